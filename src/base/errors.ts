@@ -1,0 +1,109 @@
+/**
+ * The catalogue of errors that this library raises itself. `docs/errors.md` is generated from it.
+ * A node's own error is not in here: it passes through whole (see `cluster/translate-error.ts`).
+ */
+export const errorCatalogue = {
+  unsupportedQuery: { number: 'SW001', sqlState: '0A000', transient: false, about: 'The statement has no distributed plan yet. The detail names the construct, the hint a way out.' },
+  unsupportedDdl: { number: 'SW002', sqlState: '0A000', transient: false, about: 'The definition change cannot be carried to the shards yet.' },
+  unsupportedWrite: { number: 'SW003', sqlState: '0A000', transient: false, about: 'The write cannot be done atomically on all the nodes it would touch.' },
+  unsupportedTable: { number: 'SW004', sqlState: '0A000', transient: false, about: 'The table has a property that its shards could not keep.' },
+  unsupportedNode: { number: 'SW005', sqlState: '55000', transient: false, about: 'The server lacks a setting, a version or a right that a node needs. The hint says which and how to set it.' },
+  nodeUnreachable: { number: 'SW006', sqlState: '08001', transient: true, about: 'No connection to a node within the connect timeout. Queries for other nodes go on.' },
+  connectionLost: { number: 'SW007', sqlState: '08006', transient: true, about: 'The connection to a node broke while a statement ran there.' },
+  outcomeUnknown: { number: 'SW008', sqlState: '08007', transient: false, about: 'The connection broke during COMMIT: the transaction may or may not have committed.' },
+  coordinatorUnreachable: { number: 'SW009', sqlState: '08001', transient: true, about: 'The coordinator database does not answer. Plans already cached still run.' },
+  distributionValueMissing: { number: 'SW010', sqlState: '23502', transient: false, about: 'A row has NULL or no value in the distribution column.' },
+  distributionValueInvalid: { number: 'SW011', sqlState: '22P02', transient: false, about: 'The value cannot be read as the type of the distribution column.' },
+  alreadyDistributed: { number: 'SW012', sqlState: '42P16', transient: false, about: 'The table is distributed or a reference table already.' },
+  notDistributed: { number: 'SW013', sqlState: '42P16', transient: false, about: 'The table is neither distributed nor a reference table.' },
+  undefinedTable: { number: 'SW014', sqlState: '42P01', transient: false, about: 'No such table in the coordinator database.' },
+  undefinedColumn: { number: 'SW015', sqlState: '42703', transient: false, about: 'No such column.' },
+  nodeExists: { number: 'SW016', sqlState: '42710', transient: false, about: 'The node is in the cluster already.' },
+  nodeOfAnotherCluster: { number: 'SW017', sqlState: '42710', transient: false, about: 'The server stores shards of another cluster.' },
+  undefinedNode: { number: 'SW018', sqlState: '42704', transient: false, about: 'No such node in the cluster.' },
+  nodeInUse: { number: 'SW019', sqlState: '55006', transient: false, about: 'The node still holds shards.' },
+  noNodes: { number: 'SW020', sqlState: '55000', transient: false, about: 'The cluster has no node that could hold shards.' },
+  invalidParameter: { number: 'SW021', sqlState: '22023', transient: false, about: 'An argument of a call is not acceptable.' },
+  canceled: { number: 'SW022', sqlState: '57014', transient: false, about: 'The call was aborted by its AbortSignal; the servers were told to cancel.' },
+  poolTimeout: { number: 'SW023', sqlState: '53300', transient: true, about: 'No connection of the node became free in time, or its queue is full.' },
+  resultTooLarge: { number: 'SW024', sqlState: '54000', transient: false, about: 'An intermediate result exceeds its limit. The detail names it and the setting.' },
+  badCopyData: { number: 'SW025', sqlState: '22P04', transient: false, about: 'COPY data could not be read; nothing of that COPY is kept. The context has the line.' },
+  clusterClosed: { number: 'SW026', sqlState: '57P01', transient: false, about: 'The cluster object was ended.' },
+  shardMissing: { number: 'SW027', sqlState: '42P01', transient: true, about: 'A shard is not where the catalog says; the catalog is read again and the statement retried once.' },
+  catalogCorrupt: { number: 'SW028', sqlState: 'XX001', transient: false, about: 'The metadata in the coordinator database contradicts itself.' },
+  syntaxError: { number: 'SW029', sqlState: '42601', transient: false, about: 'PostgreSQL\'s grammar does not accept the statement.' },
+  duplicatePreparedStatement: { number: 'SW030', sqlState: '42P05', transient: false, about: 'A statement name was used for another text before.' },
+  transactionAborted: { number: 'SW031', sqlState: '25P02', transient: false, about: 'The transaction is aborted; commands are ignored until its end.' },
+  numericOverflow: { number: 'SW032', sqlState: '22003', transient: false, about: 'A combined aggregate is out of the range of its type.' },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorId = keyof typeof errorCatalogue;
+
+interface ErrorEntry {
+  readonly number: string;
+  readonly sqlState: string;
+  readonly transient: boolean;
+  readonly about: string;
+}
+
+export interface ErrorFields {
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly where?: string | undefined;
+  readonly position?: string | undefined;
+  readonly schema?: string | undefined;
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  readonly constraint?: string | undefined;
+  readonly cause?: unknown;
+  /** Another SQLSTATE than the catalogue's, where PostgreSQL distinguishes further. */
+  readonly sqlState?: string | undefined;
+}
+
+/**
+ * Every error this library raises itself, shaped like pg's `DatabaseError`: `code` is the SQLSTATE, `detail`, `hint`,
+ * `where`, `position`, `schema`, `table`, `column` and `constraint` as PostgreSQL would fill them.
+ */
+export class ClusterError extends Error {
+  override readonly name = 'ClusterError';
+  readonly severity = 'ERROR';
+  readonly code: string;
+  /** The catalogue's number, such as `SW001`; stable across versions. */
+  readonly number: string;
+  /** Whether the same call may succeed when it is tried again. */
+  readonly transient: boolean;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  readonly where: string | undefined;
+  readonly position: string | undefined;
+  readonly schema: string | undefined;
+  readonly table: string | undefined;
+  readonly column: string | undefined;
+  readonly constraint: string | undefined;
+
+  constructor(
+    readonly id: ErrorId,
+    message: string,
+    fields: ErrorFields = {},
+  ) {
+    super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
+    const entry = errorCatalogue[id];
+    this.code = fields.sqlState ?? entry.sqlState;
+    this.number = entry.number;
+    this.transient = entry.transient;
+    this.detail = fields.detail;
+    this.hint = fields.hint;
+    this.where = fields.where;
+    this.position = fields.position;
+    this.schema = fields.schema;
+    this.table = fields.table;
+    this.column = fields.column;
+    this.constraint = fields.constraint;
+  }
+}
+
+/** The SQLSTATE of any error that has one: pg's, ours, or Node's (`ECONNREFUSED`). */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

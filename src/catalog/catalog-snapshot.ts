@@ -1,0 +1,128 @@
+import type { ColocationId, NodeId, ShardGroupId, ShardId } from './ids.ts';
+
+/** `postgres`: as the server's own hash functions compute. `murmur3`: of the canonical text, seed 0. */
+export type HashFamily = 'postgres' | 'murmur3';
+
+export interface ClusterNode {
+  readonly id: NodeId;
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+}
+
+/** A type as the coordinator database knows it. */
+export interface ColumnType {
+  /** OID in the coordinator database; user-defined types have others on the nodes. */
+  readonly oid: number;
+  /** Modifier as in pg_attribute.atttypmod, -1 when there is none. */
+  readonly modifier: number;
+  /** Schema-qualified, quoted, with modifier: `bigint`, `numeric(10,2)`, `public.mood`. Fit for a cast. */
+  readonly sql: string;
+}
+
+export type ColumnDefault =
+  /** `nextval` of a sequence in the coordinator database: serial or identity. `sequence` is qualified and quoted. */
+  | { readonly kind: 'sequence'; readonly sequence: string }
+  /** Any other expression; `volatile` when two evaluations in one transaction may differ. */
+  | { readonly kind: 'expression'; readonly sql: string; readonly volatility: 'immutable' | 'stable' | 'volatile' };
+
+export interface Column {
+  readonly name: string;
+  /** attnum: 1-based, with gaps where columns were dropped. */
+  readonly position: number;
+  readonly type: ColumnType;
+  /** Schema-qualified and quoted; undefined when the type has none or it is the database's default. */
+  readonly collation: string | undefined;
+  /** False only for nondeterministic collations, where equal does not mean identical. */
+  readonly deterministic: boolean;
+  readonly notNull: boolean;
+  readonly identity: 'none' | 'always' | 'by_default';
+  readonly generated: boolean;
+  readonly default: ColumnDefault | undefined;
+}
+
+export interface TableIndex {
+  readonly name: string;
+  readonly unique: boolean;
+  /** Column names in order; undefined for an expression. INCLUDE columns are not listed. */
+  readonly columns: readonly (string | undefined)[];
+  readonly partial: boolean;
+}
+
+interface TableBase {
+  /** OID of the shell in the coordinator database. */
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly indexes: readonly TableIndex[];
+  /** Names of all constraints, for telling a shard's names back. */
+  readonly constraints: readonly string[];
+}
+
+export interface DistributedTable extends TableBase {
+  readonly kind: 'distributed';
+  readonly distributionColumn: Column;
+  readonly colocationId: ColocationId;
+  /** In the order of the colocation group's shard groups: `shardIds[i]` belongs to `shardGroups[i]`. */
+  readonly shardIds: readonly ShardId[];
+}
+
+export interface ReferenceTable extends TableBase {
+  readonly kind: 'reference';
+  /** One shard, placed on every node. */
+  readonly shardId: ShardId;
+}
+
+export type CatalogTable = DistributedTable | ReferenceTable;
+
+/** A slice of the hash space, `min` and `max` inclusive int32, on one node. */
+export interface ShardGroup {
+  readonly id: ShardGroupId;
+  /** Position in its colocation group, from 0, in order of `min`. */
+  readonly ordinal: number;
+  readonly min: number;
+  readonly max: number;
+  readonly node: NodeId;
+}
+
+export interface ColocationGroup {
+  readonly id: ColocationId;
+  readonly hash: HashFamily;
+  /** Type of the distribution columns, without modifier: `bigint`, `text`. */
+  readonly distributionType: string;
+  /** In order of `min`; they tile int32 without gap or overlap. */
+  readonly shardGroups: readonly ShardGroup[];
+}
+
+/**
+ * The metadata at one version: an immutable value. One statement reads one snapshot.
+ * Lookups are O(1); a new version is a new value.
+ */
+export interface CatalogSnapshot {
+  readonly clusterId: string;
+  readonly version: number;
+  /** In order of id. */
+  readonly nodes: readonly ClusterNode[];
+  readonly colocationGroups: ReadonlyMap<ColocationId, ColocationGroup>;
+  /** Keys as `tableKey` makes them. */
+  readonly tables: ReadonlyMap<string, CatalogTable>;
+  /** Views of the coordinator database that read, directly or not, a distributed or reference table. */
+  readonly dependentViews: ReadonlySet<string>;
+  readonly server: ServerFacts;
+}
+
+/** What planning needs to know of the coordinator database. */
+export interface ServerFacts {
+  /** server_version_num, such as 180004. */
+  readonly version: number;
+  /** The search path of a new session, `$user` resolved; `pg_catalog` is implied first. */
+  readonly searchPath: readonly string[];
+  /** Whether the database's default collation orders text by its UTF-8 bytes (`C`, `POSIX`, `C.UTF-8`, `ucs_basic`). */
+  readonly defaultCollationIsC: boolean;
+}
+
+/** One key for a qualified name: unambiguous, since `"` cannot occur unescaped. */
+export function tableKey(schema: string, name: string): string {
+  return `${schema.length}.${schema}.${name}`;
+}

@@ -1,0 +1,99 @@
+import type { NodeId } from '../catalog/ids.ts';
+
+/** One row as the server sent it in text format; `null` is SQL NULL. */
+export type RawRow = readonly (string | null)[];
+
+/** As in pg's `FieldDef`. */
+export interface FieldDescriptor {
+  readonly name: string;
+  readonly tableID: number;
+  readonly columnID: number;
+  readonly dataTypeID: number;
+  readonly dataTypeSize: number;
+  readonly dataTypeModifier: number;
+  readonly format: string;
+}
+
+export interface RawResult {
+  readonly fields: readonly FieldDescriptor[];
+  readonly rows: RawRow[];
+  /** First word of the command tag: `SELECT`, `INSERT`; empty for an empty statement. */
+  readonly command: string;
+  readonly rowCount: number | null;
+}
+
+/** One statement for one node. `name` makes it a prepared statement of the connection it runs on. */
+export interface NodeQuery {
+  readonly text: string;
+  readonly values?: readonly unknown[] | undefined;
+  readonly name?: string | undefined;
+  /** Text or a simple multi-statement string through the simple protocol; then there are no values. */
+  readonly simple?: boolean | undefined;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** Rows wanted per batch, a hint: 256 by default. */
+  readonly batchRows?: number | undefined;
+}
+
+/** Rows in batches, pulled. Reading stops at the server (backpressure) when nobody pulls. */
+export interface RawStream extends AsyncIterable<readonly RawRow[]> {
+  /** Known as soon as this resolves; rejects with the statement's error. */
+  readonly fields: Promise<readonly FieldDescriptor[]>;
+}
+
+export interface CopySink {
+  /** Resolves when more may be written (backpressure); rejects with the server's error. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Ends the COPY; resolves to the number of rows the server took. */
+  end(): Promise<number>;
+  /** Makes the server drop the COPY; resolves when the connection is ready again. */
+  fail(reason: string): Promise<void>;
+}
+
+/**
+ * A connection held by one user. Statements issued without waiting are pipelined in order: each has its own Sync, so an error
+ * poisons no neighbour outside a transaction block. Aborting a signal cancels on the server and resolves only when it is
+ * certain that the cancel cannot hit a later statement.
+ */
+export interface NodeConnection {
+  readonly node: NodeId;
+  /** The server process, as pg_backend_pid() would say. */
+  readonly processId: number;
+  /** As the server last reported: idle, in a transaction block, or in a failed one. */
+  readonly transactionStatus: 'idle' | 'open' | 'failed';
+  query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
+  stream(query: NodeQuery, options?: StreamOptions): RawStream;
+  copyIn(sql: string, options?: CallOptions): Promise<CopySink>;
+  copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Gives it back. With an error, or in any state but idle, it is closed instead of reused. Never throws.
+   * `dirty`: session state was changed; it is discarded (DISCARD ALL) before the next use.
+   */
+  release(outcome?: { readonly error?: unknown; readonly dirty?: boolean }): void;
+}
+
+/** The connections to one server: a few shared pipelined ones, and a bounded pool of exclusive ones. */
+export interface NodeConnections {
+  readonly node: NodeId;
+  /**
+   * Runs one statement on a shared pipelined connection, outside any transaction. With a signal, which may have to cancel, it
+   * takes an exclusive one. A lost connection is never retried.
+   */
+  query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
+  /** Takes an exclusive connection. `poolTimeout`, `nodeUnreachable` (within the connect timeout), `canceled`. */
+  acquire(options?: CallOptions): Promise<NodeConnection>;
+  readonly counts: ConnectionCounts;
+  /** Closes all; waits for running statements. */
+  end(): Promise<void>;
+}
+
+export interface ConnectionCounts {
+  readonly open: number;
+  readonly idle: number;
+  readonly waiting: number;
+}

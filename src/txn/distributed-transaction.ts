@@ -1,0 +1,25 @@
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { NodeId } from '../catalog/ids.ts';
+
+/**
+ * One transaction over any number of servers. Servers join lazily, at their first `join`; the coordinator database joins
+ * under `coordinatorNodeId`. Commit: plain with at most one writer, else two-phase with the last agent's decision row.
+ */
+export interface DistributedTransaction {
+  /** Unique in the cluster; names the transaction in gids, decision rows and error messages. */
+  readonly id: string;
+  /**
+   * The transaction's connection to a server, in a transaction block (BEGIN is sent with the first statement, without a round trip of its own).
+   * `write` marks the server as a participant whose work must be committed atomically with the others'.
+   */
+  join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
+  /** All or nothing. On failure everything is rolled back and the cause thrown; `outcomeUnknown` if the decision could not be learned. */
+  commit(options?: CallOptions): Promise<void>;
+  /** Idempotent; never throws. */
+  rollback(): Promise<void>;
+}
+
+export interface BeginOptions {
+  /** As it stands between BEGIN and the semicolon: `ISOLATION LEVEL REPEATABLE READ, READ ONLY`. Sent to every server. */
+  readonly modes?: string;
+}
