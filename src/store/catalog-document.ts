@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+
+/**
+ * The statement that boots a process: one row of two JSON texts, the catalog document and the session's search path. Fails with 3F000 or
+ * 42883 where the schema was not installed.
+ */
+export function catalogDocumentQuery(): string {
+  return `SELECT ${documentFunction()}(), array_to_json(current_schemas(false))`;
+}
+
+/**
+ * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and
+ * date style of our own whatever the session's are, in one round trip. Its name contains a hash of its text, so that processes of
+ * different versions can share a database.
+ */
+export function installCatalogDocument(): string {
+  return `CREATE OR REPLACE FUNCTION ${documentFunction()}() RETURNS json LANGUAGE sql STABLE
+SET search_path = pg_catalog SET datestyle = 'ISO, YMD' SET intervalstyle = postgres SET timezone = 'UTC' SET bytea_output = hex
+SET extra_float_digits = 1 SET quote_all_identifiers = off SET jit = off
+AS $document$${document}$document$`;
+}
+
+function documentFunction(): string {
+  return `shardwright.catalog_document_${createHash('sha256').update(document).digest('hex').slice(0, 8)}`;
+}
+
+/** Nodes of an expression tree that have no volatility of their own, or one that is looked at below. Any other makes it volatile. */
+const knownNodes = `'FUNCEXPR', 'OPEXPR', 'DISTINCTEXPR', 'NULLIFEXPR', 'SCALARARRAYOPEXPR', 'BOOLEXPR', 'CONST', 'RELABELTYPE',
+  'COERCEVIAIO', 'ARRAYCOERCEEXPR', 'CASETESTEXPR', 'ARRAY', 'ARRAYEXPR', 'CASE', 'CASEEXPR', 'WHEN', 'CASEWHEN', 'COALESCE', 'COALESCEEXPR',
+  'MINMAX', 'MINMAXEXPR', 'NULLTEST', 'BOOLEANTEST', 'SQLVALUEFUNCTION', 'COLLATE', 'COLLATEEXPR', 'NAMEDARGEXPR', 'COERCETODOMAIN',
+  'SUBSCRIPTINGREF'`;
+
+/**
+ * Volatility is read from the stored tree, where every function stands by its OID. (pg_depend will not do: it leaves out built-in
+ * functions.) Expressions of equal text are equal, since the search path is fixed. Functions reached through I/O conversions are at most stable.
+ */
+const volatility = `
+  CASE WHEN EXISTS (SELECT FROM regexp_matches(x.tree, '\\{([A-Z_0-9]+)', 'g') AS m (node) WHERE m.node[1] NOT IN (${knownNodes})) THEN 'v'
+  ELSE greatest('i' COLLATE "C", CASE WHEN x.tree ~ '\\{(SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 's' END,
+    (SELECT max(coalesce(p.provolatile::text, 'v') COLLATE "C") FROM regexp_matches(x.tree, ' :(?:funcid|opfuncid) ([0-9]+)', 'g') AS m (id)
+       LEFT JOIN pg_proc p ON p.oid = m.id[1]::oid)) END`;
+
+const sequenceOfDefault = `
+  (SELECT s.oid::regclass::text FROM pg_depend o JOIN pg_class s ON s.oid = o.refobjid AND s.relkind = 'S'
+   WHERE o.classid = 'pg_attrdef'::regclass AND o.objid = d.oid AND o.refclassid = 'pg_class'::regclass
+     AND e.sql = format('nextval(%L::regclass)', s.oid::regclass::text))`;
+
+const sequenceOfIdentity = `
+  (SELECT s.oid::regclass::text FROM pg_depend o JOIN pg_class s ON s.oid = o.objid AND s.relkind = 'S'
+   WHERE o.classid = 'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum
+     AND o.deptype = 'i')`;
+
+/** A column without a default of its own has that of its domain. */
+const attributes = `
+  SELECT a.*, e.sql, x.tree,
+    CASE WHEN a.attidentity <> '' THEN ${sequenceOfIdentity} WHEN e.sql LIKE 'nextval(%' THEN ${sequenceOfDefault} END AS sequence
+  FROM listed r
+  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_attrdef d ON a.atthasdef AND d.adrelid = a.attrelid AND d.adnum = a.attnum
+  CROSS JOIN LATERAL (SELECT CASE WHEN a.attgenerated = '' THEN coalesce(d.adbin, t.typdefaultbin) END AS tree) x
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN x.tree IS NOT NULL THEN pg_get_expr(x.tree, CASE WHEN d.oid IS NULL THEN 0::oid ELSE a.attrelid END) END AS sql) e`;
+
+/** Lists, not objects, for what there is much of: the order is that of the tuples in load-snapshot.ts. */
+const columns = `
+  SELECT a.attrelid AS oid, json_agg(json_build_array(a.attname, a.attnum, a.atttypid::bigint, a.atttypmod,
+    format_type(a.atttypid, a.atttypmod),
+    CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN a.attcollation::regcollation::text END,
+    coalesce(l.collisdeterministic, true), a.attnotnull, a.attidentity, a.attgenerated <> '', a.sequence, a.sql, v.volatility)
+    ORDER BY a.attnum) AS list
+  FROM attributes a
+  LEFT JOIN volatilities v ON v.sql = a.sql
+  LEFT JOIN pg_collation l ON l.oid = a.attcollation
+  GROUP BY a.attrelid`;
+
+const indexes = `
+  SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique,
+    (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
+       LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
+     WHERE k.place <= i.indnkeyatts),
+    i.indpred IS NOT NULL) ORDER BY i.indexrelid) AS list
+  FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
+  GROUP BY i.indrelid`;
+
+/** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
+const document = `
+WITH RECURSIVE listed AS MATERIALIZED (
+  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id
+  FROM shardwright.distributed_table t
+  JOIN pg_class c ON c.oid = t.relation
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+), attributes AS MATERIALIZED (${attributes}
+), volatilities AS MATERIALIZED (
+  SELECT x.sql, ${volatility} AS volatility
+  FROM (SELECT DISTINCT ON (sql) sql, tree::text FROM attributes WHERE tree IS NOT NULL AND sequence IS NULL) x
+), column_lists AS MATERIALIZED (${columns}
+), index_lists AS MATERIALIZED (${indexes}
+), readers (oid) AS (
+  SELECT oid FROM listed
+  UNION
+  SELECT w.ev_class FROM readers s
+  JOIN pg_depend o ON o.refclassid = 'pg_class'::regclass AND o.refobjid = s.oid AND o.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite w ON w.oid = o.objid
+)
+SELECT json_build_object(
+  'clusterId', c.id,
+  'version', c.catalog_version,
+  'serverVersion', current_setting('server_version_num')::int,
+  'database', (SELECT to_json(b) FROM pg_database b WHERE b.datname = current_database()),
+  'nodes', (SELECT json_agg(json_build_array(node_id, host, port, database) ORDER BY node_id) FROM shardwright.node),
+  'groups', (SELECT json_agg(json_build_array(g.colocation_id, g.shard_count, g.hash_family, g.distribution_type,
+      (SELECT json_agg(json_build_array(s.shard_group_id, s.ordinal, s.hash_min, s.hash_max, s.node_id) ORDER BY s.ordinal)
+         FROM shardwright.shard_group s WHERE s.colocation_id = g.colocation_id)) ORDER BY g.colocation_id)
+    FROM shardwright.colocation_group g),
+  'tables', (SELECT json_agg(json_build_array(r.oid::bigint, r.nspname, r.relname, r.kind, r.distribution_attnum, r.colocation_id,
+      (SELECT json_agg(h.shard_id ORDER BY s.ordinal) FROM shardwright.shard h LEFT JOIN shardwright.shard_group s USING (shard_group_id)
+         WHERE h.relation = r.oid),
+      k.list,
+      i.list,
+      (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid)) ORDER BY r.oid)
+    FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
+  'views', (SELECT json_agg(json_build_array(n.nspname, v.relname)) FROM readers JOIN pg_class v USING (oid)
+    JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')))
+FROM shardwright.cluster c
+`;

@@ -1,0 +1,153 @@
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
+import type {
+  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, HashFamily, ServerFacts, ShardGroup, TableIndex,
+} from '../catalog/catalog-snapshot.ts';
+import { tableKey } from '../catalog/catalog-snapshot.ts';
+import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
+import { checkInvariants } from '../catalog/invariants.ts';
+import { catalogDocumentQuery } from './catalog-document.ts';
+import { installSchema } from './install.ts';
+
+/** What the coordinator database answers, as in catalog-document.ts. Lists that would be empty are null. */
+interface CatalogDocument {
+  readonly clusterId: string;
+  readonly version: number;
+  readonly serverVersion: number;
+  readonly database: Readonly<Record<string, unknown>>;
+  readonly nodes: readonly [id: number, host: string, port: number, database: string][] | null;
+  readonly groups: readonly GroupTuple[] | null;
+  readonly tables: readonly TableTuple[] | null;
+  readonly views: readonly [schema: string, name: string][] | null;
+}
+
+type GroupTuple = [
+  id: number, shardCount: number, hash: HashFamily, distributionType: string,
+  slices: readonly [id: number, ordinal: number, min: number, max: number, node: number][] | null,
+];
+
+type TableTuple = [
+  oid: number, schema: string, name: string, kind: 'distributed' | 'reference', distributionPosition: number | null,
+  colocation: number | null, shardIds: readonly number[] | null, columns: readonly ColumnTuple[] | null,
+  indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
+];
+
+type ColumnTuple = [
+  name: string, position: number, typeOid: number, modifier: number, typeSql: string, collation: string | null,
+  deterministic: boolean, notNull: boolean, identity: string, generated: boolean, sequence: string | null,
+  expression: string | null, volatility: string | null,
+];
+
+type IndexTuple = [name: string, unique: boolean, columns: readonly (string | null)[], partial: boolean];
+
+/**
+ * The metadata as it stands: one round trip; where the schema was never installed, it is installed first. `catalogCorrupt` when
+ * it contradicts itself.
+ */
+export async function loadSnapshot(coordinator: Pick<NodeConnections, 'query' | 'acquire'>, options?: CallOptions): Promise<CatalogSnapshot> {
+  try {
+    return await readSnapshot(coordinator, options);
+  } catch (error) {
+    if (!isNotInstalled(error)) throw error;
+  }
+  await installSchema(coordinator, options);
+  return readSnapshot(coordinator, options);
+}
+
+function isNotInstalled(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === '3F000' || state === '42883' || state === '42P01';
+}
+
+async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, options?: CallOptions): Promise<CatalogSnapshot> {
+  const { rows } = await coordinator.query({ text: catalogDocumentQuery() }, options);
+  const [document, searchPath] = rows[0] ?? [];
+  if (typeof document !== 'string' || typeof searchPath !== 'string') {
+    throw new ClusterError('catalogCorrupt', 'table "shardwright.cluster" is empty');
+  }
+  return snapshotFromJson(document, searchPath);
+}
+
+/** The snapshot in the two JSON texts of `catalogDocumentQuery`. `catalogCorrupt` when its invariants do not hold. */
+export function snapshotFromJson(documentJson: string, searchPathJson: string): CatalogSnapshot {
+  const document = JSON.parse(documentJson) as CatalogDocument;
+  const tables = (document.tables ?? []).map(tableOf);
+  const snapshot: CatalogSnapshot = {
+    clusterId: document.clusterId,
+    version: document.version,
+    nodes: (document.nodes ?? []).map(nodeOf),
+    colocationGroups: new Map((document.groups ?? []).map(groupOf).map((group) => [group.id, group])),
+    tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
+    dependentViews: new Set((document.views ?? []).map(([schema, name]) => tableKey(schema, name))),
+    server: serverOf(document, JSON.parse(searchPathJson) as string[]),
+  };
+  checkInvariants(snapshot);
+  return snapshot;
+}
+
+function nodeOf([id, host, port, database]: readonly [number, string, number, string]): ClusterNode {
+  return { id: nodeId(id), host, port, database };
+}
+
+function groupOf([id, , hash, distributionType, slices]: GroupTuple): ColocationGroup {
+  return { id: colocationId(id), hash, distributionType, shardGroups: (slices ?? []).map(shardGroupOf) };
+}
+
+function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, number, number, number]): ShardGroup {
+  return { id: shardGroupId(id), ordinal, min, max, node: nodeId(node) };
+}
+
+function tableOf(tuple: TableTuple): CatalogTable {
+  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints] = tuple;
+  const columns = (columnTuples ?? []).map(columnOf);
+  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map(indexOf), constraints: constraints ?? [] };
+  const shardIds = (ids ?? []).map(shardId);
+  if (kind === 'reference') {
+    const only = shardIds[0];
+    if (only === undefined || shardIds.length > 1) throw corruptTable(schema, name, 'must have one shard');
+    return { ...base, kind, shardId: only };
+  }
+  const distributionColumn = columns.find((column) => column.position === position);
+  if (distributionColumn === undefined || colocation === null) throw corruptTable(schema, name, 'lost its distribution column');
+  return { ...base, kind, distributionColumn, colocationId: colocationId(colocation), shardIds };
+}
+
+function corruptTable(schema: string, table: string, what: string): ClusterError {
+  return new ClusterError('catalogCorrupt', `table "${schema}.${table}" ${what}`, { schema, table });
+}
+
+function columnOf(tuple: ColumnTuple): Column {
+  const [name, position, oid, modifier, sql, collation, deterministic, notNull, identity, generated] = tuple;
+  return {
+    name,
+    position,
+    type: { oid, modifier, sql },
+    collation: collation ?? undefined,
+    deterministic,
+    notNull,
+    identity: identity === 'a' ? 'always' : identity === 'd' ? 'by_default' : 'none',
+    generated,
+    default: defaultOf(tuple),
+  };
+}
+
+function defaultOf([, , , , , , , , , , sequence, sql, volatility]: ColumnTuple): ColumnDefault | undefined {
+  if (sequence !== null) return { kind: 'sequence', sequence };
+  if (sql === null) return undefined;
+  return { kind: 'expression', sql, volatility: volatility === 'i' ? 'immutable' : volatility === 's' ? 'stable' : 'volatile' };
+}
+
+function indexOf([name, unique, columns, partial]: IndexTuple): TableIndex {
+  return { name, unique, columns: columns.map((column) => column ?? undefined), partial };
+}
+
+function serverOf({ serverVersion, database }: CatalogDocument, searchPath: string[]): ServerFacts {
+  return { version: serverVersion, searchPath, defaultCollationIsC: ordersByBytes(database) };
+}
+
+/** The built-in provider (17 and newer) has only locales that order by code point. */
+function ordersByBytes(database: Readonly<Record<string, unknown>>): boolean {
+  const { datlocprovider: provider, datcollate: locale } = database;
+  if (provider === 'b') return true;
+  return provider === 'c' && typeof locale === 'string' && ['c', 'posix', 'c.utf-8', 'c.utf8'].includes(locale.toLowerCase());
+}
