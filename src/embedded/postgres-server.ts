@@ -39,9 +39,14 @@ export interface PostgresServer extends AsyncDisposable {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const prepared = await prepareServer(options);
-  const { supervisor, port } = await runServer(prepared, { port: options.port, onFailure: 'remove', signal: options.signal });
+  const { supervisor, port, failure } = await runServer(prepared, options);
+  const server = new RunningServer(prepared, port, supervisor);
+  if (failure !== undefined) {
+    await server.stop();
+    throw failure;
+  }
   supervisor.hold(false);
-  return new RunningServer(prepared, port, supervisor);
+  return server;
 }
 
 class RunningServer implements PostgresServer {
@@ -87,13 +92,11 @@ class RunningServer implements PostgresServer {
   }
 
   async restart(): Promise<void> {
-    const previous = this.#supervisor;
-    await endServer(previous, 'fast');
-    // The next supervisor takes over before the previous one lets go: the directory is never without one.
-    const next = await runServer({ ...this.#prepared, template: undefined }, { port: this.port, onFailure: 'keep' });
-    this.#supervisor = next.supervisor;
-    await previous.release('keep');
-    next.supervisor.hold(false);
+    await endServer(this.#supervisor, 'fast');
+    const run = await runServer(this.#prepared, { port: this.port, previous: this.#supervisor });
+    this.#supervisor = run.supervisor;
+    this.#supervisor.hold(false);
+    if (run.failure !== undefined) throw run.failure;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

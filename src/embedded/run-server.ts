@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClusterError } from '../base/errors.ts';
 import { awaitReady, logTail } from './await-ready.ts';
@@ -10,62 +9,58 @@ import { Supervisor } from './supervise.ts';
 export interface RunOptions {
   /** A free one by default; then another one is tried when somebody takes it first. */
   readonly port?: number | undefined;
-  /** What becomes of a temporary directory when the start fails. */
-  readonly onFailure: 'keep' | 'remove';
+  /** Of the server's last run, which has ended; it is let go here. */
+  readonly previous?: Supervisor | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Run {
   readonly supervisor: Supervisor;
   readonly port: number;
+  /** Set when the start failed: `embeddedServer` with the end of the server's log, or `canceled`. The server has ended then. */
+  readonly failure: unknown;
 }
 
 const portAttempts = 5;
 // The length of sockaddr_un.sun_path on macOS, the shortest of those that matter.
 const socketPathMax = 103;
 
-/** Starts the prepared server and waits until it is ready. `embeddedServer` with the end of its log, `canceled`. */
+/** Starts the prepared server and waits until it is ready or has failed. Either way the caller has a supervisor to let go of. */
 export async function runServer(prepared: PreparedServer, options: RunOptions): Promise<Run> {
-  let failed: Supervisor | undefined;
+  let { previous } = options;
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const supervisor = await supervise(failed === undefined ? prepared : { ...prepared, template: undefined }, port);
-    await failed?.release('keep'); // Only now: the directory always has a supervisor.
-    const error = await failureOf(supervisor, prepared, options.signal);
-    if (error === undefined) return { supervisor, port };
-    failed = supervisor;
-    if (options.port === undefined && attempt < portAttempts && isPortTaken(error)) continue;
-    await failed.release(prepared.removeDirectory === undefined ? 'keep' : options.onFailure);
-    throw error;
+    const supervisor = superviseRun(prepared, port, previous);
+    const failure = await start(supervisor, { prepared, previous, signal: options.signal });
+    const again = options.port === undefined && attempt < portAttempts && isPortTaken(failure);
+    if (!again) return { supervisor, port, failure };
+    previous = supervisor;
   }
 }
 
-async function supervise(prepared: PreparedServer, port: number): Promise<Supervisor> {
-  try {
-    return await Supervisor.start({
-      postgres: prepared.binaries.postgres,
-      args: ['-D', prepared.dataDirectory, '-p', String(port), ...settingArguments(effectiveSettings(prepared, port))],
-      logFile: logFileOf(prepared),
-      dataDirectory: prepared.dataDirectory,
-      template: prepared.template,
-      removeDirectory: prepared.removeDirectory,
-      user: prepared.user,
-    });
-  } catch (error) {
-    if (prepared.removeDirectory !== undefined) rmSync(prepared.removeDirectory, { recursive: true, force: true });
-    throw error;
-  }
+function superviseRun(prepared: PreparedServer, port: number, previous: Supervisor | undefined): Supervisor {
+  return new Supervisor({
+    postgres: prepared.binaries.postgres,
+    args: ['-D', prepared.dataDirectory, '-p', String(port), ...settingArguments(effectiveSettings(prepared, port))],
+    logFile: logFileOf(prepared),
+    dataDirectory: prepared.dataDirectory,
+    template: previous === undefined ? prepared.template : undefined,
+    removeDirectory: prepared.removeDirectory,
+    user: prepared.user,
+  });
 }
 
-function effectiveSettings(prepared: PreparedServer, port: number): Record<string, string> {
-  const socket = join(prepared.dataDirectory, `.s.PGSQL.${port}`);
-  const unix_socket_directories = Buffer.byteLength(socket) <= socketPathMax ? prepared.dataDirectory : '';
-  return { listen_addresses: '127.0.0.1', unix_socket_directories, ...prepared.settings };
+interface Start {
+  readonly prepared: PreparedServer;
+  readonly previous: Supervisor | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** Waits for the start; what went wrong is returned, and then the server has ended. */
-async function failureOf(supervisor: Supervisor, prepared: PreparedServer, signal: AbortSignal | undefined): Promise<unknown> {
+/** What went wrong is returned, and then the server has ended. */
+async function start(supervisor: Supervisor, { prepared, previous, signal }: Start): Promise<unknown> {
   try {
+    await previous?.release('keep');
+    await supervisor.start();
     const ready = await awaitReady(supervisor, prepared.dataDirectory, signal);
     return ready ? undefined : await startFailed(prepared);
   } catch (error) {
@@ -73,6 +68,12 @@ async function failureOf(supervisor: Supervisor, prepared: PreparedServer, signa
     await supervisor.serverEnded;
     return error;
   }
+}
+
+function effectiveSettings(prepared: PreparedServer, port: number): Record<string, string> {
+  const socket = join(prepared.dataDirectory, `.s.PGSQL.${port}`);
+  const unix_socket_directories = Buffer.byteLength(socket) <= socketPathMax ? prepared.dataDirectory : '';
+  return { listen_addresses: '127.0.0.1', unix_socket_directories, ...prepared.settings };
 }
 
 async function startFailed(prepared: PreparedServer): Promise<ClusterError> {

@@ -1,0 +1,4 @@
+export { startPostgres, type PostgresServer } from './embedded/postgres-server.ts';
+export type { PostgresOptions } from './embedded/postgres-options.ts';
+export type { PostgresMajor } from './embedded/find-binaries.ts';
+export { defaultSettings, volatileSettings, type Settings } from './embedded/default-settings.ts';

@@ -1,0 +1,38 @@
+import type { TestProject } from 'vitest/node';
+import { startPostgres, volatileSettings, type PostgresMajor, type PostgresServer } from '../../src/embedded.ts';
+
+/** Addresses of one version's servers, as connection strings to their `postgres` database. */
+export interface TestServers {
+  readonly coordinator: string;
+  readonly nodes: readonly string[];
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    readonly testServers: Readonly<Record<TestMajor, TestServers>>;
+  }
+}
+
+/** The oldest and the newest version we promise. */
+export type TestMajor = 15 | 18;
+
+const nodesPerMajor = 3;
+
+/** Vitest's global set-up: a coordinator's server and three nodes' servers of each version, for all test files together. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const [of15, of18] = await Promise.all([startServers(15), startServers(18)]);
+  project.provide('testServers', { 15: addresses(of15), 18: addresses(of18) });
+  return async () => {
+    await Promise.all([...of15, ...of18].map((server) => server.stop('immediate')));
+  };
+}
+
+function startServers(major: PostgresMajor): Promise<PostgresServer[]> {
+  const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB' };
+  return Promise.all(Array.from({ length: 1 + nodesPerMajor }, () => startPostgres({ major, settings })));
+}
+
+function addresses(servers: readonly PostgresServer[]): TestServers {
+  const [coordinator = '', ...nodes] = servers.map((server) => server.connectionString);
+  return { coordinator, nodes };
+}
