@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { saasRows, saasSize } from '../data/saas-rows.ts';
+import type { Bench, MetricResult } from './bench.ts';
+import { buildChild } from './build-child.ts';
+import { loadSaas } from './load-saas.ts';
+import { measureVariant } from './measure-variant.ts';
+import type { BenchOptions } from './options.ts';
+import type { Progress } from './progress.ts';
+import { clusterSide, plainSide } from './side.ts';
+import { startServers, type Servers } from './start-servers.ts';
+import type { Pace, TestBed } from './test-bed.ts';
+import { vacuumAll } from './vacuum.ts';
+
+const nodes = 3;
+const seed = 20_240_101;
+
+/** Starts the servers, loads both sides, runs the benches in order and stops everything again, whatever happens. */
+export async function runBenches(benches: readonly Bench[], options: BenchOptions, progress: Progress): Promise<MetricResult[]> {
+  await using scratch = await scratchDirectory();
+  await using child = await buildChild();
+  progress.step(`starting PostgreSQL ${options.major}: one plain, and ${nodes} nodes with a coordinator`);
+  await using servers = await startServers({ major: options.major, nodes });
+  const rows = saasRows(seed, saasSize(options.quick ? 100_000 : 1_000_000));
+  await load(servers, { rows, progress });
+  const plain = plainSide(servers.plainConnectionString);
+  const bed: TestBed = {
+    plain,
+    cluster: clusterSide(servers.clusterConnectionString, servers.cluster),
+    shardwright: servers.cluster,
+    nodeConnectionStrings: servers.nodeConnectionStrings,
+    connectionsMax: servers.connectionsMax,
+    rows,
+    pace: paceOf(options),
+    directory: scratch.path,
+    childScript: child.script,
+  };
+  try {
+    return await measureAll(benches, bed, progress);
+  } finally {
+    await plain.end();
+  }
+}
+
+function paceOf({ quick, rounds }: BenchOptions): Pace {
+  return { measureMs: quick ? 150 : 1000, rounds: rounds ?? (quick ? 2 : 5) };
+}
+
+async function load(servers: Servers, to: { readonly rows: TestBed['rows']; readonly progress: Progress }): Promise<void> {
+  to.progress.step(`loading ${to.rows.size.clicks} clicks of ${to.rows.size.companies} companies on both sides`);
+  const targets = { plainConnectionString: servers.plainConnectionString, cluster: servers.cluster };
+  await loadSaas(targets, to.rows, (table, count) => to.progress.update(`${table}: ${count} rows`));
+  await vacuumAll([servers.plainConnectionString, servers.clusterConnectionString, ...servers.nodeConnectionStrings]);
+}
+
+async function measureAll(benches: readonly Bench[], bed: TestBed, progress: Progress): Promise<MetricResult[]> {
+  const results: MetricResult[] = [];
+  for (const bench of benches) {
+    for (const variant of bench.variants(bed)) {
+      progress.step(`measuring ${variant.metrics.map((metric) => metric.name).join(', ')}`);
+      results.push(...(await measureVariant(variant, bed, bed.pace.rounds)));
+    }
+  }
+  return results;
+}
+
+async function scratchDirectory(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'shardwright-bench-'));
+  return { path: directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}

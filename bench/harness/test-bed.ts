@@ -1,0 +1,28 @@
+import type { Cluster } from '../../src/index.ts';
+import type { SaasRows } from '../data/saas-rows.ts';
+import type { Side } from './side.ts';
+
+/** How long and how often to measure. */
+export interface Pace {
+  /** Length of one round of one variant on one side, where the work is repeated. */
+  readonly measureMs: number;
+  readonly rounds: number;
+}
+
+/** What a bench has to work with: both sides loaded with the same rows. */
+export interface TestBed {
+  readonly plain: Side;
+  readonly cluster: Side;
+  /** The cluster's own API, for what `pg.Pool` has no call for. */
+  readonly shardwright: Cluster;
+  /** Connection strings of the servers that hold the shards. */
+  readonly nodeConnectionStrings: readonly string[];
+  readonly rows: SaasRows;
+  readonly pace: Pace;
+  /** The most server connections that the cluster may open by its configuration, over all servers. */
+  readonly connectionsMax: number;
+  /** Where a bench may put files. */
+  readonly directory: string;
+  /** The script that measures in a process of its own (see `children/main.ts`). */
+  readonly childScript: string;
+}

@@ -1,0 +1,39 @@
+import { allBenches } from './benches/all-benches.ts';
+import { describeCommit, describeMachine } from './harness/machine.ts';
+import { parseOptions, type BenchOptions } from './harness/options.ts';
+import { stderrProgress } from './harness/progress.ts';
+import { reportJson } from './harness/report.ts';
+import { reportTable } from './harness/report-table.ts';
+import { runBenches } from './harness/run-benches.ts';
+
+const usage = `npm run bench -- [names…] [--json] [--quick] [--rounds N] [--major 15|16|17|18]
+
+Measures the cluster (three nodes, 32 shards) against one plain PostgreSQL, alternately, on the same rows.
+${allBenches.map((bench) => `  ${bench.name.padEnd(14)}${bench.about}`).join('\n')}
+`;
+
+async function main(options: BenchOptions): Promise<void> {
+  const benches = options.names.length === 0 ? allBenches : allBenches.filter((bench) => options.names.includes(bench.name));
+  const results = await runBenches(benches, options, stderrProgress());
+  const report = {
+    bench: benches.map((bench) => bench.name).join(','),
+    commit: describeCommit(import.meta.dirname),
+    machine: describeMachine(String(options.major)),
+    results,
+  };
+  process.stdout.write(`${options.json ? reportJson(report) : reportTable(report)}\n`);
+}
+
+function readOptions(): BenchOptions | undefined {
+  try {
+    return parseOptions(process.argv.slice(2), allBenches.map((bench) => bench.name));
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+    return undefined;
+  }
+}
+
+const options = readOptions();
+if (options === undefined) process.exitCode = 2;
+else if (options.help) process.stdout.write(usage);
+else await main(options);
