@@ -1,0 +1,195 @@
+import { at, present } from '../base/assert.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { ClusterNode, ColocationGroup, HashFamily, ShardGroup } from '../catalog/catalog-snapshot.ts';
+import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
+import type { ColocationId, NodeId, ShardId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
+
+/** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
+interface Change extends CallOptions {
+  readonly coordinator: NodeConnection;
+}
+
+/** The channel on which a cluster's processes hear of new versions. */
+export function catalogChannel(clusterId: string): string {
+  return `shardwright_catalog_${clusterId.replaceAll('-', '')}`;
+}
+
+/**
+ * Waits until no other transaction changes the catalog, and keeps others from it until this one ends. Take the locks on tables first,
+ * so that whoever holds this one need not wait for long. Returns the cluster's id.
+ */
+export async function lockCatalog(change: Change): Promise<string> {
+  const [row] = await run(change, 'SELECT id FROM shardwright.cluster FOR NO KEY UPDATE');
+  return present(row?.[0] ?? undefined, 'cluster id');
+}
+
+/** The last step of every change: the new version, which others hear of when the transaction commits. */
+export async function bumpVersion(change: Change): Promise<number> {
+  const [row] = await run(
+    change,
+    `WITH bumped AS (UPDATE shardwright.cluster SET catalog_version = catalog_version + 1 RETURNING id, catalog_version)
+     SELECT catalog_version, pg_notify('shardwright_catalog_' || replace(id::text, '-', ''), catalog_version::text) FROM bumped`,
+  );
+  return Number(present(row, 'cluster')[0]);
+}
+
+/** The nodes as this transaction sees them, in order of id. */
+export async function readNodes(change: Change): Promise<ClusterNode[]> {
+  const rows = await run(change, 'SELECT node_id, host, port, database FROM shardwright.node ORDER BY node_id');
+  return rows.map(([id, host, port, database]) => ({
+    id: nodeId(Number(id)),
+    host: host ?? '',
+    port: Number(port),
+    database: database ?? '',
+  }));
+}
+
+export type NodeAddress = Omit<ClusterNode, 'id'>;
+
+/** `nodeExists` when the address is listed already. */
+export async function insertNode(change: Change, address: NodeAddress): Promise<ClusterNode> {
+  const { host, port, database } = address;
+  try {
+    const text = 'INSERT INTO shardwright.node (host, port, database) VALUES ($1, $2, $3) RETURNING node_id';
+    const [row] = await run(change, text, [host, port, database]);
+    return { id: nodeId(Number(present(row, 'node')[0])), ...address };
+  } catch (error) {
+    if (sqlStateOf(error) !== '23505') throw error;
+    throw new ClusterError('nodeExists', `node ${host}:${port}/${database} is in the cluster already`, { cause: error });
+  }
+}
+
+export async function deleteNode(change: Change, node: NodeId): Promise<void> {
+  await run(change, 'DELETE FROM shardwright.node WHERE node_id = $1', [node]);
+}
+
+/** How many shard groups, of how many tables, live on a node. */
+export async function countShards(change: Change, node: NodeId): Promise<{ readonly shards: number; readonly tables: string[] }> {
+  const rows = await run(
+    change,
+    `SELECT t.relation::text, count(*) FROM shardwright.shard_group g
+     LEFT JOIN shardwright.shard s USING (shard_group_id) LEFT JOIN shardwright.distributed_table t USING (relation)
+     WHERE g.node_id = $1 GROUP BY 1 ORDER BY 1`,
+    [node],
+  );
+  const shards = rows.reduce((sum, [, count]) => sum + Number(count), 0);
+  return { shards, tables: rows.flatMap(([name]) => name ?? []) };
+}
+
+export interface GroupWish {
+  readonly distributionType: string;
+  readonly shardCount: number;
+  readonly hash: HashFamily;
+}
+
+/** The group that a table of this kind joins when it names no other. */
+export async function findDefaultGroup(change: Change, wish: GroupWish): Promise<ColocationGroup | undefined> {
+  const where = 'joinable_by_default AND distribution_type = $1 AND shard_count = $2 AND hash_family = $3';
+  return readGroup(change, where, [wish.distributionType, wish.shardCount, wish.hash]);
+}
+
+export async function groupById(change: Change, id: ColocationId): Promise<ColocationGroup> {
+  return present(await readGroup(change, 'colocation_id = $1', [id]), 'colocation group');
+}
+
+async function readGroup(change: Change, where: string, values: readonly unknown[]): Promise<ColocationGroup | undefined> {
+  const rows = await run(
+    change,
+    `SELECT colocation_id, hash_family, distribution_type, shard_group_id, ordinal, hash_min, hash_max, node_id
+     FROM shardwright.colocation_group JOIN shardwright.shard_group USING (colocation_id) WHERE ${where} ORDER BY ordinal`,
+    values,
+  );
+  const first = rows[0];
+  if (first === undefined) return undefined;
+  return {
+    id: colocationId(Number(first[0])),
+    hash: first[1] === 'murmur3' ? 'murmur3' : 'postgres',
+    distributionType: first[2] ?? '',
+    shardGroups: rows.map(shardGroupOf),
+  };
+}
+
+function shardGroupOf(row: RawRow): ShardGroup {
+  const [id, ordinal, min, max, node] = row.slice(3).map(Number);
+  return {
+    id: shardGroupId(present(id)),
+    ordinal: present(ordinal),
+    min: present(min),
+    max: present(max),
+    node: nodeId(present(node)),
+  };
+}
+
+export interface NewGroup extends GroupWish {
+  readonly joinableByDefault: boolean;
+  /** In order of `min`. */
+  readonly slices: readonly Pick<ShardGroup, 'min' | 'max' | 'node'>[];
+}
+
+export async function insertGroup(change: Change, group: NewGroup): Promise<ColocationGroup> {
+  const [row] = await run(
+    change,
+    `WITH made AS (
+       INSERT INTO shardwright.colocation_group (distribution_type, shard_count, hash_family, joinable_by_default)
+       VALUES ($1, $2, $3, $4) RETURNING colocation_id
+     ), filled AS (
+       INSERT INTO shardwright.shard_group (colocation_id, ordinal, hash_min, hash_max, node_id)
+       SELECT colocation_id, place - 1, (slice->>'min')::integer, (slice->>'max')::integer, (slice->>'node')::integer
+       FROM made, jsonb_array_elements($5::jsonb) WITH ORDINALITY AS s (slice, place) ORDER BY place)
+     SELECT colocation_id FROM made`,
+    [group.distributionType, group.shardCount, group.hash, String(group.joinableByDefault), JSON.stringify(group.slices)],
+  );
+  return groupById(change, colocationId(Number(present(row)[0])));
+}
+
+/** Records the table and makes the ids of its shards, in the order of the group's shard groups. */
+export async function insertDistributedTable(
+  change: Change,
+  table: { readonly oid: number; readonly distributionPosition: number; readonly group: ColocationGroup },
+): Promise<ShardId[]> {
+  const { oid, distributionPosition, group } = table;
+  await run(
+    change,
+    `INSERT INTO shardwright.distributed_table (relation, kind, distribution_attnum, colocation_id)
+     VALUES ($1::oid, 'distributed', $2, $3)`,
+    [oid, distributionPosition, group.id],
+  );
+  const rows = await run(
+    change,
+    `INSERT INTO shardwright.shard (relation, shard_group_id)
+     SELECT $1::oid, shard_group_id FROM shardwright.shard_group WHERE colocation_id = $2 ORDER BY ordinal
+     RETURNING shard_id, shard_group_id`,
+    [oid, group.id],
+  );
+  const byGroup = new Map(rows.map(([id, shardGroup]) => [Number(shardGroup), shardId(Number(id))]));
+  return group.shardGroups.map((shardGroup) => present(byGroup.get(shardGroup.id), 'shard'));
+}
+
+export async function insertReferenceTable(change: Change, oid: number): Promise<ShardId> {
+  await run(change, `INSERT INTO shardwright.distributed_table (relation, kind) VALUES ($1::oid, 'reference')`, [oid]);
+  const rows = await run(change, 'INSERT INTO shardwright.shard (relation) VALUES ($1::oid) RETURNING shard_id', [oid]);
+  return shardId(Number(at(rows, 0)[0]));
+}
+
+/** Gives a reference table's shard another id, so that what was planned for the old one finds nothing. */
+export async function renewReferenceShard(change: Change, oid: number): Promise<ShardId> {
+  const text = `UPDATE shardwright.shard SET shard_id = nextval('shardwright.shard_id_seq') WHERE relation = $1::oid RETURNING shard_id`;
+  const rows = await run(change, text, [oid]);
+  return shardId(Number(at(rows, 0)[0]));
+}
+
+/** Forgets the table and its shards, and its colocation group when it was the last in it. */
+export async function deleteTable(change: Change, oid: number): Promise<void> {
+  await run(change, 'DELETE FROM shardwright.distributed_table WHERE relation = $1::oid', [oid]);
+  await run(
+    change,
+    `DELETE FROM shardwright.colocation_group g
+     WHERE NOT EXISTS (SELECT FROM shardwright.distributed_table t WHERE t.colocation_id = g.colocation_id)`,
+  );
+}
+
+async function run(change: Change, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {
+  const { rows } = await change.coordinator.query({ text, values }, { signal: change.signal });
+  return rows;
+}
