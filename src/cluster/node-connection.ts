@@ -1,3 +1,4 @@
+import type { CustomTypesConfig, QueryResult } from 'pg';
 import type { NodeId } from '../catalog/ids.ts';
 
 /** One row as the server sent it in text format; `null` is SQL NULL. */
@@ -29,10 +30,33 @@ export interface NodeQuery {
   readonly name?: string | undefined;
   /** Text or a simple multi-statement string through the simple protocol; then there are no values. */
   readonly simple?: boolean | undefined;
+  /**
+   * It may wait for locks (a write, FOR UPDATE). Outside a transaction it then takes an exclusive connection, so that nothing
+   * is queued on the wire behind the wait: what holds the lock might itself be waiting for that.
+   */
+  readonly mayWait?: boolean | undefined;
+}
+
+/** A statement whose rows pg's own parsers turn into values. */
+export interface ParsedQuery extends NodeQuery {
+  readonly rowMode?: string | undefined;
+  readonly types?: CustomTypesConfig | undefined;
+}
+
+/** A NOTICE, WARNING or the like, with the fields of an error. */
+export interface NodeNotice {
+  readonly message: string | undefined;
+  readonly severity: string | undefined;
+  readonly code: string | undefined;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  readonly where: string | undefined;
 }
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Called for each notice that the server sends while the statement runs. */
+  readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
 }
 
 export interface StreamOptions extends CallOptions {
@@ -42,7 +66,7 @@ export interface StreamOptions extends CallOptions {
 
 /** Rows in batches, pulled. Reading stops at the server (backpressure) when nobody pulls. */
 export interface RawStream extends AsyncIterable<readonly RawRow[]> {
-  /** Known as soon as this resolves; rejects with the statement's error. */
+  /** Resolves when the server has described the rows, pulled or not; rejects with the statement's error. */
   readonly fields: Promise<readonly FieldDescriptor[]>;
 }
 
@@ -66,10 +90,22 @@ export interface NodeConnection {
   readonly processId: number;
   /** As the server last reported: idle, in a transaction block, or in a failed one. */
   readonly transactionStatus: 'idle' | 'open' | 'failed';
+  /** Several statements in one simple text give the last one's result. */
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
+  /** As `query`, but the result is pg's own, parsed by pg: the fastest way for a statement answered by one node. */
+  queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
+  /** All statements of one simple text, in order. */
+  queryEach(text: string, options?: CallOptions): Promise<RawResult[]>;
+  /**
+   * Leaving the loop early cancels the statement on the server; inside a transaction block, which a cancel would abort, the
+   * remaining rows are read and dropped instead. Until the stream has ended no later statement of the connection is sent.
+   */
   stream(query: NodeQuery, options?: StreamOptions): RawStream;
   copyIn(sql: string, options?: CallOptions): Promise<CopySink>;
+  /** Chunks of about 64 KiB; in text and CSV format each ends at the end of a row. */
   copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  /** Session state was changed: DISCARD ALL before another user gets the connection. */
+  markDirty(): void;
   /**
    * Gives it back. With an error, or in any state but idle, it is closed instead of reused. Never throws.
    * `dirty`: session state was changed; it is discarded (DISCARD ALL) before the next use.
@@ -82,13 +118,18 @@ export interface NodeConnections {
   readonly node: NodeId;
   /**
    * Runs one statement on a shared pipelined connection, outside any transaction. With a signal, which may have to cancel, it
-   * takes an exclusive one. A lost connection is never retried.
+   * takes an exclusive one; so does one that `mayWait`, and one that finds every shared connection held up by a slow statement.
+   * A lost connection is never retried.
    */
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
+  /** As `query`, but the result is pg's own, parsed by pg. */
+  queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
+  /** `host:port/database`, for messages. */
+  readonly name: string;
   /** Takes an exclusive connection. `poolTimeout`, `nodeUnreachable` (within the connect timeout), `canceled`. */
   acquire(options?: CallOptions): Promise<NodeConnection>;
   readonly counts: ConnectionCounts;
-  /** Closes all; waits for running statements. */
+  /** Waits for running statements and held connections, then closes all. Later calls reject with `clusterClosed`. */
   end(): Promise<void>;
 }
 

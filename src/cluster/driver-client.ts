@@ -1,0 +1,197 @@
+import type { FieldDescriptor, NodeNotice } from './node-connection.ts';
+import { MessageWriter } from './message-writer.ts';
+import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
+import type { Duplex } from 'node:stream';
+import { Client, type ClientConfig, type Connection } from 'pg';
+
+/** What this file uses of pg.Client beyond its documented interface. */
+interface ClientInternals {
+  readonly processID: number;
+  readonly secretKey: number;
+  readonly _connecting: boolean;
+  readonly connection: Connection & CopyTarget;
+  ref(): void;
+  unref(): void;
+  getStartupConf(): Record<string, string>;
+  _handleReadyForQuery(message: ReadyMessage): void;
+  _handleErrorWhileConnecting(error: unknown): void;
+}
+
+const PgClient = Client as unknown as new (config: ClientConfig) => Client & ClientInternals;
+
+/** What the owner of a client is told; none of these may throw. */
+export interface DriverEvents {
+  /** The server is ready for the next statement; `ended` and `error` are set, `settle` is left to the owner. */
+  onEnded(statement: Statement): void;
+  /** The connection is gone: the unanswered statements, in order. Called once, and never if it was not open before. */
+  onLost(cause: unknown, unanswered: readonly Statement[]): void;
+  onNotification(channel: string, payload: string): void;
+}
+
+interface ReadyMessage {
+  readonly status: string;
+}
+
+/**
+ * pg's client with a queue of our own: statements are written as they come (each with its own Sync), one socket write per
+ * tick. pg does the connecting, TLS, authentication and parsing of messages, and calls the underscore methods below; they are
+ * part of pg 8.23.1, pinned exactly. A failed statement ends with its ReadyForQuery, not with its ErrorResponse, so that the
+ * transaction status is up to date when its caller learns of the error.
+ */
+export class DriverClient extends PgClient {
+  /** Names that the server knows as prepared statements, with their texts. */
+  readonly prepared = new Map<string, string>();
+  /** As in the last ReadyForQuery: `I`, `T` or `E`. */
+  status = 'I';
+  /** When the current head became the head, by `performance.now()`. */
+  headSince = 0;
+  readonly #events: DriverEvents;
+  readonly #out = new MessageWriter();
+  #head: Statement | undefined = undefined;
+  #tail: Statement | undefined = undefined;
+  #flushing = false;
+  #open = false;
+  #cause: unknown = undefined;
+
+  constructor(config: ClientConfig, events: DriverEvents) {
+    super(config);
+    this.#events = events;
+    this.on('error', (error) => (this.#cause ??= error));
+    this.connection.once('end', () => this.#lost());
+  }
+
+  /** The statement whose answers come next. */
+  get head(): Statement | undefined {
+    return this.#head;
+  }
+
+  get socket(): Duplex {
+    return this.connection.stream;
+  }
+
+  /** Writes a statement behind those already sent. One that cannot be written ends at once, with its error. */
+  send(statement: Statement): void {
+    const undo = this.#out.pending;
+    try {
+      statement.submit(this.#out, this.prepared);
+    } catch (error) {
+      this.#out.rewind(undo);
+      statement.error = error;
+      this.#forgetUnparsed(statement);
+      process.nextTick(() => this.#end(statement));
+      return;
+    }
+    if (this.#tail === undefined) {
+      this.#head = statement;
+      this.headSince = performance.now();
+    } else this.#tail.behind = statement;
+    this.#tail = statement;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flush);
+  }
+
+  /** Startup parameters besides pg's own: the text formats that all our parsers expect. */
+  override getStartupConf(): Record<string, string> {
+    return { ...super.getStartupConf(), DateStyle: 'ISO', IntervalStyle: 'postgres' };
+  }
+
+  _getActiveQuery(): Statement | undefined {
+    return this.#head;
+  }
+
+  _pulseQueryQueue(): void {
+    this.#open = true;
+  }
+
+  override _handleReadyForQuery(message: ReadyMessage): void {
+    this.status = message.status;
+    if (this._connecting) {
+      super._handleReadyForQuery(message);
+      return;
+    }
+    const statement = this.#head;
+    if (statement === undefined) return;
+    this.#head = statement.behind;
+    if (this.#head === undefined) this.#tail = undefined;
+    else this.headSince = performance.now();
+    this.#end(statement);
+  }
+
+  _handleErrorMessage(error: unknown): void {
+    if (this._connecting) this._handleErrorWhileConnecting(error);
+    else if (this.#head === undefined) this.#cause ??= error;
+    else this.#head.error ??= error;
+  }
+
+  _handleParseComplete(): void {
+    if (this.#head !== undefined) this.#head.parsed = true;
+  }
+
+  _handleRowDescription(message: { readonly fields: FieldDescriptor[] }): void {
+    this.#head?.onFields(message.fields);
+  }
+
+  _handleDataRow(message: { readonly fields: (string | null)[] }): void {
+    this.#head?.onRow(message.fields);
+  }
+
+  _handleCommandComplete(message: CompleteMessage): void {
+    this.#head?.onComplete(message);
+  }
+
+  _handleEmptyQuery(): void {
+    this.#head?.onComplete({ text: '' });
+  }
+
+  _handleCopyInResponse(): void {
+    this.#head?.onCopyIn(this.connection);
+  }
+
+  _handleCopyData(message: { readonly chunk: Uint8Array }): void {
+    this.#head?.onCopyData(message.chunk);
+  }
+
+  _handleNotice(notice: NodeNotice): void {
+    this.#head?.onNotice(notice);
+  }
+
+  _handleNotification(message: { readonly channel: string; readonly payload: string }): void {
+    this.#events.onNotification(message.channel, message.payload);
+  }
+
+  /** pg would fail its queries here; ours fail when the socket has closed, so that what the server said last is heard. */
+  _errorAllQueries(error: unknown): void {
+    this.#cause ??= error;
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    const socket = this.connection.stream;
+    if (socket.writable) socket.write(this.#out.take());
+  };
+
+  #end(statement: Statement): void {
+    this.#forgetUnparsed(statement);
+    statement.ended = true;
+    statement.behind = undefined;
+    this.#events.onEnded(statement);
+  }
+
+  #forgetUnparsed(statement: Statement): void {
+    const { name } = statement.query;
+    if (statement.parses && !statement.parsed && name !== undefined) this.prepared.delete(name);
+  }
+
+  #lost(): void {
+    const unanswered: Statement[] = [];
+    for (let statement = this.#head; statement !== undefined; statement = statement.behind) unanswered.push(statement);
+    this.#head = undefined;
+    this.#tail = undefined;
+    for (const statement of unanswered) {
+      statement.ended = true;
+      statement.behind = undefined;
+    }
+    if (this.#open) this.#events.onLost(this.#cause ?? new Error('the server closed the connection'), unanswered);
+  }
+}

@@ -1,0 +1,282 @@
+import { sendCancelRequest } from './cancel-request.ts';
+import { driverConfig, type NodeSettings } from './node-settings.ts';
+import { DriverClient } from './driver-client.ts';
+import type { Statement } from './statement.ts';
+import { connectionLost, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
+import { canceled } from '../base/abort.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { Duplex } from 'node:stream';
+
+/** A statement that shall be cancelled: once it is the head, a loop does so, which `wake` tells of the statement's end. */
+interface Cancellation {
+  running: boolean;
+  wake: (() => void) | undefined;
+  /** Rather lets the statement run to its end than abort a transaction block. */
+  readonly sparesTransaction: boolean;
+}
+
+export type LinkState = 'connecting' | 'open' | 'closed';
+const cancelAgainMs = { first: 25, max: 1000 } as const;
+
+/**
+ * One connection to a server, with its queue. Statements are pipelined, except that nothing is sent behind one that goes
+ * `alone` before that has ended. That is what makes cancelling safe:
+ * 1. a cancel is sent only while its statement is the head of the queue, so it cannot hit an earlier one;
+ * 2. nothing has been sent behind it, so it cannot hit a later one that the server has reached already;
+ * 3. the next statement waits until the statement has ended *and* the cancel's own connection is closed.
+ * A cancel that the server took before it took the statement has no effect, so it is sent again until the statement ends.
+ */
+export class Link {
+  state: LinkState = 'connecting';
+  /** Statements started and not settled. */
+  load = 0;
+  /** Called when the connection is gone or could not be made. */
+  onClosed: (() => void) | undefined = undefined;
+  /** Called whenever `load` has fallen to 0. */
+  onIdle: (() => void) | undefined = undefined;
+  onNotification: ((channel: string, payload: string) => void) | undefined = undefined;
+  readonly #client: DriverClient;
+  readonly #held: Statement[] = [];
+  #alone: Statement | undefined = undefined;
+  #failure: unknown = undefined;
+  readonly #cancels = new Map<Statement, Cancellation>();
+  readonly #closed: Promise<void>;
+
+  /** `shared`: its statements come from many callers, none of whom counts on their order. */
+  constructor(
+    readonly settings: NodeSettings,
+    readonly shared: boolean,
+  ) {
+    this.#client = new DriverClient(driverConfig(settings), {
+      onEnded: (statement) => this.#ended(statement),
+      onLost: (cause, unanswered) => this.#lost(cause, unanswered),
+      onNotification: (channel, payload) => this.onNotification?.(channel, payload),
+    });
+    this.#closed = new Promise((resolve) => this.#client.connection.once('end', resolve));
+  }
+
+  /** Connects; statements may be started before. Rejects with `nodeUnreachable` or the server's own error, and is closed then. */
+  async connect(): Promise<void> {
+    try {
+      await this.#client.connect();
+    } catch (error) {
+      this.#fail(translateConnectError(error, this.settings.name));
+      this.#client.socket.destroy();
+      throw this.#failure;
+    }
+    if (this.state === 'closed') throw this.#failure;
+    this.state = 'open';
+    this.#sendHeld();
+  }
+
+  get processId(): number {
+    return this.#client.processID;
+  }
+
+  get socket(): Duplex {
+    return this.#client.socket;
+  }
+
+  get transactionStatus(): 'idle' | 'open' | 'failed' {
+    const { status } = this.#client;
+    if (status === 'I') return 'idle';
+    return status === 'T' ? 'open' : 'failed';
+  }
+
+  /** For how long the statement at the head of the queue has been running. */
+  headMs(now: number): number {
+    return this.#client.head === undefined ? 0 : now - this.#client.headSince;
+  }
+
+  start(statement: Statement): void {
+    this.load += 1;
+    const signal = statement.options?.signal;
+    if (this.state === 'closed') this.#refuse(statement, this.#failure);
+    else if (signal?.aborted === true) this.#refuse(statement, canceled(signal));
+    else {
+      if (signal !== undefined) this.#listen(statement, signal);
+      if (this.state === 'connecting' || this.#alone !== undefined || this.#held.length > 0) this.#held.push(statement);
+      else this.#send(statement);
+    }
+  }
+
+  /** Makes the server stop the statement; it is settled when no later one can be hit. One not sent yet fails with the error given. */
+  cancel(statement: Statement, error: unknown): void {
+    this.#cancel(statement, error, false);
+  }
+
+  /**
+   * Nobody wants the statement's answer any more. It is cancelled, unless that would abort the caller's transaction block: then
+   * it runs to its end.
+   */
+  abandon(statement: Statement): void {
+    this.#cancel(statement, new ClusterError('canceled', 'the result was not wanted any more'), true);
+  }
+
+  /** Forgets what the server knows as prepared, after DISCARD ALL. */
+  forgetPrepared(): void {
+    this.#client.prepared.clear();
+  }
+
+  /** Keeps the process alive while the link is in use. */
+  ref(): void {
+    this.#client.ref();
+  }
+
+  unref(): void {
+    this.#client.unref();
+  }
+
+  /** Closes politely when nothing runs; else cancels what runs and closes at once. Resolves when the socket is closed; never rejects. */
+  async close(): Promise<void> {
+    const wasOpen = this.state === 'open';
+    const busy = this.#client.head !== undefined;
+    this.ref();
+    this.#fail(connectionLost(new Error('the connection was closed'), this.settings.name));
+    if (wasOpen && busy) await this.#sendCancel().catch(() => undefined);
+    if (wasOpen && !busy) await this.#leave();
+    else this.#client.socket.destroy();
+    await this.#closed;
+  }
+
+  /** Says goodbye; a server that does not hang up in time is left. */
+  async #leave(): Promise<void> {
+    const timer = setTimeout(() => this.#client.socket.destroy(), this.settings.connectTimeoutMs);
+    await this.#client.end();
+    clearTimeout(timer);
+  }
+
+  #cancel(statement: Statement, error: unknown, sparesTransaction: boolean): void {
+    if (statement.ended || this.#cancels.has(statement)) return;
+    const held = this.#held.indexOf(statement);
+    if (held >= 0) {
+      this.#held.splice(held, 1);
+      this.#drop(statement, error);
+      return;
+    }
+    this.#cancels.set(statement, { running: false, wake: undefined, sparesTransaction });
+    if (this.#client.head === statement) this.#cancelHead(statement);
+  }
+
+  #listen(statement: Statement, signal: AbortSignal): void {
+    const abort = (): void => this.cancel(statement, canceled(signal));
+    statement.stopListening = () => signal.removeEventListener('abort', abort);
+    signal.addEventListener('abort', abort, { once: true });
+  }
+
+  #refuse(statement: Statement, error: unknown): void {
+    process.nextTick(() => this.#drop(statement, error));
+  }
+
+  /** Settles a statement that was not sent. */
+  #drop(statement: Statement, error: unknown): void {
+    statement.error = error;
+    statement.ended = true;
+    this.#settle(statement);
+  }
+
+  #send(statement: Statement): void {
+    if (statement.alone) this.#alone = statement;
+    this.#client.send(statement);
+  }
+
+  #sendHeld(): void {
+    while (this.#alone === undefined && this.state === 'open') {
+      const statement = this.#held.shift();
+      if (statement === undefined) return;
+      this.#send(statement);
+    }
+  }
+
+  #ended(statement: Statement): void {
+    const { head } = this.#client;
+    if (head !== undefined && this.#cancels.has(head)) this.#cancelHead(head);
+    const cancellation = this.#cancels.get(statement);
+    if (cancellation?.running === true) cancellation.wake?.();
+    else this.#settle(statement);
+  }
+
+  #cancelHead(statement: Statement): void {
+    const cancellation = this.#cancels.get(statement);
+    if (cancellation === undefined || cancellation.running) return;
+    if (cancellation.sparesTransaction && this.transactionStatus !== 'idle') return;
+    cancellation.running = true;
+    void this.#cancelUntilEnded(statement, cancellation).finally(() => this.#settle(statement));
+  }
+
+  /** A server that takes no cancel loses the connection, which ends the statement too. */
+  async #cancelUntilEnded(statement: Statement, cancellation: Cancellation): Promise<void> {
+    for (let waitMs: number = cancelAgainMs.first; !statement.ended; waitMs = Math.min(waitMs * 2, cancelAgainMs.max)) {
+      try {
+        await this.#sendCancel();
+      } catch (error) {
+        this.#client.socket.destroy(error instanceof Error ? error : undefined);
+      }
+      if (!statement.ended) await wakened(cancellation, waitMs);
+    }
+  }
+
+  #sendCancel(): Promise<void> {
+    return sendCancelRequest(this.#client, this.settings.connectTimeoutMs);
+  }
+
+  #settle(statement: Statement): void {
+    if (!this.#cancels.delete(statement) && this.#again(statement)) return;
+    this.load -= 1;
+    if (this.#alone === statement) this.#alone = undefined;
+    this.#sendHeld();
+    const { options, error } = statement;
+    if (options?.signal !== undefined) {
+      statement.stopListening?.();
+      if (options.signal.aborted) statement.error = translateCanceled(error, options.signal);
+    }
+    if (statement.error !== undefined) statement.error = translateStatementError(statement.error, this.settings.name);
+    statement.settle();
+    if (this.load === 0) this.onIdle?.();
+  }
+
+  /**
+   * Outside a transaction a prepared statement that the server does not know (its Parse failed in another's hands, or somebody
+   * discarded it) or cannot use any more (a table changed) has not run, so it is prepared anew and run, once.
+   */
+  #again(statement: Statement): boolean {
+    const { error, query } = statement;
+    if (error === undefined || query.name === undefined || statement.parses || this.state !== 'open') return false;
+    if (this.#client.status !== 'I' || !isStale(error) || (!this.shared && this.load > 1)) return false;
+    statement.prepareAgain();
+    this.#client.send(statement);
+    return true;
+  }
+
+  #lost(cause: unknown, unanswered: readonly Statement[]): void {
+    const failure = connectionLost(cause, this.settings.name);
+    for (const statement of unanswered) statement.error ??= failure;
+    this.#fail(failure);
+    for (const statement of unanswered) this.#ended(statement);
+  }
+
+  #fail(failure: unknown): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.#failure = failure;
+    for (const statement of this.#held.splice(0)) this.#drop(statement, failure);
+    this.onClosed?.();
+  }
+}
+
+/** Resolves when the cancelled statement ends, or after the time given. */
+function wakened(cancellation: Cancellation, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, waitMs);
+    cancellation.wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
+function isStale(error: unknown): boolean {
+  const code = sqlStateOf(error);
+  if (code === '26000') return true;
+  return code === '0A000' && error instanceof Error && 'routine' in error && error.routine === 'RevalidateCachedQuery';
+}

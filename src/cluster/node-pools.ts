@@ -1,0 +1,69 @@
+import type { NodeConnections } from './node-connection.ts';
+import { type NamedNode, type NodeConnectionsConfig, openNodeConnections } from './open-node-connections.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { NodeId } from '../catalog/ids.ts';
+
+/** Where a node is and how to connect to it. */
+export interface NodeEndpoint extends NamedNode {
+  readonly config: NodeConnectionsConfig;
+}
+
+/** The connections to every node of a cluster, the coordinator database (`coordinatorNodeId`) among them. */
+export interface NodePools {
+  readonly nodeIds: readonly NodeId[];
+  /** Opens nothing yet. Throws `undefinedNode`, and `clusterClosed` after `end`. */
+  get(node: NodeId): NodeConnections;
+  /** Replaces the nodes. The connections to one that is gone, or has a new name, are closed when their work is done. */
+  setNodes(nodes: readonly NodeEndpoint[]): void;
+  /** Waits for running statements and held connections, then closes all. */
+  end(): Promise<void>;
+}
+
+export function createNodePools(nodes: readonly NodeEndpoint[]): NodePools {
+  const pools = new LazyPools();
+  pools.setNodes(nodes);
+  return pools;
+}
+
+class LazyPools implements NodePools {
+  #endpoints = new Map<NodeId, NodeEndpoint>();
+  readonly #opened = new Map<NodeId, NodeConnections>();
+  readonly #closing = new Set<Promise<void>>();
+  #ended = false;
+
+  get nodeIds(): readonly NodeId[] {
+    return [...this.#endpoints.keys()];
+  }
+
+  get(node: NodeId): NodeConnections {
+    return this.#opened.get(node) ?? this.#open(node);
+  }
+
+  setNodes(nodes: readonly NodeEndpoint[]): void {
+    this.#endpoints = new Map(nodes.map((endpoint) => [endpoint.id, endpoint]));
+    for (const [id, connections] of this.#opened) {
+      if (this.#endpoints.get(id)?.name !== connections.name) this.#close(id, connections);
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    for (const [id, connections] of this.#opened) this.#close(id, connections);
+    await Promise.all(this.#closing);
+  }
+
+  #open(node: NodeId): NodeConnections {
+    if (this.#ended) throw new ClusterError('clusterClosed', 'the cluster was ended');
+    const endpoint = this.#endpoints.get(node);
+    if (endpoint === undefined) throw new ClusterError('undefinedNode', `node ${node} does not exist`);
+    const connections = openNodeConnections(endpoint, endpoint.config);
+    this.#opened.set(node, connections);
+    return connections;
+  }
+
+  #close(id: NodeId, connections: NodeConnections): void {
+    this.#opened.delete(id);
+    const closing = connections.end().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}

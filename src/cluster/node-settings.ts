@@ -1,0 +1,42 @@
+import type { ClientConfig } from 'pg';
+
+/** How to reach one node, and the limits of the connections to it. */
+export interface NodeSettings {
+  /** `host:port/database`, for messages. */
+  readonly name: string;
+  /** As for pg.Client. `query_timeout` and `pipeline` are not honoured: abort a signal instead, and statements are always pipelined. */
+  readonly client: ClientConfig;
+  /** Connections of the bounded pool: transactions, streams, COPY, whatever may be cancelled or may wait for locks. */
+  readonly exclusiveMax: number;
+  /** Connections that statements share. */
+  readonly sharedMax: number;
+  /** Calls waiting for an exclusive connection, at most. */
+  readonly queueMax: number;
+  readonly connectTimeoutMs: number;
+  /** An exclusive or shared connection unused for so long is closed. */
+  readonly idleTimeoutMs: number;
+  /** Longest wait for an exclusive connection. */
+  readonly acquireTimeoutMs: number;
+}
+
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client'>;
+
+export const defaultNodeLimits: NodeLimits = {
+  exclusiveMax: 10,
+  sharedMax: 3,
+  queueMax: 10_000,
+  connectTimeoutMs: 5_000,
+  idleTimeoutMs: 30_000,
+  acquireTimeoutMs: 30_000,
+};
+
+/** The configuration of a node's clients. */
+export function driverConfig({ client, connectTimeoutMs }: NodeSettings): ClientConfig {
+  return {
+    keepAlive: true,
+    fallback_application_name: 'shardwright',
+    ...client,
+    connectionTimeoutMillis: connectTimeoutMs,
+    pipeline: false,
+  };
+}

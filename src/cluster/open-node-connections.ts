@@ -1,0 +1,87 @@
+import { ExclusiveConnection, type ReleaseOutcome, runParsed, runRaw } from './exclusive-connection.ts';
+import { ExclusivePool } from './exclusive-pool.ts';
+import type { Link } from './link.ts';
+import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult } from './node-connection.ts';
+import { defaultNodeLimits, type NodeLimits, type NodeSettings } from './node-settings.ts';
+import { SharedLinks } from './shared-links.ts';
+import { at } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { ClientConfig, QueryResult } from 'pg';
+
+/** A node as messages call it: `host:port/database`. */
+export interface NamedNode {
+  readonly id: NodeId;
+  readonly name: string;
+}
+
+export type NodeConnectionsConfig = { readonly client: ClientConfig } & Partial<NodeLimits>;
+
+/** The connections to one node; none is opened before it is needed. Limits not given are `defaultNodeLimits`. */
+export function openNodeConnections(node: NamedNode, config: NodeConnectionsConfig): NodeConnections {
+  return new PooledConnections(node.id, { ...defaultNodeLimits, ...config, name: node.name });
+}
+
+class PooledConnections implements NodeConnections {
+  readonly #shared: SharedLinks;
+  readonly #exclusive: ExclusivePool;
+  readonly #takeBack = (link: Link, outcome: ReleaseOutcome): void => this.#exclusive.release(link, outcome);
+  #ending: Promise<void> | undefined = undefined;
+
+  constructor(
+    readonly node: NodeId,
+    private readonly settings: NodeSettings,
+  ) {
+    this.#shared = new SharedLinks(settings);
+    this.#exclusive = new ExclusivePool(settings);
+  }
+
+  get name(): string {
+    return this.settings.name;
+  }
+
+  get counts(): ConnectionCounts {
+    return {
+      open: this.#shared.open + this.#exclusive.open,
+      idle: this.#shared.idle + this.#exclusive.idle,
+      waiting: this.#exclusive.waiting,
+    };
+  }
+
+  async query(query: NodeQuery, options?: CallOptions): Promise<RawResult> {
+    const link = this.#sharedFor(query, options);
+    const results = await (link === undefined ? this.#alone((own) => runRaw(own, query, options), options) : runRaw(link, query, options));
+    return at(results, results.length - 1);
+  }
+
+  queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult> {
+    const link = this.#sharedFor(query, options);
+    if (link === undefined) return this.#alone((own) => runParsed(own, query, options), options);
+    return runParsed(link, query, options);
+  }
+
+  async acquire(options?: CallOptions): Promise<NodeConnection> {
+    const link = await this.#exclusive.acquire(options?.signal);
+    return new ExclusiveConnection(this.node, link, this.#takeBack);
+  }
+
+  end(): Promise<void> {
+    this.#ending ??= Promise.all([this.#shared.end(), this.#exclusive.end()]).then(() => undefined);
+    return this.#ending;
+  }
+
+  #sharedFor(query: NodeQuery, options: CallOptions | undefined): Link | undefined {
+    if (options?.signal !== undefined || query.mayWait === true || this.#ending !== undefined) return undefined;
+    return this.#shared.choose();
+  }
+
+  async #alone<T>(run: (link: Link) => Promise<T>, options: CallOptions | undefined): Promise<T> {
+    if (this.#ending !== undefined) throw new ClusterError('clusterClosed', `the connections to node ${this.name} were closed`);
+    const link = await this.#exclusive.acquire(options?.signal);
+    try {
+      return await run(link);
+    } finally {
+      this.#exclusive.release(link, {});
+    }
+  }
+}

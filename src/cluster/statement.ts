@@ -1,0 +1,105 @@
+import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery } from './node-connection.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { MessageWriter } from './message-writer.ts';
+
+/** What the server reports at the end of a statement: `SELECT 5`, `INSERT 0 1`. */
+export interface CompleteMessage {
+  readonly text: string;
+}
+
+/** Where a statement in COPY FROM STDIN may answer. */
+export interface CopyTarget {
+  sendCopyFail(reason: string): void;
+  sync(): void;
+}
+
+/**
+ * One statement on its way through a connection: it writes its messages, takes the answers, and is settled once the server is
+ * ready for the next (or the connection is gone). Subclasses say what becomes of the answers.
+ */
+export abstract class Statement {
+  /** The one behind it in the connection's queue. */
+  behind: Statement | undefined = undefined;
+  /** The first error; set before `settle` is called. */
+  error: unknown = undefined;
+  /** The server is ready for the next statement, or never will be. */
+  ended = false;
+  /** Whether the server read a Parse of this statement without complaint. */
+  parsed = false;
+  /** Whether this statement brought its own Parse. */
+  parses = false;
+  /** Sends Parse again even if the connection knows the name: what the server knew under it is of no use any more. */
+  reparse = false;
+  /** Set while the link listens to the signal. */
+  stopListening: (() => void) | undefined = undefined;
+  /** Nothing may be sent behind it before it has ended: it may be cancelled, or it speaks COPY. */
+  readonly alone: boolean;
+
+  constructor(
+    readonly query: NodeQuery,
+    readonly options: CallOptions | undefined,
+    alone: boolean,
+  ) {
+    this.alone = alone || options?.signal !== undefined;
+  }
+
+  /**
+   * Writes the statement; `prepared` are the names the connection's server knows, with their texts. When it throws, the caller
+   * drops what was written.
+   */
+  submit(out: MessageWriter, prepared: Map<string, string>): void {
+    const { text, values, name } = this.query;
+    if (!this.#extended()) {
+      out.query(text);
+      return;
+    }
+    if (name !== undefined) this.#prepare(name, out, prepared);
+    else out.parse('', text);
+    out.run(name ?? '', values ?? []);
+  }
+
+  #extended(): boolean {
+    const { values, name, simple } = this.query;
+    return simple !== true && (name !== undefined || (values !== undefined && values.length > 0));
+  }
+
+  #prepare(name: string, out: MessageWriter, prepared: Map<string, string>): void {
+    const { text } = this.query;
+    const known = this.reparse ? undefined : prepared.get(name);
+    if (known === text) return;
+    if (known !== undefined) {
+      throw new ClusterError('duplicatePreparedStatement', `prepared statement "${name}" was used for a different statement`);
+    }
+    if (this.reparse) out.close(name);
+    out.parse(name, text);
+    this.parses = true;
+    prepared.set(name, text);
+  }
+
+  /** Makes ready to be sent once more, with Parse. Only for one of which nothing ran. */
+  prepareAgain(): void {
+    this.error = undefined;
+    this.ended = false;
+    this.parsed = false;
+    this.reparse = true;
+  }
+
+  onNotice(notice: NodeNotice): void {
+    this.options?.onNotice?.(notice);
+  }
+
+  /** Called once, after `ended`; must not throw. */
+  abstract settle(): void;
+  abstract onFields(fields: FieldDescriptor[]): void;
+  abstract onRow(fields: (string | null)[]): void;
+  abstract onComplete(message: CompleteMessage): void;
+
+  /** The server wants COPY data. Nobody has any, unless a subclass does. */
+  onCopyIn(target: CopyTarget): void {
+    target.sendCopyFail('no source of COPY data');
+    // The Sync that went with Execute was swallowed by the server's COPY mode.
+    if (this.#extended()) target.sync();
+  }
+
+  onCopyData(_chunk: Uint8Array): void {}
+}

@@ -1,0 +1,68 @@
+import { canceled } from '../base/abort.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { DatabaseError } from 'pg';
+
+/** An attempt to connect failed. The server's own refusal passes through, naming the node; the rest is `nodeUnreachable`. */
+export function translateConnectError(error: unknown, nodeName: string): unknown {
+  if (error instanceof ClusterError) return error;
+  if (!(error instanceof DatabaseError)) {
+    return new ClusterError('nodeUnreachable', `could not connect to node ${nodeName}`, {
+      detail: sentence(error),
+      hint: 'Check that the server runs there and accepts connections from this host.',
+      cause: error,
+    });
+  }
+  error.hint ??= connectHints[error.code ?? '']?.(nodeName);
+  return appendNode(error, nodeName);
+}
+
+const connectHints: Readonly<Record<string, ((nodeName: string) => string) | undefined>> = {
+  '28P01': (nodeName) => `Check the user and password given for node ${nodeName}.`,
+  '28000': (nodeName) => `Check the user given for node ${nodeName} and its pg_hba.conf.`,
+  '3D000': (nodeName) => `Create the database, or correct the address of node ${nodeName}.`,
+};
+
+/** The connection broke while a statement was under way, or before it could be sent. */
+export function connectionLost(cause: unknown, nodeName: string): ClusterError {
+  return new ClusterError('connectionLost', `connection to node ${nodeName} was lost`, { detail: sentence(cause), cause });
+}
+
+/** A statement's error. The server's own passes through whole, with the node appended to its context. */
+export function translateStatementError(error: unknown, nodeName: string): unknown {
+  return error instanceof DatabaseError ? appendNode(error, nodeName) : error;
+}
+
+/** What an aborted statement fails with: `canceled` if the server did cancel it, else its own error. */
+export function translateCanceled(error: unknown, signal: AbortSignal): unknown {
+  if (sqlStateOf(error) !== '57014' || error instanceof ClusterError) return error;
+  const byCaller = canceled(signal);
+  if (byCaller === signal.reason) return byCaller;
+  return new ClusterError('canceled', byCaller.message, { cause: error });
+}
+
+/** Whether the error means that its connection is gone, by the network or by the server's will. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (error instanceof ClusterError) return error.id === 'connectionLost' || error.id === 'nodeUnreachable';
+  if (!(error instanceof DatabaseError)) return false;
+  return error.severity === 'FATAL' || error.severity === 'PANIC' || endsSession.test(error.code ?? '');
+}
+
+/** SQLSTATEs of a server that ends the session; the severity may be translated into the server's language. */
+const endsSession = /^(08...|57P0[1-5]|25P0[34])$/;
+
+function appendNode(error: DatabaseError, nodeName: string): unknown {
+  const line = `node ${nodeName}`;
+  error.where = error.where === undefined ? line : `${error.where}\n${line}`;
+  return error;
+}
+
+function sentence(error: unknown): string {
+  const text = error instanceof Error ? describe(error) : String(error);
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`;
+}
+
+/** Node reports several refused addresses as one AggregateError without a message. */
+function describe(error: Error): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(String).join('; ');
+  return error.message === '' ? error.name : error.message;
+}
