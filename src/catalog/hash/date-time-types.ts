@@ -61,9 +61,8 @@ function inRange(day: number | undefined, end: number): number | Unreadable {
 }
 
 function parseInstant(written: IsoTimestamp | undefined, offset: number | undefined): bigint | Unreadable {
-  const day = inRange(written?.day, timestampEnd);
-  if (typeof day !== 'number' || offset === undefined) return needsServer;
-  const micros = BigInt(day) * BigInt(microsPerDay) + BigInt((written?.micros ?? 0) - offset * 1_000_000);
+  if (written === undefined || offset === undefined) return needsServer;
+  const micros = BigInt(written.day) * BigInt(microsPerDay) + BigInt((written.micros ?? 0) - offset * 1_000_000);
   const start = BigInt(dateStart) * BigInt(microsPerDay);
   return micros < start || micros >= BigInt(timestampEnd) * BigInt(microsPerDay) ? needsServer : micros;
 }

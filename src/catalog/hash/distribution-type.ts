@@ -35,6 +35,8 @@ export type CanonicalValue = { readonly kind: 'canonical'; readonly text: string
 export interface DistributionType {
   /** As format_type prints it, without modifier. */
   readonly name: string;
+  /** As it is cast to, without modifier: `name`, but `bpchar` for `character`, which would mean `character(1)`. */
+  readonly castName: string;
   /** SQL (int4 or int8, immutable, server-side) for the `postgres` family's hash of an expression of this type: fit for a CHECK. */
   hashSql(valueSql: string): string;
   canonical(value: unknown, context?: ValueContext): CanonicalValue;
@@ -53,6 +55,7 @@ function distributionTypeOf<V>(rules: TypeRules<V>): DistributionType {
   const reader = valueReader(rules);
   return {
     name: rules.name,
+    castName: rules.castName ?? rules.name,
     hashSql: (valueSql) => rules.hashSql(valueSql),
     canonical(value, context = anyContext) {
       const read = reader(value, context);

@@ -10,7 +10,7 @@ import { callSql, needsServer, type TypeRules } from './type-rules.ts';
 
 /**
  * In memory: the span that decides equality, in microseconds (`1 day` equals `24:00:00`, `1 mon` equals `30 days`). The canonical text is
- * that of an equal interval of days and a time.
+ * that of an equal interval of days and a time (and months, when there are more days than fit).
  */
 export const intervalRules: TypeRules<bigint> = {
   name: 'interval',
@@ -22,10 +22,17 @@ export const intervalRules: TypeRules<bigint> = {
   print(span) {
     if (span === intervalSpan(infiniteInterval)) return 'infinity';
     if (span === intervalSpan(minusInfiniteInterval)) return '-infinity';
-    return formatInterval({ months: 0, days: Number(span / microsPerDay), micros: span % microsPerDay });
+    const days = Number(span / microsPerDay);
+    const months = Math.abs(days) < daysMax ? 0 : clamp(Math.trunc(days / 30));
+    return formatInterval({ months, days: days - months * 30, micros: span % microsPerDay });
   },
   hash: (span) => hashInt64(BigInt.asIntN(64, span)),
   assign: () => needsServer,
 };
 
 const microsPerDay = 86_400_000_000n;
+const daysMax = 2 ** 31;
+
+function clamp(months: number): number {
+  return Math.max(-daysMax, Math.min(daysMax - 1, months));
+}

@@ -25,6 +25,7 @@ export const varcharRules: TypeRules<string> = {
 /** Trailing blanks do not count; the canonical text has none. */
 export const bpcharRules: TypeRules<string> = {
   name: 'character',
+  castName: 'bpchar',
   hashSql: callSql('hashbpchar'),
   parse: (text) => withoutBlanks(withoutNul(text)),
   print: (value) => value,

@@ -25,6 +25,8 @@ export interface ValueContext {
 export interface TypeRules<V> {
   /** As format_type prints it, without modifier. */
   readonly name: string;
+  /** A name fit for a cast, where `name` is not: a bare `character` would mean `character(1)`. */
+  readonly castName?: string;
   /** SQL for the server's own hash of an expression of this type: int4 or int8, immutable, on every supported version. */
   hashSql(valueSql: string): string;
   /** Reads what the type's input function reads; `needsServer` wherever the reading depends on version or settings. */

@@ -1,5 +1,6 @@
 import { compareWithDouble } from './exact-decimal.ts';
 import { formatFloat } from './format-float.ts';
+import { roundHalfEven } from './round-half-even.ts';
 
 /**
  * The float4 nearest to a decimal text (with optional sign and exponent) or NaN, ±Infinity; ties to even. Not `Math.fround(Number(text))`, which
@@ -27,11 +28,21 @@ export function formatFloat4(value: number): string {
 function shortestDigits(magnitude: number): string {
   const low = (magnitude + previousFloat4(magnitude)) / 2;
   const high = (magnitude + nextFloat4(magnitude)) / 2;
-  for (let digits = 1; digits < 9; digits += 1) {
-    const candidate = magnitude.toExponential(digits - 1);
+  for (let decimals = 0; decimals < 8; decimals += 1) {
+    const candidate = roundHalfEven(magnitude, decimals);
     if (isAbove(candidate, low) && isBelow(candidate, high)) return candidate;
+    // Below a power of two the gap is half as wide: the nearest decimal may miss it where the next one up is in reach.
+    const next = nextDecimal(candidate, decimals);
+    if (!isAbove(candidate, low) && isBelow(next, high)) return next;
   }
-  return magnitude.toExponential(8);
+  return roundHalfEven(magnitude, 8);
+}
+
+/** The decimal plus one in its last place; it has few enough digits to pass through a double unharmed. */
+function nextDecimal(decimal: string, decimals: number): string {
+  const [mantissa = '', exponent = '0'] = decimal.split('e');
+  const units = Number(mantissa.replace('.', '')) + 1;
+  return Number(`${units}e${Number(exponent) - decimals}`).toExponential(decimals);
 }
 
 function isAbove(decimal: string, bound: number): boolean {

@@ -1,4 +1,5 @@
 import { formatFloat } from './format-float.ts';
+import { roundHalfEven } from './round-half-even.ts';
 
 /** A double in the server's own text (`1.5`, `1e-07`, `NaN`, `-Infinity`). Exact under extra_float_digits of 1 or more. */
 export function parseFloat8(text: string): number {
@@ -18,11 +19,11 @@ export function formatFloat8(value: number): string {
 function shortestDigits(magnitude: number): string {
   const shortest = magnitude.toExponential();
   if (magnitude < 2 ** 53 || magnitude > 1e42 || !isHalfway(shortest, magnitude)) return shortest;
-  for (let digits = shortest.indexOf('e') - 1; digits < 17; digits += 1) {
-    const candidate = magnitude.toExponential(digits - 1);
+  for (let decimals = shortest.replace(/^\d\.?|e.*/g, '').length; decimals < 16; decimals += 1) {
+    const candidate = roundHalfEven(magnitude, decimals);
     if (Number(candidate) === magnitude && !isHalfway(candidate, magnitude)) return candidate;
   }
-  return magnitude.toExponential(16);
+  return roundHalfEven(magnitude, 16);
 }
 
 /** Whether the decimal is the midpoint of the number and one of its neighbours; the number is at least 2^53. */

@@ -38,10 +38,10 @@ function longestZeroRun(groups: readonly number[]): ZeroRun {
   return best;
 }
 
-/** Neither `::` nor `::1` is, although both start with six zero groups. */
+/** `::1.2.3.4` and `::ffff:1.2.3.4`; with more zeros in front (`::1`) it is an IPv6 address in its own right. */
 function endsDotted(groups: readonly number[], run: ZeroRun): boolean {
   if (run.start !== 0) return false;
-  return run.length === 6 || (run.length === 7 && groups[7] !== 1) || (run.length === 5 && groups[5] === 0xffff);
+  return run.length === 6 || (run.length === 5 && groups[5] === 0xffff);
 }
 
 function groupsOf(text: string): number[] {
