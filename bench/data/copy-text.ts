@@ -5,31 +5,60 @@ export interface CopyTextOptions {
   /** Rows per chunk: 1000 by default. */
   readonly chunkRows?: number;
   /** Called after each chunk with the rows so far. */
-  readonly onProgress?: (rows: number) => void;
+  readonly onProgress?: ((rows: number) => void) | undefined;
 }
 
 /** Rows as COPY's text format, in chunks of many lines. A chunk is made when it is asked for. */
 export function* copyText(rows: Iterable<DataRow>, options: CopyTextOptions = {}): Generator<string, void, undefined> {
-  const chunkRows = options.chunkRows ?? 1000;
-  let lines = '';
-  let count = 0;
-  for (const row of rows) {
-    lines += copyLine(row);
-    count += 1;
-    if (count % chunkRows !== 0) continue;
-    yield lines;
-    options.onProgress?.(count);
-    lines = '';
+  const chunks = new Chunks(options);
+  for (const row of rows) if (chunks.add(row)) yield chunks.take();
+  if (chunks.pending) yield chunks.take();
+}
+
+/** The same of rows that have to be waited for. */
+export async function* copyTextAsync(rows: AsyncIterable<DataRow>, options: CopyTextOptions = {}): AsyncGenerator<string, void, undefined> {
+  const chunks = new Chunks(options);
+  for await (const row of rows) if (chunks.add(row)) yield chunks.take();
+  if (chunks.pending) yield chunks.take();
+}
+
+/** Collects lines until there are enough of them. */
+class Chunks {
+  private lines = '';
+  private count = 0;
+  private readonly chunkRows: number;
+
+  constructor(private readonly options: CopyTextOptions) {
+    this.chunkRows = options.chunkRows ?? 1000;
   }
-  if (lines === '') return;
-  yield lines;
-  options.onProgress?.(count);
+
+  get pending(): boolean {
+    return this.lines !== '';
+  }
+
+  /** Whether the chunk is full now. */
+  add(row: DataRow): boolean {
+    this.lines += copyLine(row);
+    this.count += 1;
+    return this.count % this.chunkRows === 0;
+  }
+
+  take(): string {
+    const { lines } = this;
+    this.lines = '';
+    this.options.onProgress?.(this.count);
+    return lines;
+  }
 }
 
 /** One row with its line feed. */
 export function copyLine(row: DataRow): string {
   let line = '';
-  for (const value of row) line += `${line === '' ? '' : '\t'}${copyField(value)}`;
+  let separator = '';
+  for (const value of row) {
+    line += separator + copyField(value);
+    separator = '\t';
+  }
   return `${line}\n`;
 }
 

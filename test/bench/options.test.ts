@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { parseOptions } from '../../bench/harness/options.ts';
+
+const known = ['point-read', 'stream'];
+
+describe('parseOptions', () => {
+  it('has defaults', () => {
+    expect(parseOptions([], known)).toEqual({ names: [], json: false, quick: false, rounds: undefined, major: 18, help: false });
+  });
+
+  it('reads names and options in any order', () => {
+    expect(parseOptions(['--json', 'stream', '--rounds', '3', '--major=15', '--quick'], known)).toMatchObject({
+      names: ['stream'], json: true, quick: true, rounds: 3, major: 15,
+    });
+  });
+
+  it.each([
+    [['streem'], /no bench is called "streem"/],
+    [['--rounds', '0'], /--rounds must be a positive whole number/],
+    [['--rounds', 'many'], /--rounds/],
+    [['--major', '14'], /--major must be 15, 16, 17 or 18/],
+    [['--fast'], /--fast/],
+  ])('refuses %j', (argv, message) => {
+    expect(() => parseOptions(argv, known)).toThrow(message);
+  });
+});
