@@ -1,0 +1,29 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSections, writeSections } from './all-cases.ts';
+import { nameOfCell, openCell } from './cell.ts';
+import type { Cell, MakeCluster, OpenCell } from './cell.ts';
+import { runReads, runWrites } from './run-section.ts';
+
+/** The tests of one cell, one per section; a failure lists every statement that differs, the worst first. */
+export function describeCell(cell: Cell, makeCluster: MakeCluster): void {
+  describe(nameOfCell(cell), () => {
+    let open: OpenCell | undefined;
+    const opened = (): OpenCell => {
+      if (open === undefined) throw new Error('the cell could not be loaded');
+      return open;
+    };
+    beforeAll(async () => {
+      open = await openCell(cell, makeCluster);
+    });
+    afterAll(() => open?.[Symbol.asyncDispose]());
+
+    test.each(Object.keys(readSections))('%s', async (section) => {
+      const { pair, share } = opened();
+      expect((await runReads(pair, readSections[section] ?? [], share)).join('\n')).toBe('');
+    });
+    test.each(Object.keys(writeSections))('%s', async (section) => {
+      const { pair, share } = opened();
+      expect((await runWrites(pair, writeSections[section] ?? [], share)).join('\n')).toBe('');
+    });
+  });
+}

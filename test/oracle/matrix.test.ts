@@ -1,0 +1,17 @@
+import { Cluster } from '../../src/index.ts';
+import type { Cell } from './cell.ts';
+import { describeCell } from './describe-cell.ts';
+
+/** Each runs a third of the cases, another third than its neighbours. */
+const cells: readonly Cell[] = [
+  { major: 18, nodes: 1, shardCount: 1, share: { every: 3, offset: 0 } },
+  { major: 18, nodes: 3, shardCount: 2, share: { every: 3, offset: 1 } },
+  { major: 15, nodes: 3, shardCount: 7, share: { every: 3, offset: 2 } },
+  { major: 15, nodes: 1, shardCount: 2, share: { every: 3, offset: 0 } },
+  { major: 15, nodes: 3, shardCount: 32, share: { every: 3, offset: 1 } },
+  { major: 18, nodes: 3, shardCount: 7, share: { every: 3, offset: 0 }, options: { tuning: { batchRows: 1 } } },
+  { major: 18, nodes: 3, shardCount: 7, share: { every: 3, offset: 1 }, options: { tuning: { exclusivePerNode: 1 } } },
+  { major: 18, nodes: 3, shardCount: 7, share: { every: 3, offset: 2 }, options: { tuning: { forceMerge: 'residual' } } },
+];
+
+for (const cell of cells) describeCell(cell, (options) => new Cluster(options));

@@ -1,0 +1,85 @@
+import { inspect } from 'node:util';
+import type { Pool } from 'pg';
+import { compareOutcomes } from './compare-outcomes.ts';
+import type { Difference } from './compare-outcomes.ts';
+import type { OracleCase, WriteCase } from './oracle-case.ts';
+import { readObjectNames, runParsed, runRaw } from './outcome.ts';
+import type { ObjectNames, Outcome } from './outcome.ts';
+import { restoreWriteTables } from './write-seed.ts';
+
+/** One plain PostgreSQL and the cluster under test, holding the same data. */
+export interface Pair {
+  readonly plain: Pool;
+  readonly cluster: Pool;
+  readonly plainNames: ObjectNames;
+  /** Names in the coordinator database: the cluster's results speak of its types and tables. */
+  readonly clusterNames: ObjectNames;
+}
+
+/** `coordinator` is a plain connection to the cluster's coordinator database. */
+export async function makePair(pools: { plain: Pool; cluster: Pool; coordinator: Pool }): Promise<Pair> {
+  const { plain, cluster, coordinator } = pools;
+  return { plain, cluster, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
+}
+
+/** Runs one statement on both sides and compares everything a client can see. */
+export async function compareStatement(pair: Pair, how: OracleCase): Promise<Difference[]> {
+  const [expected, actual] = await runBoth(pair, how);
+  return compareOutcomes(expected, actual, how);
+}
+
+/** Reads once more the way applications do: rows as objects of pg's own JavaScript values. */
+export async function compareParsed(pair: Pair, how: OracleCase): Promise<Difference[]> {
+  if (how.choosesFreely === true || how.floats !== undefined || how.volatile !== undefined) return [];
+  const [expected, actual] = await Promise.all([pair.plain, pair.cluster].map((pool) => runParsed(pool, how.sql, how.values)));
+  if (canonical(expected, how) === canonical(actual, how)) return [];
+  return [{ kind: 'rows', text: `parsed rows are ${show(actual)} instead of ${show(expected)}` }];
+}
+
+/** Fills the write tables afresh on both sides, runs the steps, then compares what the tables hold. */
+export async function compareWrites(pair: Pair, write: WriteCase): Promise<Difference[]> {
+  await Promise.all([restoreWriteTables(pair.plain), restoreWriteTables(pair.cluster)]);
+  const differences: Difference[] = [];
+  let refused = false;
+  for (const step of write.steps) {
+    const [expected, actual] = await runBoth(pair, step);
+    const found = compareOutcomes(expected, actual, step);
+    differences.push(...found.map((difference) => ({ ...difference, text: `${step.sql}: ${difference.text}` })));
+    refused ||= actual.kind === 'failed' && actual.failure.number !== undefined && expected.kind === 'answered';
+    if (refused) break;
+  }
+  // What a refused step would have written is missing on one side: nothing to compare.
+  return refused ? differences : [...differences, ...(await compareTables(pair, write.volatileColumns ?? []))];
+}
+
+const writtenTables = ['w_stock', 'w_log', 'w_places', 'w_words'] as const;
+
+async function compareTables(pair: Pair, volatileColumns: readonly string[]): Promise<Difference[]> {
+  const differences: Difference[] = [];
+  for (const table of writtenTables) {
+    const sql = `SELECT * FROM ${table}`;
+    const [expected, actual] = await runBoth(pair, { sql });
+    const volatile = expected.kind === 'failed' ? [] : (expected.results[0]?.columns ?? []).flatMap(({ name }, index) => (volatileColumns.includes(name) ? [index] : []));
+    const found = compareOutcomes(expected, actual, { sql, volatile });
+    differences.push(...found.map((difference) => ({ ...difference, text: `afterwards ${table}: ${difference.text}` })));
+  }
+  return differences;
+}
+
+async function runBoth(pair: Pair, { sql, values }: OracleCase): Promise<[Outcome, Outcome]> {
+  return Promise.all([runRaw(pair.plain, pair.plainNames, sql, values), runRaw(pair.cluster, pair.clusterNames, sql, values)]);
+}
+
+/** Values and their types as text, so that invalid dates and -0 compare too. */
+function canonical(parsed: unknown, how: OracleCase): string {
+  if (how.order === 'total' || !Array.isArray(parsed)) return inspectAll(parsed);
+  return inspectAll(parsed.map((rows: unknown) => (Array.isArray(rows) ? rows.map(inspectAll).sort() : rows)));
+}
+
+function inspectAll(value: unknown): string {
+  return inspect(value, { depth: 9, maxArrayLength: Infinity, maxStringLength: Infinity, breakLength: Infinity });
+}
+
+function show(value: unknown): string {
+  return inspect(value, { depth: 4, breakLength: Infinity, maxArrayLength: 4 }).slice(0, 300);
+}
