@@ -1,0 +1,118 @@
+import { ClusterError } from '../base/errors.ts';
+import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import { quoteQualified } from '../sql/identifiers.ts';
+import { loadGrammar } from '../sql/parse.ts';
+import { bumpVersion, lockCatalog, readNodes } from '../store/catalog-changes.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DdlContext } from './ddl-context.ts';
+import { definitionSettings, readDefinition } from './read-definition.ts';
+import type { TableDefinition } from './table-definition.ts';
+
+/** One change of tables or nodes while it runs: in one distributed transaction, alone in changing the catalog. */
+export interface CatalogChange extends CallOptions {
+  readonly transaction: DistributedTransaction;
+  readonly coordinator: NodeConnection;
+  readonly clusterId: string;
+  /** In order of id. */
+  readonly nodes: readonly ClusterNode[];
+}
+
+/**
+ * Runs `body` in one distributed transaction and commits it as a new version of the catalog: all or nothing, on all servers.
+ * `lockFirst` may take locks on tables before the catalog's own, so that nobody waits for the catalog behind a slow query.
+ */
+export async function changeCatalog<L, T>(
+  context: DdlContext,
+  steps: {
+    readonly lockFirst: (coordinator: NodeConnection) => Promise<L>;
+    readonly body: (change: CatalogChange, locked: L) => Promise<T>;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<T> {
+  const { signal } = steps;
+  await loadGrammar();
+  const transaction = context.begin();
+  let result: T;
+  try {
+    const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
+    const locked = await steps.lockFirst(coordinator);
+    await coordinator.query({ text: definitionSettings, simple: true }, { signal });
+    const clusterId = await lockCatalog({ coordinator, signal });
+    const nodes = await readNodes({ coordinator, signal });
+    context.admitNodes(nodes);
+    result = await steps.body({ transaction, coordinator, clusterId, nodes, signal }, locked);
+    await bumpVersion({ coordinator, signal });
+    await transaction.commit({ signal });
+  } catch (error) {
+    await transaction.rollback();
+    throw error;
+  }
+  await context.refreshCatalog();
+  return result;
+}
+
+/** As `changeCatalog`, for one table, which nobody else can read or write meanwhile. `undefinedTable`. */
+export function changeTable<T>(
+  context: DdlContext,
+  steps: {
+    readonly table: string;
+    /** Another table that the call names, to be read under the same search path; not locked. */
+    readonly otherTable?: string | undefined;
+    readonly body: (change: CatalogChange, table: TableDefinition, otherOid: number | undefined) => Promise<T>;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<T> {
+  const { signal } = steps;
+  return changeCatalog(context, {
+    signal,
+    lockFirst: async (coordinator) => {
+      if (context.searchPath !== undefined) await setSearchPath(coordinator, context.searchPath, signal);
+      const other = steps.otherTable === undefined ? undefined : await resolveTable(coordinator, steps.otherTable, signal);
+      return { oid: await lockTable(coordinator, steps.table, signal), otherOid: other?.oid };
+    },
+    body: async (change, { oid, otherOid }) => steps.body(change, await readDefinition(change.coordinator, oid, { signal }), otherOid),
+  });
+}
+
+/** Locks what the name means. Returns its OID. */
+async function lockTable(coordinator: NodeConnection, name: string, signal: AbortSignal | undefined): Promise<number> {
+  const found = await resolveTable(coordinator, name, signal);
+  if (!found.lockable) return found.oid;
+  const text = `LOCK TABLE ONLY ${quoteQualified(found.schema, found.name)} IN ACCESS EXCLUSIVE MODE`;
+  await coordinator.query({ text }, { signal });
+  // While we waited, another table may have taken the name.
+  const again = await resolveTable(coordinator, name, signal);
+  if (again.oid !== found.oid) throw new ClusterError('undefinedTable', `relation "${name}" was replaced while waiting for its lock`);
+  return found.oid;
+}
+
+async function setSearchPath(coordinator: NodeConnection, path: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const value = path.map((schema) => `"${schema.replaceAll('"', '""')}"`).join(', ');
+  await coordinator.query({ text: `SELECT set_config('search_path', $1, true)`, values: [value] }, { signal });
+}
+
+interface FoundTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Views and the like are refused later, in better words than a lock has. */
+  readonly lockable: boolean;
+}
+
+export async function resolveTable(coordinator: NodeConnection, name: string, signal?: AbortSignal): Promise<FoundTable> {
+  const { rows } = await coordinator.query(
+    {
+      text: `SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p') AND c.oid >= 16384
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)`,
+      values: [name],
+    },
+    { signal },
+  );
+  const [oid, schema, relation, lockable] = rows[0] ?? [];
+  if (typeof oid !== 'string' || typeof schema !== 'string' || typeof relation !== 'string') {
+    throw new ClusterError('undefinedTable', `relation "${name}" does not exist`);
+  }
+  return { oid: Number(oid), schema, name: relation, lockable: lockable === 't' };
+}

@@ -1,0 +1,86 @@
+import { ClusterError } from '../base/errors.ts';
+import type { TableDefinition } from './table-definition.ts';
+
+/** `unsupportedTable` or `alreadyDistributed`, for what neither a distributed nor a reference table can be. */
+export function checkTable(table: TableDefinition): void {
+  if (table.distribution !== null) {
+    const kind = table.distribution.kind === 'reference' ? 'a reference table' : 'distributed';
+    throw new ClusterError('alreadyDistributed', `table "${table.name}" is ${kind} already`, { schema: table.schema, table: table.name });
+  }
+  const objection = firstObjection(table);
+  if (objection === undefined) return;
+  throw unsupportedTable(table, objection);
+}
+
+export interface Objection {
+  readonly message: string;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+export function unsupportedTable(
+  table: Pick<TableDefinition, 'schema' | 'name'>,
+  objection: Objection,
+  verb: 'distribute' | 'undistribute' = 'distribute',
+): ClusterError {
+  return new ClusterError('unsupportedTable', `cannot ${verb} table "${table.name}": ${objection.message}`, {
+    detail: objection.detail,
+    hint: objection.hint,
+    schema: table.schema,
+    table: table.name,
+  });
+}
+
+function firstObjection(table: TableDefinition): Objection | undefined {
+  return objectionToKind(table) ?? objectionToInheritance(table) ?? objectionToBehaviour(table) ?? objectionToStorage(table);
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+  S: 'a sequence',
+  i: 'an index',
+  I: 'an index',
+  c: 'a composite type',
+  t: 'a TOAST table',
+};
+
+function objectionToKind(table: TableDefinition): Objection | undefined {
+  if (table.kind === 'p') {
+    return { message: 'it is partitioned', hint: 'Partitioned tables are not supported yet: distribute a plain table instead.' };
+  }
+  if (table.kind !== 'r') return { message: `it is ${kinds[table.kind] ?? 'no table'}`, hint: 'Only tables can be distributed.' };
+  if (table.persistence === 't') return { message: 'it is temporary', hint: 'Use CREATE TABLE or CREATE UNLOGGED TABLE.' };
+  if (table.system) return { message: 'it is a system catalog' };
+  if (table.typed) return { message: 'it is of a composite type', hint: 'Run ALTER TABLE … NOT OF.' };
+  return undefined;
+}
+
+function objectionToInheritance(table: TableDefinition): Objection | undefined {
+  if (table.partition) return { message: 'it is a partition', hint: 'Run ALTER TABLE … DETACH PARTITION first.' };
+  if (table.inherits) return { message: 'it inherits from another table', hint: 'Run ALTER TABLE … NO INHERIT first.' };
+  if (table.inherited) return { message: 'other tables inherit from it', hint: 'Run ALTER TABLE … NO INHERIT on them first.' };
+  return undefined;
+}
+
+function objectionToBehaviour(table: TableDefinition): Objection | undefined {
+  const { triggers, rules } = table;
+  if (table.rowSecurity) {
+    const hint = 'Not supported yet: drop its policies and run ALTER TABLE … DISABLE ROW LEVEL SECURITY.';
+    return { message: 'it has row level security', hint };
+  }
+  if (triggers !== null) {
+    return { message: 'it has triggers', detail: `Triggers: ${triggers.join(', ')}.`, hint: 'Not supported yet: drop them first.' };
+  }
+  if (rules !== null) return { message: 'it has rules', detail: `Rules: ${rules.join(', ')}.`, hint: 'Drop them first.' };
+  return undefined;
+}
+
+function objectionToStorage(table: TableDefinition): Objection | undefined {
+  const hint = 'Run ALTER TABLE … SET TABLESPACE pg_default, and ALTER INDEX likewise: tablespaces differ from node to node.';
+  if (table.tablespace) return { message: 'it is in a tablespace', hint };
+  const index = table.indexes?.find(({ tablespace }) => tablespace);
+  if (index !== undefined) return { message: `its index "${index.name}" is in a tablespace`, hint };
+  return undefined;
+}

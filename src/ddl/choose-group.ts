@@ -1,0 +1,76 @@
+import { at } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { ColocationGroup, HashFamily } from '../catalog/catalog-snapshot.ts';
+import { colocationId } from '../catalog/ids.ts';
+import { tileHashSpace } from '../catalog/shard-for-hash.ts';
+import { findDefaultGroup, groupById, insertGroup } from '../store/catalog-changes.ts';
+import type { GroupWish } from '../store/catalog-changes.ts';
+import type { CatalogChange } from './change-catalog.ts';
+import { readDefinition } from './read-definition.ts';
+import type { TableDefinition } from './table-definition.ts';
+
+export interface GroupChoice {
+  readonly distributionType: string;
+  /** `default`: with tables of the same type, shard count and hash. `none`: in a group of its own. Else the OID of a table. */
+  readonly colocateWith: 'default' | 'none' | number;
+  /** Undefined: 32, or that of the table to colocate with. */
+  readonly shardCount: number | undefined;
+  readonly hash: HashFamily | undefined;
+}
+
+const defaultShardCount = 32;
+const shardCountMax = 64_000;
+
+/** The existing group that the table joins; undefined when it needs a new one. `notDistributed`, `invalidParameter`. */
+export async function findGroup(change: CatalogChange, choice: GroupChoice): Promise<ColocationGroup | undefined> {
+  checkShardCount(choice.shardCount);
+  if (choice.colocateWith === 'none') return undefined;
+  if (choice.colocateWith === 'default') return findDefaultGroup(change, wishOf(choice));
+  const table = await readDefinition(change.coordinator, choice.colocateWith, change);
+  const group = await groupOf(change, table);
+  checkGroupFits(table, group, choice);
+  return group;
+}
+
+function checkShardCount(count: number | undefined): void {
+  if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= shardCountMax)) return;
+  throw new ClusterError('invalidParameter', `shard count must be an integer from 1 to ${shardCountMax}`, { detail: `It is ${count}.` });
+}
+
+function wishOf({ distributionType, shardCount = defaultShardCount, hash = 'postgres' }: GroupChoice): GroupWish {
+  return { distributionType, shardCount, hash };
+}
+
+async function groupOf(change: CatalogChange, table: TableDefinition): Promise<ColocationGroup> {
+  const id = table.distribution?.colocationId ?? undefined;
+  if (id !== undefined) return groupById(change, colocationId(id));
+  throw new ClusterError('notDistributed', `cannot colocate with table "${table.name}", which is not distributed`, {
+    schema: table.schema,
+    table: table.name,
+  });
+}
+
+function checkGroupFits(table: TableDefinition, group: ColocationGroup, choice: GroupChoice): void {
+  const count = group.shardGroups.length;
+  const differences = [
+    choice.distributionType === group.distributionType ? '' : `Its distribution column is of type ${group.distributionType}, not ${choice.distributionType}.`,
+    choice.shardCount === undefined || choice.shardCount === count ? '' : `It has ${count} shards, not ${choice.shardCount}.`,
+    choice.hash === undefined || choice.hash === group.hash ? '' : `It is placed by hash "${group.hash}", not "${choice.hash}".`,
+  ].filter((difference) => difference !== '');
+  if (differences.length === 0) return;
+  throw new ClusterError('invalidParameter', `cannot colocate with table "${table.name}"`, {
+    detail: differences.join(' '),
+    hint: 'Leave out shardCount and hash, and use columns of exactly the same type.',
+  });
+}
+
+/** A new group whose shard groups go round the nodes. `noNodes`. */
+export async function createGroup(change: CatalogChange, choice: GroupChoice): Promise<ColocationGroup> {
+  const { nodes } = change;
+  if (nodes.length === 0) {
+    throw new ClusterError('noNodes', 'the cluster has no node that could hold shards', { hint: 'Add one with addNode or citus_add_node.' });
+  }
+  const wish = wishOf(choice);
+  const slices = tileHashSpace(wish.shardCount).map((range, i) => ({ ...range, node: at(nodes, i % nodes.length).id }));
+  return insertGroup(change, { ...wish, joinableByDefault: choice.colocateWith === 'default', slices });
+}

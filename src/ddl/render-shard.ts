@@ -1,0 +1,144 @@
+import { present } from '../base/assert.ts';
+import type { ShardId } from '../catalog/ids.ts';
+import type { HashRange } from '../catalog/shard-for-hash.ts';
+import { shardName } from '../catalog/shard-name.ts';
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
+import { renameWholeRows, retargetForeignKey } from '../sql/rewrite-relation.ts';
+import { optionSql } from './option-sql.ts';
+import { renderColumn, renderColumnSettings } from './render-column.ts';
+import type { ConstraintDefinition, IndexDefinition, TableDefinition } from './table-definition.ts';
+
+export interface ShardWish {
+  readonly id: ShardId;
+  /** SQL for the hash of the distribution column, and the hashes that belong here; undefined for reference tables and family murmur3. */
+  readonly hash: { readonly sql: string; readonly range: HashRange } | undefined;
+  /** The shard id of each table that a foreign key refers to, by OID. */
+  readonly references: ReadonlyMap<number, ShardId>;
+}
+
+/** The statements that make a shard. Rows are best loaded between the two halves: keys and indexes are then built once. */
+export interface ShardStatements {
+  readonly beforeRows: string[];
+  /** Keys, indexes, foreign keys, and constraints that the rows need not meet (NOT VALID). */
+  readonly afterRows: string[];
+}
+
+/** Everything that the table has, under names that end in the shard's id. */
+export function renderShard(table: TableDefinition, wish: ShardWish): ShardStatements {
+  const shard = new ShardNames(table, wish);
+  const constraints = table.constraints ?? [];
+  const early = constraints.filter((constraint) => constraint.kind === 'check' && constraint.validated);
+  const late = constraints.filter((constraint) => !early.includes(constraint) && !isInColumn(constraint));
+  // A foreign key may refer to a unique index of the same table.
+  const foreign = late.filter(({ kind }) => kind === 'foreign');
+  const indexes = table.indexes ?? [];
+  return {
+    beforeRows: [createTable(shard, early), ...table.columns.flatMap((column) => renderColumnSettings(shard.sql, column))],
+    afterRows: [
+      ...late.filter(({ kind }) => kind !== 'foreign').map((constraint) => addConstraint(shard, constraint)),
+      ...indexes.filter(({ ofConstraint }) => !ofConstraint).map((index) => createIndex(shard, index)),
+      ...indexes.flatMap((index) => indexSettings(shard, index)),
+      ...foreign.map((constraint) => addConstraint(shard, constraint)),
+      ...replicaIdentity(table, shard),
+      ...comments(table, shard),
+    ],
+  };
+}
+
+/** NOT NULL stands with its column, once it is validated. */
+function isInColumn({ kind, validated }: ConstraintDefinition): boolean {
+  return kind === 'not_null' && validated;
+}
+
+class ShardNames {
+  readonly name: string;
+  readonly sql: string;
+
+  constructor(
+    readonly table: TableDefinition,
+    readonly wish: ShardWish,
+  ) {
+    this.name = shardName(table.name, wish.id);
+    this.sql = quoteQualified(table.schema, this.name);
+  }
+
+  /** Of a constraint or index. */
+  part(name: string): string {
+    return quoteIdentifier(shardName(name, this.wish.id));
+  }
+
+  index(name: string): string {
+    return quoteQualified(this.table.schema, shardName(name, this.wish.id));
+  }
+
+  wholeRows(statement: string): string {
+    return renameWholeRows(statement, this.table.name, this.name);
+  }
+}
+
+function createTable(shard: ShardNames, checks: readonly ConstraintDefinition[]): string {
+  const { table, wish } = shard;
+  const parts = table.columns.map((column) => renderColumn(column, (name) => shard.part(name)));
+  for (const check of checks) parts.push(`CONSTRAINT ${shard.part(check.name)} ${check.sql}`);
+  if (wish.hash !== undefined) {
+    const { sql, range } = wish.hash;
+    parts.push(`CONSTRAINT ${shard.part(hashConstraint)} CHECK (${sql} BETWEEN (${range.min}) AND (${range.max}))`);
+  }
+  const unlogged = table.persistence === 'u' ? 'UNLOGGED ' : '';
+  const method = table.accessMethod === null || table.accessMethod === 'heap' ? '' : ` USING ${quoteIdentifier(table.accessMethod)}`;
+  return shard.wholeRows(`CREATE ${unlogged}TABLE ${shard.sql} (${parts.join(', ')})${method}${storageOptions(table)}`);
+}
+
+/** Lets the server itself refuse a row that is in the wrong shard. */
+const hashConstraint = 'shardwright_hash';
+
+function storageOptions(table: TableDefinition): string {
+  const options = [
+    ...(table.options ?? []).map(optionSql),
+    ...(table.toastOptions ?? []).map((option) => `toast.${optionSql(option)}`),
+  ];
+  return options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
+}
+
+function addConstraint(shard: ShardNames, constraint: ConstraintDefinition): string {
+  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.part(constraint.name)} ${constraintSql(shard, constraint)}`);
+}
+
+function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition): string {
+  if (foreign === null) return sql;
+  const { table } = foreign;
+  const id = table.oid === shard.table.oid ? shard.wish.id : present(shard.wish.references.get(table.oid), `shard of ${table.name}`);
+  return retargetForeignKey(sql, table.sql, quoteQualified(table.schema, shardName(table.name, id)));
+}
+
+function createIndex(shard: ShardNames, index: IndexDefinition): string {
+  return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${shard.part(index.name)} ON ${shard.sql} ${index.sql}`);
+}
+
+/** A constraint's definition is silent about the options of its index. */
+function indexSettings(shard: ShardNames, index: IndexDefinition): string[] {
+  const name = shard.index(index.name);
+  const options = index.ofConstraint ? (index.options ?? []) : [];
+  return [
+    ...(options.length === 0 ? [] : [`ALTER INDEX ${name} SET (${options.map(optionSql).join(', ')})`]),
+    ...(index.statistics ?? []).map(([place, target]) => `ALTER INDEX ${name} ALTER COLUMN ${place} SET STATISTICS ${target}`),
+    ...(index.clustered ? [`ALTER TABLE ${shard.sql} CLUSTER ON ${shard.part(index.name)}`] : []),
+  ];
+}
+
+function replicaIdentity(table: TableDefinition, shard: ShardNames): string[] {
+  if (table.replicaIdentity === 'd') return [];
+  const index = table.indexes?.find((candidate) => candidate.replicaIdentity);
+  const identities = { n: 'NOTHING', f: 'FULL', i: `USING INDEX ${shard.part(index?.name ?? '')}` };
+  return [`ALTER TABLE ${shard.sql} REPLICA IDENTITY ${identities[table.replicaIdentity]}`];
+}
+
+function comments(table: TableDefinition, shard: ShardNames): string[] {
+  const all: (readonly [target: string, comment: string | null])[] = [
+    [`TABLE ${shard.sql}`, table.comment],
+    ...table.columns.map(({ name, comment }) => [`COLUMN ${shard.sql}.${quoteIdentifier(name)}`, comment] as const),
+    ...(table.constraints ?? []).map(({ name, comment }) => [`CONSTRAINT ${shard.part(name)} ON ${shard.sql}`, comment] as const),
+    ...(table.indexes ?? []).map(({ name, comment }) => [`INDEX ${shard.index(name)}`, comment] as const),
+  ];
+  return all.flatMap(([target, comment]) => (comment === null ? [] : [`COMMENT ON ${target} IS ${quoteLiteral(comment)}`]));
+}

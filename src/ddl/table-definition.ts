@@ -1,0 +1,120 @@
+/** A column as its shards must have it. Texts of SQL are qualified for the search path `pg_catalog`. */
+export interface ColumnDefinition {
+  readonly name: string;
+  readonly position: number;
+  readonly type: string;
+  /** The type without modifier: `character varying`. */
+  readonly typeName: string;
+  readonly collation: string | null;
+  readonly deterministic: boolean;
+  /** False too while a NOT NULL constraint is not validated (PostgreSQL 18). */
+  readonly notNull: boolean;
+  /** Name of the NOT NULL constraint; null before PostgreSQL 18. */
+  readonly notNullName: string | null;
+  readonly generated: 'stored' | 'virtual' | null;
+  /** Default or generation expression. */
+  readonly expression: string | null;
+  /** Whether the expression draws from a sequence, which only the coordinator database has; identity columns do too. */
+  readonly usesSequence: boolean;
+  readonly storage: string | null;
+  readonly compression: string | null;
+  readonly statisticsTarget: number | null;
+  /** As in pg_attribute.attoptions: `n_distinct=5`. */
+  readonly options: readonly string[] | null;
+  readonly comment: string | null;
+}
+
+export type ConstraintKind = 'check' | 'primary' | 'unique' | 'exclude' | 'foreign' | 'not_null';
+
+export interface ConstraintDefinition {
+  readonly name: string;
+  readonly kind: ConstraintKind;
+  /** What stands after the name: `CHECK (a > 0) NO INHERIT`. */
+  readonly sql: string;
+  readonly validated: boolean;
+  /** Positions of the constrained columns; 0 for an expression. */
+  readonly columns: readonly number[] | null;
+  /** Per column of an exclusion constraint, whether its operator is the equality of the type's hash or btree family. */
+  readonly equalities: readonly boolean[] | null;
+  readonly foreign: ForeignKey | null;
+  readonly comment: string | null;
+}
+
+export type ForeignKeyAction = 'no_action' | 'restrict' | 'cascade' | 'set_null' | 'set_default';
+
+export interface ForeignKey {
+  readonly table: RelatedTable;
+  /** The referenced columns' positions, in the order of the constraint's. */
+  readonly columns: readonly number[];
+  readonly onDelete: ForeignKeyAction;
+  readonly onUpdate: ForeignKeyAction;
+  /** Positions of the columns that ON DELETE SET NULL or SET DEFAULT names; null when it sets all. */
+  readonly onDeleteColumns: readonly number[] | null;
+}
+
+/** Another table, and how it is distributed. */
+export interface RelatedTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** As the server writes it in a definition. */
+  readonly sql: string;
+  readonly distribution: Distribution | null;
+}
+
+export interface Distribution {
+  readonly kind: 'distributed' | 'reference';
+  readonly columnPosition: number | null;
+  readonly colocationId: number | null;
+  /** In the order of the shard groups' ordinals. */
+  readonly shardIds: readonly number[];
+}
+
+export interface IndexDefinition {
+  readonly name: string;
+  readonly unique: boolean;
+  /** Index of a primary key, unique or exclusion constraint, which makes it. */
+  readonly ofConstraint: boolean;
+  readonly head: string;
+  readonly sql: string;
+  /** Positions of the key columns; 0 for an expression. */
+  readonly columns: readonly number[];
+  readonly clustered: boolean;
+  readonly replicaIdentity: boolean;
+  readonly tablespace: boolean;
+  readonly options: readonly string[] | null;
+  /** Statistics targets by place of the index column, from 1. */
+  readonly statistics: readonly (readonly [place: number, target: number])[] | null;
+  readonly comment: string | null;
+}
+
+/** All of a table in the coordinator database that its shards take over, or that keeps it from being distributed. */
+export interface TableDefinition {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relkind. */
+  readonly kind: string;
+  /** pg_class.relpersistence. */
+  readonly persistence: string;
+  readonly system: boolean;
+  readonly typed: boolean;
+  readonly partition: boolean;
+  readonly inherits: boolean;
+  readonly inherited: boolean;
+  readonly rowSecurity: boolean;
+  readonly triggers: readonly string[] | null;
+  readonly rules: readonly string[] | null;
+  readonly tablespace: boolean;
+  readonly accessMethod: string | null;
+  readonly options: readonly string[] | null;
+  readonly toastOptions: readonly string[] | null;
+  readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
+  readonly comment: string | null;
+  readonly columns: readonly ColumnDefinition[];
+  readonly constraints: readonly ConstraintDefinition[] | null;
+  readonly indexes: readonly IndexDefinition[] | null;
+  /** Foreign keys of other tables that refer to this one. */
+  readonly referencedBy: readonly { readonly constraint: string; readonly table: RelatedTable }[] | null;
+  readonly distribution: Distribution | null;
+}
