@@ -21,6 +21,7 @@ describe('differenceOf', () => {
   it.each([
     ['another type', result([{ a: 1 }]), result([{ a: 1 }], 1700)],
     ['a missing row', result([{ a: 1 }]), result([])],
+    ['a row too many', result([{ a: 1 }]), result([{ a: 1 }, { a: 1 }])],
     ['a row twice instead of another', result([{ a: 1 }, { a: 2 }]), result([{ a: 1 }, { a: 1 }])],
     ['text for a number', result([{ a: 1 }]), result([{ a: '1' }])],
     ['NULL for NaN', result([{ a: Number.NaN }]), result([{ a: null }])],
