@@ -2,6 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { CallOptions, NodeConnection, NodeConnections } from '../cluster/node-connection.ts';
 import { installCatalogDocument } from './catalog-document.ts';
 import { migrations } from './migrations.ts';
+import { nodeSchemaSql } from './node-schema.ts';
 
 /** Any fixed number will do: whoever installs the schema in one database waits for the others here. */
 const installLock = '8243122740771205467';
@@ -36,7 +37,7 @@ async function migrate(connection: NodeConnection, options?: CallOptions): Promi
     const text = [...missing, `UPDATE shardwright.cluster SET schema_version = ${migrations.length}`].join(';\n');
     await connection.query({ text, simple: true }, options);
   }
-  await connection.query({ text: installCatalogDocument(), simple: true }, options);
+  await connection.query({ text: `${nodeSchemaSql};\n${installCatalogDocument()}`, simple: true }, options);
 }
 
 /** Asks first: CREATE SCHEMA IF NOT EXISTS needs the right to create even when there is nothing to do. */
