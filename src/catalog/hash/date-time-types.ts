@@ -1,5 +1,5 @@
-import { dayOf, isoDate } from '../value-text/iso-date.ts';
-import { isoTimestamp, microsPerDay, parseIsoTimestamp, type IsoTimestamp } from '../value-text/iso-timestamp.ts';
+import { dayOf, isoDate } from '../../sql/values/iso-date.ts';
+import { isoTimestamp, microsPerDay, parseIsoTimestamp, type IsoTimestamp } from '../../sql/values/iso-timestamp.ts';
 import { hashUint32 } from './hash-bytes.ts';
 import { hashInt64 } from './hash-int64.ts';
 import { callSql, needsServer, viaArraySql, type TypeRules, type Unreadable, type ValueContext } from './type-rules.ts';

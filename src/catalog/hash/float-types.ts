@@ -1,5 +1,5 @@
-import { formatFloat4, parseFloat4 } from '../value-text/float4-text.ts';
-import { formatFloat8 } from '../value-text/float8-text.ts';
+import { formatFloat4, parseFloat4 } from '../../sql/values/float4-text.ts';
+import { formatFloat8 } from '../../sql/values/float8-text.ts';
 import { hashBytes } from './hash-bytes.ts';
 import { callSql, invalid, needsServer, type TypeRules, type Unreadable } from './type-rules.ts';
 

@@ -1,6 +1,6 @@
 import { hashBytes } from './hash-bytes.ts';
 import { callSql, needsServer, type TypeRules } from './type-rules.ts';
-import { formatAddress, parseAddress } from '../value-text/ip-address.ts';
+import { formatAddress, parseAddress } from '../../sql/values/ip-address.ts';
 
 interface Network {
   /** 4 or 16 bytes. */

@@ -4,7 +4,7 @@ import {
   intervalSpan,
   minusInfiniteInterval,
   parseInterval,
-} from '../value-text/interval-text.ts';
+} from '../../sql/values/interval-text.ts';
 import { hashInt64 } from './hash-int64.ts';
 import { callSql, needsServer, type TypeRules } from './type-rules.ts';
 

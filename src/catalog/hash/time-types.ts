@@ -1,4 +1,4 @@
-import { isoClock, isoOffset, parseClock, parseOffset } from '../value-text/iso-timestamp.ts';
+import { isoClock, isoOffset, parseClock, parseOffset } from '../../sql/values/iso-timestamp.ts';
 import { hashUint32 } from './hash-bytes.ts';
 import { hashSafeInteger } from './hash-int64.ts';
 import { callSql, needsServer, type TypeRules } from './type-rules.ts';
