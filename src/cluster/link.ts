@@ -230,7 +230,8 @@ export class Link {
       statement.stopListening?.();
       if (options.signal.aborted) statement.error = translateCanceled(error, options.signal);
     }
-    if (statement.error !== undefined) statement.error = translateStatementError(statement.error, this.settings.name);
+    // The link's own failure names the node already.
+    if (error !== undefined && error !== this.#failure) statement.error = translateStatementError(statement.error, this.settings.name);
     statement.settle();
     if (this.load === 0) this.onIdle?.();
   }

@@ -22,4 +22,11 @@ export interface DistributedTransaction {
 export interface BeginOptions {
   /** As it stands between BEGIN and the semicolon: `ISOLATION LEVEL REPEATABLE READ, READ ONLY`. Sent to every server. */
   readonly modes?: string;
+  /** Its beginning goes into the names of prepared transactions, so that clusters leave each other's alone. */
+  readonly clusterId: string;
+  /** Called, and awaited, at each step of a two-phase commit. One that throws fails the commit there. For tests. */
+  readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
 }
+
+/** In order. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */
+export type CommitStep = 'before_prepare' | 'prepared' | 'before_decision' | 'decided' | 'committed';

@@ -1,0 +1,104 @@
+import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
+import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { commitInTwoPhases } from './two-phase-commit.ts';
+import { assert } from '../base/assert.ts';
+import { throwIfAborted } from '../base/abort.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { randomBytes } from 'node:crypto';
+
+/** What may stand behind BEGIN; anything else could end in a server running statements outside a transaction. */
+const mode = '(isolation level (serializable|repeatable read|read committed|read uncommitted)|read (write|only)|(not )?deferrable)';
+const modesPattern = new RegExp(`^(${mode}(,? ${mode})*)?$`, 'i');
+
+/** Begins a transaction; no server hears of it before it joins. Throws `invalidParameter` for modes that BEGIN does not know. */
+export function beginTransaction(pools: NodePools, options: BeginOptions): DistributedTransaction {
+  const modes = (options.modes ?? '').trim().replaceAll(/\s+/g, ' ').replaceAll(' ,', ',');
+  if (!modesPattern.test(modes)) throw new ClusterError('invalidParameter', `unknown transaction mode: ${modes}`);
+  return new LazyTransaction(pools, { ...options, modes });
+}
+
+class LazyTransaction implements DistributedTransaction {
+  readonly id = randomBytes(16).toString('hex');
+  readonly #participants = new Map<NodeId, Promise<Participant>>();
+  #over = false;
+
+  constructor(
+    private readonly pools: NodePools,
+    private readonly options: BeginOptions & { readonly modes: string },
+  ) {}
+
+  async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
+    assert(!this.#over, 'a server joins a transaction that is over');
+    let entering = this.#participants.get(node);
+    if (entering === undefined) {
+      entering = this.#enter(node, options);
+      this.#participants.set(node, entering);
+    }
+    const participant = await entering;
+    if (effect === 'write') participant.effect = 'write';
+    return participant.connection;
+  }
+
+  async commit(options?: CallOptions): Promise<void> {
+    assert(!this.#over, 'a transaction that is over is committed');
+    this.#over = true;
+    const participants = await this.#joined();
+    try {
+      throwIfAborted(options?.signal);
+      if (participants.some(({ connection }) => connection.transactionStatus === 'failed')) throw transactionAborted();
+      await this.#commit(participants, options);
+    } finally {
+      await Promise.all(participants.filter(({ connection }) => connection.transactionStatus !== 'idle').map(rollbackParticipant));
+      for (const { connection } of participants) connection.release();
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    const participants = await this.#joined();
+    await Promise.all(participants.map(rollbackParticipant));
+    for (const { connection } of participants) connection.release();
+  }
+
+  async #enter(node: NodeId, options: CallOptions | undefined): Promise<Participant> {
+    try {
+      const connection = await this.pools.get(node).acquire(options);
+      // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
+      connection.query({ text: `BEGIN ${this.options.modes}`, simple: true }).catch(() => undefined);
+      return { node, connection, effect: 'read' };
+    } catch (error) {
+      this.#participants.delete(node);
+      throw error;
+    }
+  }
+
+  /** Those that made it; a server that could not be joined takes no part. */
+  async #joined(): Promise<Participant[]> {
+    const entered = await Promise.allSettled(this.#participants.values());
+    return entered.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  }
+
+  async #commit(participants: readonly Participant[], options: CallOptions | undefined): Promise<void> {
+    const writers = participants.filter(({ effect }) => effect === 'write');
+    const readers = participants.filter(({ effect }) => effect === 'read');
+    const [writer, second] = writers;
+    if (second !== undefined) {
+      const { pools, id: transactionId } = this;
+      await commitInTwoPhases({ pools, transactionId, clusterId: this.options.clusterId, onStep: this.options.onStep }, { writers, readers }, options);
+    } else if (writer === undefined) await Promise.all(readers.map(commitParticipant));
+    else if (/serializable/i.test(this.options.modes)) {
+      // A reader's COMMIT may find a conflict, so it has to come before anything is final.
+      await Promise.all(readers.map(commitParticipant));
+      await commitOnlyWriter(writer, this.id);
+    } else await Promise.all([commitOnlyWriter(writer, this.id), ...readers.map(commitQuietly)]);
+  }
+}
+
+/** What a reader read is not changed by how its transaction ends. */
+async function commitQuietly(reader: Participant): Promise<void> {
+  await commitParticipant(reader).catch(() => undefined);
+}

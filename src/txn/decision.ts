@@ -1,0 +1,71 @@
+import type { CallOptions } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { sqlStateOf } from '../base/errors.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export type Outcome = 'commit' | 'abort';
+
+/** A transaction, and where its outcome is written. */
+export interface Decision {
+  readonly node: NodeId;
+  readonly transactionId: string;
+}
+
+/** Commits the last agent's work together with the decision: one message, and nothing of it without the other. */
+export function decideAndCommitSql(transactionId: string): string {
+  return `INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ('${transactionId}', 'commit'); COMMIT`;
+}
+
+/**
+ * Learns the outcome, deciding for abort if nothing is decided: the row's unique key lets only one of the two in. It waits for a
+ * COMMIT that is still under way. Throws what the node throws.
+ */
+export async function learnOutcome(pools: NodePools, { node, transactionId }: Decision, options?: CallOptions): Promise<Outcome> {
+  const connections = pools.get(node);
+  const abort = await connections.query(
+    {
+      text: "INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ($1, 'abort') ON CONFLICT DO NOTHING",
+      values: [transactionId],
+    },
+    options,
+  );
+  if (abort.rowCount === 1) return 'abort';
+  const decided = await connections.query(
+    { text: 'SELECT outcome FROM shardwright.decision WHERE transaction_id = $1', values: [transactionId] },
+    options,
+  );
+  return decided.rows[0]?.[0] === 'commit' ? 'commit' : 'abort';
+}
+
+/** A server that crashed is back within seconds; one that is not is left to recovery. */
+const attemptsAfterMs = [0, 50, 200, 500, 1000, 2000];
+
+/** As `learnOutcome`, but gives a server that went away some seconds to come back. Undefined if it did not. */
+export async function learnOutcomePatiently(pools: NodePools, decision: Decision): Promise<Outcome | undefined> {
+  for (const waitMs of attemptsAfterMs) {
+    if (waitMs > 0) await delay(waitMs);
+    try {
+      return await learnOutcome(pools, decision);
+    } catch (error) {
+      if (!isConnectionFailure(error)) return undefined;
+    }
+  }
+  return undefined;
+}
+
+/** Finishes a prepared transaction. One that is not there any more was finished by another. Throws what else the node throws. */
+export async function finishPrepared(
+  connections: { query(query: { readonly text: string; readonly simple: true }, options?: CallOptions): Promise<unknown> },
+  { gid, outcome }: { readonly gid: string; readonly outcome: Outcome },
+  options?: CallOptions,
+): Promise<void> {
+  try {
+    await connections.query({ text: `${outcome === 'commit' ? 'COMMIT' : 'ROLLBACK'} PREPARED '${gid}'`, simple: true }, options);
+  } catch (error) {
+    if (sqlStateOf(error) !== undefinedObject) throw error;
+  }
+}
+
+const undefinedObject = '42704';

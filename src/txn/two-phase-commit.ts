@@ -1,0 +1,148 @@
+import { decideAndCommitSql, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
+import type { BeginOptions } from './distributed-transaction.ts';
+import { formatGid, gidCluster } from './gid.ts';
+import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { throwIfAborted } from '../base/abort.ts';
+import { at } from '../base/assert.ts';
+import { sqlStateOf } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+
+export interface CommitContext extends Pick<BeginOptions, 'clusterId' | 'onStep'> {
+  readonly pools: NodePools;
+  readonly transactionId: string;
+}
+
+export interface Participants {
+  /** Two at least. */
+  readonly writers: readonly Participant[];
+  readonly readers: readonly Participant[];
+}
+
+const uniqueViolation = '23505';
+
+/**
+ * Two-phase commit with a last agent:
+ * 1. PREPARE TRANSACTION on every writer but the last agent, and COMMIT of the readers, side by side. Any failure: roll back all.
+ * 2. The last agent commits its work together with the decision row. That is the moment of commit. If the row is there already,
+ *    recovery has decided for abort: roll back all. If the connection is lost, the row tells.
+ * 3. COMMIT PREPARED on the others, side by side. What fails now is left to recovery: the transaction has committed.
+ *
+ * Throws what refused step 1 or 2 when nothing was committed, and `outcomeUnknown` when the decision cannot be learned. The
+ * signal counts until the decision is on its way. Source: presumed abort with the last-agent optimisation, Mohan et al. 1986.
+ */
+export async function commitInTwoPhases(context: CommitContext, participants: Participants, options: CallOptions | undefined): Promise<void> {
+  const agent = chooseLastAgent(participants.writers);
+  const prepared = participants.writers.filter((writer) => writer !== agent);
+  const commit = new TwoPhaseCommit(context, agent, prepared);
+  try {
+    await commit.prepare(participants.readers, options);
+    await commit.decide(options);
+  } catch (error) {
+    if (!commit.inDoubt) await commit.rollback();
+    throw error;
+  }
+  await commit.finish();
+}
+
+/** The coordinator database if it writes: then its commit needs no second round trip. */
+function chooseLastAgent(writers: readonly Participant[]): Participant {
+  return writers.find(({ node }) => node === coordinatorNodeId) ?? at(writers, 0);
+}
+
+class TwoPhaseCommit {
+  /** The decision may have been made, and nobody here knows which. */
+  inDoubt = false;
+
+  constructor(
+    private readonly context: CommitContext,
+    private readonly agent: Participant,
+    private readonly prepared: readonly Participant[],
+  ) {}
+
+  async prepare(readers: readonly Participant[], options: CallOptions | undefined): Promise<void> {
+    await this.#step('before_prepare');
+    throwIfAborted(options?.signal);
+    const settled = await Promise.allSettled([
+      ...this.prepared.map((participant) => this.#prepareOne(participant, options)),
+      ...readers.map(commitParticipant),
+    ]);
+    const refused = settled.find(({ status }) => status === 'rejected');
+    if (refused?.status === 'rejected') throw refused.reason;
+    await this.#step('prepared');
+  }
+
+  async #prepareOne({ node, connection }: Participant, options: CallOptions | undefined): Promise<void> {
+    const { command } = await connection.query({ text: `PREPARE TRANSACTION '${this.#gid(node)}'`, simple: true }, options);
+    // A transaction that has failed already is rolled back instead, without an error.
+    if (command === 'ROLLBACK') throw transactionAborted();
+  }
+
+  async decide(options: CallOptions | undefined): Promise<void> {
+    await this.#step('before_decision');
+    throwIfAborted(options?.signal);
+    try {
+      await this.agent.connection.queryEach(decideAndCommitSql(this.context.transactionId));
+    } catch (error) {
+      if (!isConnectionFailure(error)) throw isOvertaken(error) ? transactionAborted(error) : error;
+      await this.#learn(error);
+    }
+  }
+
+  /** Never throws: from the decision on the transaction has committed. */
+  async finish(): Promise<void> {
+    try {
+      await this.#step('decided');
+      await this.#finishAll('commit');
+      await this.#step('committed');
+    } catch {
+      // Recovery does the rest.
+    }
+  }
+
+  /** Never throws; what cannot be reached is left to recovery, which finds no decision. */
+  async rollback(): Promise<void> {
+    await Promise.all([rollbackParticipant(this.agent), this.#finishAll('abort')]);
+  }
+
+  async #learn(cause: unknown): Promise<void> {
+    this.inDoubt = true;
+    const { pools, transactionId } = this.context;
+    const outcome = await learnOutcomePatiently(pools, { node: this.agent.node, transactionId });
+    if (outcome === undefined) throw outcomeUnknown(transactionId, cause);
+    this.inDoubt = false;
+    if (outcome === 'abort') throw cause;
+  }
+
+  async #finishAll(outcome: Outcome): Promise<void> {
+    await Promise.all(this.prepared.map((participant) => this.#finishOne(participant, outcome)));
+  }
+
+  /** Over the connection that prepared; if that is lost, once over another. */
+  async #finishOne({ node, connection }: Participant, outcome: Outcome): Promise<void> {
+    const work = { gid: this.#gid(node), outcome };
+    if (connection.transactionStatus !== 'idle') await rollbackParticipant({ connection });
+    try {
+      await finishPrepared(connection, work);
+    } catch {
+      await finishPrepared(this.context.pools.get(node), work).catch(() => undefined);
+    }
+  }
+
+  async #step(step: Parameters<NonNullable<BeginOptions['onStep']>>[0]): Promise<void> {
+    await this.context.onStep?.(step);
+  }
+
+  #gid(participant: NodeId): string {
+    const { clusterId, transactionId } = this.context;
+    return formatGid({ cluster: gidCluster(clusterId), decisionNode: this.agent.node, transactionId, participant });
+  }
+}
+
+/** Whether the decision row was there before ours: a deferred constraint of the caller's may say 23505 as well. */
+function isOvertaken(error: unknown): boolean {
+  return sqlStateOf(error) === uniqueViolation && error instanceof Error && 'schema' in error && error.schema === 'shardwright';
+}
