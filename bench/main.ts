@@ -13,8 +13,10 @@ ${allBenches.map((bench) => `  ${bench.name.padEnd(14)}${bench.about}`).join('\n
 `;
 
 async function main(options: BenchOptions): Promise<void> {
+  const interruption = new AbortController();
+  process.once('SIGINT', () => interruption.abort(new Error('interrupted')));
   const benches = options.names.length === 0 ? allBenches : allBenches.filter((bench) => options.names.includes(bench.name));
-  const results = await runBenches(benches, options, stderrProgress());
+  const results = await runBenches(benches, { options, progress: stderrProgress(), signal: interruption.signal });
   const report = {
     bench: benches.map((bench) => bench.name).join(','),
     commit: describeCommit(import.meta.dirname),

@@ -21,6 +21,7 @@ function timed(bed: TestBed, query: FanOutQuery): Variant {
   return {
     metrics: [{ name: `aggregate/${query.name}`, unit: 'ms', target: ratioAtMost(query.citusRatio) }],
     verify: async () => differenceOf(await bed.plain.pool(1).query(query.sql), await bed.cluster.pool(1).query(query.sql), { ordered: query.ordered }),
+    warm: true,
     measure: async (side) => {
       const operation = (): Promise<unknown> => side.pool(1).query(query.sql);
       return [(await runClients({ clients: 1, durationMs: bed.pace.measureMs, operation })).medianMs];

@@ -37,6 +37,7 @@ function copyInVariant(bed: TestBed): Variant {
       await createTable(bed.shardwright, copies, bed.shardwright);
       await writeClicks(bed, file);
     },
+    warm: true,
     measure: async (side) => {
       await side.pool(1).query(`TRUNCATE ${copies.name}`);
       const { kind, connectionString } = side;

@@ -9,6 +9,7 @@ export const idleMemory: Bench = {
   variants: (bed) => [
     {
       metrics: [{ name: 'idle-memory/rss', unit: 'MB', target: valueAtMost(120, 'MB') }],
+      warm: true,
       measure: async ({ kind, connectionString }) => {
         const outcome = await runChild(bed.childScript, { kind: 'idle', side: kind, connectionString, sql: '' });
         return [outcome.peakMB];

@@ -15,6 +15,7 @@ export const stream: Bench = {
         { name: 'stream/first-row', unit: 'ms', target: ratioAtMost(4.9) },
         { name: 'stream/rss', unit: 'MB', target: valueAtMost(120, 'MB') },
       ],
+      warm: true,
       measure: async ({ kind, connectionString }) => {
         const outcome = await runChild(bed.childScript, { kind: 'stream', side: kind, connectionString, sql });
         if (outcome.rows !== bed.rows.size.clicks) throw new Error(`the stream gave ${outcome.rows} rows of ${bed.rows.size.clicks}`);

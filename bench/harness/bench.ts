@@ -28,11 +28,13 @@ export interface Variant {
   readonly metrics: readonly Metric[];
   /** Measured on the cluster alone: there is nothing to compare with. */
   readonly clusterOnly?: boolean;
+  /** Needs no warm-up: each round runs in a new process, or `verify` has run the same work. */
+  readonly warm?: boolean;
   /** Once, before the warm-up. */
   prepare?(): Promise<void>;
   /** Compares what both sides return; says in a sentence what differs. */
   verify?(): Promise<string | undefined>;
-  /** One round on one side: one value per metric, in the order of `metrics`. The first call on a side is its warm-up. */
+  /** One round on one side: one value per metric, in the order of `metrics`. Unless `warm`, the first call on a side is not counted. */
   measure(side: Side): Promise<readonly number[]>;
   /** Once, after the last round. */
   cleanUp?(): Promise<void>;

@@ -25,7 +25,7 @@ export async function measureVariant(variant: Variant, sides: Sides, rounds: num
 async function runRounds(variant: Variant, sides: Sides, run: { readonly rounds: number; readonly tally: Tally }): Promise<void> {
   const both = variant.clusterOnly === true ? [sides.cluster] : [sides.plain, sides.cluster];
   const failed = new Set<Side>();
-  for (let round = 0; round <= run.rounds; round += 1) {
+  for (let round = variant.warm === true ? 1 : 0; round <= run.rounds; round += 1) {
     for (const side of round % 2 === 0 ? both : both.toReversed()) {
       if (failed.has(side)) continue;
       const values = await run.tally.guard(side.kind, () => variant.measure(side));

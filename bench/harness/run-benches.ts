@@ -16,8 +16,15 @@ import { vacuumAll } from './vacuum.ts';
 const nodes = 3;
 const seed = 20_240_101;
 
+export interface BenchRun {
+  readonly options: BenchOptions;
+  readonly progress: Progress;
+  /** Aborting ends the run after the variant being measured; it throws the signal's reason. */
+  readonly signal: AbortSignal;
+}
+
 /** Starts the servers, loads both sides, runs the benches in order and stops everything again, whatever happens. */
-export async function runBenches(benches: readonly Bench[], options: BenchOptions, progress: Progress): Promise<MetricResult[]> {
+export async function runBenches(benches: readonly Bench[], { options, progress, signal }: BenchRun): Promise<MetricResult[]> {
   await using scratch = await scratchDirectory();
   await using child = await buildChild();
   progress.step(`starting PostgreSQL ${options.major}: one plain, and ${nodes} nodes with a coordinator`);
@@ -37,7 +44,7 @@ export async function runBenches(benches: readonly Bench[], options: BenchOption
     childScript: child.script,
   };
   try {
-    return await measureAll(benches, bed, progress);
+    return await measureAll(benches, bed, { progress, signal });
   } finally {
     await plain.end();
   }
@@ -54,10 +61,11 @@ async function load(servers: Servers, to: { readonly rows: TestBed['rows']; read
   await vacuumAll([servers.plainConnectionString, servers.clusterConnectionString, ...servers.nodeConnectionStrings]);
 }
 
-async function measureAll(benches: readonly Bench[], bed: TestBed, progress: Progress): Promise<MetricResult[]> {
+async function measureAll(benches: readonly Bench[], bed: TestBed, { progress, signal }: Omit<BenchRun, 'options'>): Promise<MetricResult[]> {
   const results: MetricResult[] = [];
   for (const bench of benches) {
     for (const variant of bench.variants(bed)) {
+      signal.throwIfAborted();
       progress.step(`measuring ${variant.metrics.map((metric) => metric.name).join(', ')}`);
       results.push(...(await measureVariant(variant, bed, bed.pace.rounds)));
     }

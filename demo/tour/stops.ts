@@ -21,7 +21,7 @@ export function tourStops(companies: number): readonly Stop[] {
 const flightStops: readonly Stop[] = [
   {
     title: 'A router query',
-    about: 'All rows of one airport are in one shard group, so the statement goes to one node as it is: any SQL works.',
+    about: 'One airport\'s rows are in one shard group: the statement goes to one node as it is, so any SQL works.',
     sql: `SELECT destination, count(*) AS flights, round(avg(delay), 1) AS average_delay,
        rank() OVER (ORDER BY avg(delay) DESC) AS rank
 FROM flights WHERE origin = $1
@@ -43,7 +43,8 @@ HAVING count(*) > 2000 ORDER BY avg(delay) DESC, destination LIMIT 8`,
   {
     title: 'A co-located join',
     about: 'Flights and routes of an airport live in the same shard group: each node joins its own.',
-    sql: `SELECT r.origin, r.destination, r.count AS in_2008, count(*) AS here, round(avg(f.delay), 2) AS average_delay
+    sql: `SELECT r.origin, r.destination, r.count AS in_2008, count(*) AS here,
+       round(avg(f.delay), 2) AS average_delay
 FROM routes r JOIN flights f ON f.origin = r.origin AND f.destination = r.destination
 GROUP BY r.origin, r.destination, r.count
 ORDER BY here DESC, r.origin, r.destination LIMIT 6`,
@@ -53,7 +54,8 @@ ORDER BY here DESC, r.origin, r.destination LIMIT 6`,
   {
     title: 'A reference join',
     about: 'The airports are on every node, so any table joins them without moving a row.',
-    sql: `SELECT a.state, count(*) AS flights, round(avg(f.delay), 2) AS average_delay, max(f.departed_at) AS last
+    sql: `SELECT a.state, count(*) AS flights, round(avg(f.delay), 2) AS average_delay,
+       max(f.departed_at) AS last
 FROM flights f JOIN airports a ON a.iata = f.origin
 GROUP BY a.state ORDER BY average_delay DESC, a.state LIMIT 6`,
     values: [],
@@ -61,7 +63,7 @@ GROUP BY a.state ORDER BY average_delay DESC, a.state LIMIT 6`,
   },
   {
     title: 'All groups of a fan-out',
-    about: 'Without a LIMIT, every group is compared with the plain server: standard deviations to the last digit.',
+    about: 'Every group is compared with the plain server, standard deviations to the last digit.',
     sql: `SELECT origin, destination, count(*), stddev(delay), min(departed_at), sum(distance)
 FROM flights GROUP BY origin, destination`,
     values: [],
@@ -81,7 +83,8 @@ function tenantStops(companies: number): readonly Stop[] {
       sql: `SELECT p.name, p.state, count(DISTINCT a.id) AS ads, count(*) AS clicks, sum(c.cost) AS cost
 FROM campaigns p JOIN ads a ON a.company_id = p.company_id AND a.campaign_id = p.id
 JOIN clicks c ON c.company_id = a.company_id AND c.ad_id = a.id
-WHERE p.company_id = $1 GROUP BY p.id, p.name, p.state ORDER BY cost DESC, p.name LIMIT 5`,
+WHERE p.company_id = $1
+GROUP BY p.id, p.name, p.state ORDER BY cost DESC, p.name LIMIT 5`,
       values: [1],
       ordered: true,
     },

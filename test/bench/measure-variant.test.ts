@@ -29,6 +29,11 @@ describe('measureVariant', () => {
     expect(seen).toEqual(['plain', 'cluster', 'cluster', 'plain', 'plain', 'cluster', 'cluster', 'plain']);
   });
 
+  it('counts the first round of what is warm already', async () => {
+    const variant: Variant = { metrics: [{ name: 'x/1', unit: 'ms' }], warm: true, measure: scripted({ plain: [1, 3], cluster: [2, 2] }) };
+    expect(await measureVariant(variant, sides, 2)).toMatchObject([{ plain: 2, cluster: 2 }]);
+  });
+
   it('goes on with one side when the other fails, and says why', async () => {
     const variant: Variant = {
       metrics: [{ name: 'x/1', unit: 'ops/s', target: ratioAtLeast(1) }],

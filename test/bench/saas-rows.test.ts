@@ -19,7 +19,7 @@ describe('saasRows', () => {
         1,
         741,
         "2024-01-01T00:00:01.000Z",
-        "NG",
+        "TR",
         "https://site-710.example/page",
         "2.5592",
         53058,
