@@ -124,7 +124,8 @@ class ShardWriter {
     if (this.#failure !== undefined) return;
     try {
       const connection = await this.change.transaction.join(node, 'write', this.change);
-      this.rows += await this.#copyInto(connection, at(this.target.shardIds, ordinal), bytes);
+      const taken = await this.#copyInto(connection, at(this.target.shardIds, ordinal), bytes);
+      this.rows += taken;
     } catch (error) {
       this.#failure ??= { error };
     }
