@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { throwIfAborted } from '../base/abort.ts';
-import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { sqlStateOf } from '../base/errors.ts';
 import type { ServerUser } from './server-user.ts';
+import { workDirectory } from './work-directory.ts';
 
 export interface CachedDirectory {
   /** Names the content: the same key means the same files. */
@@ -26,7 +25,7 @@ const pollMs = 15;
  * of temporary directories remove files one by one.
  */
 export async function cachedDirectory(wanted: CachedDirectory): Promise<string> {
-  const root = cacheRoot(wanted.user);
+  const root = workDirectory(wanted.user);
   const today = Math.floor(Date.now() / dayMs);
   const path = join(root, `${wanted.key}.${today}`);
   while (!(await exists(path))) {
@@ -35,24 +34,6 @@ export async function cachedDirectory(wanted: CachedDirectory): Promise<string> 
     else await delay(pollMs);
   }
   return path;
-}
-
-/** Where servers keep what outlives them: owned by their user, closed to all others. */
-function cacheRoot(user: ServerUser | undefined): string {
-  const uid = user?.uid ?? process.getuid?.() ?? 0;
-  const root = join(tmpdir(), `shardwright-cache-${uid}`);
-  try {
-    mkdirSync(root, { mode: 0o700 });
-    if (user !== undefined) chownSync(root, user.uid, user.gid);
-    chmodSync(root, 0o700);
-  } catch (error) {
-    if (sqlStateOf(error) !== 'EEXIST') throw error;
-  }
-  const found = lstatSync(root);
-  if (found.isDirectory() && (found.uid === uid || found.uid === process.getuid?.())) return root;
-  throw new ClusterError('embeddedServer', `directory "${root}" belongs to somebody else`, {
-    hint: 'Remove it, or set TMPDIR to another directory.',
-  });
 }
 
 async function buildUnder(path: string, wanted: CachedDirectory, tidy: () => Promise<void>): Promise<void> {

@@ -1,9 +1,10 @@
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { isMajor, type PostgresMajor } from './find-binaries.ts';
 import type { ServerUser } from './server-user.ts';
+import { workDirectory } from './work-directory.ts';
 
 export interface ExistingData {
   readonly path: string;
@@ -33,15 +34,19 @@ export function existingData(directory: string): ExistingData | undefined {
   return { path, major, owner: process.getuid?.() === 0 ? { uid, gid } : undefined };
 }
 
-/** Makes the data directory, empty and closed to others than the server's user. */
-export function createPlace(directory: string | undefined, user: ServerUser | undefined): Place {
-  const removeDirectory = directory === undefined ? mkdtempSync(join(realpathSync(tmpdir()), 'shardwright-')) : undefined;
-  const dataDirectory = removeDirectory === undefined ? resolve(directory ?? '') : join(removeDirectory, 'data');
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
-  if (user !== undefined) {
-    for (const path of [removeDirectory, dataDirectory]) if (path !== undefined) chownSync(path, user.uid, user.gid);
-  }
-  return { dataDirectory, removeDirectory };
+/** A name for a temporary data directory: its supervisor makes it, and removes it in the end. */
+export function temporaryPlace(user: ServerUser | undefined): Place {
+  const removeDirectory = join(workDirectory(user), `run-${randomBytes(6).toString('hex')}`);
+  return { dataDirectory: join(removeDirectory, 'data'), removeDirectory };
+}
+
+/** Makes the directory if need be, and gives it to the server's user, closed to all others. */
+export function givenPlace(directory: string, user: ServerUser | undefined): Place {
+  const dataDirectory = resolve(directory);
+  mkdirSync(dataDirectory, { recursive: true });
+  chmodSync(dataDirectory, 0o700);
+  if (user !== undefined) chownSync(dataDirectory, user.uid, user.gid);
+  return { dataDirectory, removeDirectory: undefined };
 }
 
 function filesIn(path: string): string[] {

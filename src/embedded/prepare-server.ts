@@ -1,9 +1,9 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
-import { createPlace, existingData, type ExistingData, type Place } from './data-directory.ts';
+import { existingData, givenPlace, temporaryPlace, type ExistingData, type Place } from './data-directory.ts';
 import { dataTemplate } from './data-template.ts';
 import type { Settings } from './default-settings.ts';
-import type { PostgresMajor } from './find-binaries.ts';
+import { findBinaries, type PostgresMajor } from './find-binaries.ts';
 import type { PostgresOptions } from './postgres-options.ts';
 import { serverUser, type ServerUser } from './server-user.ts';
 import { usableBinaries, type Binaries } from './usable-binaries.ts';
@@ -20,17 +20,18 @@ export interface PreparedServer extends Place {
 
 const newest: PostgresMajor = 18;
 
-/** Finds the programs and a template and, last, makes the directory: nothing that may fail comes between that and the start. */
+/** Finds the programs and a template, and decides on the directory. `embeddedServer`, `canceled`. */
 export async function prepareServer(options: PostgresOptions): Promise<PreparedServer> {
   throwIfAborted(options.signal);
   const { dataDirectory, locale, settings = {}, signal } = options;
   const data = dataDirectory === undefined ? undefined : existingData(dataDirectory);
   const major = chooseMajor(options.major, data);
   const user = data?.owner ?? serverUser();
-  const binaries = await usableBinaries(major, { user, signal });
+  const binaries = await usableBinaries(await findBinaries(major), { user, signal });
   const template = data === undefined ? await dataTemplate({ binaries, locale, user, signal }) : undefined;
   throwIfAborted(signal);
-  return { major, binaries, user, template, settings, ...createPlace(dataDirectory, user) };
+  const place = dataDirectory === undefined ? temporaryPlace(user) : givenPlace(dataDirectory, user);
+  return { major, binaries, user, template, settings, ...place };
 }
 
 function chooseMajor(wanted: PostgresMajor | undefined, data: ExistingData | undefined): PostgresMajor {

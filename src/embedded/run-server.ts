@@ -3,6 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import { awaitReady, logTail } from './await-ready.ts';
 import { settingArguments } from './default-settings.ts';
 import { freePort } from './free-port.ts';
+import { newIdentity } from './new-identity.ts';
 import type { PreparedServer } from './prepare-server.ts';
 import { Supervisor } from './supervise.ts';
 
@@ -39,12 +40,14 @@ export async function runServer(prepared: PreparedServer, options: RunOptions): 
 }
 
 function superviseRun(prepared: PreparedServer, port: number, previous: Supervisor | undefined): Supervisor {
+  const template = previous === undefined ? prepared.template : undefined;
   return new Supervisor({
     postgres: prepared.binaries.postgres,
     args: ['-D', prepared.dataDirectory, '-p', String(port), ...settingArguments(effectiveSettings(prepared, port))],
     logFile: logFileOf(prepared),
     dataDirectory: prepared.dataDirectory,
-    template: previous === undefined ? prepared.template : undefined,
+    template,
+    patches: template === undefined ? [] : newIdentity(template),
     removeDirectory: prepared.removeDirectory,
     user: prepared.user,
   });

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { ClusterError } from '../base/errors.ts';
+import type { Patch } from './new-identity.ts';
 import { identity, serverEnvironment } from './run-command.ts';
 import type { ServerUser } from './server-user.ts';
 
@@ -13,9 +14,11 @@ export interface SupervisedServer {
   readonly dataDirectory: string;
   readonly logFile: string;
   /** Copied to the data directory before the server starts. */
-  readonly template?: string | undefined;
-  /** Removed once the server has ended and either this process is gone or it let go of the server. */
-  readonly removeDirectory?: string | undefined;
+  readonly template: string | undefined;
+  /** Made to the copy. */
+  readonly patches: readonly Patch[];
+  /** Made before the start; removed once the server has ended and this process is gone or let go of the server. */
+  readonly removeDirectory: string | undefined;
   readonly user: ServerUser | undefined;
 }
 
@@ -23,9 +26,10 @@ export interface SupervisedServer {
  * A shell that is the server's parent, in a session of its own so that no Ctrl-C reaches either. Its standard input is the life
  * line: it ends when this process lets go, exits, or is killed in any way.
  *
- * 1. The shell is there before anything is written to the directory to remove.
+ * 1. The shell itself makes the directory to remove: it is there before that and until after its end.
  * 2. It knows the server's number from the fork itself, so no moment exists in which a server is unwatched.
  * 3. Standard output stays open in the server and its backends alone: its end means that all of them are gone.
+ *    This process may be gone already when the shell writes the number: SIGPIPE must not end it then.
  * 4. A further line on standard input means that the directory is to be kept.
  * 5. A server that was killed (137) could not give back its shared memory: a single-user server in the same directory finds and
  *    frees it. It may have to wait for the last backend, which notices the death of its postmaster a little later.
@@ -33,12 +37,19 @@ export interface SupervisedServer {
 const script = `
 remove=$1 template=$2 data=$3 log=$4 postgres=$5
 shift 5
+trap '' PIPE
 end() {
   [ -z "$remove" ] || rm -rf "$remove"
   exit
 }
-read -r go || end
+read -r go || exit
+[ -z "$remove" ] || mkdir -p -m 700 "$remove" "$data" || end
 [ -z "$template" ] || cp -Rp "$template/." "$data" || end
+while [ "$1" != -- ]; do
+  printf "$3" | dd of="$data/$1" bs=1 seek="$2" conv=notrunc 2>/dev/null || end
+  shift 3
+done
+shift
 "$postgres" "$@" 2>>"$log" </dev/null &
 server=$!
 echo "$server"
@@ -69,8 +80,10 @@ export class Supervisor {
   readonly serverEnded: Promise<void>;
 
   constructor(server: SupervisedServer) {
-    const args = [server.removeDirectory ?? '', server.template ?? '', server.dataDirectory, server.logFile, server.postgres];
-    this.#shell = spawn('/bin/sh', ['-c', script, 'shardwright-supervisor', ...args, ...server.args], {
+    const { removeDirectory = '', template = '', dataDirectory, logFile, postgres, args } = server;
+    const patches = server.patches.flatMap(({ file, offset, bytes }) => [file, String(offset), octal(bytes)]);
+    const scriptArgs = [removeDirectory, template, dataDirectory, logFile, postgres, ...patches, '--', ...args];
+    this.#shell = spawn('/bin/sh', ['-c', script, 'shardwright-supervisor', ...scriptArgs], {
       ...identity(server.user),
       cwd: '/',
       env: serverEnvironment(),
@@ -120,6 +133,11 @@ export class Supervisor {
     this.#shell.stdin.end(directory === 'keep' ? 'keep\n' : '');
     await this.#shellEnded;
   }
+}
+
+/** As the shell's printf reads bytes. */
+function octal(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }
 
 async function firstLine(output: Readable): Promise<string> {

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { sqlStateOf } from '../base/errors.ts';
 import { cachedDirectory } from './cached-directory.ts';
-import { findBinaries, type Installation, type PostgresMajor } from './find-binaries.ts';
+import type { Installation } from './find-binaries.ts';
 import { runCommand } from './run-command.ts';
 import type { ServerUser } from './server-user.ts';
 
@@ -13,12 +13,11 @@ export interface Binaries {
   readonly version: string;
 }
 
-/** Programs of the major version that the user can run: linked to their libraries, and copied where the user may read them. */
+/** Makes an installation fit for the user: linked to its libraries, and copied to where the user may read it if need be. */
 export async function usableBinaries(
-  major: PostgresMajor,
+  found: Installation,
   options: { readonly user: ServerUser | undefined; readonly signal?: AbortSignal | undefined },
 ): Promise<Binaries> {
-  const found = await findBinaries(major);
   const { movableRoot } = found;
   if (movableRoot === undefined) return tryBinaries(found, options.user);
   if (linkLibraries(movableRoot)) {
@@ -27,7 +26,7 @@ export async function usableBinaries(
   }
   const copy = await cachedDirectory({
     ...options,
-    key: `postgres-${major}-${packageKey(movableRoot)}`,
+    key: `postgres-${packageKey(movableRoot)}`,
     build: (path) => copyInstallation(movableRoot, path, options.signal),
   });
   return tryBinaries({ bin: join(copy, 'bin'), movableRoot: copy }, options.user);

@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
-import { startPostgres, volatileSettings, type PostgresMajor, type PostgresServer } from '../../src/embedded.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
+import { startPostgres, type PostgresServer } from '../../src/embedded/postgres-server.ts';
 
 /** Addresses of one version's servers, as connection strings to their `postgres` database. */
 export interface TestServers {
@@ -27,7 +28,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-function startServers(major: PostgresMajor): Promise<PostgresServer[]> {
+function startServers(major: TestMajor): Promise<PostgresServer[]> {
   const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB' };
   return Promise.all(Array.from({ length: 1 + nodesPerMajor }, () => startPostgres({ major, settings })));
 }

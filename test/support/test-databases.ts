@@ -30,7 +30,7 @@ export interface TestDatabases extends AsyncDisposable {
  * const client = new Client(databases.coordinator.connectionString);
  * ```
  *
- * A test that stops, kills or reconfigures a server starts one of its own with `startPostgres({ settings: volatileSettings })`.
+ * A test that stops, kills or reconfigures a server starts one of its own: `startPostgres({ settings: volatileSettings })` from src/embedded/.
  */
 export async function createTestDatabases(options: { readonly major?: TestMajor; readonly nodes?: number } = {}): Promise<TestDatabases> {
   const { major = 18, nodes = 3 } = options;
