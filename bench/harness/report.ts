@@ -9,15 +9,14 @@ export interface Report {
   readonly results: readonly MetricResult[];
 }
 
-/** The report as one JSON object. A figure is null where a side could not be measured; `error` then says why. */
+/** The report as one JSON object. A figure is null where a side could not be measured; `error` is there then, and says why. */
 export function reportJson(report: Report): string {
-  const results = report.results.map(({ name, unit, plain, cluster, ratio, target, met, problem }) => ({
+  const results = report.results.map(({ name, unit, plain, cluster, ratio, problem }) => ({
     name,
     unit,
     plain: rounded(plain),
     cluster: rounded(cluster),
     ratio: rounded(ratio),
-    ...(target === undefined ? {} : { target, met: met ?? null }),
     ...(problem === undefined ? {} : { error: problem }),
   }));
   return JSON.stringify({ bench: report.bench, commit: report.commit, machine: report.machine, results }, undefined, 2);
