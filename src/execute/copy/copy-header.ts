@@ -1,22 +1,20 @@
 import { copyDefectError } from './copy-error.ts';
 import type { CopyOptions } from './copy-options.ts';
 import { CsvFieldDecoder } from './csv-field-decoder.ts';
-import type { FieldDecoder } from './field-decoder.ts';
-import type { RowBatch } from './row-batch.ts';
+import type { FieldDecoder, FieldValue } from './field-decoder.ts';
 import { byteOf, rowScannerOf } from './row-scanner-of.ts';
 import { TextFieldDecoder } from './text-field-decoder.ts';
 import { emptyBatch } from './row-batch.ts';
 
 /**
- * Checks the header line, row 0 of the batch, as HEADER MATCH asks. `badCopyData` in PostgreSQL's words.
+ * Checks the header line as HEADER MATCH asks; `lines` it has by PostgreSQL's count. `badCopyData` in PostgreSQL's words.
  */
 export function checkHeader(
-  batch: RowBatch,
-  { options, columns, relation }: { options: CopyOptions; columns: readonly string[]; relation: string },
+  line: Buffer,
+  { options, columns, relation, lines }: { options: CopyOptions; columns: readonly string[]; relation: string; lines: number },
 ): void {
-  const fields = headerFields(batch.bytes.subarray(batch.starts[0], batch.ends[0]), options);
-  const problem = mismatch(fields, columns, options);
-  if (problem !== undefined) throw copyDefectError({ message: problem }, relation, 1);
+  const problem = isOpen(line, options) ? 'unterminated CSV quoted field' : mismatch(headerFields(line, options), columns, options);
+  if (problem !== undefined) throw copyDefectError({ message: problem }, relation, lines);
 }
 
 function mismatch(fields: readonly (string | null)[], columns: readonly string[], options: CopyOptions): string | undefined {
@@ -30,9 +28,19 @@ function mismatch(fields: readonly (string | null)[], columns: readonly string[]
   return `column name mismatch in header line field ${index + 1}: got ${got}, expected "${columns[index]}"`;
 }
 
+/** Whether a quote is left open: then a line end does not end the line. */
+function isOpen(line: Buffer, options: CopyOptions): boolean {
+  if (options.format === 'text') return false;
+  const batch = emptyBatch();
+  batch.bytes = Buffer.concat([line, Buffer.from('\n')]);
+  rowScannerOf(options, -1, Number.POSITIVE_INFINITY).scan(batch, 0, false);
+  return batch.count === 0;
+}
+
 /** Every field in turn is found as the distribution column's would be: slow, for one line. */
 function headerFields(line: Buffer, options: CopyOptions): (string | null)[] {
   const decoder = headerDecoder(options);
+  if (line.length === 0) return [textOrNull(decoder.decode(line, 0, 0))];
   const fields: (string | null)[] = [];
   const batch = emptyBatch();
   batch.bytes = line;
@@ -41,9 +49,13 @@ function headerFields(line: Buffer, options: CopyOptions): (string | null)[] {
     rowScannerOf(options, field, Number.POSITIVE_INFINITY).scan(batch, 0, true);
     const start = batch.valueStarts[0] ?? -1;
     if (batch.count === 0 || start < 0) return fields;
-    const value = decoder.decode(line, start, batch.valueEnds[0] ?? start);
-    fields.push(typeof value === 'string' ? value : null);
+    fields.push(textOrNull(decoder.decode(line, start, batch.valueEnds[0] ?? start)));
   }
+}
+
+/** No default marker is asked for. */
+function textOrNull(value: FieldValue): string | null {
+  return typeof value === 'string' ? value : null;
 }
 
 /** Names are read without the DEFAULT marker and the FORCE options. */

@@ -48,7 +48,10 @@ export class LineScanner implements RowScanner {
       const outcome = reader.read(bytes, position, last);
       if (outcome === 'incomplete') break;
       if (outcome === 'finished') return { consumed: bytes.length, finished: true, defect: undefined };
-      if (typeof outcome === 'object') return { consumed: position, finished: false, defect: outcome };
+      if (typeof outcome === 'object') {
+        const defect = { ...outcome, linesBefore: reader.span.lineCount - 1 };
+        return { consumed: position, finished: false, defect };
+      }
       this.#addRead(batch, position);
       if (outcome === 'last_row') return { consumed: bytes.length, finished: true, defect: undefined };
       position = reader.span.end;

@@ -39,6 +39,8 @@ export function emptyBatch(): RowBatch {
 export interface CopyDefect {
   readonly message: string;
   readonly hint?: string;
+  /** Lines of the row before the one that is wrong. */
+  readonly linesBefore?: number;
 }
 
 /** Where a scan stopped. */

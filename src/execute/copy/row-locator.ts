@@ -29,16 +29,18 @@ export class RowLocator {
   readonly #options: RowLocatorOptions;
   readonly #memo = new ShardMemo();
   readonly #readIntegers: boolean;
+  /**
+   * Why the last row has no shard: `distributionValueMissing`, `unsupportedQuery` for a DEFAULT marker, or what `shardOf` threw. Its ordinal
+   * is some shard's, so that a server may say first what else is wrong with the row; then the COPY must fail.
+   */
+  refusal: { readonly error: unknown } | undefined;
 
   constructor(options: RowLocatorOptions) {
     this.#options = options;
     this.#readIntegers = options.column.kind === 'integer' && options.format !== 'binary';
   }
 
-  /**
-   * The ordinal of row `index`, at once unless `shardOf` has to wait. `line` is for errors: `distributionValueMissing`,
-   * `unsupportedQuery` for a DEFAULT marker, and what `shardOf` throws.
-   */
+  /** The ordinal of row `index`, at once unless `shardOf` has to wait. See `refusal`. `line` is for its error. */
   locate(batch: RowBatch, index: number, line: number): number | Promise<number> {
     const start = batch.valueStarts[index] ?? -1;
     const end = batch.valueEnds[index] ?? -1;
@@ -51,7 +53,7 @@ export class RowLocator {
     const known = this.#memo.find(batch.bytes, start, end);
     if (known >= 0) return known;
     const ordinal = this.#ordinalOf(decoder.decode(batch.bytes, start, end), line);
-    if (typeof ordinal === 'number' && end >= start) this.#memo.store(batch.bytes, start, end, ordinal);
+    if (typeof ordinal === 'number' && this.refusal === undefined) this.#memo.store(batch.bytes, start, end, ordinal);
     return ordinal;
   }
 
@@ -61,21 +63,24 @@ export class RowLocator {
   }
 
   #ordinalOf(value: FieldValue | number, line: number): number | Promise<number> {
-    if (value === null) throw this.#missing(line);
-    if (value === defaultAsked) throw this.#defaultAsked(line);
+    if (value === null) return this.#refuse(this.#missing(line));
+    if (value === defaultAsked) return this.#refuse(this.#defaultAsked(line));
     try {
       const ordinal = this.#options.shardOf(value);
       if (typeof ordinal === 'number') return ordinal;
       if (ordinal === undefined) return anyOrdinal;
       return ordinal.then(
         (settled) => settled ?? anyOrdinal,
-        (error: unknown) => {
-          throw withCopyContext(error, this.#context(line));
-        },
+        (error: unknown) => this.#refuse(withCopyContext(error, this.#context(line))),
       );
     } catch (error) {
-      throw withCopyContext(error, this.#context(line));
+      return this.#refuse(withCopyContext(error, this.#context(line)));
     }
+  }
+
+  #refuse(error: unknown): number {
+    this.refusal ??= { error };
+    return anyOrdinal;
   }
 
   #missing(line: number): ClusterError {

@@ -39,8 +39,11 @@ export class RowRouter {
   }
 
   async finish(): Promise<void> {
-    this.#options.splitter.finish();
+    const { splitter, options } = this.#options;
+    splitter.finish();
     await this.#routeBatches();
+    // Like PostgreSQL: an input that ends before its header has an empty one.
+    if (this.#headerPending && options.header === 'match') checkHeader(Buffer.alloc(0), { ...this.#options, lines: 1 });
   }
 
   async #routeBatches(): Promise<void> {
@@ -56,7 +59,9 @@ export class RowRouter {
   #takeHeader(batch: RowBatch): number {
     if (!this.#headerPending) return 0;
     this.#headerPending = false;
-    if (this.#options.options.header === 'match') checkHeader(batch, this.#options);
+    if (this.#options.options.header === 'match') {
+      checkHeader(batch.bytes.subarray(batch.starts[0], batch.ends[0]), { ...this.#options, lines: skippedLines(batch, 1) });
+    }
     return 1;
   }
 
@@ -72,13 +77,14 @@ export class RowRouter {
       const lines = batch.lineCounts[index] ?? 1;
       const buffer = outbox.room(ordinal, end - start, lines) ?? (await outbox.makeRoom(ordinal, end - start));
       buffer.append(source, start, end);
-      buffer.closeRow(line, lines, splitter.lineEndIsLf);
+      buffer.closeRow(line, lines, line > 1 && splitter.lineEndIsLf);
+      if (locator.refusal !== undefined) throw locator.refusal.error;
       line += lines;
     }
   }
 
   async #routeWithAdded(batch: RowBatch, { first, added }: { first: number; added: AddedValues }): Promise<void> {
-    const { splitter, options } = this.#options;
+    const { locator, splitter, options } = this.#options;
     const source = viewedBytes(batch.bytes);
     const rows = await added.rows(batch.count - first);
     let line = splitter.linesBefore + 1 + skippedLines(batch, first);
@@ -91,7 +97,8 @@ export class RowRouter {
       const buffer = await this.#bufferFor(batch, { index, line, values, bytes: prefix.bytes.length + row.end - rest });
       buffer.append(prefix, 0, prefix.bytes.length);
       buffer.append(source, row.rest, row.end);
-      buffer.closeRow(line, row.lines, splitter.lineEndIsLf);
+      buffer.closeRow(line, row.lines, line > 1 && splitter.lineEndIsLf);
+      if (locator.refusal !== undefined) throw locator.refusal.error;
       line += row.lines;
     }
   }

@@ -63,7 +63,7 @@ export class RowSplitter {
     for (let i = 0; i < batch.count; i += 1) this.#line += batch.lineCounts[i] ?? 0;
     if (finished) this.#finish();
     if (batch.count > 0) return batch;
-    if (defect !== undefined) throw copyDefectError(defect, this.#relation, this.#line + 1);
+    if (defect !== undefined) throw copyDefectError(defect, this.#relation, this.#line + 1 + (defect.linesBefore ?? 0));
     this.#exhausted = true;
     this.#keepRest();
     return undefined;

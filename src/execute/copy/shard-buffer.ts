@@ -62,8 +62,9 @@ export class ShardBuffer {
   }
 
   /**
-   * Ends a row whose first line was `line` and that counts `lines`. In the first row of a COPY the server does not count line
-   * ends within quotes yet, unless they are carriage returns: `uncounted` says they are not.
+   * Ends a row whose first line was `line` and that counts `lines`. In a stream's first row a server counts carriage returns within
+   * quotes, not knowing yet how lines end: `uncounted` says that the row had line feeds instead, which counted in the caller's stream.
+   * (A row's only error context is its last line.)
    */
   closeRow(line: number, lines: number, uncounted: boolean): void {
     if (this.#rows === 0) this.#baseLine = line;

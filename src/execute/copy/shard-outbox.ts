@@ -24,6 +24,8 @@ export interface ShardOutboxOptions {
   readonly relation: string;
   /** Starts a COPY on a node's connection. One at a time per node. */
   readonly copyIn: (node: NodeId, sql: string, options: CallOptions) => Promise<CopySink>;
+  /** Makes a node's error speak of the table: its message and fields name the shard. The context is put right already. */
+  readonly translateError: (error: unknown, ordinal: number) => unknown;
   readonly memoryBytesMax: number;
 }
 
@@ -142,7 +144,7 @@ export class ShardOutbox {
       this.#rows += await sink.end();
     } catch (error) {
       const origin = { shard: target.name, relation: this.#options.relation, lineOf: (line: number) => buffer.lineOf(line) };
-      this.interrupt.raise(tellOrigin(error, origin));
+      this.interrupt.raise(this.#options.translateError(tellOrigin(error, origin), buffer.ordinal));
     } finally {
       this.#release(buffer);
     }

@@ -3,6 +3,7 @@ import { canceled, onAbort } from '../../base/abort.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
+import type { CallOptions } from '../../cluster/node-connection.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { addedColumns, AddedValues } from './added-columns.ts';
@@ -33,7 +34,10 @@ export interface ShardedCopyIn {
   readonly defaults: ColumnDefaults;
   /** server_version_num of the nodes: end markers differ before and after 18. */
   readonly serverVersion: number;
+  /** Makes the error of a shard's node speak of the table: message and fields name the shard. `where` is put right here. */
+  readonly translateError: (error: unknown, ordinal: number) => unknown;
   readonly signal?: AbortSignal | undefined;
+  readonly onNotice?: CallOptions['onNotice'];
   /** 32 MB by default. */
   readonly memoryBytesMax?: number | undefined;
 }
@@ -46,7 +50,7 @@ const defaultMemoryBytes = 32 * 1024 * 1024;
  *
  * Throws PostgreSQL's errors, a node's with the line of the caller's input in `where`; `badCopyData`, `distributionValueMissing`,
  * `unsupportedQuery`, `canceled`. The transaction must then be rolled back: nothing of the COPY is kept. Of several bad lines any
- * may be the one reported.
+ * may be the one reported, when they belong to different shards.
  */
 export async function shardedCopyIn(source: CopySource, options: ShardedCopyIn): Promise<number> {
   const { copy, table, transaction, signal } = options;
@@ -73,12 +77,12 @@ async function routeAll(pieces: CopyPieces, options: ShardedCopyIn): Promise<num
     for (;;) {
       const piece = await outbox.interrupt.wait(pieces.next());
       if (piece === undefined) break;
-      await router.push(piece);
+      await earlierFirst(outbox, router.push(piece));
       outbox.dispatchIdle();
       // A source that never waits would keep the sockets from being served.
       await outbox.interrupt.wait(nextTurn());
     }
-    await router.finish();
+    await earlierFirst(outbox, router.finish());
     return await outbox.interrupt.wait(outbox.end());
   } catch (error) {
     await outbox.abandon(error);
@@ -86,8 +90,18 @@ async function routeAll(pieces: CopyPieces, options: ShardedCopyIn): Promise<num
   }
 }
 
+/** When a row cannot be routed, the rows before it are sent all the same: if a node refuses one of those, that is the error. */
+async function earlierFirst(outbox: ShardOutbox, routing: Promise<void>): Promise<void> {
+  try {
+    await routing;
+  } catch (error) {
+    await outbox.interrupt.wait(outbox.end());
+    throw error;
+  }
+}
+
 function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutbox } {
-  const { copy, table, shards, transaction, shardOf, defaults, serverVersion, memoryBytesMax } = options;
+  const { copy, table, shards, transaction, shardOf, defaults, serverVersion, memoryBytesMax, onNotice } = options;
   const { format } = copy.options;
   const columns = copyColumns(copy, table);
   const names = columns.map(({ name }) => name);
@@ -102,7 +116,8 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
     })),
     format,
     relation: table.name,
-    copyIn: async (node, sql, call) => (await transaction.join(node, 'write', call)).copyIn(sql, call),
+    copyIn: async (node, sql, call) => (await transaction.join(node, 'write', call)).copyIn(sql, { ...call, onNotice }),
+    translateError: options.translateError,
     memoryBytesMax: memoryBytesMax ?? defaultMemoryBytes,
   });
   const locator = new RowLocator({

@@ -66,10 +66,6 @@ export async function createCopyCluster(options: CopyClusterOptions): Promise<Co
   for (const client of clients) await client.query(`CREATE TABLE rates_102000 ${nodeDefinition(definition)}`);
   await coordinator.query(`CREATE TABLE rates ${definition}`);
   const { table, reference } = tablesOf(options, shards);
-  const rows = async (client: Client, name: string): Promise<string[]> => {
-    const result = await client.query<{ line: string }>(`SELECT t::text AS line FROM ${name} AS t`);
-    return result.rows.map(({ line }) => line).sort();
-  };
   const end = async (): Promise<void> => {
     await Promise.all([pools.end(), coordinator.end(), ...clients.map((client) => client.end())]);
     await databases.drop();
@@ -95,6 +91,11 @@ export async function createCopyCluster(options: CopyClusterOptions): Promise<Co
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+async function rows(client: Client, name: string): Promise<string[]> {
+  const result = await client.query<{ line: string }>(`SELECT t::text AS line FROM ${name} AS t`);
+  return result.rows.map(({ line }) => line).sort();
 }
 
 /** The sequence exists in the coordinator database only. */
@@ -141,10 +142,10 @@ function fullColumn(column: Partial<Column> & { readonly name: string }, positio
 
 function defaultsOf(coordinator: Client): ColumnDefaults {
   const values = async (expression: string, count: number): Promise<(string | null)[]> => {
-    const { rows } = await coordinator.query<{ value: string | null }>(
+    const result = await coordinator.query<{ value: string | null }>(
       `SELECT (${expression})::text AS value FROM generate_series(1, ${count})`,
     );
-    return rows.map(({ value }) => value);
+    return result.rows.map(({ value }) => value);
   };
   return {
     evaluate: values,
@@ -198,6 +199,12 @@ export class DirectTransaction implements DistributedTransaction {
     }
     this.#connections.clear();
   }
+}
+
+/** As the cluster's own translation will: a shard's name in a message becomes the table's. */
+export function withTableName(error: unknown): unknown {
+  if (error instanceof Error) error.message = error.message.replace(/"orders_\d+"/, '"orders"');
+  return error;
 }
 
 /** Reads a COPY. `loadGrammar` has to have run. */

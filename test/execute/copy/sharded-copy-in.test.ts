@@ -3,7 +3,7 @@ import { loadGrammar } from '../../../src/sql/parse.ts';
 import { shardedCopyIn } from '../../../src/execute/copy/sharded-copy-in.ts';
 import type { ShardedCopyIn } from '../../../src/execute/copy/sharded-copy-in.ts';
 import type { CopySource } from '../../../src/execute/copy/copy-source.ts';
-import { createCopyCluster, readCopy } from './copy-cluster.ts';
+import { createCopyCluster, readCopy, withTableName } from './copy-cluster.ts';
 import type { CopyCluster } from './copy-cluster.ts';
 import { failed } from './plain-copy.ts';
 import type { CopyOutcome } from './plain-copy.ts';
@@ -29,6 +29,7 @@ async function run(cluster: CopyCluster, sql: string, source: CopySource, more: 
       shardOf: (value) => (/^\s*-?\d+\s*$/.test(String(value)) ? Math.abs(Number(value)) % cluster.shards.length : undefined),
       defaults: cluster.defaults,
       serverVersion: cluster.serverVersion,
+      translateError: withTableName,
       ...more,
     });
     await transaction.commit();
