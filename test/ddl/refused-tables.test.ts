@@ -1,0 +1,122 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createDistributedTable, type CreateDistributedTableOptions } from '../../src/ddl/create-distributed-table.ts';
+import { createReferenceTable } from '../../src/ddl/create-reference-table.ts';
+import { openTestCluster, type TestCluster } from './test-cluster.ts';
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await openTestCluster({ nodes: 2 });
+  await cluster.sql(`
+    CREATE COLLATION ci (provider = icu, locale = 'und', deterministic = false);
+    CREATE TYPE mood AS ENUM ('sad'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN word AS text;
+    CREATE FUNCTION only_here(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+    CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+    CREATE TABLE local (id int PRIMARY KEY); CREATE TABLE far (id bigint PRIMARY KEY);
+    CREATE TABLE near (id int, other int, PRIMARY KEY (id, other), UNIQUE (other, id)); CREATE TABLE ref (id int PRIMARY KEY);
+    CREATE TABLE ref_of_local (id int REFERENCES local);`);
+  await createDistributedTable(cluster.context, 'far', 'id', { shardCount: 4 });
+  await createDistributedTable(cluster.context, 'near', 'id', { shardCount: 4 });
+  await createReferenceTable(cluster.context, 'ref');
+});
+
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+interface Refusal {
+  readonly what: string;
+  readonly ddl: string;
+  readonly id?: string;
+  readonly message: RegExp;
+  readonly hint?: RegExp;
+  readonly column?: string;
+  readonly options?: CreateDistributedTableOptions;
+}
+
+const refusals: readonly Refusal[] = [
+  { what: 'primary key without it', ddl: 'TABLE t (k int, id int PRIMARY KEY)', message: /primary key "t_pkey" does not contain/, hint: /Add "k" to the primary key/ },
+  { what: 'unique constraint without it', ddl: 'TABLE t (k int, id int CONSTRAINT u UNIQUE)', message: /unique constraint "u" does not contain/ },
+  { what: 'unique index without it', ddl: 'TABLE t (k int, id int); CREATE UNIQUE INDEX ui ON t (id)', message: /unique index "ui" does not contain/ },
+  { what: 'unique index on an expression of it', ddl: 'TABLE t (k int); CREATE UNIQUE INDEX ui ON t (abs(k))', message: /unique index "ui"/ },
+  { what: 'INCLUDE is no key', ddl: 'TABLE t (k int, id int); CREATE UNIQUE INDEX ui ON t (id) INCLUDE (k)', message: /unique index "ui"/ },
+  { what: 'exclusion constraint without it', ddl: 'TABLE t (k int, r int4range, CONSTRAINT x EXCLUDE USING gist (r WITH &&))', message: /exclusion constraint "x"/ },
+  { what: 'exclusion by another operator', ddl: 'TABLE t (k inet, r int4range, CONSTRAINT x EXCLUDE USING gist (k inet_ops WITH &&, r WITH &&))', message: /exclusion constraint "x"/ },
+  { what: 'foreign key to a local table', ddl: 'TABLE t (k int REFERENCES local)', message: /foreign key "t_k_fkey" refers to local table "local"/, hint: /reference table first/ },
+  { what: 'foreign key to another group', ddl: 'TABLE t (k int, f bigint REFERENCES far)', message: /refers to table "far", which is not co-located/, hint: /colocateWith "far"/ },
+  { what: 'foreign key off the distribution column', ddl: 'TABLE t (k int, o int, FOREIGN KEY (o, k) REFERENCES near (id, other))', message: /does not match distribution columns/, options: { colocateWith: 'near' } },
+  { what: 'foreign key to itself without it', ddl: 'TABLE t (k int, id int, p int, UNIQUE (k, id), FOREIGN KEY (p, id) REFERENCES t (k, id))', message: /does not match distribution columns/ },
+  { what: 'SET NULL of it', ddl: 'TABLE t (k int REFERENCES ref ON DELETE SET NULL)', message: /would change distribution column "k"/ },
+  { what: 'ON UPDATE CASCADE of it', ddl: 'TABLE t (k int REFERENCES ref ON UPDATE CASCADE)', message: /would change distribution column "k"/ },
+  { what: 'SET DEFAULT of a sequence', ddl: 'TABLE t (k int, s serial REFERENCES ref ON DELETE SET DEFAULT)', message: /would set "s" to a default/ },
+  { what: 'rows that refer to it', ddl: 'TABLE t (k int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE child (k int REFERENCES t); INSERT INTO child VALUES (1)', message: /rows of table "child" refer to it/, hint: /Drop the constraint/ },
+  { what: 'enum', ddl: 'TABLE t (k mood)', message: /distribution column "k" is of type public.mood/ },
+  { what: 'composite', ddl: 'TABLE t (k pair)', message: /is of type public.pair/ },
+  { what: 'domain', ddl: 'TABLE t (k word)', message: /is of type public.word/ },
+  { what: 'jsonb', ddl: 'TABLE t (k jsonb)', message: /is of type jsonb/ },
+  { what: 'array', ddl: 'TABLE t (k int[])', message: /is of type integer\[\]/ },
+  { what: 'nondeterministic collation', ddl: 'TABLE t (k text COLLATE ci)', message: /nondeterministic collation/ },
+  { what: 'generated', ddl: 'TABLE t (a int, k int GENERATED ALWAYS AS (a + 1) STORED)', message: /distribution column "k" is generated/ },
+  { what: 'inherits', ddl: 'TABLE t (k int) INHERITS (parent)', message: /it inherits from another table/ },
+  { what: 'inherited', ddl: 'TABLE t (k int); CREATE TABLE child () INHERITS (t)', message: /other tables inherit from it/ },
+  { what: 'partitioned', ddl: 'TABLE t (k int) PARTITION BY HASH (k)', message: /it is partitioned/ },
+  { what: 'partition', ddl: 'TABLE whole (k int) PARTITION BY LIST (k); CREATE TABLE t PARTITION OF whole DEFAULT', message: /it is a partition/ },
+  { what: 'view', ddl: 'VIEW t AS SELECT 1 AS k', message: /it is a view/ },
+  { what: 'materialized view', ddl: 'MATERIALIZED VIEW t AS SELECT 1 AS k', message: /it is a materialized view/ },
+  { what: 'sequence', ddl: 'SEQUENCE t', message: /it is a sequence/ },
+  { what: 'typed', ddl: 'TABLE t OF pair', message: /it is of a composite type/, column: 'a' },
+  { what: 'row security', ddl: 'TABLE t (k int); ALTER TABLE t ENABLE ROW LEVEL SECURITY', message: /row level security/ },
+  { what: 'trigger', ddl: 'TABLE t (k int); CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noop()', message: /it has triggers/ },
+  { what: 'rule', ddl: 'TABLE t (k int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING', message: /it has rules/ },
+  { what: 'type missing on nodes', ddl: 'TABLE t (k int, m mood)', message: /node \d .* lacks something that the table needs: type "public.mood" does not exist/, hint: /Create it there/ },
+  { what: 'function missing on nodes', ddl: 'TABLE t (k int DEFAULT only_here(1))', message: /lacks something .* function public.only_here\(integer\) does not exist/ },
+  { what: 'no such column', ddl: 'TABLE t (a int)', id: 'undefinedColumn', message: /column "k" of relation "t" does not exist/ },
+  { what: 'NULL in a row', ddl: 'TABLE t (k int, v int); INSERT INTO t VALUES (1, 1), (NULL, 2)', id: 'distributionValueMissing', message: /null value in column "k"/ },
+  { what: 'no shards', ddl: 'TABLE t (k int)', id: 'invalidParameter', message: /shard count/, options: { shardCount: 0 } },
+  { what: 'colocation by another type', ddl: 'TABLE t (k int)', id: 'invalidParameter', message: /cannot colocate with table "far"/, options: { colocateWith: 'far' } },
+  { what: 'colocation with another count', ddl: 'TABLE t (k int)', id: 'invalidParameter', message: /cannot colocate/, options: { colocateWith: 'near', shardCount: 5 } },
+  { what: 'colocation with a local table', ddl: 'TABLE t (k int)', id: 'notDistributed', message: /"local", which is not distributed/, options: { colocateWith: 'local' } },
+  { what: 'colocation with nothing', ddl: 'TABLE t (k int)', id: 'undefinedTable', message: /"nowhere" does not exist/, options: { colocateWith: 'nowhere' } },
+];
+
+test.each(refusals)('refused, and nothing is changed: $what', async ({ ddl, id = 'unsupportedTable', message, hint, column = 'k', options }) => {
+  await cluster.sql(`CREATE TABLE IF NOT EXISTS parent (k int); DROP SCHEMA IF EXISTS trial CASCADE; CREATE SCHEMA trial; SET search_path = trial, public; CREATE ${ddl}`);
+  const before = await footprint();
+  const attempt = createDistributedTable({ ...cluster.context, searchPath: ['trial', 'public'] }, 't', column, options);
+  const fields = hint === undefined ? {} : { hint: expect.stringMatching(hint) };
+  await expect(attempt).rejects.toMatchObject({ id, message: expect.stringMatching(message), ...fields });
+  expect(await footprint()).toEqual(before);
+});
+
+/** What a change of the catalog would leave on any server; ids of sequences do not count. */
+async function footprint(): Promise<unknown[]> {
+  const relations = `SELECT relname, reltuples FROM pg_class WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    AND relkind IN ('r', 'i') AND relname !~ 'pg_toast' ORDER BY oid`;
+  return [
+    await cluster.sql(relations),
+    await cluster.onNode(0, relations),
+    await cluster.onNode(1, relations),
+    (await cluster.snapshot()).version,
+    await cluster.sql(`SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()`),
+  ];
+}
+
+test.each([
+  ['ref_of_local', 'unsupportedTable', /refers to local table "local"/],
+  ['near', 'alreadyDistributed', /table "near" is distributed already/],
+  ['ref', 'alreadyDistributed', /table "ref" is a reference table already/],
+  ['nowhere', 'undefinedTable', /relation "nowhere" does not exist/],
+  ['pg_catalog.pg_class', 'unsupportedTable', /it is a system catalog/],
+  ['shardwright.node', 'unsupportedTable', /it is a system catalog/],
+] as const)('no reference table: %s', async (table, id, message) => {
+  await expect(createReferenceTable(cluster.context, table)).rejects.toMatchObject({ id, message: expect.stringMatching(message) });
+});
+
+test('a reference table may not refer to a distributed one', async () => {
+  await cluster.sql('CREATE TABLE public.ref_of_far (id bigint REFERENCES public.far)');
+  await expect(createReferenceTable(cluster.context, 'ref_of_far')).rejects.toMatchObject({ id: 'unsupportedTable', message: expect.stringMatching(/distributed table "far"/) });
+});
+
+test('a temporary table', async () => {
+  await cluster.sql('CREATE TEMPORARY TABLE fleeting (k int)');
+  const [[schema]] = (await cluster.sql(`SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'fleeting'`)) as [[string]];
+  await expect(createDistributedTable(cluster.context, `${schema}.fleeting`, 'k')).rejects.toMatchObject({ id: 'unsupportedTable' });
+});
