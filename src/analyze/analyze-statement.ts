@@ -1,0 +1,97 @@
+import type { DeleteStmt, Node, RangeVar, SelectStmt, UpdateStmt, WithClause } from '@pgsql/types';
+import { present } from '../base/assert.ts';
+import { nameParts, walk } from '../sql/ast.ts';
+import { QueryBuilder } from './build-query.ts';
+import { factsOfCondition } from './conditions.ts';
+import type { ConstantSet } from './constant-set.ts';
+import type { FunctionRules } from './function-calls.ts';
+import { builtinRules } from './function-calls.ts';
+import type { PlacedQuery } from './place-query.ts';
+import { QueryPlacer } from './place-query.ts';
+import type { Query, SelectQuery } from './query-level.ts';
+import type { ForeignUse, TableUse } from './relation.ts';
+import type { RelationNames } from './relation-names.ts';
+
+/** A statement with its tables found and everything certain known about their distribution columns. */
+export interface AnalyzedStatement {
+  readonly query: Query;
+  readonly placed: PlacedQuery;
+  /** Occurrences of distributed and reference tables; the target of a write first. */
+  readonly uses: readonly TableUse[];
+  readonly foreign: readonly ForeignUse[];
+  /** For each use of a distributed table that could be placed: a conjunction of sets for its distribution value. */
+  readonly restrictions: ReadonlyMap<TableUse, readonly ConstantSet[]>;
+  /** A common table expression writes. */
+  readonly writesInside: boolean;
+}
+
+export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
+  const builder = new QueryBuilder(names);
+  const query = builder.build(statement);
+  return placed(statement, query, builder, rules);
+}
+
+/** UPDATE and DELETE: as a query that joins the target with what FROM or USING adds. */
+export function analyzeModify(kind: 'update' | 'delete', statement: UpdateStmt | DeleteStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
+  const builder = new QueryBuilder(names);
+  const from = fromItems(statement);
+  const sources = builder.buildWrite(present(statement.relation, 'target'), from, statement.withClause, statement);
+  const { facts, strict } = factsOfCondition(statement.whereClause, sources.scope);
+  const assigned = kind === 'update' && 'targetList' in statement ? statement.targetList : undefined;
+  const query: SelectQuery = {
+    kind: 'select', statement: {}, outputs: undefined, common: sources.common, scope: sources.scope,
+    from: { kind: 'join', type: 'inner', left: sources.target, right: sources.from, facts: [], strict: new Set(), merged: [] },
+    facts, strict,
+    sublinks: builder.buildSublinks([assigned, statement.whereClause, statement.returningClause], sources),
+  };
+  return placed(statement, query, builder, rules);
+}
+
+function fromItems(statement: UpdateStmt | DeleteStmt): readonly Node[] {
+  if ('fromClause' in statement) return statement.fromClause ?? [];
+  return 'usingClause' in statement ? (statement.usingClause ?? []) : [];
+}
+
+function placed(statement: object, query: Query, builder: QueryBuilder, rules: FunctionRules): AnalyzedStatement {
+  const placer = new QueryPlacer(rules);
+  const result = placer.place(query, [], new Set());
+  return {
+    query, placed: result, uses: builder.found.uses, foreign: builder.found.foreign,
+    restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
+  };
+}
+
+function writesInCommonTables(statement: object): boolean {
+  let found = false;
+  walk(statement, (kind, body) => {
+    if (kind === 'WithClause') found ||= ((body as WithClause).ctes ?? []).some(isWrite);
+    return !found;
+  });
+  return found;
+}
+
+function isWrite(node: Node): boolean {
+  if (!('CommonTableExpr' in node)) return false;
+  const query = node.CommonTableExpr.ctequery;
+  return query !== undefined && !('SelectStmt' in query);
+}
+
+/** Every relation that a statement of any kind names; common table expressions are not told apart. */
+export function namedRelations(tree: unknown): RangeVar[] {
+  const found: RangeVar[] = [];
+  walk(tree, (kind, body) => {
+    if (kind === 'RangeVar') found.push(body as RangeVar);
+    return kind !== 'LockingClause';
+  });
+  return found;
+}
+
+/** Whether a system column is named whose value tells one shard from another. */
+export function namesSystemColumn(tree: unknown, columns: ReadonlySet<string>): boolean {
+  let found = false;
+  walk(tree, (kind, body) => {
+    if (kind === 'ColumnRef') found ||= columns.has(nameParts((body as { fields?: Node[] }).fields).at(-1) ?? '');
+    return !found;
+  });
+  return found;
+}

@@ -1,0 +1,42 @@
+import type { ConstantSet } from './constant-set.ts';
+
+/** One column of one occurrence of a relation in a statement. */
+export type ColumnId = number;
+
+/** What is certain of every row that matters in some context. */
+export type Fact =
+  | { readonly kind: 'equal'; readonly a: ColumnId; readonly b: ColumnId }
+  | { readonly kind: 'among'; readonly column: ColumnId; readonly set: ConstantSet };
+
+export type Facts = readonly Fact[];
+
+/** All columns that are certainly equal to `column`, itself included. */
+export function equivalents(facts: Facts, column: ColumnId): Set<ColumnId> {
+  const found = new Set([column]);
+  for (let grew = true; grew; ) {
+    grew = false;
+    for (const fact of facts) {
+      if (fact.kind !== 'equal' || found.has(fact.a) === found.has(fact.b)) continue;
+      found.add(fact.a);
+      found.add(fact.b);
+      grew = true;
+    }
+  }
+  return found;
+}
+
+/** The sets of constants that `column` is certainly among: a conjunction. */
+export function constantsOf(facts: Facts, column: ColumnId): ConstantSet[] {
+  const columns = equivalents(facts, column);
+  const sets: ConstantSet[] = [];
+  for (const fact of facts) if (fact.kind === 'among' && columns.has(fact.column)) sets.push(fact.set);
+  return sets;
+}
+
+/** Whether some column of `left` certainly equals some column of `right`. */
+export function anyEqual(facts: Facts, left: ReadonlySet<ColumnId>, right: ReadonlySet<ColumnId>): boolean {
+  for (const column of left) {
+    for (const other of equivalents(facts, column)) if (right.has(other)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,439 @@
+import type { Node, SelectStmt } from '@pgsql/types';
+import type { ConstantSet } from './constant-set.ts';
+import type { ColumnId, Fact, Facts } from './facts.ts';
+import { anyEqual, constantsOf, equivalents } from './facts.ts';
+import type { FunctionRules } from './function-calls.ts';
+import { aggregateCalls, hasVolatileCall, windowClauses } from './function-calls.ts';
+import type { Placement } from './placement.ts';
+import { everywhere, scattered } from './placement.ts';
+import type { FromTree, OutputColumn, Query, SelectQuery, SetQuery, SharedQuery, Sublink } from './query-level.ts';
+import type { Relation, TableUse } from './relation.ts';
+import type { Scope } from './scope.ts';
+import { resolveColumn } from './scope.ts';
+
+type Keys = ReadonlySet<ColumnId>;
+const noKeys: Keys = new Set();
+
+/** A query level and where it can be computed. */
+export interface PlacedQuery {
+  /** The rows of FROM that pass WHERE. For a set operation or VALUES the same as `whole`. */
+  readonly rows: Placement;
+  /** The query with its grouping, windows, DISTINCT and LIMIT. */
+  readonly whole: Placement;
+  /** What is certain of the rows. */
+  readonly facts: Facts;
+}
+
+/**
+ * Decides where queries can be computed, and what is certain of each table's distribution column. Sound, not complete: what it
+ * says may be computed by shard gives the right rows; what it calls scattered might still have been placed by a cleverer rule.
+ *
+ * The rules for joins, grouping and so on are those of parallel databases for partitioned inputs; facts flow down into the sides
+ * of joins and into subqueries only where leaving out a row that contradicts them cannot change the outcome.
+ */
+export class QueryPlacer {
+  /** For each use of a distributed table: its distribution value is in every one of these sets. */
+  readonly restrictions = new Map<TableUse, readonly ConstantSet[]>();
+  readonly #shared = new Map<SharedQuery, Placement>();
+  readonly #rules: FunctionRules;
+
+  constructor(rules: FunctionRules) {
+    this.#rules = rules;
+  }
+
+  /** `around`: what is certain of the columns outside; `outerKeys`: those that hold the outer row's distribution value. */
+  place(query: Query, around: Facts, outerKeys: Keys): PlacedQuery {
+    for (const { shared } of query.common) if (shared !== undefined) this.#placeShared(shared);
+    switch (query.kind) {
+      case 'select':
+        return this.#placeSelect(query, around, outerKeys);
+      case 'set':
+        return this.#placeSet(query, around, outerKeys);
+      case 'values': {
+        const whole = this.#withSublinks(everywhere, query.sublinks, around, noKeys);
+        return { rows: whole, whole, facts: around };
+      }
+    }
+  }
+
+  /** A FROM tree below the conditions `facts`. `outerKeys` as for `place`, for LATERAL items. */
+  placeTree(tree: FromTree, facts: Facts, outerKeys: Keys): Placement {
+    switch (tree.kind) {
+      case 'empty':
+        return everywhere;
+      case 'computed':
+        return this.#withSublinks({ kind: 'everywhere', repeatable: !hasVolatileCall(tree.node, this.#rules) }, tree.sublinks, facts, noKeys);
+      case 'foreign':
+        return scattered(
+          'The statement reads a local or system table of the coordinator database together with distributed or reference tables.',
+          'Make the local table a reference table with create_reference_table(), or read the two in separate statements.',
+        );
+      case 'table':
+        return this.#placeTable(tree.use, facts);
+      case 'shared':
+        return sharedPlacement(this.#placeShared(tree.shared), tree.shared.query, tree.relation);
+      case 'query':
+        return this.#placeSubquery(tree, facts, outerKeys);
+      case 'join':
+        return this.#placeJoin(tree, facts, outerKeys);
+    }
+  }
+
+  #placeTable(use: TableUse, facts: Facts): Placement {
+    if (use.table.kind === 'reference' || use.key === undefined) return everywhere;
+    this.restrictions.set(use, constantsOf(facts, use.key));
+    return { kind: 'by_shard', colocation: use.table.colocationId, keys: new Set([use.key]) };
+  }
+
+  #placeShared(shared: SharedQuery): Placement {
+    const known = this.#shared.get(shared);
+    if (known !== undefined) return known;
+    const placed = this.place(shared.query, [], noKeys).whole;
+    this.#shared.set(shared, placed);
+    return placed;
+  }
+
+  #placeSubquery(tree: FromTree & { kind: 'query' }, facts: Facts, outerKeys: Keys): Placement {
+    const { query, relation } = tree;
+    const inside = [...facts, ...importedFacts(relation, query, this.#rules)];
+    const placed = this.place(query, inside, tree.lateral ? outerKeys : noKeys).whole;
+    if (placed.kind !== 'by_shard') return placed;
+    return { ...placed, keys: translatedKeys(placed.keys, query.outputs, relation) };
+  }
+
+  #placeJoin(tree: FromTree & { kind: 'join' }, above: Facts, outerKeys: Keys): Placement {
+    const left = exportedFacts(tree.left);
+    const right = exportedFacts(tree.right);
+    const pairs = [...above, ...tree.facts, ...left, ...right];
+    const a = this.placeTree(tree.left, factsForSide(tree.type, 'left', { above, own: left, pairs }), outerKeys);
+    const leftKeys = a.kind === 'by_shard' ? new Set([...outerKeys, ...a.keys]) : outerKeys;
+    const b = this.placeTree(tree.right, factsForSide(tree.type, 'right', { above, own: right, pairs }), leftKeys);
+    return joined(tree, a, b, pairs);
+  }
+
+  #placeSelect(query: SelectQuery, around: Facts, outerKeys: Keys): PlacedQuery {
+    const from = reduceOuterJoins(query.from, query.strict);
+    const facts = [...around, ...query.facts, ...exportedFacts(from)];
+    const tree = this.placeTree(from, [...around, ...query.facts], outerKeys);
+    const keys = tree.kind === 'by_shard' ? new Set([...outerKeys, ...tree.keys]) : outerKeys;
+    const linked = this.#withSublinks(tree, query.sublinks, facts, keys);
+    const rows = linked.kind === 'by_shard' && anyEqual(facts, linked.keys, outerKeys) ? aligned : linked;
+    return { rows, whole: placeAbove(query, { rows, facts, rules: this.#rules }), facts };
+  }
+
+  #placeSet(query: SetQuery, around: Facts, outerKeys: Keys): PlacedQuery {
+    const inside = (side: Query): Facts => [...around, ...linkOutputs(query.outputs, side, this.#rules)];
+    const left = this.place(query.left, inside(query.left), outerKeys).whole;
+    const right = this.place(query.right, inside(query.right), outerKeys).whole;
+    const rows = combinedSet(query, left, right);
+    return { rows, whole: limited(query.statement, rows), facts: around };
+  }
+
+  #withSublinks(rows: Placement, sublinks: readonly Sublink[], facts: Facts, keys: Keys): Placement {
+    let result = rows;
+    for (const { query, test } of sublinks) {
+      const output = query.outputs?.[0];
+      const link: Fact[] =
+        test !== undefined && output !== undefined && isTransparent(query, output, this.#rules) ? [{ kind: 'equal', a: test, b: output.id }] : [];
+      const placed = this.place(query, [...facts, ...link], keys).whole;
+      result = withSublink(result, placed);
+    }
+    return result;
+  }
+}
+
+const aligned: Placement = { kind: 'aligned' };
+
+function withSublink(rows: Placement, sublink: Placement): Placement {
+  if (rows.kind === 'scattered') return rows;
+  if (sublink.kind === 'scattered') return sublink;
+  if (sublink.kind === 'aligned') return rows.kind === 'everywhere' ? aligned : rows;
+  if (sublink.kind === 'everywhere') {
+    if (rows.kind === 'everywhere') return { kind: 'everywhere', repeatable: rows.repeatable && sublink.repeatable };
+    return sublink.repeatable ? rows : notRepeatable;
+  }
+  return scattered(
+    'A subquery in an expression reads rows of other shard groups than the row it is computed for.',
+    'Compare the distribution columns of the subquery and of the query around it by "=".',
+  );
+}
+
+const notRepeatable = scattered(
+  'A subquery with LIMIT, a window or a volatile function would have to give the same rows on every node.',
+  'Run it first and pass its result as parameters.',
+);
+
+function joined(tree: FromTree & { kind: 'join' }, a: Placement, b: Placement, pairs: Facts): Placement {
+  if (a.kind === 'scattered') return a;
+  if (b.kind === 'scattered') return b;
+  if (b.kind === 'aligned') return tree.type === 'inner' || tree.type === 'left' ? (a.kind === 'everywhere' ? b : a) : outerJoinObstacle;
+  if (a.kind === 'aligned') return b.kind === 'everywhere' && (tree.type === 'inner' || tree.type === 'left') ? a : outerJoinObstacle;
+  if (a.kind === 'everywhere' && b.kind === 'everywhere') return { kind: 'everywhere', repeatable: a.repeatable && b.repeatable };
+  if (a.kind === 'everywhere') return b.kind === 'by_shard' ? besideReplicated(b, a, tree.type === 'inner' || tree.type === 'right') : a;
+  if (b.kind === 'everywhere') return besideReplicated(a, b, tree.type === 'inner' || tree.type === 'left');
+  return joinedByKey(tree, a, b, pairs);
+}
+
+type ByShard = Placement & { readonly kind: 'by_shard' };
+
+function besideReplicated(rows: ByShard, other: Placement & { kind: 'everywhere' }, preserved: boolean): Placement {
+  if (!preserved) return outerJoinObstacle;
+  return other.repeatable ? rows : notRepeatable;
+}
+
+const outerJoinObstacle = scattered(
+  'An outer join keeps all rows of a side that every node holds whole, so each node would add its own unmatched rows.',
+  'Put the distributed table on the side of the outer join that is kept whole.',
+);
+
+function joinedByKey(tree: FromTree & { kind: 'join' }, a: ByShard, b: ByShard, pairs: Facts): Placement {
+  if (a.colocation !== b.colocation) {
+    return scattered(
+      'Two distributed tables that are not co-located are joined.',
+      'Distribute them by columns of one type with colocate_with, or make the smaller a reference table.',
+    );
+  }
+  if (!anyEqual(pairs, a.keys, b.keys)) {
+    return scattered(
+      'Distributed tables are joined without an equality of their distribution columns.',
+      'Add a condition that compares the distribution columns by "=", or filter each by a constant.',
+    );
+  }
+  return { ...a, keys: joinedKeys(tree, a.keys, b.keys) };
+}
+
+/** Only columns that cannot be NULL in the result carry on the key. */
+function joinedKeys(tree: FromTree & { kind: 'join' }, a: Keys, b: Keys): Keys {
+  switch (tree.type) {
+    case 'inner':
+      return new Set([...a, ...b]);
+    case 'left':
+      return a;
+    case 'right':
+      return b;
+    case 'full':
+      return new Set(tree.merged.filter((column) => a.has(column.left) && b.has(column.right)).map(({ id }) => id));
+  }
+}
+
+interface SideFacts {
+  readonly above: Facts;
+  readonly own: Facts;
+  readonly pairs: Facts;
+}
+
+/**
+ * The kept side of an outer join sees only what holds above the join; the other side's rows matter only in pairs.
+ */
+function factsForSide(type: 'inner' | 'left' | 'right' | 'full', side: 'left' | 'right', { above, own, pairs }: SideFacts): Facts {
+  const kept = type === 'full' || type === side;
+  return kept ? [...above, ...own] : pairs;
+}
+
+/** An outer join whose unmatched rows a strict condition above throws away is an inner one (or a one-sided one). */
+function reduceOuterJoins(tree: FromTree, strict: Keys): FromTree {
+  if (tree.kind !== 'join') return tree;
+  const keepsLeft = tree.type === 'left' || tree.type === 'full';
+  const keepsRight = tree.type === 'right' || tree.type === 'full';
+  const left = keepsLeft && !columnsOf(tree.right).some((id) => strict.has(id));
+  const right = keepsRight && !columnsOf(tree.left).some((id) => strict.has(id));
+  const type = left ? (right ? 'full' : 'left') : right ? 'right' : 'inner';
+  const below = new Set([...strict, ...tree.strict]);
+  return {
+    ...tree,
+    type,
+    left: reduceOuterJoins(tree.left, left ? strict : below),
+    right: reduceOuterJoins(tree.right, right ? strict : below),
+  };
+}
+
+function columnsOf(tree: FromTree): ColumnId[] {
+  if (tree.kind === 'empty') return [];
+  if (tree.kind === 'join') return [...columnsOf(tree.left), ...columnsOf(tree.right)];
+  return (tree.relation.columns ?? []).map((_, i) => tree.relation.firstColumn + i);
+}
+
+/** What is certain of every row that a FROM tree gives. */
+function exportedFacts(tree: FromTree): Fact[] {
+  if (tree.kind === 'query') return [...outputLinks(tree.relation, tree.query, () => true), ...queryFacts(tree.query)];
+  if (tree.kind !== 'join') return [];
+  switch (tree.type) {
+    case 'inner':
+      return [...tree.facts, ...exportedFacts(tree.left), ...exportedFacts(tree.right)];
+    case 'left':
+      return exportedFacts(tree.left);
+    case 'right':
+      return exportedFacts(tree.right);
+    case 'full':
+      return [];
+  }
+}
+
+function queryFacts(query: Query): Fact[] {
+  if (query.kind !== 'select' || hasGroupingSets(query.statement)) return [];
+  return [...query.facts, ...exportedFacts(reduceOuterJoins(query.from, query.strict))];
+}
+
+/** Conditions on these columns may be applied below the query just as well as above it. */
+function importedFacts(relation: Relation, query: Query, rules: FunctionRules): Fact[] {
+  return outputLinks(relation, query, (output) => isTransparent(query, output, rules));
+}
+
+function outputLinks(relation: Relation, query: Query, include: (output: OutputColumn) => boolean): Fact[] {
+  if (query.kind === 'select' && hasGroupingSets(query.statement)) return [];
+  return (query.outputs ?? []).flatMap((output, i): Fact[] =>
+    include(output) ? [{ kind: 'equal', a: relation.firstColumn + i, b: output.id }] : [],
+  );
+}
+
+function linkOutputs(outputs: readonly OutputColumn[] | undefined, side: Query, rules: FunctionRules): Fact[] {
+  return (outputs ?? []).flatMap((output, i): Fact[] => {
+    const other = side.outputs?.[i];
+    return other !== undefined && isTransparent(side, other, rules) ? [{ kind: 'equal', a: output.id, b: other.id }] : [];
+  });
+}
+
+/** Whether a filter on an output column commutes with the query. */
+function isTransparent(query: Query, output: OutputColumn, rules: FunctionRules): boolean {
+  const { statement } = query;
+  if (statement.limitCount !== undefined || statement.limitOffset !== undefined) return false;
+  if (query.kind === 'set') return true;
+  if (query.kind === 'values' || !output.plain) return false;
+  if (hasGroupingSets(statement)) return false;
+  const is = (node: Node): boolean => refersTo(node, query.scope, output.id);
+  if (isGrouped(query, rules) && !groupItems(statement).some(is)) return false;
+  if (isDistinctOn(statement) && !(statement.distinctClause ?? []).some(is)) return false;
+  return windowClauses(statement).every((partition) => partition.some(is));
+}
+
+function refersTo(node: Node, scope: Scope, id: ColumnId): boolean {
+  return 'ColumnRef' in node && resolveColumn(scope, node.ColumnRef.fields)?.id === id;
+}
+
+interface PlacedRows {
+  readonly rows: Placement;
+  readonly facts: Facts;
+  readonly rules: FunctionRules;
+}
+
+/** Grouping, windows, DISTINCT and LIMIT over placed rows. */
+function placeAbove(query: SelectQuery, { rows, facts, rules }: PlacedRows): Placement {
+  const { statement } = query;
+  if (rows.kind === 'everywhere') {
+    const repeatable = rows.repeatable && statement.limitCount === undefined && !isDistinctOn(statement)
+      && windowClauses(statement).length === 0 && !hasVolatileCall([statement.targetList, statement.whereClause, statement.havingClause], rules);
+    return { kind: 'everywhere', repeatable };
+  }
+  if (rows.kind !== 'by_shard') return rows;
+  const { keys } = rows;
+  const isKey = (node: Node): boolean => expressionIsKey(node, query.scope, facts, keys);
+  if (isGrouped(query, rules) && (hasGroupingSets(statement) || !groupItems(statement).some(isKey))) return groupingObstacle;
+  if (!windowClauses(statement).every((partition) => partition.some(isKey))) return windowObstacle;
+  const outputs = (query.outputs ?? []).filter(({ id, plain }) => plain && holdsKey(id, facts, keys));
+  if (isDistinctOn(statement) && !(statement.distinctClause ?? []).some(isKey)) return distinctObstacle;
+  if (statement.distinctClause !== undefined && !isDistinctOn(statement) && outputs.length === 0) return distinctObstacle;
+  if (statement.lockingClause !== undefined) return lockingObstacle;
+  return limited(statement, { ...rows, keys: new Set(outputs.map(({ id }) => id)) });
+}
+
+export function expressionIsKey(node: Node, scope: Scope, facts: Facts, keys: Keys): boolean {
+  if (!('ColumnRef' in node)) return false;
+  const column = resolveColumn(scope, node.ColumnRef.fields);
+  return column !== undefined && holdsKey(column.id, facts, keys);
+}
+
+function holdsKey(id: ColumnId, facts: Facts, keys: Keys): boolean {
+  if (keys.has(id)) return true;
+  for (const other of equivalents(facts, id)) if (keys.has(other)) return true;
+  return false;
+}
+
+const groupingObstacle = scattered(
+  'A subquery aggregates over rows of several shard groups.',
+  'Group it by the distribution column, or run it first and pass its result as parameters.',
+);
+const windowObstacle = scattered(
+  'A window of a subquery spans several shard groups.',
+  'Add the distribution column to PARTITION BY.',
+);
+const distinctObstacle = scattered(
+  'DISTINCT in a subquery spans several shard groups.',
+  'Add the distribution column to its select list.',
+);
+const lockingObstacle = scattered(
+  'Rows of several shard groups would have to be locked.',
+  'Filter by the distribution column.',
+);
+const limitObstacle = scattered(
+  'LIMIT or OFFSET in a subquery counts rows of several shard groups.',
+  'Filter the subquery by the distribution column, or run it first and pass its result as parameters.',
+);
+
+function limited(statement: SelectStmt, rows: Placement): Placement {
+  if (statement.limitCount === undefined && statement.limitOffset === undefined) return rows;
+  if (rows.kind === 'everywhere') return { kind: 'everywhere', repeatable: false };
+  return rows.kind === 'by_shard' ? limitObstacle : rows;
+}
+
+function combinedSet(query: SetQuery, left: Placement, right: Placement): Placement {
+  if (left.kind === 'scattered') return left;
+  if (right.kind === 'scattered') return right;
+  if (left.kind === 'everywhere' && right.kind === 'everywhere') {
+    return { kind: 'everywhere', repeatable: left.repeatable && right.repeatable };
+  }
+  if (left.kind !== 'by_shard' && right.kind !== 'by_shard') return aligned;
+  if (left.kind !== 'by_shard' || right.kind !== 'by_shard' || left.colocation !== right.colocation) return setObstacle;
+  const keys = (query.outputs ?? []).filter((_, i) => {
+    const a = query.left.outputs?.[i];
+    const b = query.right.outputs?.[i];
+    return a !== undefined && b !== undefined && left.keys.has(a.id) && right.keys.has(b.id);
+  });
+  if (keys.length === 0 && !(query.operation === 'union' && query.all)) return setObstacle;
+  return { ...left, keys: new Set(keys.map(({ id }) => id)) };
+}
+
+const setObstacle = scattered(
+  'A set operation compares rows of several shard groups, or combines distributed rows with rows that every node holds.',
+  'Select the distribution column at the same place in both queries, or use UNION ALL of distributed tables.',
+);
+
+function sharedPlacement(placed: Placement, query: Query, relation: Relation): Placement {
+  if (placed.kind !== 'by_shard') return placed;
+  return { ...placed, keys: translatedKeys(placed.keys, query.outputs, relation) };
+}
+
+function translatedKeys(keys: Keys, outputs: readonly OutputColumn[] | undefined, relation: Relation): Keys {
+  const translated = new Set<ColumnId>();
+  for (const [i, output] of (outputs ?? []).entries()) if (keys.has(output.id)) translated.add(relation.firstColumn + i);
+  return translated;
+}
+
+export function isGrouped({ statement }: SelectQuery, { isAggregate }: FunctionRules): boolean {
+  return statement.groupClause !== undefined || statement.havingClause !== undefined
+    || aggregateCalls([statement.targetList, statement.sortClause], isAggregate).length > 0;
+}
+
+export function hasGroupingSets(statement: SelectStmt): boolean {
+  return (statement.groupClause ?? []).some((item) => 'GroupingSet' in item);
+}
+
+/** DISTINCT is a list of one empty node; DISTINCT ON lists expressions. */
+export function isDistinctOn({ distinctClause }: SelectStmt): boolean {
+  return distinctClause !== undefined && distinctClause.some((node) => Object.keys(node).length > 0);
+}
+
+/** GROUP BY items with positions and output names turned into the expressions they mean. */
+export function groupItems(statement: SelectStmt): Node[] {
+  return (statement.groupClause ?? []).map((item) => groupedExpression(item, statement));
+}
+
+function groupedExpression(item: Node, statement: SelectStmt): Node {
+  if ('A_Const' in item && item.A_Const.ival !== undefined) {
+    return targetValue(statement.targetList?.[(item.A_Const.ival.ival ?? 0) - 1]) ?? item;
+  }
+  return item;
+}
+
+function targetValue(target: Node | undefined): Node | undefined {
+  return target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
+}

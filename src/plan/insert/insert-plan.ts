@@ -1,0 +1,44 @@
+import type { ConstantSource } from '../../analyze/constant-set.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { Template } from '../../sql/template.ts';
+import type { Placer } from '../prune.ts';
+
+/** A value that a PostgreSQL must make before the rows can be placed or sent. */
+export type ComputedValue =
+  | { readonly kind: 'sequence'; readonly sequence: string }
+  /** Evaluated by the coordinator database; `$n` are the caller's parameters. */
+  | { readonly kind: 'expression'; readonly sql: string };
+
+/** A value sent with a row: the caller's parameter `number`, or a computed one. */
+export type ValueSlot =
+  | { readonly kind: 'parameter'; readonly number: number }
+  | { readonly kind: 'computed'; readonly index: number };
+
+export type TargetHole = { readonly kind: 'target' } | { readonly kind: 'constraint'; readonly name: string };
+
+export interface InsertRow {
+  /** `(…, …)` with values to be numbered. */
+  readonly template: Template<ValueSlot>;
+  /** Where the distribution value comes from; undefined for reference tables. */
+  readonly distribution: ConstantSource | { readonly kind: 'computed'; readonly index: number } | undefined;
+}
+
+/** INSERT … VALUES, cut into what stands before the rows, the rows, and what stands behind them. */
+export interface InsertPlan {
+  readonly kind: 'insert';
+  readonly table: CatalogTable;
+  /** Undefined for reference tables. */
+  readonly placer: Placer | undefined;
+  readonly head: Template<TargetHole | ValueSlot>;
+  readonly rows: readonly InsertRow[];
+  readonly tail: Template<TargetHole | ValueSlot>;
+  readonly computed: readonly ComputedValue[];
+  readonly returning: boolean;
+  /** Every row gives exactly one row of RETURNING. */
+  readonly rowForRow: boolean;
+  /**
+   * True when the statement can go to one node as it is: one row, nothing computed. Then `head`, row and `tail` join to
+   * the caller's text, and its parameters keep their numbers.
+   */
+  readonly verbatim: boolean;
+}

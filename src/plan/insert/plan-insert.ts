@@ -1,0 +1,310 @@
+import type { InsertStmt, Node } from '@pgsql/types';
+import { at, present } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
+import { constantOf } from '../../analyze/conditions.ts';
+import { namedRelations } from '../../analyze/analyze-statement.ts';
+import type { CatalogSnapshot, CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
+import { nameParts, walk } from '../../sql/ast.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
+import type { Statement } from '../../sql/parse.ts';
+import type { Token } from '../../sql/scan.ts';
+import { scanTokens, tokenAt } from '../../sql/scan.ts';
+import type { Edit, Template } from '../../sql/template.ts';
+import { applyEdits } from '../../sql/template.ts';
+import { placerOf } from '../prune.ts';
+import { callsOnce } from '../select/evaluate-once.ts';
+import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
+import type { ValueRow } from './value-rows.ts';
+import { keywordAt, valueRows } from './value-rows.ts';
+
+/**
+ * Plans INSERT … VALUES and INSERT … DEFAULT VALUES. Undefined when the statement is not well formed (too many values, unknown columns):
+ * describing it gives PostgreSQL's own error.
+ */
+export function planInsert(statement: Statement, insert: InsertStmt, table: CatalogTable, snapshot: CatalogSnapshot): InsertPlan | undefined {
+  if (insert.withClause !== undefined) throw refused('WITH in front of INSERT … VALUES.', 'Write the INSERT without WITH.');
+  if (namedRelations([insert.onConflictClause, insert.returningClause]).length > 0) {
+    throw refused('A subquery stands in ON CONFLICT or RETURNING.', 'Run it as a statement of its own.');
+  }
+  const listed = listedColumns(insert, table);
+  if (listed === undefined) return undefined;
+  return new InsertPlanner(statement, insert, { table, snapshot, listed }).plan();
+}
+
+export function refused(detail: string, hint: string): ClusterError {
+  return new ClusterError('unsupportedWrite', 'the write cannot be distributed', { detail, hint });
+}
+
+function listedColumns(insert: InsertStmt, table: CatalogTable): Column[] | undefined {
+  if (insert.cols === undefined) return [...table.columns];
+  const columns = insert.cols.map((node) => {
+    const target = 'ResTarget' in node ? node.ResTarget : undefined;
+    return target?.indirection === undefined ? table.columns.find(({ name }) => name === target?.name) : undefined;
+  });
+  const known = columns.filter((column) => column !== undefined);
+  return known.length === columns.length && new Set(known).size === known.length ? known : undefined;
+}
+
+interface Target {
+  readonly table: CatalogTable;
+  readonly snapshot: CatalogSnapshot;
+  /** Columns of the column list, or all of the table. */
+  readonly listed: readonly Column[];
+}
+
+type AnyHole = TargetHole | ValueSlot;
+
+class InsertPlanner {
+  readonly #statement: Statement;
+  readonly #insert: InsertStmt;
+  readonly #target: Target;
+  readonly #tokens: readonly Token[];
+  readonly #nodes: readonly (readonly Node[])[];
+  readonly #computed: ComputedValue[] = [];
+
+  constructor(statement: Statement, insert: InsertStmt, target: Target) {
+    this.#statement = statement;
+    this.#insert = insert;
+    this.#target = target;
+    this.#tokens = scanTokens(statement.text);
+    this.#nodes = rowNodes(insert);
+  }
+
+  plan(): InsertPlan | undefined {
+    const { table, snapshot, listed } = this.#target;
+    const width = this.#nodes[0]?.length ?? 0;
+    const given = this.#insert.cols === undefined ? listed.slice(0, width) : listed;
+    if (given.length !== width || this.#nodes.some((row) => row.length !== width)) return undefined;
+    this.#checkIdentity(given);
+    this.#checkConflictTarget();
+    const defaulted = table.columns.filter((column) => !given.includes(column));
+    const added = defaulted.filter((column) => this.#mustCompute(column));
+    const values = keywordAt(this.#tokens, 'VALUES');
+    const spans = this.#insert.selectStmt === undefined ? [] : valueRows(this.#tokens, values);
+    const rows = this.#nodes.map((nodes, i) => this.#row({ nodes, span: spans[i], given, added }));
+    const verbatim = rows.length === 1 && this.#computed.length === 0 && spans.length === 1;
+    return {
+      kind: 'insert',
+      table,
+      placer: table.kind === 'distributed' ? placerOf(table, snapshot) : undefined,
+      head: this.#head({ values, spans, given, added }),
+      rows,
+      tail: this.#tail(spans),
+      computed: this.#computed,
+      returning: this.#insert.returningClause !== undefined,
+      rowForRow: this.#rowForRow(),
+      verbatim,
+    };
+  }
+
+  /** GENERATED ALWAYS AS IDENTITY: the shard's column is a plain one, so what PostgreSQL checks must be checked here. */
+  #checkIdentity(given: readonly Column[]): void {
+    if (this.#insert.override === 'OVERRIDING_USER_VALUE') {
+      throw refused('INSERT … OVERRIDING USER VALUE.', 'Leave the identity column out of the column list.');
+    }
+    if (this.#insert.override === 'OVERRIDING_SYSTEM_VALUE') return;
+    for (const [i, column] of given.entries()) {
+      if (column.identity !== 'always' || this.#nodes.every((row) => isDefault(row[i]))) continue;
+      throw new ClusterError('invalidParameter', `cannot insert a non-DEFAULT value into column "${column.name}"`, {
+        sqlState: '428C9',
+        detail: `Column "${column.name}" is an identity column defined as GENERATED ALWAYS.`,
+        hint: 'Use OVERRIDING SYSTEM VALUE to override.',
+      });
+    }
+  }
+
+  /** ON CONFLICT DO UPDATE may set the distribution column to the value it has, and to nothing else. */
+  #checkConflictTarget(): void {
+    const { table } = this.#target;
+    if (table.kind !== 'distributed') {
+      if (callsOnce({ List: { items: this.#insert.onConflictClause?.targetList ?? [] } })) {
+        throw refused('ON CONFLICT DO UPDATE of a reference table calls a function that differs from node to node.', 'Pass its value as a parameter.');
+      }
+      return;
+    }
+    for (const node of this.#insert.onConflictClause?.targetList ?? []) {
+      const target = 'ResTarget' in node ? node.ResTarget : undefined;
+      if (target?.name !== table.distributionColumn.name) continue;
+      const value = target.val !== undefined && 'ColumnRef' in target.val ? nameParts(target.val.ColumnRef.fields) : [];
+      if (value.join('.') === `excluded.${table.distributionColumn.name}`) continue;
+      throw refused('ON CONFLICT DO UPDATE sets the distribution column.', `Leave column "${table.distributionColumn.name}" as it is.`);
+    }
+  }
+
+  /** Whether a column left to its default needs a value from the coordinator database. */
+  #mustCompute(column: Column): boolean {
+    const { table } = this.#target;
+    if (column.generated) return false;
+    if (table.kind === 'distributed' && column === table.distributionColumn) return column.default !== undefined || this.#failMissing(column);
+    if (column.default === undefined) return false;
+    if (column.default.kind === 'sequence') return true;
+    if (table.kind === 'reference') return column.default.volatility !== 'immutable';
+    return column.default.volatility === 'stable' && this.#nodes.length > 1;
+  }
+
+  #failMissing(column: Column): never {
+    throw distributionValueMissing(this.#target.table, column);
+  }
+
+  #row({ nodes, span, given, added }: { nodes: readonly Node[]; span: ValueRow | undefined; given: readonly Column[]; added: readonly Column[] }): InsertRow {
+    const { table } = this.#target;
+    let distribution: InsertRow['distribution'];
+    const parts: (string | ValueSlot)[] = ['('];
+    const separate = (): void => {
+      if (parts.length > 1) parts.push(', ');
+    };
+    for (const [i, node] of nodes.entries()) {
+      separate();
+      const column = at(given, i);
+      const isKey = table.kind === 'distributed' && column === table.distributionColumn;
+      const constant = isKey ? constantOf(node, columnTypeName(column)) : undefined;
+      const slot = constant === undefined ? this.#computedItem(node, column, { isKey, span: span?.items[i] }) : undefined;
+      if (isKey) distribution = constant ?? slot;
+      if (slot === undefined) parts.push(...this.#itemParts(span, i));
+      else parts.push(...slotParts(slot, column));
+    }
+    for (const column of added) {
+      separate();
+      const slot = this.#compute(defaultValue(column));
+      if (table.kind === 'distributed' && column === table.distributionColumn) distribution = slot;
+      parts.push(...slotParts(slot, column));
+    }
+    parts.push(')');
+    return { template: { parts }, distribution };
+  }
+
+  /** A slot when the item must be computed first: a sequence's DEFAULT, an expression for the distribution column, a subquery. */
+  #computedItem(node: Node, column: Column, { isKey, span }: { isKey: boolean; span: ValueRow['items'][number] | undefined }): ComputedSlot | undefined {
+    if (isDefault(node)) {
+      if (isKey && column.default === undefined) this.#failMissing(column);
+      return this.#mustCompute(column) ? this.#compute(defaultValue(column)) : undefined;
+    }
+    const { table } = this.#target;
+    const subquery = hasSubquery(node);
+    const once = callsOnce(node) && (table.kind === 'reference' || this.#nodes.length > 1);
+    const variable = table.kind === 'reference' && hasCall(node);
+    if (!isKey && !subquery && !once && !variable) return undefined;
+    if (subquery && namedRelations(node).some(() => true)) {
+      throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
+    }
+    const { start, end } = present(span, 'value');
+    return this.#compute({ kind: 'expression', sql: this.#statement.text.slice(start, end) });
+  }
+
+  #compute(value: ComputedValue): ComputedSlot {
+    this.#computed.push(value);
+    return { kind: 'computed', index: this.#computed.length - 1 };
+  }
+
+  #itemParts(span: ValueRow | undefined, index: number): (string | ValueSlot)[] {
+    const { start, end } = at(present(span, 'row').items, index);
+    return [...this.#textParts(start, end)];
+  }
+
+  /** The caller's text between two indices, parameters as slots. */
+  #textParts(start: number, end: number): (string | ValueSlot)[] {
+    const edits: Edit<ValueSlot>[] = [];
+    for (let i = tokenAt(this.#tokens, start); i < this.#tokens.length; i += 1) {
+      const token = at(this.#tokens, i);
+      if (token.start >= end) break;
+      if (!/^\$\d+$/.test(token.text)) continue;
+      edits.push({ start: token.start - start, end: token.end - start, parts: [{ kind: 'parameter', number: Number(token.text.slice(1)) }] });
+    }
+    return [...applyEdits(this.#statement.text.slice(start, end), edits).parts];
+  }
+
+  #head({ values, spans, given, added }: { values: number; spans: readonly ValueRow[]; given: readonly Column[]; added: readonly Column[] }): Template<AnyHole> {
+    const relation = present(this.#insert.relation, 'target');
+    const first = tokenAt(this.#tokens, this.#statement.source.index(relation.location ?? 0));
+    const last = first + (relation.catalogname === undefined ? (relation.schemaname === undefined ? 0 : 2) : 4);
+    const alias = relation.alias === undefined ? [` AS ${quoteIdentifier(relation.relname ?? '')}`] : [];
+    const aliasEnd = relation.alias === undefined ? last : last + 2;
+    const before = this.#statement.text.slice(0, at(this.#tokens, first).start);
+    const named = this.#statement.text.slice(at(this.#tokens, last).end, at(this.#tokens, aliasEnd).end);
+    const list = added.length === 0 ? this.#writtenList(aliasEnd, values, spans) : this.#extendedList([...given, ...added]);
+    return { parts: [before, { kind: 'target' }, ...alias, named, list] };
+  }
+
+  /** The text from behind the table's name to the first row. */
+  #writtenList(aliasEnd: number, values: number, spans: readonly ValueRow[]): string {
+    const from = at(this.#tokens, aliasEnd).end;
+    const first = spans[0];
+    return first === undefined ? `${this.#statement.text.slice(from, at(this.#tokens, values).start)} VALUES ` : this.#statement.text.slice(from, first.start);
+  }
+
+  #extendedList(columns: readonly Column[]): string {
+    const overriding = this.#insert.override === 'OVERRIDING_SYSTEM_VALUE' ? ' OVERRIDING SYSTEM VALUE' : '';
+    return ` (${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})${overriding} VALUES `;
+  }
+
+  #tail(spans: readonly ValueRow[]): Template<AnyHole> {
+    const values = keywordAt(this.#tokens, 'VALUES');
+    const end = spans.at(-1)?.end ?? at(this.#tokens, values).end;
+    const parts: (string | AnyHole)[] = this.#textParts(end, this.#statement.text.length);
+    const name = this.#insert.onConflictClause?.infer?.conname;
+    return { parts: name === undefined ? parts : this.#withConstraint(end, name) };
+  }
+
+  #withConstraint(start: number, name: string): (string | AnyHole)[] {
+    const constraint = keywordAt(this.#tokens, 'CONSTRAINT', tokenAt(this.#tokens, start));
+    const token = at(this.#tokens, constraint + 1);
+    return [...this.#textParts(start, token.start), { kind: 'constraint', name }, ...this.#textParts(token.end, this.#statement.text.length)];
+  }
+
+  /** DO NOTHING, and DO UPDATE with WHERE, may give no row. */
+  #rowForRow(): boolean {
+    const conflict = this.#insert.onConflictClause;
+    return conflict === undefined || (conflict.action === 'ONCONFLICT_UPDATE' && conflict.whereClause === undefined);
+  }
+}
+
+type ComputedSlot = ValueSlot & { readonly kind: 'computed' };
+
+/** Computed values are sent as text; the column's length is checked by the assignment, not cut by the cast. */
+function slotParts(slot: ComputedSlot, column: Column): (string | ValueSlot)[] {
+  return ['CAST(', slot, ` AS ${columnTypeName(column)})`];
+}
+
+function defaultValue(column: Column): ComputedValue {
+  const value = present(column.default, 'default');
+  return value.kind === 'sequence' ? { kind: 'sequence', sequence: value.sequence } : { kind: 'expression', sql: `CAST((${value.sql}) AS ${columnTypeName(column)})` };
+}
+
+export function distributionValueMissing(table: CatalogTable, column: Column): ClusterError {
+  return new ClusterError('distributionValueMissing', `null value in column "${column.name}" of relation "${table.name}" violates not-null constraint`, {
+    detail: `Column "${column.name}" is the distribution column: it decides on which shard a row lies.`,
+    schema: table.schema, table: table.name, column: column.name,
+  });
+}
+
+export function columnTypeName(column: Column): string {
+  return column.type.sql.replace(/\(.*\)/, '');
+}
+
+function rowNodes(insert: InsertStmt): readonly (readonly Node[])[] {
+  const select = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt : undefined;
+  if (select === undefined) return [[]];
+  return (select.valuesLists ?? []).map((row) => ('List' in row ? (row.List.items ?? []) : []));
+}
+
+function isDefault(node: Node | undefined): boolean {
+  return node !== undefined && 'SetToDefault' in node;
+}
+
+function hasSubquery(node: Node): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    found ||= kind === 'SubLink';
+    return !found;
+  });
+  return found;
+}
+
+function hasCall(node: Node): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    found ||= kind === 'FuncCall';
+    return !found;
+  });
+  return found;
+}

@@ -1,0 +1,60 @@
+import type { FuncCall, Node, SelectStmt } from '@pgsql/types';
+import type { FunctionRules } from '../../analyze/function-calls.ts';
+import { windowClauses } from '../../analyze/function-calls.ts';
+import type { PlacedQuery } from '../../analyze/place-query.ts';
+import { expressionIsKey, hasGroupingSets, isDistinctOn, isGrouped } from '../../analyze/place-query.ts';
+import type { Query, SelectQuery } from '../../analyze/query-level.ts';
+import type { Statement } from '../../sql/parse.ts';
+import type { Describe, StatementDescription } from '../describe.ts';
+import { groupExpressions } from './expressions.ts';
+import { planAggregate } from './plan-aggregate.ts';
+import { planGathered } from './plan-gathered.ts';
+import { planRows } from './plan-rows.ts';
+import type { FanOutDraft, SelectContext } from './select-context.ts';
+import { refusal, unsupported } from './unsupported.ts';
+
+export interface FanOutInput {
+  readonly original: Statement;
+  readonly statement: SelectStmt;
+  readonly query: Query;
+  readonly placed: PlacedQuery;
+  readonly description: StatementDescription;
+  readonly describe: Describe;
+  readonly rules: FunctionRules;
+}
+
+/** The first rule that fits: complete rows per shard group, split aggregates, or gathered columns finished by a PostgreSQL. */
+export async function planFanOut(input: FanOutInput): Promise<FanOutDraft> {
+  const { query, placed, statement, rules } = input;
+  if (placed.rows.kind === 'scattered') throw refusal(placed.rows.obstacle);
+  if (placed.rows.kind !== 'by_shard') throw unsupported('The statement joins no distributed table by its distribution column.', 'Filter by the distribution column.');
+  if (statement.lockingClause !== undefined) {
+    throw unsupported('FOR UPDATE or FOR SHARE would lock rows of several shard groups.', 'Filter by the distribution column.');
+  }
+  const context: SelectContext = {
+    ...input,
+    query: query.kind === 'select' ? query : undefined,
+    isAggregate: (call: FuncCall) => rules.isAggregate(call),
+  };
+  if (query.kind !== 'select') return planRows(context, { distinctByShard: true });
+  const isKey = keyTest(query, placed);
+  const grouped = isGrouped(query, rules);
+  const groupedByKey = !hasGroupingSets(statement) && groupExpressions(statement, query.scope).some(isKey);
+  const windowsByKey = windowClauses(statement).every((partition) => partition.some(isKey));
+  const distinctOnByKey = !isDistinctOn(statement) || (statement.distinctClause ?? []).some(isKey) || !grouped;
+  if ((!grouped || groupedByKey) && windowsByKey && distinctOnByKey) {
+    return planRows(context, { distinctByShard: selectsKey(statement, isKey) });
+  }
+  const splittable = grouped && !groupedByKey && !hasGroupingSets(statement);
+  const split = splittable ? await planAggregate(context) : undefined;
+  return split ?? planGathered(context);
+}
+
+function keyTest(query: SelectQuery, { rows, facts }: PlacedQuery): (node: Node) => boolean {
+  return (node) => rows.kind === 'by_shard' && expressionIsKey(node, query.scope, facts, rows.keys);
+}
+
+/** DISTINCT over rows that show the distribution column is done by each shard group alone. */
+function selectsKey(statement: SelectStmt, isKey: (node: Node) => boolean): boolean {
+  return (statement.targetList ?? []).some((target) => 'ResTarget' in target && target.ResTarget.val !== undefined && isKey(target.ResTarget.val));
+}

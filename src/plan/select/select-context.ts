@@ -1,0 +1,48 @@
+import type { Node, SelectStmt } from '@pgsql/types';
+import type { FuncCall } from '@pgsql/types';
+import type { PlacedQuery } from '../../analyze/place-query.ts';
+import type { SelectQuery } from '../../analyze/query-level.ts';
+import { deparseChecked } from '../../sql/deparse.ts';
+import { closeParameterGaps } from '../../sql/parameters.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { parseOne } from '../../sql/parse.ts';
+import type { Describe, DescribedColumn, StatementDescription } from '../describe.ts';
+import type { MergePlan } from '../merge-plan.ts';
+import { unsupported } from './unsupported.ts';
+
+/** What the rules for a SELECT over many shard groups work on. */
+export interface SelectContext {
+  readonly original: Statement;
+  readonly statement: SelectStmt;
+  /** Undefined for set operations. */
+  readonly query: SelectQuery | undefined;
+  readonly placed: PlacedQuery;
+  /** Of the whole statement: its names and types are what the caller gets. */
+  readonly description: StatementDescription;
+  readonly describe: Describe;
+  isAggregate(call: FuncCall): boolean;
+}
+
+/** What a rule yields: a statement for the shard groups, still with the tables' own names, and the merge above. */
+export interface FanOutDraft {
+  readonly shard: Statement;
+  readonly shardOrder: string | undefined;
+  readonly merge: MergePlan;
+  readonly columns: readonly DescribedColumn[];
+  readonly rules: readonly string[];
+}
+
+/** The text of a SELECT that we made, with a LIMIT clause of ours behind it. Refused when it cannot be written faithfully. */
+export function madeStatement(select: SelectStmt, limitSql: string): Statement {
+  const node: Node = { SelectStmt: select };
+  const statement = deparseChecked(node);
+  if (statement === undefined) {
+    throw unsupported('The statement uses a rare clause that cannot be rewritten faithfully.', 'Filter by the distribution column, so that it need not be rewritten.');
+  }
+  return limitSql === '' ? statement : parseOne(`${statement.text}${limitSql}`);
+}
+
+export function describeMade(context: SelectContext, statement: Statement, options: { readonly collations: boolean }): Promise<StatementDescription> {
+  if (statement === context.original && !options.collations) return Promise.resolve(context.description);
+  return context.describe.statement(closeParameterGaps(statement.text).text, options);
+}

@@ -1,0 +1,11 @@
+import { ClusterError } from '../../base/errors.ts';
+import type { Obstacle } from '../../analyze/placement.ts';
+
+/** The refusal of a statement that has no distributed plan yet. */
+export function unsupported(detail: string, hint: string): ClusterError {
+  return new ClusterError('unsupportedQuery', 'the statement cannot be distributed', { detail, hint });
+}
+
+export function refusal({ detail, hint }: Obstacle): ClusterError {
+  return unsupported(detail, hint);
+}

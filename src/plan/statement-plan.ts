@@ -1,0 +1,76 @@
+import type { ConstantSet } from '../analyze/constant-set.ts';
+import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import type { DescribedColumn } from './describe.ts';
+import type { FanOut, EvaluatedExpression } from './fan-out.ts';
+import type { InsertPlan } from './insert/insert-plan.ts';
+import type { Placer } from './prune.ts';
+import type { ShardTemplate } from './shard-template.ts';
+import type { ClusterError } from '../base/errors.ts';
+
+/** A statement planned without its parameter values; cached by text, search path and catalog version. */
+export type StatementPlan =
+  /** No distributed or reference table is in it: the coordinator database runs it as it is. */
+  | { readonly kind: 'coordinator'; readonly text: string; readonly effect: 'read' | 'write' | 'session' }
+  | SelectPlan
+  | ModifyPlan
+  | InsertPlan
+  | TruncatePlan
+  | UtilityCall;
+
+/** One occurrence of a distributed table, ready to be pruned. */
+export interface PrunableUse {
+  readonly table: DistributedTable;
+  readonly placer: Placer;
+  readonly restrictions: readonly ConstantSet[];
+}
+
+export interface SelectPlan {
+  readonly kind: 'select';
+  /** The whole statement for one node: for when all its tables' rows lie in shard groups of one node. */
+  readonly whole: ShardTemplate;
+  readonly uses: readonly PrunableUse[];
+  /** FOR UPDATE and the like. */
+  readonly locks: boolean;
+  /** For many shard groups; made when first needed. Rejects with the refusal. */
+  fanOut(): Promise<FanOut>;
+}
+
+export interface ModifyPlan {
+  readonly kind: 'modify';
+  readonly command: 'UPDATE' | 'DELETE';
+  readonly whole: ShardTemplate;
+  readonly uses: readonly PrunableUse[];
+  /** The target when it is a reference table: the statement then runs on every node. */
+  readonly everywhere: boolean;
+  spread(): Promise<SpreadModify>;
+}
+
+/** A write that each shard group does for itself, all of them in one transaction. */
+export interface SpreadModify {
+  readonly template: ShardTemplate;
+  readonly evaluated: readonly EvaluatedExpression[];
+  readonly parameters: number;
+  /** Of RETURNING; empty without. */
+  readonly columns: readonly DescribedColumn[];
+}
+
+export interface TruncatePlan {
+  readonly kind: 'truncate';
+  readonly tables: readonly CatalogTable[];
+  readonly restartIdentity: boolean;
+  readonly cascade: boolean;
+}
+
+/** A call of one of the cluster's own functions, such as create_distributed_table. */
+export interface UtilityCall {
+  readonly kind: 'utility';
+  readonly name: string;
+  readonly column: string;
+  readonly arguments: ReadonlyMap<string, UtilityArgument>;
+}
+
+export type UtilityArgument =
+  | { readonly kind: 'literal'; readonly text: string | null }
+  | { readonly kind: 'parameter'; readonly number: number };
+
+export type Refusal = ClusterError;

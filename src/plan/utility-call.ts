@@ -1,0 +1,65 @@
+import type { Node, SelectStmt } from '@pgsql/types';
+import { nameParts } from '../sql/ast.ts';
+import type { UtilityArgument, UtilityCall } from './statement-plan.ts';
+
+/** Functions of the cluster that SQL may call by Citus's names, with Citus's argument names in order. */
+export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
+  create_distributed_table: ['table_name', 'distribution_column', 'distribution_type', 'colocate_with', 'shard_count'],
+  create_reference_table: ['table_name'],
+  undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
+  citus_add_node: ['nodename', 'nodeport', 'groupid', 'noderole', 'nodecluster'],
+  master_add_node: ['nodename', 'nodeport', 'groupid', 'noderole', 'nodecluster'],
+  citus_remove_node: ['nodename', 'nodeport'],
+  master_remove_node: ['nodename', 'nodeport'],
+  get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
+};
+
+/** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */
+export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
+  const [target, ...others] = select.targetList ?? [];
+  const call = calledFunction(target) ?? calledFunction(fromFunction(select));
+  if (call === undefined || others.length > 0 || select.whereClause !== undefined) return undefined;
+  const parts = nameParts(call.funcname);
+  const name = parts.at(-1) ?? '';
+  const names = utilityFunctions[name];
+  if (names === undefined || (parts.length > 1 && parts[0] !== 'pg_catalog')) return undefined;
+  const given = new Map<string, UtilityArgument>();
+  for (const [i, node] of (call.args ?? []).entries()) {
+    const named = 'NamedArgExpr' in node ? node.NamedArgExpr : undefined;
+    const key = named?.name ?? names[i];
+    const value = constantArgument(named?.arg ?? node);
+    if (key === undefined || value === undefined) return undefined;
+    given.set(key, value);
+  }
+  const column = target !== undefined && 'ResTarget' in target ? target.ResTarget.name : undefined;
+  return { kind: 'utility', name, column: column ?? name, arguments: given };
+}
+
+interface Call {
+  readonly funcname?: Node[];
+  readonly args?: Node[];
+}
+
+function calledFunction(target: Node | undefined): Call | undefined {
+  const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : target;
+  return value !== undefined && 'FuncCall' in value ? value.FuncCall : undefined;
+}
+
+/** `SELECT * FROM f(…)`. */
+function fromFunction(select: SelectStmt): Node | undefined {
+  const [item] = select.fromClause ?? [];
+  const functions = item !== undefined && 'RangeFunction' in item ? item.RangeFunction.functions : undefined;
+  const list = functions?.[0];
+  return list !== undefined && 'List' in list ? list.List.items?.[0] : undefined;
+}
+
+function constantArgument(node: Node): UtilityArgument | undefined {
+  const bare = 'TypeCast' in node && node.TypeCast.arg !== undefined ? node.TypeCast.arg : node;
+  if ('ParamRef' in bare) return { kind: 'parameter', number: bare.ParamRef.number ?? 0 };
+  if (!('A_Const' in bare)) return undefined;
+  const { isnull, ival, fval, sval, boolval } = bare.A_Const;
+  if (isnull === true) return { kind: 'literal', text: null };
+  if (ival !== undefined) return { kind: 'literal', text: String(ival.ival ?? 0) };
+  if (boolval !== undefined) return { kind: 'literal', text: String(boolval.boolval ?? false) };
+  return { kind: 'literal', text: sval?.sval ?? fval?.fval ?? '' };
+}

@@ -1,0 +1,32 @@
+import type { Node } from '@pgsql/types';
+import { deparseSync } from 'pgsql-deparser';
+import { sameTree } from './ast.ts';
+import type { Statement } from './parse.ts';
+import { parseOne } from './parse.ts';
+
+/**
+ * The text of a statement that we made up, parsed again; undefined when the deparser would not say the same, which
+ * it silently does for rarer clauses. So a plan that needs such a statement is refused, never wrong.
+ */
+export function deparseChecked(node: Node): Statement | undefined {
+  const text = deparsed(node);
+  if (text === undefined) return undefined;
+  const statement = parsed(text);
+  return statement !== undefined && sameTree(statement.node, node) ? statement : undefined;
+}
+
+function deparsed(node: Node): string | undefined {
+  try {
+    return deparseSync(node);
+  } catch {
+    return undefined;
+  }
+}
+
+function parsed(text: string): Statement | undefined {
+  try {
+    return parseOne(text);
+  } catch {
+    return undefined;
+  }
+}
