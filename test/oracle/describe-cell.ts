@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSections, writeSections } from './all-cases.ts';
 import { nameOfCell, openCell } from './cell.ts';
-import type { Cell, MakeCluster, OpenCell } from './cell.ts';
+import type { Cell, OpenCell } from './cell.ts';
+import type { MakeCluster } from './load-pair.ts';
 import { runReads, runWrites } from './run-section.ts';
 
 /** The tests of one cell, one per section; a failure lists every statement that differs, the worst first. */

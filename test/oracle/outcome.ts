@@ -1,4 +1,9 @@
-import type { FieldDef, Pool, QueryArrayConfig, QueryArrayResult } from 'pg';
+import type { FieldDef, QueryArrayConfig, QueryArrayResult } from 'pg';
+
+/** What the suite asks of `pg.Pool` once the data is there. */
+export interface Queryable {
+  query(call: string | QueryArrayConfig, values?: unknown[]): Promise<unknown>;
+}
 
 /** A value as the server sent it; `null` is SQL NULL. */
 export type RawValue = string | null;
@@ -42,11 +47,11 @@ export interface ObjectNames {
 }
 
 /** Runs a statement; values come back as the server's own text. Never throws for a server's error. */
-export async function runRaw(pool: Pool, names: ObjectNames, sql: string, values?: readonly unknown[]): Promise<Outcome> {
+export async function runRaw(pool: Queryable, names: ObjectNames, sql: string, values?: readonly unknown[]): Promise<Outcome> {
   const config: QueryArrayConfig = { text: sql, rowMode: 'array', types: { getTypeParser: () => (text: unknown) => text } };
   if (values !== undefined) config.values = [...values];
   try {
-    const answer: unknown = await pool.query(config);
+    const answer = await pool.query(config);
     const results = (Array.isArray(answer) ? answer : [answer]) as QueryArrayResult<RawValue[]>[];
     return { kind: 'answered', results: results.map((result) => shapeOf(result, names)) };
   } catch (error) {
@@ -55,9 +60,9 @@ export async function runRaw(pool: Pool, names: ObjectNames, sql: string, values
 }
 
 /** Runs a statement the way applications do: rows as objects, pg's own type parsers. */
-export async function runParsed(pool: Pool, sql: string, values?: readonly unknown[]): Promise<unknown> {
+export async function runParsed(pool: Queryable, sql: string, values?: readonly unknown[]): Promise<unknown> {
   try {
-    const answer: unknown = await (values === undefined ? pool.query(sql) : pool.query(sql, [...values]));
+    const answer = await (values === undefined ? pool.query(sql) : pool.query(sql, [...values]));
     const results = (Array.isArray(answer) ? answer : [answer]) as { rows: unknown[] }[];
     return results.map((result) => result.rows);
   } catch (error) {
@@ -65,10 +70,13 @@ export async function runParsed(pool: Pool, sql: string, values?: readonly unkno
   }
 }
 
-export async function readObjectNames(pool: Pool): Promise<ObjectNames> {
-  const types = await pool.query<{ oid: number; name: string }>('SELECT oid::int8::float8 AS oid, typname::text AS name FROM pg_catalog.pg_type');
-  const tables = await pool.query<{ oid: number; name: string }>('SELECT oid::int8::float8 AS oid, relname::text AS name FROM pg_catalog.pg_class');
-  return { types: byOid(types.rows), tables: byOid(tables.rows) };
+export async function readObjectNames(pool: Queryable): Promise<ObjectNames> {
+  return { types: await namesByOid(pool, 'typname', 'pg_type'), tables: await namesByOid(pool, 'relname', 'pg_class') };
+}
+
+async function namesByOid(pool: Queryable, column: string, catalog: string): Promise<Map<number, string>> {
+  const { rows } = (await pool.query(`SELECT oid::int8::float8 AS oid, ${column}::text AS name FROM pg_catalog.${catalog}`)) as { rows: { oid: number; name: string }[] };
+  return new Map(rows.map(({ oid, name }) => [oid, name]));
 }
 
 function shapeOf(result: QueryArrayResult<RawValue[]>, names: ObjectNames): Rows {
@@ -112,10 +120,6 @@ function fieldsOf(source: Readonly<Record<string, unknown>>): Record<ErrorField,
     constraint: textOf(source['constraint']),
     dataType: textOf(source['dataType']),
   };
-}
-
-function byOid(rows: readonly { oid: number; name: string }[]): Map<number, string> {
-  return new Map(rows.map((row) => [row.oid, row.name]));
 }
 
 function textOf(value: unknown): string {

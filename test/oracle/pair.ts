@@ -1,23 +1,22 @@
 import { inspect } from 'node:util';
-import type { Pool } from 'pg';
 import { compareOutcomes } from './compare-outcomes.ts';
 import type { Difference } from './compare-outcomes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
 import { readObjectNames, runParsed, runRaw } from './outcome.ts';
-import type { ObjectNames, Outcome } from './outcome.ts';
+import type { ObjectNames, Outcome, Queryable } from './outcome.ts';
 import { restoreWriteTables } from './write-seed.ts';
 
 /** One plain PostgreSQL and the cluster under test, holding the same data. */
 export interface Pair {
-  readonly plain: Pool;
-  readonly cluster: Pool;
+  readonly plain: Queryable;
+  readonly cluster: Queryable;
   readonly plainNames: ObjectNames;
   /** Names in the coordinator database: the cluster's results speak of its types and tables. */
   readonly clusterNames: ObjectNames;
 }
 
 /** `coordinator` is a plain connection to the cluster's coordinator database. */
-export async function makePair(pools: { plain: Pool; cluster: Pool; coordinator: Pool }): Promise<Pair> {
+export async function makePair(pools: { plain: Queryable; cluster: Queryable; coordinator: Queryable }): Promise<Pair> {
   const { plain, cluster, coordinator } = pools;
   return { plain, cluster, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
 }

@@ -1,4 +1,4 @@
-import type { Pool } from 'pg';
+import type { Queryable } from './outcome.ts';
 
 /** The content of the write tables before each write case: one statement per row, in this order. */
 export const writeSeed: readonly (readonly [table: string, columns: string, values: string])[] = [
@@ -22,7 +22,7 @@ export const writeSeed: readonly (readonly [table: string, columns: string, valu
 const emptied = ['w_log', 'w_stock', 'w_words', 'w_places'] as const;
 
 /** Brings the write tables back to their seed. Children are emptied first, since foreign keys hold. */
-export async function restoreWriteTables(pool: Pool): Promise<void> {
+export async function restoreWriteTables(pool: Queryable): Promise<void> {
   for (const table of emptied) await pool.query(`DELETE FROM ${table}`);
   for (const [table, columns, values] of writeSeed) await pool.query(`INSERT INTO ${table} (${columns}) VALUES (${values})`);
 }

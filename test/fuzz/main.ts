@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util';
+import type { PostgresMajor } from '../../src/embedded.ts';
+import { Cluster } from '../../src/index.ts';
+import { dataSeed } from '../oracle/data-seed.ts';
+import { FakeCluster } from '../oracle/fake-cluster.ts';
+import { loadPair } from '../oracle/load-pair.ts';
+import { fuzz, summarize } from './fuzz.ts';
+import { startPlaces } from './start-places.ts';
+
+const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--plain]';
+
+/** Random statements on a cluster and on one plain PostgreSQL until the time is up; exit code 1 when any differed. */
+async function main(): Promise<number> {
+  const options = readOptions();
+  await using started = await startPlaces(options.major, options.plain ? 0 : options.nodes);
+  const makeCluster = (settings: { connectionString: string }): Cluster | FakeCluster => (options.plain ? new FakeCluster(settings) : new Cluster(settings));
+  const loaded = await loadPair(started.places, { seed: dataSeed, shardCount: options.shards }, makeCluster);
+  try {
+    const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now: () => performance.now() });
+    console.log(summarize(counts, options));
+    return counts.differences === 0 ? 0 : 1;
+  } finally {
+    await loaded.end();
+  }
+}
+
+function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; plain: boolean } {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, plain: { type: 'boolean' } } });
+  const seed = numberOf(values.seed, Math.floor(Math.random() * 1e9));
+  const major = majors.find((known) => known === numberOf(values.major, 18));
+  if (major === undefined) throw new Error(usage);
+  return {
+    seed, major, seconds: numberOf(values.seconds, 60), nodes: numberOf(values.nodes, 3), shards: numberOf(values.shards, 7),
+    stopAfter: numberOf(values['stop-after'], 10), plain: values.plain === true,
+  };
+}
+
+const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
+
+function numberOf(text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(usage);
+  return value;
+}
+
+process.exitCode = await main();
