@@ -4,7 +4,9 @@ import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 
+const yieldBytes = 256 * 1024;
 /** CopyDone. */
 const copyDone = Buffer.from('c\0\0\0\x04', 'latin1');
 
@@ -17,6 +19,7 @@ export class CopyInStatement extends Statement implements CopySink {
   #rows: number | undefined = undefined;
   #copying = false;
   #finished = false;
+  #sinceYield = 0;
   #start: () => void = () => undefined;
   #refuse: (error: unknown) => void = () => undefined;
   #end: () => void = () => undefined;
@@ -50,7 +53,13 @@ export class CopyInStatement extends Statement implements CopySink {
     socket.write(header);
     const more = socket.write(chunk);
     socket.uncork();
+    this.#sinceYield += chunk.length;
     if (!more) await this.#drained(socket);
+    if (this.#sinceYield > yieldBytes) {
+      // A socket that takes everything at once never lets the server's answer in.
+      this.#sinceYield = 0;
+      await setImmediate();
+    }
     this.#check();
   }
 

@@ -225,15 +225,16 @@ export class Link {
     this.load -= 1;
     if (this.#alone === statement) this.#alone = undefined;
     this.#sendHeld();
-    const { options, error } = statement;
-    if (options?.signal !== undefined) {
-      statement.stopListening?.();
-      if (options.signal.aborted) statement.error = translateCanceled(error, options.signal);
-    }
-    // The link's own failure names the node already.
-    if (error !== undefined && error !== this.#failure) statement.error = translateStatementError(statement.error, this.settings.name);
+    statement.stopListening?.();
+    if (statement.error !== undefined) statement.error = this.#translate(statement.error, statement.options?.signal);
     statement.settle();
     if (this.load === 0) this.onIdle?.();
+  }
+
+  #translate(error: unknown, signal: AbortSignal | undefined): unknown {
+    // The link's own failure names the node already.
+    const translated = error === this.#failure ? error : translateStatementError(error, this.settings.name);
+    return signal?.aborted === true ? translateCanceled(translated, signal) : translated;
   }
 
   /**
