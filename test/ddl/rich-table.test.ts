@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { present } from '../../src/base/assert.ts';
 import type { CatalogTable, DistributedTable } from '../../src/catalog/catalog-snapshot.ts';
-import { shardName } from '../../src/catalog/shard-name.ts';
 import { createDistributedTable } from '../../src/ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../../src/ddl/create-reference-table.ts';
 import { describeTable, withoutShardId } from './describe-table.ts';
 import { referencedRows, richName, richRows, richSchema, richTable } from './rich-table.ts';
+import { shardsOf } from './shards-of.ts';
 import { openTestCluster, type TestCluster } from './test-cluster.ts';
 
 async function richCluster(major: 15 | 18): Promise<TestCluster> {
@@ -28,27 +27,10 @@ async function distributeRich(cluster: TestCluster): Promise<DistributedTable> {
   return table;
 }
 
-interface Shard {
-  readonly id: number;
-  readonly node: number;
-  readonly name: string;
-  readonly sql: string;
-}
-
 /** `other_102040` as `other`. */
 function withLogicalName(line: string, other: CatalogTable): string {
   const ids = other.kind === 'reference' ? [other.shardId] : other.shardIds;
   return ids.reduce((text, id) => text.replaceAll(`${other.name}_${id}`, other.name), line);
-}
-
-async function shardsOf(cluster: TestCluster, table: DistributedTable): Promise<Shard[]> {
-  const group = present((await cluster.snapshot()).colocationGroups.get(table.colocationId));
-  return table.shardIds.map((id, i) => ({
-    id,
-    node: present(group.shardGroups[i]).node,
-    name: shardName(table.name, id),
-    sql: `"${table.schema}"."${shardName(table.name, id).replaceAll('"', '""')}"`,
-  }));
 }
 
 const exactRows = `SELECT t::text FROM (SELECT * FROM $table) t`;
@@ -65,7 +47,7 @@ test.each([15, 18] as const)('shards have all that the table has, and its rows t
 
   const rowsAfter: unknown[] = [];
   const others = [await cluster.table('country'), await cluster.table('company')];
-  for (const shard of await shardsOf(cluster, table)) {
+  for (const shard of await shardsOf(cluster, table.name, table.schema)) {
     const ask = (text: string): Promise<readonly (readonly unknown[])[]> => cluster.onNodeId(shard.node, text);
     const described = await describeTable(ask, table.schema, shard.name);
     const referring = described.map((line) => others.reduce((text, other) => withLogicalName(text, other), line));
