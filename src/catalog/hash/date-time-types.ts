@@ -8,7 +8,7 @@ import { callSql, needsServer, viaArraySql, type TypeRules, type Unreadable, typ
 export const dateRules: TypeRules<number> = {
   name: 'date',
   hashSql: viaArraySql('date'),
-  parse: (text) => infinite(text, dateInfinities) ?? inRange(parseIsoTimestamp(trim(text))?.day, dateEnd),
+  parse: (text) => infinite(text, dateInfinities) ?? inRange(parseIsoTimestamp(trim(text))?.day),
   print: (day) => {
     if (day === dateInfinities[0]) return 'infinity';
     if (day === dateInfinities[1]) return '-infinity';
@@ -45,7 +45,8 @@ const dateInfinities = [2 ** 31 - 1, -(2 ** 31)] as const;
 const timestampInfinities = [2n ** 63n - 1n, -(2n ** 63n)] as const;
 const dateStart = dayOf(-4713, 11, 24) ?? 0;
 const dateEnd = dayOf(5_874_898, 1, 1) ?? 0;
-const timestampEnd = dayOf(294_277, 1, 1) ?? 0;
+const timestampStart = BigInt(dateStart) * BigInt(microsPerDay);
+const timestampEnd = BigInt(dayOf(294_277, 1, 1) ?? 0) * BigInt(microsPerDay);
 
 function trim(text: string): string {
   return text.replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '');
@@ -56,15 +57,14 @@ function infinite<V>(text: string, [plus, minus]: readonly [V, V]): V | undefine
   return word === 'infinity' ? plus : word === '-infinity' ? minus : undefined;
 }
 
-function inRange(day: number | undefined, end: number): number | Unreadable {
-  return day === undefined || day < dateStart || day >= end ? needsServer : day;
+function inRange(day: number | undefined): number | Unreadable {
+  return day === undefined || day < dateStart || day >= dateEnd ? needsServer : day;
 }
 
 function parseInstant(written: IsoTimestamp | undefined, offset: number | undefined): bigint | Unreadable {
   if (written === undefined || offset === undefined) return needsServer;
   const micros = BigInt(written.day) * BigInt(microsPerDay) + BigInt((written.micros ?? 0) - offset * 1_000_000);
-  const start = BigInt(dateStart) * BigInt(microsPerDay);
-  return micros < start || micros >= BigInt(timestampEnd) * BigInt(microsPerDay) ? needsServer : micros;
+  return micros < timestampStart || micros >= timestampEnd ? needsServer : micros;
 }
 
 function offsetOf(context: ValueContext): number | undefined {
@@ -82,5 +82,6 @@ function roundMicros(micros: bigint, decimals: number): bigint | Unreadable {
   if (micros === timestampInfinities[0] || micros === timestampInfinities[1]) return micros;
   const unit = 10n ** BigInt(6 - decimals);
   const half = micros < 0n ? -unit / 2n : unit / 2n;
-  return ((micros + half) / unit) * unit;
+  const rounded = ((micros + half) / unit) * unit;
+  return rounded < timestampEnd ? rounded : needsServer;
 }
