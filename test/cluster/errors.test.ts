@@ -51,7 +51,8 @@ test('a wrong password passes through, naming the node', async () => {
   const admin = new Client(server.connectionString);
   await admin.connect();
   await admin.query("CREATE ROLE app LOGIN PASSWORD 'right'");
-  await admin.query("COPY (SELECT 'host all app all scram-sha-256' UNION ALL SELECT 'host all all all trust') TO '" + `${server.dataDirectory}/pg_hba.conf'`);
+  const rules = "SELECT 'host all app all scram-sha-256' UNION ALL SELECT 'host all all all trust'";
+  await admin.query(`COPY (${rules}) TO '${server.dataDirectory}/pg_hba.conf'`);
   await admin.query('SELECT pg_reload_conf()');
   await admin.end();
   const { host, port } = server;
