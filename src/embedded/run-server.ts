@@ -67,8 +67,7 @@ async function start(supervisor: Supervisor, { prepared, previous, signal }: Sta
     const ready = await awaitReady(supervisor, prepared.dataDirectory, signal);
     return ready ? undefined : await startFailed(prepared);
   } catch (error) {
-    supervisor.signal('SIGQUIT');
-    await supervisor.serverEnded;
+    await supervisor.end();
     return error;
   }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { ClusterError } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { Patch } from './new-identity.ts';
 import { identity, serverEnvironment } from './run-command.ts';
 import type { ServerUser } from './server-user.ts';
@@ -31,7 +31,9 @@ export interface SupervisedServer {
  * 3. Standard output stays open in the server and its backends alone: its end means that all of them are gone.
  *    This process may be gone already when the shell writes the number: SIGPIPE must not end it then.
  * 4. A further line on standard input means that the directory is to be kept.
- * 5. A server that was killed (137) could not give back its shared memory: a single-user server in the same directory finds and
+ * 5. A server that has not set its handlers yet ignores QUIT, as all do that a shell starts in the background; so TERM comes first,
+ *    which ends such a server, and is overtaken by QUIT in any other.
+ * 6. A server that was killed (137) could not give back its shared memory: a single-user server in the same directory finds and
  *    frees it. It may have to wait for the last backend, which notices the death of its postmaster a little later.
  */
 const script = `
@@ -55,6 +57,7 @@ server=$!
 echo "$server"
 exec >/dev/null 2>&1
 while read -r line; do remove=; done
+kill -TERM "$server"
 kill -QUIT "$server"
 wait "$server"
 if [ $? -eq 137 ] && [ -n "$remove" ]; then
@@ -115,7 +118,19 @@ export class Supervisor {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (!this.#ended && this.pid > 0) process.kill(this.pid, signal);
+    if (this.#ended || this.pid === 0) return;
+    try {
+      process.kill(this.pid, signal);
+    } catch (error) {
+      if (sqlStateOf(error) !== 'ESRCH') throw error; // Its last processes are about to end.
+    }
+  }
+
+  /** Ends the server without a checkpoint, at whatever step of its start it is (5). */
+  async end(): Promise<void> {
+    this.signal('SIGTERM');
+    this.signal('SIGQUIT');
+    await this.serverEnded;
   }
 
   /** Whether the server's life keeps this process alive. */

@@ -79,8 +79,8 @@ function isLink(entry: unknown): entry is { source: string; target: string } {
 
 async function copyInstallation(root: string, path: string, signal: AbortSignal | undefined): Promise<void> {
   await runCommand({ program: 'cp', args: ['-R', root, path], signal });
+  await runCommand({ program: 'chmod', args: ['-R', 'u+w,a+rX', path], signal });
   linkLibraries(path);
-  await runCommand({ program: 'chmod', args: ['-R', 'a+rX', path], signal });
 }
 
 function packageKey(root: string): string {

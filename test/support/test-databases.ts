@@ -64,7 +64,7 @@ async function dropOne(admin: Client, database: string): Promise<string[]> {
   return leaks;
 }
 
-const closingMsMax = 3_000;
+const closingMsMax = 5_000;
 const pollMs = 10;
 
 /** A closed connection's server process takes a moment to end: only one that stays is a leak. */
