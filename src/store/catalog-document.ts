@@ -62,12 +62,15 @@ const attributes = `
   CROSS JOIN LATERAL (
     SELECT CASE WHEN x.tree IS NOT NULL THEN pg_get_expr(x.tree, CASE WHEN d.oid IS NULL THEN 0::oid ELSE a.attrelid END) END AS sql) e`;
 
-/** Lists, not objects, for what there is much of: the order is that of the tuples in load-snapshot.ts. */
+/**
+ * For what there is much of, lists of texts instead of objects: they take a third of the time. The order is that of the tuples in
+ * load-snapshot.ts.
+ */
 const columns = `
-  SELECT a.attrelid AS oid, json_agg(json_build_array(a.attname, a.attnum, a.atttypid::bigint, a.atttypmod,
+  SELECT a.attrelid AS oid, json_agg(ARRAY[a.attname, a.attnum::text, a.atttypid::text, a.atttypmod::text,
     format_type(a.atttypid, a.atttypmod),
     CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN a.attcollation::regcollation::text END,
-    coalesce(l.collisdeterministic, true), a.attnotnull, a.attidentity, a.attgenerated <> '', a.sequence, a.sql, v.volatility)
+    coalesce(l.collisdeterministic, true)::text, a.attnotnull::text, a.attidentity::text, (a.attgenerated <> '')::text, a.sequence, a.sql, v.volatility]
     ORDER BY a.attnum) AS list
   FROM attributes a
   LEFT JOIN volatilities v ON v.sql = a.sql
@@ -76,9 +79,7 @@ const columns = `
 
 const indexes = `
   SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique,
-    (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
-       LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
-     WHERE k.place <= i.indnkeyatts),
+    to_json((i.indkey::int2[])[0:i.indnkeyatts - 1]),
     i.indpred IS NOT NULL) ORDER BY i.indexrelid) AS list
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
   GROUP BY i.indrelid`;

@@ -32,13 +32,15 @@ type TableTuple = [
   indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
 ];
 
+/** All as text; booleans are `true` and `false`. */
 type ColumnTuple = [
-  name: string, position: number, typeOid: number, modifier: number, typeSql: string, collation: string | null,
-  deterministic: boolean, notNull: boolean, identity: string, generated: boolean, sequence: string | null,
+  name: string, position: string, typeOid: string, modifier: string, typeSql: string, collation: string | null,
+  deterministic: string, notNull: string, identity: string, generated: string, sequence: string | null,
   expression: string | null, volatility: string | null,
 ];
 
-type IndexTuple = [name: string, unique: boolean, columns: readonly (string | null)[], partial: boolean];
+/** Key columns by position; 0 for an expression. */
+type IndexTuple = [name: string, unique: boolean, positions: readonly number[], partial: boolean];
 
 /**
  * The metadata as it stands: one round trip; where the schema was never installed, it is installed first. `catalogCorrupt` when
@@ -100,7 +102,7 @@ function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, n
 function tableOf(tuple: TableTuple): CatalogTable {
   const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints] = tuple;
   const columns = (columnTuples ?? []).map(columnOf);
-  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map(indexOf), constraints: constraints ?? [] };
+  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [] };
   const shardIds = (ids ?? []).map(shardId);
   if (kind === 'reference') {
     const only = shardIds[0];
@@ -120,13 +122,13 @@ function columnOf(tuple: ColumnTuple): Column {
   const [name, position, oid, modifier, sql, collation, deterministic, notNull, identity, generated] = tuple;
   return {
     name,
-    position,
-    type: { oid, modifier, sql },
+    position: Number(position),
+    type: { oid: Number(oid), modifier: Number(modifier), sql },
     collation: collation ?? undefined,
-    deterministic,
-    notNull,
+    deterministic: deterministic === 'true',
+    notNull: notNull === 'true',
     identity: identity === 'a' ? 'always' : identity === 'd' ? 'by_default' : 'none',
-    generated,
+    generated: generated === 'true',
     default: defaultOf(tuple),
   };
 }
@@ -137,8 +139,9 @@ function defaultOf([, , , , , , , , , , sequence, sql, volatility]: ColumnTuple)
   return { kind: 'expression', sql, volatility: volatility === 'i' ? 'immutable' : volatility === 's' ? 'stable' : 'volatile' };
 }
 
-function indexOf([name, unique, columns, partial]: IndexTuple): TableIndex {
-  return { name, unique, columns: columns.map((column) => column ?? undefined), partial };
+function indexOf([name, unique, positions, partial]: IndexTuple, columns: readonly Column[]): TableIndex {
+  const names = positions.map((position) => columns.find((column) => column.position === position)?.name);
+  return { name, unique, columns: names, partial };
 }
 
 function serverOf({ serverVersion, database }: CatalogDocument, searchPath: string[]): ServerFacts {
