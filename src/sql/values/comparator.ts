@@ -25,11 +25,6 @@ function compareCharacters(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Exact for integers of up to 15 digits. */
-function compareSmallIntegers(a: string, b: string): number {
-  return Number(a) - Number(b);
-}
-
 /** NaN equals NaN and sorts above infinity; -0 equals 0. */
 function compareFloats(a: string, b: string): number {
   const left = Number(a);
@@ -54,9 +49,9 @@ function compareLsns(a: string, b: string): number {
 const comparators: ReadonlyMap<number, Comparator> = new Map([
   [typeOid.bool, compareCharacters],
   [typeOid.bytea, compareCharacters],
-  [typeOid.int2, compareSmallIntegers],
-  [typeOid.int4, compareSmallIntegers],
-  [typeOid.oid, compareSmallIntegers],
+  [typeOid.int2, compareWholeText],
+  [typeOid.int4, compareWholeText],
+  [typeOid.oid, compareWholeText],
   [typeOid.int8, compareWholeText],
   [typeOid.xid8, compareWholeText],
   [typeOid.float4, compareFloats],

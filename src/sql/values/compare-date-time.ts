@@ -16,12 +16,7 @@ export function compareTimestamp(a: string, b: string): number {
 
 /** Timestamps with time zone in the server's ISO output; offsets may differ from value to value. */
 export function compareTimestamptz(a: string, b: string): number {
-  // Most texts end in the same whole-hour offset, which then does not count.
-  const [endA, endB] = [a.length - 3, b.length - 3];
-  if (isPlain(a) && isPlain(b) && isSign(a, endA) && a.slice(endA) === b.slice(endB)) {
-    return compareCharacters(a.slice(0, endA), b.slice(0, endB));
-  }
-  return compareInstants(a, b);
+  return isPlain(a) && isPlain(b) && endInOneOffset(a, b) ? compareCharacters(a, b) : compareInstants(a, b);
 }
 
 /** By the instant in UTC; of equal instants the one farther east is smaller. */
@@ -40,9 +35,11 @@ function isPlain(text: string): boolean {
   return text.charCodeAt(4) === hyphen && text.charCodeAt(text.length - 1) !== capitalC;
 }
 
-function isSign(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return at > 10 && (code === plus || code === hyphen);
+/** A whole-hour offset. Characters order two texts with the same one, since its sign sorts before the point and the digits of a fraction. */
+function endInOneOffset(a: string, b: string): boolean {
+  const sign = a.charCodeAt(a.length - 3);
+  if ((sign !== plus && sign !== hyphen) || sign !== b.charCodeAt(b.length - 3)) return false;
+  return a.charCodeAt(a.length - 2) === b.charCodeAt(b.length - 2) && a.charCodeAt(a.length - 1) === b.charCodeAt(b.length - 1);
 }
 
 const hyphen = 0x2d;

@@ -1,8 +1,7 @@
 /** Compares integers in plain decimal notation without leading zeros, of any length. */
 export function compareWholeText(a: string, b: string): number {
-  if (a.length < 16 && b.length < 16) return Number(a) - Number(b);
-  const negative = a.startsWith('-');
-  if (negative !== b.startsWith('-')) return negative ? -1 : 1;
+  const negative = a.charCodeAt(0) === minus;
+  if (negative !== (b.charCodeAt(0) === minus)) return negative ? -1 : 1;
   return negative ? compareMagnitudes(b, a) : compareMagnitudes(a, b);
 }
 
@@ -15,6 +14,8 @@ export function compareNumericText(a: string, b: string): number {
   if (negative !== b.startsWith('-')) return negative ? -1 : 1;
   return negative ? compareDecimals(b.slice(1), a.slice(1)) : compareDecimals(a, b);
 }
+
+const minus = 0x2d;
 
 function compareMagnitudes(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
