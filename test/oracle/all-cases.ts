@@ -3,6 +3,7 @@ import { columnCases, expressionCases } from './cases/expressions.ts';
 import { aggregateCases, groupingCases } from './cases/grouping.ts';
 import { pushdownCases } from './cases/pushdown.ts';
 import { routerCases } from './cases/router.ts';
+import { sessionCases } from './cases/sessions.ts';
 import { sortingByTypeCases, sortingCases } from './cases/sorting.ts';
 import { distributionValueCases, parameterCases } from './cases/values.ts';
 import { transactionCases, writeCases } from './cases/writes.ts';
@@ -26,4 +27,5 @@ export const readSections: Readonly<Record<string, readonly OracleCase[]>> = {
 export const writeSections: Readonly<Record<string, readonly WriteCase[]>> = {
   writes: writeCases,
   transactions: transactionCases,
+  sessions: sessionCases,
 };

@@ -25,6 +25,8 @@ export interface OracleCase {
 export interface WriteCase {
   readonly name: string;
   readonly steps: readonly OracleCase[];
+  /** The steps share one client from `connect()`, instead of any of the pool. */
+  readonly session?: true;
   /** Columns of the written tables that are filled from sequences or clocks. */
   readonly volatileColumns?: readonly string[];
   readonly since?: number;

@@ -5,6 +5,11 @@ export interface Queryable {
   query(call: string | QueryArrayConfig, values?: unknown[]): Promise<unknown>;
 }
 
+export interface Connectable extends Queryable {
+  /** A client of one's own; `release(true)` closes it with all its settings. */
+  connect(): Promise<Queryable & { release(destroy?: boolean): void }>;
+}
+
 /** A value as the server sent it; `null` is SQL NULL. */
 export type RawValue = string | null;
 
@@ -94,7 +99,7 @@ function columnOf(field: FieldDef, names: ObjectNames): ColumnShape {
     type: names.types.get(field.dataTypeID) ?? `unknown type ${field.dataTypeID}`,
     modifier: field.dataTypeModifier,
     size: field.dataTypeSize,
-    origin: field.tableID === 0 ? '' : `${names.tables.get(field.tableID) ?? `unknown table ${field.tableID}`}.${field.columnID}`,
+    origin: field.tableID === 0 ? '' : `${names.tables.get(field.tableID) ?? 'another table'}.${field.columnID}`,
   };
 }
 

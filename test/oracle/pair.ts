@@ -1,22 +1,24 @@
 import { inspect } from 'node:util';
-import { compareOutcomes } from './compare-outcomes.ts';
+import { compareOutcomes, isRefusal } from './compare-outcomes.ts';
 import type { Difference } from './compare-outcomes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
 import { readObjectNames, runParsed, runRaw } from './outcome.ts';
-import type { ObjectNames, Outcome, Queryable } from './outcome.ts';
+import type { Connectable, ObjectNames, Outcome, Queryable } from './outcome.ts';
 import { restoreWriteTables } from './write-seed.ts';
 
 /** One plain PostgreSQL and the cluster under test, holding the same data. */
 export interface Pair {
-  readonly plain: Queryable;
-  readonly cluster: Queryable;
+  readonly plain: Connectable;
+  readonly cluster: Connectable;
   readonly plainNames: ObjectNames;
   /** Names in the coordinator database: the cluster's results speak of its types and tables. */
   readonly clusterNames: ObjectNames;
 }
 
+type Sides = Pick<Pair, 'plainNames' | 'clusterNames'> & { readonly plain: Queryable; readonly cluster: Queryable };
+
 /** `coordinator` is a plain connection to the cluster's coordinator database. */
-export async function makePair(pools: { plain: Queryable; cluster: Queryable; coordinator: Queryable }): Promise<Pair> {
+export async function makePair(pools: { plain: Connectable; cluster: Connectable; coordinator: Queryable }): Promise<Pair> {
   const { plain, cluster, coordinator } = pools;
   return { plain, cluster, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
 }
@@ -38,17 +40,40 @@ export async function compareParsed(pair: Pair, how: OracleCase): Promise<Differ
 /** Fills the write tables afresh on both sides, runs the steps, then compares what the tables hold. */
 export async function compareWrites(pair: Pair, write: WriteCase): Promise<Difference[]> {
   await Promise.all([restoreWriteTables(pair.plain), restoreWriteTables(pair.cluster)]);
+  const { differences, refused } = write.session === true ? await inSessions(pair, write.steps) : await compareSteps(pair, write.steps);
+  // What a refused step would have written is missing on one side: nothing to compare.
+  return refused ? differences : [...differences, ...(await compareTables(pair, write.volatileColumns ?? []))];
+}
+
+interface StepsResult {
+  readonly differences: Difference[];
+  readonly refused: boolean;
+}
+
+async function inSessions(pair: Pair, steps: readonly OracleCase[]): Promise<StepsResult> {
+  const plain = await pair.plain.connect();
+  try {
+    const cluster = await pair.cluster.connect();
+    try {
+      return await compareSteps({ ...pair, plain, cluster }, steps);
+    } finally {
+      cluster.release(true);
+    }
+  } finally {
+    plain.release(true);
+  }
+}
+
+/** Stops after a refused step: the following ones would tell nothing. */
+async function compareSteps(pair: Sides, steps: readonly OracleCase[]): Promise<StepsResult> {
   const differences: Difference[] = [];
-  let refused = false;
-  for (const step of write.steps) {
+  for (const step of steps) {
     const [expected, actual] = await runBoth(pair, step);
     const found = compareOutcomes(expected, actual, step);
     differences.push(...found.map((difference) => ({ ...difference, text: `${step.sql}: ${difference.text}` })));
-    refused ||= actual.kind === 'failed' && actual.failure.number !== undefined && expected.kind === 'answered';
-    if (refused) break;
+    if (actual.kind === 'failed' && isRefusal(actual.failure)) return { differences, refused: true };
   }
-  // What a refused step would have written is missing on one side: nothing to compare.
-  return refused ? differences : [...differences, ...(await compareTables(pair, write.volatileColumns ?? []))];
+  return { differences, refused: false };
 }
 
 const writtenTables = ['w_stock', 'w_log', 'w_places', 'w_words'] as const;
@@ -65,7 +90,7 @@ async function compareTables(pair: Pair, volatileColumns: readonly string[]): Pr
   return differences;
 }
 
-async function runBoth(pair: Pair, { sql, values }: OracleCase): Promise<[Outcome, Outcome]> {
+async function runBoth(pair: Sides, { sql, values }: OracleCase): Promise<[Outcome, Outcome]> {
   return Promise.all([runRaw(pair.plain, pair.plainNames, sql, values), runRaw(pair.cluster, pair.clusterNames, sql, values)]);
 }
 

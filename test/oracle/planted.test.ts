@@ -3,21 +3,25 @@ import { expect, test } from 'vitest';
 import { openCell } from './cell.ts';
 import { FakeCluster } from './fake-cluster.ts';
 import { ordered } from './oracle-case.ts';
-import type { Queryable } from './outcome.ts';
+import type { Connectable, Queryable } from './outcome.ts';
 import { runReads, runWrites } from './run-section.ts';
 
 type Result = QueryArrayResult<(string | null)[]>;
 
 /** A cluster that falsifies what PostgreSQL says. */
-class LyingCluster implements Queryable {
+class LyingCluster implements Connectable {
   lie: (result: Result, truth: Queryable) => unknown = () => undefined;
 
-  constructor(readonly truth: Queryable) {}
+  constructor(readonly truth: Connectable) {}
 
   async query(call: string | QueryArrayConfig, values?: unknown[]): Promise<unknown> {
     const result = await (values === undefined ? this.truth.query(call) : this.truth.query(call, values));
     await this.lie(result as Result, this.truth);
     return result;
+  }
+
+  connect(): ReturnType<Connectable['connect']> {
+    return this.truth.connect();
   }
 }
 
