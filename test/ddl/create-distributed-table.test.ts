@@ -177,7 +177,8 @@ test.each(['before_prepare', 'prepared', 'before_decision'] as const)('a commit 
 
 test('an aborted call gives up waiting for the lock, and changes nothing', async () => {
   await using cluster = await openTestCluster({ nodes: 1 });
-  await cluster.sql('CREATE TABLE t (k int); BEGIN; LOCK TABLE t IN SHARE MODE');
+  await cluster.sql('CREATE TABLE t (k int)');
+  await cluster.sql('BEGIN; LOCK TABLE t IN SHARE MODE');
   const abort = new AbortController();
   const call = createDistributedTable(cluster.context, 't', 'k', { signal: abort.signal });
   const outcome = expect(call).rejects.toMatchObject({ id: 'canceled' });
