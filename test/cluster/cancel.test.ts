@@ -44,6 +44,15 @@ test('an abort waits for its turn: the statements before and behind are not hit'
   const behind = connection.query({ text: 'SELECT 3' });
   await until(() => node.sees("EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database())"));
   controller.abort();
+  // While others are cancelled on the same server, this one would have been too, had it been asked for.
+  for (let round = 0; round < 5; round += 1) {
+    const decoy = new AbortController();
+    const sleeping = node.connections.query({ text: 'SELECT pg_sleep(1000)' }, { signal: decoy.signal });
+    const settled = expect(sleeping).rejects.toMatchObject({ id: 'canceled' });
+    await until(() => node.sees("EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database())"));
+    decoy.abort();
+    await settled;
+  }
   await blocker.query({ text: 'SELECT pg_advisory_unlock(1)' });
   expect(await Promise.allSettled([before, aborted, behind])).toMatchObject([
     { status: 'fulfilled' },
