@@ -1,7 +1,6 @@
 import { dataSeed } from './data-seed.ts';
 import { loadPair } from './load-pair.ts';
-import type { MakeCluster } from './load-pair.ts';
-import type { Pair } from './pair.ts';
+import type { LoadedPair, MakeCluster } from './load-pair.ts';
 import type { Share } from './run-section.ts';
 import { createTestDatabases } from '../support/test-databases.ts';
 
@@ -15,8 +14,7 @@ export interface Cell {
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
-export interface OpenCell extends AsyncDisposable {
-  readonly pair: Pair;
+export interface OpenCell extends AsyncDisposable, Pick<LoadedPair, 'pair' | 'copying'> {
   readonly share: Share;
 }
 
@@ -34,5 +32,5 @@ export async function openCell(cell: Cell, makeCluster: MakeCluster): Promise<Op
     await loaded.end();
     await Promise.all([databases.drop(), oracle.drop()]);
   };
-  return { pair: loaded.pair, share: { ...cell.share, major: cell.major }, [Symbol.asyncDispose]: close };
+  return { pair: loaded.pair, copying: loaded.copying, share: { ...cell.share, major: cell.major }, [Symbol.asyncDispose]: close };
 }

@@ -3,6 +3,7 @@ import { readSections, writeSections } from './all-cases.ts';
 import { nameOfCell, openCell } from './cell.ts';
 import type { Cell, OpenCell } from './cell.ts';
 import type { MakeCluster } from './load-pair.ts';
+import { compareCopiesIn, compareCopiesOut } from './compare-copies.ts';
 import { runReads, runWrites } from './run-section.ts';
 
 /** The tests of one cell, one per section; a failure lists every statement that differs, the worst first. */
@@ -21,6 +22,13 @@ export function describeCell(cell: Cell, makeCluster: MakeCluster): void {
     test.each(Object.keys(readSections))('%s', async (section) => {
       const { pair, share } = opened();
       expect((await runReads(pair, readSections[section] ?? [], share)).join('\n')).toBe('');
+    });
+    test('COPY TO', async () => {
+      expect((await compareCopiesOut(opened().copying)).join('\n')).toBe('');
+    });
+    test('COPY FROM', async () => {
+      const { pair, copying } = opened();
+      expect((await compareCopiesIn(pair, copying)).join('\n')).toBe('');
     });
     test.each(Object.keys(writeSections))('%s', async (section) => {
       const { pair, share } = opened();

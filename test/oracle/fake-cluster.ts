@@ -1,4 +1,6 @@
+import type { Readable } from 'node:stream';
 import { Pool } from 'pg';
+import { copyingOf } from './copying.ts';
 import type { ClusterUnderTest } from './install.ts';
 
 /** One plain PostgreSQL under the cluster's interface: proves that the harness reports no false differences. */
@@ -13,5 +15,13 @@ export class FakeCluster extends Pool implements ClusterUnderTest {
 
   createReferenceTable(): Promise<void> {
     return Promise.resolve();
+  }
+
+  copyFrom(sql: string, source: Readable): Promise<number> {
+    return copyingOf(this).copyFrom(sql, source);
+  }
+
+  copyTo(sql: string): AsyncIterable<Uint8Array> {
+    return copyingOf(this).copyTo(sql);
   }
 }

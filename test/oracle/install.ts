@@ -1,12 +1,13 @@
 import { Client } from 'pg';
 import type { Pool } from 'pg';
+import type { Copying } from './copying.ts';
 import { makeRows } from './rows.ts';
 import type { TableRows } from './rows.ts';
 import { prerequisites, tables, writeTables } from './schema.ts';
 import type { OracleTable } from './schema.ts';
 
 /** What the suite needs of a `Cluster` besides `pg.Pool`. */
-export interface ClusterUnderTest extends Pool {
+export interface ClusterUnderTest extends Pool, Copying {
   addNode(node: ServerAddress): Promise<unknown>;
   createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string }): Promise<unknown>;
   createReferenceTable(table: string): Promise<unknown>;

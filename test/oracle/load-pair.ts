@@ -1,4 +1,6 @@
 import { Pool } from 'pg';
+import { copyingOf } from './copying.ts';
+import type { Copying } from './copying.ts';
 import { installCluster, installPlain, installPrerequisites } from './install.ts';
 import type { ClusterUnderTest, ServerAddress } from './install.ts';
 import { makePair } from './pair.ts';
@@ -24,6 +26,7 @@ export interface LoadOptions {
 
 export interface LoadedPair {
   readonly pair: Pair;
+  readonly copying: { readonly plain: Copying; readonly cluster: Copying };
   /** Closes every connection of both sides. */
   end(): Promise<void>;
 }
@@ -44,7 +47,7 @@ export async function loadPair(places: Places, { seed, shardCount, options }: Lo
   try {
     for (const { host, port, database, user } of places.nodes) await cluster.addNode({ host, port, database, ...(user === undefined ? {} : { user }) });
     await installCluster(cluster, connectionString, { seed, shardCount });
-    return { pair: await makePair({ plain, cluster, coordinator }), end };
+    return { pair: await makePair({ plain, cluster, coordinator }), copying: { plain: copyingOf(plain), cluster }, end };
   } catch (error) {
     await end();
     throw error;

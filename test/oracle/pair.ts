@@ -78,7 +78,8 @@ async function compareSteps(pair: Sides, steps: readonly OracleCase[]): Promise<
 
 const writtenTables = ['w_stock', 'w_log', 'w_places', 'w_words'] as const;
 
-async function compareTables(pair: Pair, volatileColumns: readonly string[]): Promise<Difference[]> {
+/** Compares what the write tables hold; volatile columns only for being NULL. */
+export async function compareTables(pair: Pair, volatileColumns: readonly string[]): Promise<Difference[]> {
   const differences: Difference[] = [];
   for (const table of writtenTables) {
     const sql = `SELECT * FROM ${table}`;
