@@ -105,6 +105,16 @@ test('a named statement whose first Parse failed works for those sent behind it'
   expect(settled[3]).toMatchObject({ status: 'fulfilled', value: { rows: [] } });
 });
 
+test('a named statement whose Parse failed is parsed again, inside a transaction block too', async () => {
+  await using node = await openTestNode();
+  const connection = await node.acquire();
+  const query = { text: 'SELECT a FROM late WHERE a = $1', values: [1], name: 'late' };
+  await expect(connection.query(query)).rejects.toMatchObject({ code: '42P01' });
+  await connection.query({ text: 'BEGIN; CREATE TABLE late (a int)', simple: true });
+  expect((await connection.query(query)).rows).toEqual([]);
+  await connection.query({ text: 'ROLLBACK' });
+});
+
 test('a prepared statement whose result type changed is prepared anew', async () => {
   await using node = await openTestNode({ sharedMax: 1 });
   await node.connections.query({ text: 'CREATE TABLE t AS SELECT 1 AS a' });
