@@ -28,8 +28,8 @@ export class BinaryScanner implements RowScanner {
     let position = from;
     if (!this.#started) {
       const header = readHeader(bytes, from, last);
-      if (header === undefined) return { consumed: from, finished: false, defect: undefined };
-      if (typeof header === 'object') return { consumed: from, finished: false, defect: header };
+      if (header === undefined) return stopped(from, undefined);
+      if (typeof header === 'object') return stopped(from, { ...header, beforeRows: true });
       this.#started = true;
       position = header;
     }

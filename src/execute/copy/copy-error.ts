@@ -3,7 +3,8 @@ import type { CopyDefect } from './row-batch.ts';
 
 /** `badCopyData` with PostgreSQL's context. */
 export function copyDefectError(defect: CopyDefect, relation: string, line: number): ClusterError {
-  return new ClusterError('badCopyData', defect.message, { hint: defect.hint, where: copyContext(relation, line) });
+  const where = defect.beforeRows === true ? undefined : copyContext(relation, line);
+  return new ClusterError('badCopyData', defect.message, { hint: defect.hint, where });
 }
 
 /** As PostgreSQL writes the context of an error in a line of a COPY. */

@@ -1,3 +1,4 @@
+import { rangeHas } from './byte-range.ts';
 import { defaultAsked } from './field-decoder.ts';
 import type { FieldDecoder, FieldValue } from './field-decoder.ts';
 
@@ -22,9 +23,8 @@ export class CsvFieldDecoder implements FieldDecoder {
 
   decode(bytes: Buffer, start: number, end: number): FieldValue {
     const { quote, forceNotNull, forceNull, null: nullMarker, default: defaultMarker } = this.#options;
-    const field = bytes.subarray(start, end);
-    const quoted = field.includes(quote);
-    const text = quoted ? this.#unquoted(field) : field.toString();
+    const quoted = rangeHas(bytes, { start, end }, quote);
+    const text = quoted ? this.#unquoted(bytes.subarray(start, end)) : bytes.toString('utf8', start, end);
     if (!quoted && text === nullMarker) return forceNotNull ? text : null;
     if (!quoted && text === defaultMarker) return defaultAsked;
     // The server asks for FORCE_NOT_NULL first: a column under both is NULL only when its marker is quoted.

@@ -41,6 +41,8 @@ export interface CopyDefect {
   readonly hint?: string;
   /** Lines of the row before the one that is wrong. */
   readonly linesBefore?: number;
+  /** It is wrong before the first row: PostgreSQL names no line then. */
+  readonly beforeRows?: boolean;
 }
 
 /** Where a scan stopped. */

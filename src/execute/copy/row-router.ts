@@ -1,4 +1,4 @@
-import { viewedBytes } from './copy-bytes.ts';
+import { viewedBytes } from './viewed-bytes.ts';
 import type { AddedValues } from './added-columns.ts';
 import { checkHeader } from './copy-header.ts';
 import type { CopyOptions } from './copy-options.ts';
@@ -68,6 +68,7 @@ export class RowRouter {
   async #route(batch: RowBatch, first: number): Promise<void> {
     const { locator, outbox, splitter, place } = this.#options;
     const source = viewedBytes(batch.bytes);
+    const lineFeeds = splitter.lineEndIsLf;
     let line = splitter.linesBefore + 1 + skippedLines(batch, first);
     for (let index = first; index < batch.count; index += 1) {
       const found = place === 'in_row' ? locator.locate(batch, index, line) : locator.locateValue(null, line);
@@ -77,7 +78,7 @@ export class RowRouter {
       const lines = batch.lineCounts[index] ?? 1;
       const buffer = outbox.room(ordinal, end - start, lines) ?? (await outbox.makeRoom(ordinal, end - start));
       buffer.append(source, start, end);
-      buffer.closeRow(line, lines, line > 1 && splitter.lineEndIsLf);
+      buffer.closeRow(line, lines, line > 1 && lineFeeds);
       if (locator.refusal !== undefined) throw locator.refusal.error;
       line += lines;
     }
@@ -86,6 +87,7 @@ export class RowRouter {
   async #routeWithAdded(batch: RowBatch, { first, added }: { first: number; added: AddedValues }): Promise<void> {
     const { locator, splitter, options } = this.#options;
     const source = viewedBytes(batch.bytes);
+    const lineFeeds = splitter.lineEndIsLf;
     const rows = await added.rows(batch.count - first);
     let line = splitter.linesBefore + 1 + skippedLines(batch, first);
     for (let index = first; index < batch.count; index += 1) {
@@ -97,7 +99,7 @@ export class RowRouter {
       const buffer = await this.#bufferFor(batch, { index, line, values, bytes: prefix.bytes.length + row.end - rest });
       buffer.append(prefix, 0, prefix.bytes.length);
       buffer.append(source, row.rest, row.end);
-      buffer.closeRow(line, row.lines, line > 1 && splitter.lineEndIsLf);
+      buffer.closeRow(line, row.lines, line > 1 && lineFeeds);
       if (locator.refusal !== undefined) throw locator.refusal.error;
       line += row.lines;
     }

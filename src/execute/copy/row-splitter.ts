@@ -3,7 +3,7 @@ import { emptyBatch } from './row-batch.ts';
 import type { RowBatch, RowScanner } from './row-batch.ts';
 
 /** An incomplete row longer than this is not looked at again before its bytes have doubled, so that time stays linear. */
-const patienceBytes = 1 << 20;
+const patienceBytes = 1 << 12;
 
 /**
  * Cuts a COPY stream, which comes in pieces of any size, into rows.
@@ -85,7 +85,8 @@ export class RowSplitter {
         const larger = Buffer.allocUnsafeSlow(2 * total);
         this.#bytes.copy(larger, 0, this.#position);
         this.#carry = larger;
-      } else {
+      } else if (this.#position > 0 || this.#bytes.buffer !== this.#carry.buffer) {
+        // A long row stays where it is: moved for every piece it would take quadratic time.
         this.#bytes.copy(this.#carry, 0, this.#position);
       }
       piece.copy(this.#carry, rest);

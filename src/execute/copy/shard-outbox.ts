@@ -141,7 +141,9 @@ export class ShardOutbox {
       if (this.interrupt.failure !== undefined) return;
       const sink = await this.#options.copyIn(target.node, target.sql, { signal: this.#abort.signal });
       await sink.write(buffer.stream());
-      this.#rows += await sink.end();
+      // Not `+= await`: that would read the sum before another node adds to it.
+      const rows = await sink.end();
+      this.#rows += rows;
     } catch (error) {
       const origin = { shard: target.name, relation: this.#options.relation, lineOf: (line: number) => buffer.lineOf(line) };
       this.interrupt.raise(this.#options.translateError(tellOrigin(error, origin), buffer.ordinal));

@@ -1,3 +1,4 @@
+import { isRange, rangeHas } from './byte-range.ts';
 import { backslash } from './end-marker.ts';
 import { defaultAsked } from './field-decoder.ts';
 import type { FieldDecoder, FieldValue } from './field-decoder.ts';
@@ -13,10 +14,10 @@ export class TextFieldDecoder implements FieldDecoder {
   }
 
   decode(bytes: Buffer, start: number, end: number): FieldValue {
-    const field = bytes.subarray(start, end);
-    if (field.equals(this.#null)) return null;
-    if (this.#default?.equals(field) === true) return defaultAsked;
-    return field.includes(backslash) ? unescaped(field) : field.toString();
+    const range = { start, end };
+    if (isRange(bytes, range, this.#null)) return null;
+    if (this.#default !== undefined && isRange(bytes, range, this.#default)) return defaultAsked;
+    return rangeHas(bytes, range, backslash) ? unescaped(bytes.subarray(start, end)) : bytes.toString('utf8', start, end);
   }
 }
 

@@ -203,7 +203,7 @@ export class DirectTransaction implements DistributedTransaction {
 
 /** As the cluster's own translation will: a shard's name in a message becomes the table's. */
 export function withTableName(error: unknown): unknown {
-  if (error instanceof Error) error.message = error.message.replace(/"orders_\d+"/, '"orders"');
+  if (error instanceof Error) error.message = error.message.replace(/"(orders|rates)_\d+/, '"$1');
   return error;
 }
 
