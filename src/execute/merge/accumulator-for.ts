@@ -5,7 +5,7 @@ import { equalityKeyFor } from '../../sql/values/equality-key.ts';
 import { typeOid } from '../../sql/values/type-oid.ts';
 import type { Accumulator } from './accumulator.ts';
 import { CountDistinct } from './count-distinct.ts';
-import { FloatMomentsAccumulator } from './float-moments.ts';
+import { FloatAverage, FloatDeviation } from './float-aggregates.ts';
 import { Fold, type Merge } from './fold.ts';
 import { sumFloat4, sumFloat8, sumInterval } from './fold-sums.ts';
 import { NumericAverage, NumericDeviation, NumericSum } from './numeric-aggregates.ts';
@@ -36,9 +36,9 @@ export function accumulatorFor(combine: Combine): () => Accumulator {
     case 'numeric_deviation':
       return () => new NumericDeviation(combine);
     case 'float_average':
-      return () => new FloatMomentsAccumulator(combine);
+      return () => new FloatAverage(combine);
     case 'float_deviation':
-      return () => new FloatMomentsAccumulator(combine);
+      return () => new FloatDeviation(combine);
     case 'count_distinct': {
       const keyOf = present(equalityKeyFor(combine.typeOid), `equality key of type ${combine.typeOid}`);
       return () => new CountDistinct(combine, keyOf);
