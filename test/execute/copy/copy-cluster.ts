@@ -192,10 +192,10 @@ export class DirectTransaction implements DistributedTransaction {
   }
 
   async #finish(sql: string): Promise<void> {
-    for (const opening of this.#connections.values()) {
-      const connection = await opening;
-      await connection.query({ text: sql });
-      connection.release();
+    for (const opening of await Promise.allSettled(this.#connections.values())) {
+      if (opening.status === 'rejected') continue;
+      await opening.value.query({ text: sql });
+      opening.value.release();
     }
     this.#connections.clear();
   }
@@ -203,7 +203,7 @@ export class DirectTransaction implements DistributedTransaction {
 
 /** As the cluster's own translation will: a shard's name in a message becomes the table's. */
 export function withTableName(error: unknown): unknown {
-  if (error instanceof Error) error.message = error.message.replace(/"(orders|rates)_\d+/, '"$1');
+  if (error instanceof Error) error.message = error.message.replace(/"(orders|rates)_\d+/g, '"$1');
   return error;
 }
 

@@ -30,10 +30,11 @@ async function run(sql: string, source: CopySource, more: Partial<ShardedCopyIn>
 }
 
 async function outcomeOf(
-  { table, shards, defaults, serverVersion, begin }: CopyCluster,
+  from: CopyCluster,
   { sql, source, more = {} }: { sql: string; source: CopySource; more?: Partial<ShardedCopyIn> },
 ): Promise<CopyOutcome> {
-  const transaction = begin();
+  const { table, shards, defaults, serverVersion } = from;
+  const transaction = from.begin();
   try {
     const count = await shardedCopyIn(source, {
       copy: readCopy(sql),
@@ -57,6 +58,16 @@ async function outcomeOf(
 /** The same COPY on one server. */
 function plain(sql: string, input: Buffer): Promise<CopyOutcome> {
   return plainCopyIn(cluster.coordinator, sql.replace('COPY orders', 'COPY plain.orders'), input);
+}
+
+/** Lines of ids from `from` to before `to`. */
+function good(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, i) => `${from + i}\tnote ${from + i}\t${i % 1000}\n`).join('');
+}
+
+async function* failingSource(): AsyncGenerator<string> {
+  yield '1\tx\t1\n';
+  throw new Error('disk is gone');
 }
 
 describe('rows', () => {
@@ -107,8 +118,7 @@ describe('rows', () => {
   });
 
   test('are placed by a value that has to be asked for', async () => {
-    const shardOf = async (value: string | number): Promise<number> => Number(value) % 4;
-    expect(await run('COPY orders FROM STDIN', '3\tx\t1\n2\ty\t2\n', { shardOf })).toEqual({ kind: 'rows', count: 2 });
+    expect(await run('COPY orders FROM STDIN', '3\tx\t1\n2\ty\t2\n', { shardOf: async (value) => Number(value) % 4 })).toEqual({ kind: 'rows', count: 2 });
     expect(await cluster.rowsOf(3)).toEqual(['(3,x,1)']);
   });
 });
@@ -157,9 +167,6 @@ describe('options', () => {
 });
 
 describe('a bad line', () => {
-  const good = (from: number, to: number): string =>
-    Array.from({ length: to - from }, (_, i) => `${from + i}\tnote ${from + i}\t${i % 1000}\n`).join('');
-
   const cases: readonly (readonly [string, string, string])[] = [
     ['of too few fields', 'COPY orders FROM STDIN', '20000\tx\n'],
     ['without the distribution column', 'COPY orders (note, qty, id) FROM STDIN', '20000\t1\n'],
@@ -195,7 +202,7 @@ describe('a bad line', () => {
     await cluster.coordinator.query("INSERT INTO plain.orders SELECT i, 'n', i % 1000 FROM generate_series(0, 4999) AS i");
     const binary = await plainCopyOut(cluster.coordinator, 'COPY (SELECT id, note, qty, qty FROM plain.orders) TO STDOUT BINARY');
     const expected = await plain('COPY orders FROM STDIN BINARY', binary);
-    expect(await run('COPY orders FROM STDIN BINARY', binary)).toEqual(expected);
+    expect(await run('COPY orders FROM STDIN BINARY', binary, { shardOf: () => 2 })).toEqual(expected);
     const cut = binary.subarray(0, 100);
     expect(await run('COPY orders FROM STDIN BINARY', cut)).toMatchObject({ code: '22P04' });
   });
@@ -221,11 +228,7 @@ describe('an end before the end', () => {
   });
 
   test('the source fails', async () => {
-    const source = async function* (): AsyncGenerator<string> {
-      yield '1\tx\t1\n';
-      throw new Error('disk is gone');
-    };
-    expect(await run('COPY orders FROM STDIN', source())).toMatchObject({ kind: 'error', message: 'disk is gone' });
+    expect(await run('COPY orders FROM STDIN', failingSource())).toMatchObject({ kind: 'error', message: 'disk is gone' });
     expect(await cluster.shardRows()).toEqual([]);
   });
 });

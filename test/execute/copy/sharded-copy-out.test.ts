@@ -5,7 +5,7 @@ import type { ShardedCopyOut } from '../../../src/execute/copy/sharded-copy-out.
 import { loadGrammar } from '../../../src/sql/parse.ts';
 import { createCopyCluster, readCopy, withTableName } from './copy-cluster.ts';
 import type { CopyCluster, DirectTransaction } from './copy-cluster.ts';
-import { plainCopyOut } from './plain-copy.ts';
+import { plainCopyIn, plainCopyOut } from './plain-copy.ts';
 
 const rows = 4000;
 const clusters: CopyCluster[] = [];
@@ -21,6 +21,7 @@ beforeAll(async () => {
       distributionColumn: 'id',
     });
     clusters.push(cluster);
+    await cluster.coordinator.query('CREATE TABLE plain.back (id integer, note text)');
     await cluster.coordinator.query(`INSERT INTO plain.orders SELECT i, repeat('n', i % 50) || E'\\n,"' FROM generate_series(1, ${rows}) AS i`);
     const transaction = cluster.begin();
     await shardedCopyIn(await plainCopyOut(cluster.coordinator, 'COPY plain.orders TO STDOUT BINARY'), {
@@ -51,42 +52,17 @@ function open(cluster: CopyCluster, transaction: DirectTransaction, more: Partia
   });
 }
 
-test.each([
-  'COPY orders TO STDOUT',
-  'COPY orders TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE (note))',
-  'COPY orders TO STDOUT (HEADER)',
-  'COPY orders TO STDOUT BINARY',
-])('one stream, which one server reads back: %s', async (sql) => {
+test.each(['', '(FORMAT csv, HEADER, FORCE_QUOTE (note))', '(HEADER)', 'BINARY'])('one stream, which one server reads back: %s', async (options) => {
   for (const cluster of clusters) {
     const transaction = cluster.begin();
     const chunks: Uint8Array[] = [];
-    for await (const chunk of open(cluster, transaction, { sql })) chunks.push(chunk);
+    for await (const chunk of open(cluster, transaction, { sql: `COPY orders TO STDOUT ${options}` })) chunks.push(chunk);
     await transaction.commit();
-    const written = Buffer.concat(chunks);
-    const plain = await plainCopyOut(cluster.coordinator, sql.replace('orders', 'plain.orders'));
-    expect(written.length).toBe(plain.length);
-    // In order of the shards, so only the set of lines is the same.
-    expect(sorted(written)).toEqual(sorted(plain));
-    expect(written.subarray(0, 19).equals(plain.subarray(0, 19)) || sql === 'COPY orders TO STDOUT').toBe(true);
-  }
-});
-
-function sorted(bytes: Buffer): string[] {
-  return bytes.toString('latin1').split(/\n,"|\\n,"|\n,""/).map((part) => part.length.toString()).sort();
-}
-
-test('what is read back is the same table', async () => {
-  for (const cluster of clusters) {
-    const transaction = cluster.begin();
-    const copied = await shardedCopyIn(open(cluster, transaction, { sql: 'COPY orders TO STDOUT BINARY' }), {
-      ...cluster,
-      copy: readCopy('COPY orders FROM STDIN BINARY'),
-      transaction: cluster.begin(),
-      shardOf: () => 4,
-      translateError: withTableName,
-    }).catch((error: unknown) => error);
-    await transaction.rollback();
-    expect(copied).toBe(rows);
+    await cluster.coordinator.query('TRUNCATE plain.back');
+    const sql = `COPY plain.back FROM STDIN ${options.replace('HEADER', 'HEADER match').replace(', FORCE_QUOTE (note)', '')}`;
+    expect(await plainCopyIn(cluster.coordinator, sql, Buffer.concat(chunks))).toEqual({ kind: 'rows', count: rows });
+    const differing = await cluster.coordinator.query('SELECT * FROM plain.back EXCEPT ALL SELECT * FROM plain.orders');
+    expect(differing.rows).toEqual([]);
   }
 });
 
