@@ -86,8 +86,11 @@ test('least and greatest by the order of the type', () => {
   expect(combine(extreme('least', 1700), ['1.0', '1.00'])).toBe('1.0');
 });
 
+function of(kind: 'bool_and' | 'bool_or' | 'bit_and' | 'bit_or' | 'bit_xor', column: (string | null)[]): unknown {
+  return combine({ kind, column: 0 }, column);
+}
+
 test('booleans and bits', () => {
-  const of = (kind: 'bool_and' | 'bool_or' | 'bit_and' | 'bit_or' | 'bit_xor', column: (string | null)[]): unknown => combine({ kind, column: 0 }, column);
   expect([of('bool_and', ['t', null, 't']), of('bool_and', ['t', 'f', 't']), of('bool_and', ['f'])]).toEqual(['t', 'f', 'f']);
   expect([of('bool_or', ['f', null, 'f']), of('bool_or', ['f', 't', 'f']), of('bool_or', ['t'])]).toEqual(['f', 't', 't']);
   expect([of('bit_and', ['-1', null, '12', '10']), of('bit_or', ['12', '10', null]), of('bit_xor', ['12', '10'])]).toEqual(['8', '14', '6']);

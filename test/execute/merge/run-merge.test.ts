@@ -89,8 +89,11 @@ test('distinct rows are the first of equal ones', async () => {
   );
 });
 
+function distinct(columnTypes: number[], rows: RawRow[]): unknown {
+  return mergeComplete({ kind: 'distinct', input: gather, columnTypes }, [rows], []);
+}
+
 test('equality is that of the type, and column by column', () => {
-  const distinct = (columnTypes: number[], rows: RawRow[]): unknown => mergeComplete({ kind: 'distinct', input: gather, columnTypes }, [rows], []);
   expect(distinct([1700], [['1.0'], ['1.00'], ['2'], [null], [null]])).toEqual([['1.0'], ['2'], [null]]);
   expect(distinct([701], [['-0'], ['0'], ['NaN'], ['NaN']])).toEqual([['-0'], ['NaN']]);
   const apart: RawRow[] = [['a', 'bc'], ['ab', 'c'], ['1:a', ''], ['', '1:a'], [null, '-'], ['-', null], ['', null], [null, '']];
@@ -98,8 +101,11 @@ test('equality is that of the type, and column by column', () => {
   expect(distinct([25], [[''], [null], ['-']])).toEqual([[''], [null], ['-']]);
 });
 
+function project(columns: number[]): MergePlan {
+  return { kind: 'project', input: gather, columns };
+}
+
 test('columns are picked, repeated and turned round', async () => {
-  const project = (columns: number[]): MergePlan => ({ kind: 'project', input: gather, columns });
   const sets = [[['a', null, 'c']], [['d', 'e', 'f']]];
   expect(await mergeBothWays(project([2, 0, 0]), sets)).toEqual([['c', 'a', 'a'], ['f', 'd', 'd']]);
   expect(await mergeBothWays(project([0, 1]), sets)).toEqual([['a', null], ['d', 'e']]);
@@ -134,14 +140,15 @@ test('text under collation C', async () => {
   expect(await mergeBothWays(plan, values.map((text) => [[text]]).toReversed())).toEqual(values.map((text) => [text]));
 });
 
+async function* doubled(_: unknown, rows: AsyncIterable<readonly RawRow[]>): AsyncGenerator<readonly RawRow[]> {
+  for await (const batch of rows) yield batch.flatMap((row) => [row, row]);
+}
+
 test('a residual gets the rows below, its rows go on above', async () => {
   const plan: MergePlan = {
     kind: 'limit', limit: { kind: 'constant', rows: 3 }, offset: undefined, ties: undefined,
     input: { kind: 'residual', input: { kind: 'merge_sorted', keys: [sortKey(0)] }, residual: { before: 'SELECT', after: '', parameters: [], columns: [] } },
   };
-  async function* doubled(_: unknown, rows: AsyncIterable<readonly RawRow[]>): AsyncGenerator<readonly RawRow[]> {
-    for await (const batch of rows) yield batch.flatMap((row) => [row, row]);
-  }
   expect(await mergeStreams(plan, [[['1'], ['3']], [['2']]], { residual: doubled })).toEqual([['1'], ['1'], ['2']]);
   expect(mergeComplete(plan, [[['1']]], [])).toBeUndefined();
 });
