@@ -6,9 +6,10 @@ import { copyOut } from './copy-out.ts';
 import { idleMemory } from './idle-memory.ts';
 import { insert } from './insert.ts';
 import { lookup } from './lookup.ts';
+import { plan } from './plan.ts';
 import { pointRead } from './point-read.ts';
 import { stream } from './stream.ts';
 import { tenantJoin } from './tenant-join.ts';
 
 /** In the order in which they run. */
-export const allBenches: readonly Bench[] = [pointRead, lookup, insert, tenantJoin, aggregate, connections, copyIn, copyOut, stream, idleMemory];
+export const allBenches: readonly Bench[] = [pointRead, lookup, insert, tenantJoin, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory];
