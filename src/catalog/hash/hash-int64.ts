@@ -1,6 +1,6 @@
 import { hashUint32 } from './hash-bytes.ts';
 
-/** PostgreSQL's `hashint8` (and of the types stored as int64): equal to `hashint4` and `hashint2` of the same number. */
+/** PostgreSQL's `hashint8`, of the low 64 bits: equal to `hashint4` and `hashint2` of the same number. Also hashes types stored as int64. */
 export function hashInt64(value: bigint): number {
   return hashHalves(Number(BigInt.asIntN(32, value >> 32n)), Number(BigInt.asIntN(32, value)));
 }

@@ -26,7 +26,7 @@ export const intervalRules: TypeRules<bigint> = {
     const months = Math.abs(days) < daysMax ? 0 : clamp(Math.trunc(days / 30));
     return formatInterval({ months, days: days - months * 30, micros: span % microsPerDay });
   },
-  hash: (span) => hashInt64(BigInt.asIntN(64, span)),
+  hash: hashInt64,
   assign: () => needsServer,
 };
 

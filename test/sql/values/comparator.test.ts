@@ -18,11 +18,24 @@ const surrogates: ValueSamples = {
   random: (random) => Array.from({ length: random.int(0, 4) }, () => random.pick(['a', 'b', '~', 'é', '\ue001', '\uffee', '\u{1f600}', '\u{1f601}'])).join(''),
 };
 
+/** Around the end of summer time in the session's zone, where offsets differ within the hour. */
+const clockChange: ValueSamples = {
+  boundaries: ['2024-11-03 05:59:59.999999+00', '2024-11-03 06:00:00+00', '2024-11-03 05:30:00+00', '2024-11-03 06:30:00+00'],
+  random: (random) => `2024-11-03 0${random.int(4, 7)}:${random.int(10, 59)}:00+00`,
+};
+/** Equal instants that are not equal values. */
+const zonedTimes: ValueSamples = {
+  boundaries: ['12:00:00+00', '13:00:00+01', '11:00:00-01', '13:30:00+01:30', '00:00:00-12'],
+  random: (random) => `1${random.int(0, 3)}:00:00+0${random.int(0, 3)}`,
+};
+
 /** Each type, what it is cast to, and its samples. */
 const types: readonly (readonly [name: string, samples: ValueSamples])[] = [
   ...Object.entries(valueSamples).map(([name, samples]) => [name === 'character' ? 'bpchar' : name, samples] as const),
   ['bit varying', bits],
   ['text', surrogates],
+  ['timestamp with time zone', clockChange],
+  ['time with time zone', zonedTimes],
   ['xid8', { boundaries: ['0', '18446744073709551615', '9007199254740993', '9007199254740992'], random: (random) => String(random.int(0, 2 ** 31)) }],
 ];
 const unordered = new Set(['inet', 'cidr', '"char"']);

@@ -30,7 +30,10 @@ describe.each([15, 18] as const)('on PostgreSQL %i', (major) => {
 
   test('quotients of any two numerics', async () => {
     const random = new Random(seed);
-    const pairs = Array.from({ length: 20_000 }, () => [numericText(random), numericText(random)] as const).filter(([, b]) => /[1-9]/.test(b));
+    const tiny = `0.${'0'.repeat(990)}7`;
+    const extremes = [[tiny, '3'], ['3', tiny], ['0', '3'], ['0.000', '7'], [`7${'0'.repeat(2000)}`, '3'], ['7', `3${'0'.repeat(2000)}`]] as const;
+    const randomPairs = Array.from({ length: 20_000 }, () => [numericText(random), numericText(random)] as const);
+    const pairs = [...extremes, ...randomPairs].filter(([, b]) => /[1-9]/.test(b));
     const rows = await client.rows(
       'SELECT a::numeric, b::numeric, a::numeric / b::numeric FROM unnest($1::text[], $2::text[]) u(a, b)',
       [pairs.map(([a]) => a), pairs.map(([, b]) => b)],

@@ -38,6 +38,10 @@ test('sums out of range and opposite infinities are errors', () => {
   const outOfRange = expect.objectContaining({ code: '22008', message: 'interval out of range' });
   expect(() => addInterval(read('2147483647 days'), read('1 day'))).toThrow(outOfRange);
   expect(() => addInterval(read('infinity'), read('-infinity'))).toThrow(outOfRange);
+  // Finite ones that add up to what stands for infinity.
+  const nearly = read('178956970 years 6 mons 2147483646 days 2562047788:00:54.775806');
+  expect(() => addInterval(nearly, read('1 mon 1 day 00:00:00.000001'))).toThrow(outOfRange);
+  expect(formatInterval(addInterval(nearly, read('1 mon')))).toBe('178956970 years 7 mons 2147483646 days 2562047788:00:54.775806');
   expect(formatInterval(addInterval(read('infinity'), read('-1 days')))).toBe('infinity');
   expect(formatInterval(addInterval(read('1 day'), read('-infinity')))).toBe('-infinity');
 });
