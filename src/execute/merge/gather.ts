@@ -16,7 +16,7 @@ export class Gather implements RowSource {
   #open: number;
   #started = false;
   readonly #arrivals: Arrival[] = [];
-  #wake: () => void = () => undefined;
+  #waiting: ((arrival: Arrival) => void) | undefined;
 
   constructor(inputs: readonly RowSource[]) {
     this.#inputs = inputs;
@@ -27,20 +27,18 @@ export class Gather implements RowSource {
     this.#start();
     while (this.#open > 0) {
       const arrival = this.#arrivals.shift() ?? (await this.#arrival());
-      if (arrival?.kind === 'failure') throw arrival.error;
-      if (arrival?.kind === 'rows') {
+      if (arrival.kind === 'failure') throw arrival.error;
+      if (arrival.kind === 'rows') {
         this.#pull(arrival.input);
         return arrival.rows;
       }
-      if (arrival?.kind === 'end') this.#open -= 1;
+      this.#open -= 1;
     }
     return undefined;
   }
 
-  async close(): Promise<void> {
-    this.#open = 0;
-    this.#wake();
-    await closeAll(this.#inputs);
+  close(): Promise<void> {
+    return closeAll(this.#inputs);
   }
 
   #start(): void {
@@ -58,16 +56,16 @@ export class Gather implements RowSource {
   }
 
   #arrived(arrival: Arrival): void {
-    this.#arrivals.push(arrival);
-    this.#wake();
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting === undefined) this.#arrivals.push(arrival);
+    else waiting(arrival);
   }
 
-  /** Undefined when it was closed meanwhile. */
-  async #arrival(): Promise<Arrival | undefined> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
+  #arrival(): Promise<Arrival> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
     });
-    return this.#arrivals.shift();
   }
 }
 

@@ -4,7 +4,7 @@ import type { RawRow } from '../../cluster/node-connection.ts';
 export interface RowSource {
   /** The next rows, at least one; undefined at the end. After that, and after it threw, it is not called again. */
   next(): Promise<readonly RawRow[] | undefined>;
-  /** Gives everything below back, while a `next` is pending too. Never rejects; the second call does nothing. */
+  /** Gives everything below back, while a `next` is pending too, which then ends. Never rejects; the second call does nothing. */
   close(): Promise<void>;
 }
 

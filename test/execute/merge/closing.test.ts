@@ -106,6 +106,14 @@ test('a residual that does not read its rows to the end leaves no stream open', 
   expect(streams.map(({ state }) => state)).toEqual(['closed', 'closed']);
 });
 
+test('leaving closes the residual, too', async () => {
+  const output = new TrackedStream({ rows: [['1'], ['2']], batchRows: 1 });
+  const rows = runMerge(residual(gather), { streams: streamsOf(1), residual: () => output, values: [] });
+  await rows.next();
+  await rows.return();
+  expect(output.state).toBe('closed');
+});
+
 test('a stream that cannot be closed spoils nothing', async () => {
   const stream = new TrackedStream({ rows: [['1'], ['2']], batchRows: 1 });
   stream.return = () => Promise.reject(broken);
