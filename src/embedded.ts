@@ -1,3 +1,4 @@
+export { startEmbeddedCluster, type EmbeddedCluster, type EmbeddedClusterOptions, type EmbeddedNode } from './embedded/embedded-cluster.ts';
 export { startPostgres, type PostgresServer } from './embedded/postgres-server.ts';
 export type { PostgresOptions } from './embedded/postgres-options.ts';
 export type { PostgresMajor } from './embedded/find-binaries.ts';

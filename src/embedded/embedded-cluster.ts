@@ -65,7 +65,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {})
     }
   };
   try {
-    for (const node of nodes) await addNode(cluster, node);
+    for (const node of nodes) await addNode(cluster, node, options.signal);
   } catch (error) {
     await stop();
     throw error;
@@ -94,9 +94,9 @@ async function startServers(options: EmbeddedClusterOptions): Promise<Map<string
 }
 
 /** A data directory that is used again has its nodes already. */
-async function addNode(cluster: Cluster, { host, port, database }: PostgresServer): Promise<void> {
+async function addNode(cluster: Cluster, { host, port, database }: PostgresServer, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await cluster.addNode({ host, port, database });
+    await cluster.addNode({ host, port, database }, { signal });
   } catch (error) {
     if (!(error instanceof ClusterError) || error.id !== 'nodeExists') throw error;
   }
