@@ -32,5 +32,5 @@ async function createDatabase(server: PostgresServer, database: string): Promise
   await client.end();
   const url = new URL(server.connectionString);
   url.pathname = `/${database}`;
-  return { host: server.host, port: server.port, user: server.user, database, connectionString: url.href };
+  return { host: server.host, port: server.port, database, connectionString: url.href };
 }

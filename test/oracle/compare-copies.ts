@@ -31,7 +31,7 @@ export async function compareCopiesIn(pair: Pair, { plain, cluster }: CopySides)
     const [expected, actual] = await Promise.all([copyIn(plain, sql, data), copyIn(cluster, sql, data)]);
     const name = `${sql} ${JSON.stringify(data)}`;
     if (JSON.stringify(expected) !== JSON.stringify(actual)) lines.push(`${name}\n    ${show(actual)}\n    instead of ${show(expected)}`);
-    const tables = await compareTables(pair, ['changed', 'seen', 'first_seen', 'token', 'id', 'ref']);
+    const tables = await compareTables(pair, ['changed', 'seen', 'first_seen', 'token', 'w_log.id', 'w_log.ref']);
     lines.push(...tables.map(({ kind, text }) => `[${kind}] ${name}\n    ${text}`));
   }
   return lines;
@@ -48,7 +48,7 @@ async function copyOut(side: Copying, how: (typeof copyOutCases)[number]): Promi
 
 async function copyIn(side: Copying, sql: string, data: string): Promise<CopyOutcome> {
   try {
-    return { rows: await side.copyFrom(sql, inPieces(Buffer.from(data))) };
+    return { rows: (await side.copyFrom(sql, inPieces(Buffer.from(data)))).rowCount };
   } catch (error) {
     return { error: errorText(error) };
   }

@@ -5,8 +5,8 @@ import { from, to } from 'pg-copy-streams';
 
 /** COPY as the cluster offers it. */
 export interface Copying {
-  /** Resolves to the number of rows; rejects when nothing was kept. */
-  copyFrom(sql: string, source: Readable): Promise<number>;
+  /** Rejects when nothing was kept. */
+  copyFrom(sql: string, source: Readable): Promise<{ readonly rowCount: number }>;
   copyTo(sql: string): AsyncIterable<Uint8Array>;
 }
 
@@ -18,12 +18,12 @@ export function copyingOf(pool: Pool): Copying {
   };
 }
 
-async function plainCopyFrom(pool: Pool, sql: string, source: Readable): Promise<number> {
+async function plainCopyFrom(pool: Pool, sql: string, source: Readable): Promise<{ rowCount: number }> {
   const client = await pool.connect();
   try {
     const sink = client.query(from(sql));
     await pipeline(source, sink);
-    return sink.rowCount;
+    return { rowCount: sink.rowCount };
   } finally {
     client.release(true);
   }

@@ -17,7 +17,7 @@ export class FakeCluster extends Pool implements ClusterUnderTest {
     return Promise.resolve();
   }
 
-  copyFrom(sql: string, source: Readable): Promise<number> {
+  copyFrom(sql: string, source: Readable): Promise<{ readonly rowCount: number }> {
     return copyingOf(this).copyFrom(sql, source);
   }
 

@@ -1,13 +1,14 @@
 import { Client } from 'pg';
-import type { Pool } from 'pg';
 import type { Copying } from './copying.ts';
+import type { Connectable } from './outcome.ts';
 import { makeRows } from './rows.ts';
 import type { TableRows } from './rows.ts';
 import { prerequisites, tables, writeTables } from './schema.ts';
 import type { OracleTable } from './schema.ts';
 
-/** What the suite needs of a `Cluster` besides `pg.Pool`. */
-export interface ClusterUnderTest extends Pool, Copying {
+/** What the suite needs of a `Cluster`. */
+export interface ClusterUnderTest extends Connectable, Copying {
+  end(): Promise<void>;
   addNode(node: ServerAddress): Promise<unknown>;
   createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string }): Promise<unknown>;
   createReferenceTable(table: string): Promise<unknown>;
@@ -17,7 +18,6 @@ export interface ServerAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
-  readonly user?: string;
 }
 
 /** Makes schema and rows in one plain database. Types must not be there yet. */

@@ -45,7 +45,7 @@ export async function loadPair(places: Places, { seed, shardCount, options }: Lo
     await Promise.all([cluster.end(), plain.end(), coordinator.end()]);
   };
   try {
-    for (const { host, port, database, user } of places.nodes) await cluster.addNode({ host, port, database, ...(user === undefined ? {} : { user }) });
+    for (const { host, port, database } of places.nodes) await cluster.addNode({ host, port, database });
     await installCluster(cluster, connectionString, { seed, shardCount });
     return { pair: await makePair({ plain, cluster, coordinator }), copying: { plain: copyingOf(plain), cluster }, end };
   } catch (error) {

@@ -27,7 +27,7 @@ export interface WriteCase {
   readonly steps: readonly OracleCase[];
   /** The steps share one client from `connect()`, instead of any of the pool. */
   readonly session?: true;
-  /** Columns of the written tables that are filled from sequences or clocks. */
+  /** Columns of the written tables that are filled from sequences or clocks: `changed`, `w_log.id`. */
   readonly volatileColumns?: readonly string[];
   readonly since?: number;
 }

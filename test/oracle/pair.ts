@@ -84,7 +84,7 @@ export async function compareTables(pair: Pair, volatileColumns: readonly string
   for (const table of writtenTables) {
     const sql = `SELECT * FROM ${table}`;
     const [expected, actual] = await runBoth(pair, { sql });
-    const volatile = expected.kind === 'failed' ? [] : (expected.results[0]?.columns ?? []).flatMap(({ name }, index) => (volatileColumns.includes(name) ? [index] : []));
+    const volatile = expected.kind === 'failed' ? [] : (expected.results[0]?.columns ?? []).flatMap(({ name }, index) => (volatileColumns.includes(name) || volatileColumns.includes(`${table}.${name}`) ? [index] : []));
     const found = compareOutcomes(expected, actual, { sql, volatile });
     differences.push(...found.map((difference) => ({ ...difference, text: `afterwards ${table}: ${difference.text}` })));
   }

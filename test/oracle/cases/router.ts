@@ -58,7 +58,7 @@ export const routerCases = [
     `SELECT status, paid, count(*) FROM orders WHERE tenant_id = 1 GROUP BY CUBE (status, paid)`,
     `SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY amount), mode() WITHIN GROUP (ORDER BY status) FROM orders WHERE tenant_id = 1`,
     `SELECT o.id, t.tag FROM orders o CROSS JOIN LATERAL unnest(o.tags) AS t(tag) WHERE o.tenant_id = 1`,
-    `SELECT o.id, x.* FROM orders o, LATERAL (SELECT max(price) AS top FROM lines l WHERE l.tenant_id = o.tenant_id AND l.order_id = o.id) x WHERE o.tenant_id = 1`,
+    `SELECT o.id, x.* FROM orders o, LATERAL (SELECT max(qty) AS top FROM lines l WHERE l.tenant_id = o.tenant_id AND l.order_id = o.id) x WHERE o.tenant_id = 1`,
     `SELECT o FROM orders o WHERE o.tenant_id = 2`,
     `SELECT (o).amount, (o).details -> 'k' FROM orders o WHERE (o).tenant_id = 2`,
     `SELECT orders.* FROM orders WHERE orders.tenant_id = 2`,

@@ -1,7 +1,7 @@
 import type { OracleCase, WriteCase } from '../oracle-case.ts';
 
 function session(name: string, ...steps: readonly (string | OracleCase)[]): WriteCase {
-  return { name, session: true, volatileColumns: ['changed', 'seen', 'first_seen', 'token', 'id', 'ref'], steps: steps.map((step) => (typeof step === 'string' ? { sql: step } : step)) };
+  return { name, session: true, volatileColumns: ['changed', 'seen', 'first_seen', 'token', 'w_log.id', 'w_log.ref'], steps: steps.map((step) => (typeof step === 'string' ? { sql: step } : step)) };
 }
 
 const readStock = `SELECT tenant_id, id, qty FROM w_stock`;
