@@ -80,7 +80,7 @@ function isWrite(node: Node): boolean {
 export function namedRelations(tree: unknown): RangeVar[] {
   const found: RangeVar[] = [];
   walk(tree, (kind, body) => {
-    if (kind === 'RangeVar') found.push(body as RangeVar);
+    if (kind === 'RangeVar') found.push(body);
     return kind !== 'LockingClause';
   });
   return found;

@@ -327,7 +327,7 @@ function commonNames(left: readonly VisibleColumn[], right: readonly VisibleColu
   return left.map(({ name }) => name).filter((name) => right.some((column) => column.name === name));
 }
 
-function renamed<T extends RelationColumn>(columns: readonly T[] | undefined, names: readonly string[]): RelationColumn[] | undefined {
+function renamed(columns: readonly RelationColumn[] | undefined, names: readonly string[]): RelationColumn[] | undefined {
   return columns?.map(({ name, type }, i) => ({ name: names[i] ?? name, type }));
 }
 

@@ -59,10 +59,10 @@ function partitionOf(window: WindowDef, statement: SelectStmt): readonly Node[] 
   return [];
 }
 
-export function hasVolatileCall(tree: unknown, { isVolatile }: FunctionRules): boolean {
+export function hasVolatileCall(tree: unknown, rules: FunctionRules): boolean {
   let found = false;
   collectCalls(tree, (call) => {
-    found ||= isVolatile(call);
+    found ||= rules.isVolatile(call);
     return true;
   }, true);
   return found;

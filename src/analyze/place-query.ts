@@ -408,9 +408,9 @@ function translatedKeys(keys: Keys, outputs: readonly OutputColumn[] | undefined
   return translated;
 }
 
-export function isGrouped({ statement }: SelectQuery, { isAggregate }: FunctionRules): boolean {
+export function isGrouped({ statement }: SelectQuery, rules: FunctionRules): boolean {
   return statement.groupClause !== undefined || statement.havingClause !== undefined
-    || aggregateCalls([statement.targetList, statement.sortClause], isAggregate).length > 0;
+    || aggregateCalls([statement.targetList, statement.sortClause], (call) => rules.isAggregate(call)).length > 0;
 }
 
 export function hasGroupingSets(statement: SelectStmt): boolean {

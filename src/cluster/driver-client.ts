@@ -58,6 +58,9 @@ export class DriverClient extends PgClient {
     this.#events = events;
     this.on('error', (error) => (this.#cause ??= error));
     this.connection.once('end', () => this.#lost());
+    this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
+      this.#head?.onParameters(message.dataTypeIDs);
+    });
   }
 
   /** The statement whose answers come next. */

@@ -1,6 +1,7 @@
 import { RawStatement, ParsedStatement } from './collect-statement.ts';
 import { CopyInStatement } from './copy-in-statement.ts';
 import { CopyOutStatement } from './copy-out-statement.ts';
+import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
 import type {
   CallOptions,
@@ -10,6 +11,7 @@ import type {
   ParsedQuery,
   RawResult,
   RawStream,
+  StatementShape,
   StreamOptions,
 } from './node-connection.ts';
 import type { PulledSource } from './pulled-statement.ts';
@@ -47,6 +49,10 @@ export class ExclusiveConnection implements NodeConnection {
   async query(query: NodeQuery, options?: CallOptions): Promise<RawResult> {
     const results = await runRaw(this.#held(), query, options);
     return at(results, results.length - 1);
+  }
+
+  describe(text: string): Promise<StatementShape> {
+    return runDescribe(this.#held(), text);
   }
 
   queryEach(text: string, options?: CallOptions): Promise<RawResult[]> {

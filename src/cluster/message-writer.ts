@@ -6,6 +6,9 @@ const parametersMax = 65_535;
 /** Describe and Execute of the unnamed portal, then Sync. */
 const runPortal = Buffer.from('D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04', 'latin1');
 
+/** Describe of the unnamed statement, then Sync. */
+const describeStatement = Buffer.from('D\0\0\0\x06S\0S\0\0\0\x04', 'latin1');
+
 /** Frontend messages, appended to one piece of memory, so that all the statements of a tick leave in one write. */
 export class MessageWriter {
   #chunk = Buffer.allocUnsafe(chunkBytes);
@@ -46,6 +49,11 @@ export class MessageWriter {
     this.#byte(0);
     this.#int16(0);
     this.#close(length);
+  }
+
+  /** Describes the unnamed statement that was parsed last; it is not run. */
+  describe(): void {
+    this.#bytes(describeStatement);
   }
 
   /** Forgets a prepared statement. */

@@ -23,6 +23,13 @@ export interface RawResult {
   readonly rowCount: number | null;
 }
 
+/** What a server says of a statement without running it. */
+export interface StatementShape {
+  readonly parameterTypes: readonly number[];
+  /** Empty for a statement that returns no rows. */
+  readonly fields: readonly FieldDescriptor[];
+}
+
 /** One statement for one node. `name` makes it a prepared statement of the connection it runs on. */
 export interface NodeQuery {
   readonly text: string;
@@ -94,6 +101,8 @@ export interface NodeConnection {
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg: the fastest way for a statement answered by one node. */
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
+  /** As that of NodeConnections, but sees what the connection's transaction has made. */
+  describe(text: string): Promise<StatementShape>;
   /** All statements of one simple text, in order. */
   queryEach(text: string, options?: CallOptions): Promise<RawResult[]>;
   /**
@@ -124,6 +133,8 @@ export interface NodeConnections {
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg. */
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
+  /** Parse and Describe of one statement on a shared connection: its types, or the server's error. Nothing runs. */
+  describe(text: string): Promise<StatementShape>;
   /** `host:port/database`, for messages. */
   readonly name: string;
   /** Takes an exclusive connection. `poolTimeout`, `nodeUnreachable` (within the connect timeout), `canceled`. */

@@ -1,7 +1,8 @@
 import { ExclusiveConnection, type ReleaseOutcome, runParsed, runRaw } from './exclusive-connection.ts';
 import { ExclusivePool } from './exclusive-pool.ts';
+import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
-import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult } from './node-connection.ts';
+import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, StatementShape } from './node-connection.ts';
 import { defaultNodeLimits, type NodeLimits, type NodeSettings } from './node-settings.ts';
 import { SharedLinks } from './shared-links.ts';
 import { at } from '../base/assert.ts';
@@ -58,6 +59,11 @@ class PooledConnections implements NodeConnections {
     const link = this.#sharedFor(query, options);
     if (link === undefined) return this.#alone((own) => runParsed(own, query, options), options);
     return runParsed(link, query, options);
+  }
+
+  describe(text: string): Promise<StatementShape> {
+    const link = this.#ending === undefined ? this.#shared.choose() : undefined;
+    return link === undefined ? this.#alone((own) => runDescribe(own, text), undefined) : runDescribe(link, text);
   }
 
   async acquire(options?: CallOptions): Promise<NodeConnection> {

@@ -94,6 +94,9 @@ export abstract class Statement {
   abstract onRow(fields: (string | null)[]): void;
   abstract onComplete(message: CompleteMessage): void;
 
+  /** The types of a described statement's parameters. */
+  onParameters(_typeOids: readonly number[]): void {}
+
   /** The server wants COPY data. Nobody has any, unless a subclass does. */
   onCopyIn(target: CopyTarget): void {
     target.sendCopyFail('no source of COPY data');

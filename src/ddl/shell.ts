@@ -17,6 +17,8 @@ export async function emptyShell(change: CatalogChange, shell: Shell): Promise<v
 }
 
 const fence = 'shardwright_shell';
+/** For each row: a COPY without rows must pass, since it is how the options of a COPY are checked. */
+const insertFence = 'shardwright_shell_insert';
 
 /**
  * Makes the server refuse whatever would change rows of the shell, with 42P01: a process whose snapshot is older than the table's
@@ -25,13 +27,17 @@ const fence = 'shardwright_shell';
 export async function fenceShell(change: CatalogChange, shell: Shell): Promise<void> {
   await onCoordinator(
     change,
-    `CREATE TRIGGER ${fence} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${nameOf(shell)}
+    `CREATE TRIGGER ${fence} BEFORE UPDATE OR DELETE OR TRUNCATE ON ${nameOf(shell)}
      FOR EACH STATEMENT EXECUTE FUNCTION shardwright.refuse_shell_write()`,
+  );
+  await onCoordinator(
+    change,
+    `CREATE TRIGGER ${insertFence} BEFORE INSERT ON ${nameOf(shell)} FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_shell_write()`,
   );
 }
 
 export async function unfenceShell(change: CatalogChange, shell: Shell): Promise<void> {
-  await onCoordinator(change, `DROP TRIGGER IF EXISTS ${fence} ON ${nameOf(shell)}`);
+  for (const name of [fence, insertFence]) await onCoordinator(change, `DROP TRIGGER IF EXISTS ${name} ON ${nameOf(shell)}`);
 }
 
 export async function onCoordinator(change: CatalogChange, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {

@@ -8,7 +8,6 @@ import { constantsOf } from '../analyze/facts.ts';
 import type { FunctionRules } from '../analyze/function-calls.ts';
 import { builtinRules, collectCalls } from '../analyze/function-calls.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
-import type { TableUse } from '../analyze/relation.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { nameParts } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';

@@ -45,7 +45,7 @@ function onceExpressions(statement: Statement): Place[] {
   const found: Place[] = [];
   let tokens: readonly Token[] | undefined;
   walk(statement.node, (kind, body) => {
-    const isOnce = kind === 'SQLValueFunction' || (kind === 'FuncCall' && isOnceCall(body as FuncCall));
+    const isOnce = kind === 'SQLValueFunction' || (kind === 'FuncCall' && isOnceCall(body));
     if (!isOnce) return undefined;
     tokens ??= scanTokens(statement.text);
     const location = (body as FuncCall | SQLValueFunction).location ?? 0;
@@ -75,7 +75,7 @@ function extent(statement: Statement, tokens: readonly Token[], location: number
 export function callsOnce(tree: Node): boolean {
   let found = false;
   walk(tree, (kind, body) => {
-    found ||= kind === 'SQLValueFunction' || (kind === 'FuncCall' && isOnceCall(body as FuncCall));
+    found ||= kind === 'SQLValueFunction' || (kind === 'FuncCall' && isOnceCall(body));
     return undefined;
   });
   return found;

@@ -55,11 +55,11 @@ interface Pieces {
  * nothing. That is only certain when all groups are plain columns.
  */
 function piecesOf(context: SelectContext): Pieces | undefined {
-  const { statement, isAggregate } = context;
+  const { statement } = context;
   if (context.query === undefined) return undefined;
   const { scope } = context.query;
   const expressions = [statement.targetList, statement.havingClause, statement.sortClause, statement.windowClause];
-  const calls = unique(aggregateCalls(expressions, isAggregate));
+  const calls = unique(aggregateCalls(expressions, (call) => context.isAggregate(call)));
   const groups = groupExpressions(statement, scope);
   const names = context.description.columns.map(({ name }) => name);
   const leftover = foreignReferences(substituteOver(context, { groups, calls }), names);

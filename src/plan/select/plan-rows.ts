@@ -23,7 +23,7 @@ export async function planRows(context: SelectContext, options: { readonly disti
   const limits = limitsOf(statement);
   if (limits === 'unknown') throw unsupported('LIMIT or OFFSET is an expression.', 'Pass it as a parameter.');
   const layout = layoutOf(statement, description.columns);
-  const shard = await shardStatement(context, layout, limits);
+  const shard = shardStatement(context, layout, limits);
   const columns = (await describeMade(context, shard, { collations: layout.sorted.length > 0 || layout.distinct })).columns;
   const distinct = layout.distinct && !options.distinctByShard;
   const draft = {

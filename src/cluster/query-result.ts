@@ -1,0 +1,37 @@
+import { Result, types as defaultTypes, type CustomTypesConfig, type QueryResult, type QueryResultRow } from 'pg';
+import type { FieldDescriptor, RawRow } from './node-connection.ts';
+
+export interface ResultInput {
+  readonly command: string;
+  readonly rowCount: number | null;
+  readonly fields: readonly FieldDescriptor[];
+  readonly rows: readonly RawRow[];
+  readonly rowMode?: string | undefined;
+  readonly types?: CustomTypesConfig | undefined;
+}
+
+/** What pg's Result does, beyond what its types tell. */
+interface ResultBuilder extends QueryResult {
+  addFields(fields: readonly FieldDescriptor[]): void;
+  parseRow(fields: RawRow): QueryResultRow;
+}
+
+const PgResult = Result as unknown as new (rowMode: string | undefined, types: CustomTypesConfig | undefined) => ResultBuilder;
+
+/** Rows as pg would have parsed them, in pg's own result. */
+export function makeQueryResult(input: ResultInput): QueryResult {
+  const result = new PgResult(input.rowMode, input.types ?? defaultTypes);
+  result.command = input.command;
+  result.rowCount = input.rowCount as number;
+  result.oid = null as unknown as number;
+  if (input.fields.length > 0) result.addFields(input.fields);
+  result.rows = input.rows.map((row) => result.parseRow(row));
+  return result;
+}
+
+/** A parser for rows one by one. */
+export function rowParser(fields: readonly FieldDescriptor[], { rowMode, types }: Pick<ResultInput, 'rowMode' | 'types'>): (row: RawRow) => unknown {
+  const result = new PgResult(rowMode, types ?? defaultTypes);
+  result.addFields(fields);
+  return (row) => result.parseRow(row);
+}

@@ -1,0 +1,25 @@
+import type { ClientConfig, PoolConfig } from 'pg';
+import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
+
+/**
+ * Options of `new Cluster`: those of pg.Pool for the coordinator database, which also serve as defaults for the nodes (user, password, TLS),
+ * and what a cluster needs beyond.
+ */
+export interface ClusterOptions extends PoolConfig {
+  /** Credentials and TLS of a node, where they differ from the coordinator database's. Passwords are never stored in the catalog. */
+  readonly nodeConfig?: ((node: Pick<ClusterNode, 'host' | 'port' | 'database'>) => ClientConfig) | undefined;
+  /** Exclusive connections per node (transactions, scans, streams, COPY), at most: 10 by default. */
+  readonly exclusivePerNode?: number | undefined;
+  /** Connections per node that statements outside transactions share: 3 by default. */
+  readonly sharedPerNode?: number | undefined;
+  /** Connections that one statement may use on one node: 2 by default. */
+  readonly connectionsPerStatement?: number | undefined;
+  /** Milliseconds until an unanswered connection attempt is `nodeUnreachable`: 5 000 by default. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Bytes that the rows gathered for one statement's last step may have: 1 GiB by default. `resultTooLarge` beyond. */
+  readonly maxIntermediateBytes?: number | undefined;
+  /** For tests: rows per batch in merges. */
+  readonly tuning?: { readonly batchRows?: number | undefined; readonly exclusivePerNode?: number | undefined } | undefined;
+}
+
+export const defaultIntermediateBytes = 2 ** 30;

@@ -1,0 +1,99 @@
+import { at, present } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { CatalogSnapshot, CatalogTable, DistributedTable, HashFamily } from '../catalog/catalog-snapshot.ts';
+import { shardGroupFor } from '../catalog/shard-for-hash.ts';
+import { shardName } from '../catalog/shard-name.ts';
+import { RelationNames } from '../analyze/relation-names.ts';
+import { type AskCoordinator, askServerHash } from '../execute/server-hash.ts';
+import { placerOf } from '../plan/prune.ts';
+
+/** A distributed or reference table, as `cluster.tables()` lists it. */
+export interface TableInfo {
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: 'distributed' | 'reference';
+  readonly distributionColumn: string | undefined;
+  readonly colocationId: number | undefined;
+  readonly shardCount: number;
+  readonly hash: HashFamily | undefined;
+}
+
+/** One shard, as `cluster.shards()` lists it: a reference table's once for each node. */
+export interface ShardInfo {
+  readonly shardId: number;
+  readonly schema: string;
+  readonly table: string;
+  /** The shard's own name on its node. */
+  readonly name: string;
+  /** `host:port/database`. */
+  readonly node: string;
+  readonly nodeId: number;
+  readonly shardGroupId: number | undefined;
+  /** Of the hash, both inclusive; undefined for reference tables. */
+  readonly min: number | undefined;
+  readonly max: number | undefined;
+}
+
+export function listTables(snapshot: CatalogSnapshot): TableInfo[] {
+  return [...snapshot.tables.values()].map((table) => ({
+    schema: table.schema,
+    name: table.name,
+    kind: table.kind,
+    distributionColumn: table.kind === 'distributed' ? table.distributionColumn.name : undefined,
+    colocationId: table.kind === 'distributed' ? table.colocationId : undefined,
+    shardCount: table.kind === 'distributed' ? table.shardIds.length : 1,
+    hash: table.kind === 'distributed' ? snapshot.colocationGroups.get(table.colocationId)?.hash : undefined,
+  }));
+}
+
+export function listShards(snapshot: CatalogSnapshot): ShardInfo[] {
+  return [...snapshot.tables.values()].flatMap((table) => (table.kind === 'distributed' ? distributedShards(table, snapshot) : referenceShards(table, snapshot)));
+}
+
+function distributedShards(table: DistributedTable, snapshot: CatalogSnapshot): ShardInfo[] {
+  const group = present(snapshot.colocationGroups.get(table.colocationId));
+  return table.shardIds.map((shardId, i) => {
+    const { id, min, max, node } = at(group.shardGroups, i);
+    return { shardId, schema: table.schema, table: table.name, name: shardName(table.name, shardId), node: nodeName(snapshot, node), nodeId: node, shardGroupId: id, min, max };
+  });
+}
+
+function referenceShards(table: CatalogTable & { kind: 'reference' }, snapshot: CatalogSnapshot): ShardInfo[] {
+  const { shardId, schema, name } = table;
+  return snapshot.nodes.map(({ id }) => ({
+    shardId, schema, table: name, name: shardName(name, shardId), node: nodeName(snapshot, id), nodeId: id, shardGroupId: undefined, min: undefined, max: undefined,
+  }));
+}
+
+function nodeName(snapshot: CatalogSnapshot, id: number): string {
+  const node = snapshot.nodes.find((candidate) => candidate.id === id);
+  return node === undefined ? `node ${id}` : `${node.host}:${node.port}/${node.database}`;
+}
+
+/** The table that a possibly qualified and quoted name means; `undefinedTable` and `notDistributed` apart is the server's to tell. */
+export function findTable(snapshot: CatalogSnapshot, name: string): CatalogTable {
+  const parts = nameParts(name);
+  const table = new RelationNames(snapshot, snapshot.server.searchPath).resolve(parts.at(-2), parts.at(-1) ?? '');
+  if (table !== undefined) return table;
+  throw new ClusterError('notDistributed', `table ${name} is neither distributed nor a reference table`, { hint: 'Call createDistributedTable() first.' });
+}
+
+/** `a.b`, `"A"."b"` → parts, folded to lower case where not quoted. */
+function nameParts(name: string): string[] {
+  const parts = name.match(/"(?:[^"]|"")*"|[^."]+/g) ?? [name];
+  return parts.map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part.trim().toLowerCase()));
+}
+
+/** The shard that holds, or would hold, the rows with this distribution value. */
+export async function locateShard(snapshot: CatalogSnapshot, { table: name, value }: { readonly table: string; readonly value: unknown }, ask: AskCoordinator): Promise<ShardInfo> {
+  const table = findTable(snapshot, name);
+  if (table.kind === 'reference') return at(referenceShards(table, snapshot), 0);
+  if (value === null || value === undefined) {
+    throw new ClusterError('distributionValueMissing', `the value of distribution column "${table.distributionColumn.name}" must not be null`, { column: table.distributionColumn.name, table: table.name });
+  }
+  const placer = placerOf(table, snapshot);
+  const known = placer.type.hashOf(value, placer.group.hash);
+  const hash = known ?? (await askServerHash(placer, table, value, ask));
+  const { ordinal } = shardGroupFor(placer.group, present(hash ?? undefined, 'hash'));
+  return at(distributedShards(table, snapshot), ordinal);
+}

@@ -1,0 +1,319 @@
+import { Readable } from 'node:stream';
+import { Pool, type PoolConfig, type QueryResult } from 'pg';
+import { at } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import { nodeId, type NodeId } from '../catalog/ids.ts';
+import type { CallOptions } from '../cluster/node-connection.ts';
+import { addNode } from '../ddl/add-node.ts';
+import { createDistributedTable, type CreateDistributedTableOptions } from '../ddl/create-distributed-table.ts';
+import { createReferenceTable } from '../ddl/create-reference-table.ts';
+import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
+import { removeNode } from '../ddl/remove-node.ts';
+import { undistributeTable } from '../ddl/undistribute-table.ts';
+import type { CopySource } from '../execute/copy/copy-source.ts';
+import { withLogicalNames } from '../execute/logical-names.ts';
+import { type Explanation, explainStatement } from '../session/explain-statement.ts';
+import { PoolScope } from '../session/pool-scope.ts';
+import { positionedError } from '../session/positioned-error.ts';
+import { answer, type QueryCallback, readQueryCall } from '../session/query-call.ts';
+import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
+import { type RunContext, runStatement } from '../session/run-statement.ts';
+import { Session, type SessionQuery } from '../session/session.ts';
+import { SessionClient } from '../session/session-client.ts';
+import { streamStatement } from '../session/stream-rows.ts';
+import { loadGrammar } from '../sql/parse.ts';
+import { recover, type RecoveryReport } from '../txn/recover.ts';
+import type { ClusterOptions } from './cluster-options.ts';
+import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
+import { Coordinator } from './coordinator.ts';
+import { runUtility } from './run-utility.ts';
+
+export type { ClusterOptions };
+
+/** Where a node is: `host:port/database` as fields, or a connection string. */
+export type NodeAddressInput = string | { readonly host: string; readonly port?: number; readonly database?: string };
+
+export interface StreamOptions extends CallOptions {
+  /** Rows per batch read from the servers, a hint: 256 by default. */
+  readonly batchRows?: number | undefined;
+  readonly rowMode?: 'array' | undefined;
+}
+
+type QueryFunction = Pool['query'];
+type QueryOutcome = QueryResult | QueryResult[];
+
+/** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
+const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | 'end'> & { end(): Promise<void> };
+
+/**
+ * Many PostgreSQL servers as one database: a drop-in for pg.Pool. Connects lazily, to a server when a statement needs it; the catalog is
+ * read from the coordinator database in one round trip at first use.
+ *
+ * `query` and `connect()` are pg's. Results are pg's own, errors are PostgreSQL's (or a `ClusterError`, shaped alike).
+ *
+ * ```ts
+ * const cluster = new Cluster({ connectionString: 'postgres://app@coordinator/app' });
+ * await cluster.addNode('postgres://node-1/app');
+ * await cluster.query('CREATE TABLE orders (tenant_id bigint, id bigint, total numeric, PRIMARY KEY (tenant_id, id))');
+ * await cluster.createDistributedTable('orders', 'tenant_id');
+ * await cluster.query('SELECT sum(total) FROM orders WHERE tenant_id = $1', [42]);
+ * ```
+ */
+export class Cluster extends PoolBase {
+  readonly #coordinator: Coordinator;
+  #ended: Promise<void> | undefined;
+
+  constructor(options: ClusterOptions = {}) {
+    const coordinator = new Coordinator(options);
+    super({
+      ...options,
+      Client: class extends SessionClient {
+        constructor() {
+          super(coordinator);
+        }
+      },
+    });
+    this.#coordinator = coordinator;
+    coordinator.utility = (call, values) => runUtility(this, call, values);
+    this.on('release', (_error: unknown, client: unknown) => {
+      if (client instanceof SessionClient) client.reset();
+    });
+  }
+
+  /** As pg.Pool's `query`, in all its shapes; a query config may also have a `signal`, which cancels on the servers. */
+  readonly query: QueryFunction = ((...args: readonly unknown[]) => this.#query(args)) as QueryFunction;
+
+  /**
+   * The rows of a query one by one, pulled: memory stays flat whatever their number. Leaving the loop early, or aborting `signal`,
+   * cancels on the servers.
+   */
+  async *stream<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<Row, void, undefined> {
+    for await (const batch of this.streamBatches<Row>(sql, values, options)) yield* batch;
+  }
+
+  /** As `stream`, in batches: cheaper for very many rows. */
+  async *streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
+    const session = new Session(this.#coordinator);
+    try {
+      const { prepared, context } = await this.#prepare(session, sql, options.signal);
+      const { rowMode, batchRows } = options;
+      for await (const batch of streamStatement(prepared, context, { values, rowMode, batchRows, types: this.#types() })) yield batch as readonly Row[];
+    } catch (error) {
+      throw await this.#translated(error, sql);
+    } finally {
+      await session.end();
+    }
+  }
+
+  /**
+   * COPY … FROM STDIN: text, CSV or binary, from a stream, async iterable, string or buffer. All or nothing; an error's `where` has the
+   * line of the input.
+   */
+  async copyFrom(sql: string, source: CopySource, options: CallOptions = {}): Promise<{ readonly rowCount: number }> {
+    const session = new Session(this.#coordinator);
+    try {
+      const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
+      return { rowCount: await runCopyIn(statement, source, { context, searchPath: snapshot.server.searchPath }) };
+    } catch (error) {
+      throw await this.#translated(error, sql);
+    } finally {
+      await session.end();
+    }
+  }
+
+  /** COPY … TO STDOUT of a table as a stream of bytes. Destroying it cancels on the servers. */
+  copyTo(sql: string, options: CallOptions = {}): Readable {
+    return Readable.from(this.#copyOut(sql, options), { objectMode: false });
+  }
+
+  /** The distributed plan of a statement, as data and as text. The statement itself is not run. */
+  async explain(sql: string, values: readonly unknown[] = [], options: CallOptions = {}): Promise<Explanation> {
+    const session = new Session(this.#coordinator);
+    try {
+      const { prepared, context } = await this.#prepare(session, sql, options.signal);
+      return await explainStatement(prepared, context, values);
+    } catch (error) {
+      throw await this.#translated(error, sql);
+    } finally {
+      await session.end();
+    }
+  }
+
+  /**
+   * Adds a server that will store shards; it gets a copy of every reference table. Errors: `nodeExists`, `nodeOfAnotherCluster`,
+   * `nodeUnreachable`, `unsupportedNode` (with the command that mends it).
+   */
+  async addNode(address: NodeAddressInput, options: CallOptions = {}): Promise<ClusterNode> {
+    const snapshot = await this.#coordinator.store.load(options);
+    return addNode(this.#coordinator.ddlContext(snapshot), this.#address(address), options);
+  }
+
+  /** Takes a server out of the cluster. `nodeInUse` while it holds shards. */
+  async removeNode(which: NodeAddressInput | number, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await removeNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), options);
+  }
+
+  /** The servers that store shards, in order of id. */
+  async nodes(options: CallOptions = {}): Promise<readonly ClusterNode[]> {
+    return (await this.#coordinator.store.refresh(options)).nodes;
+  }
+
+  /**
+   * Distributes a table by the hash of `column`, with its rows. All or nothing. Errors: `unsupportedTable` with reason and hint, and
+   * others of `docs/errors.md`.
+   */
+  async createDistributedTable(table: string, column: string, options: CreateDistributedTableOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await createDistributedTable(this.#coordinator.ddlContext(snapshot), table, column, options);
+  }
+
+  /** Puts a full copy of a table on every node. */
+  async createReferenceTable(table: string, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await createReferenceTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /** Makes a distributed or reference table a local one again, with its rows. */
+  async undistributeTable(table: string, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await undistributeTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /** Drops a distributed or reference table with its shards. */
+  async dropTable(table: string, options: CallOptions & { readonly cascade?: boolean } = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await dropDistributedTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /** Distributed and reference tables. */
+  async tables(options: CallOptions = {}): Promise<TableInfo[]> {
+    return listTables(await this.#coordinator.store.refresh(options));
+  }
+
+  async shards(options: CallOptions = {}): Promise<ShardInfo[]> {
+    return listShards(await this.#coordinator.store.refresh(options));
+  }
+
+  /** The shard that holds the rows with this value of the distribution column. */
+  async shardOf(table: string, value: unknown, options: CallOptions = {}): Promise<ShardInfo> {
+    const snapshot = await this.#coordinator.store.load(options);
+    const coordinator = this.#coordinator.pools.get(coordinatorNodeId);
+    return locateShard(snapshot, { table, value }, (query) => coordinator.query(query, options));
+  }
+
+  /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
+  async recover(options: CallOptions & { readonly graceMs?: number } = {}): Promise<RecoveryReport> {
+    const { clusterId } = await this.#coordinator.store.load(options);
+    return recover(this.#coordinator.pools, { clusterId, ...options });
+  }
+
+  /** Connections to servers that are open, idle and waited for, the coordinator database's first. */
+  connectionCounts(): { readonly node: string; readonly open: number; readonly idle: number; readonly waiting: number }[] {
+    const { pools } = this.#coordinator;
+    return pools.nodeIds.map((id) => ({ node: pools.get(id).name, ...pools.get(id).counts }));
+  }
+
+  /** Waits for running statements, then closes everything. As pg.Pool's `end`. */
+  end(): Promise<void>;
+  end(callback: () => void): void;
+  end(callback?: () => void): Promise<void> | undefined {
+    if (this.#ended !== undefined) {
+      return answer(Promise.reject<void>(new Error('Called end on pool more than once')), callback === undefined ? undefined : () => callback());
+    }
+    const poolEnd = super.end();
+    this.#ended = poolEnd.then(() => this.#coordinator.end());
+    return answer(this.#ended, callback === undefined ? undefined : () => callback());
+  }
+
+  #query(args: readonly unknown[]): unknown {
+    let call;
+    try {
+      call = readQueryCall(args);
+    } catch (error) {
+      return answer(Promise.reject(error), args.find((arg): arg is QueryCallback => typeof arg === 'function'));
+    }
+    const { query, callback } = call;
+    return answer(this.#fast(query) ?? this.#slow(query), callback);
+  }
+
+  /** A text planned before runs at once, without a session. */
+  #fast(query: SessionQuery): Promise<QueryOutcome> | undefined {
+    const snapshot = this.#coordinator.store.current();
+    const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
+    if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || this.#ended !== undefined) return undefined;
+    const context = this.#context(snapshot, query.signal);
+    const types = query.types ?? this.#types();
+    return runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types, name: query.name }).catch((error: unknown) => this.#afterFailure(error, query));
+  }
+
+  /** A shard that is missing may have moved: the slow way reads the catalog again and retries. */
+  async #afterFailure(error: unknown, query: SessionQuery): Promise<QueryOutcome> {
+    if (typeof error === 'object' && error !== null && 'code' in error && error.code === '42P01') return this.#slow(query);
+    throw await this.#translated(error, query.text);
+  }
+
+  async #slow(query: SessionQuery): Promise<QueryOutcome> {
+    if (this.#ended !== undefined) throw new Error('Cannot use a pool after calling end on the pool');
+    const session = new Session(this.#coordinator);
+    try {
+      return await session.query({ ...query, types: query.types ?? this.#types() });
+    } finally {
+      await session.end();
+    }
+  }
+
+  async #translated(error: unknown, sql: string): Promise<unknown> {
+    const snapshot = this.#coordinator.store.current();
+    if (snapshot === undefined) return error;
+    return positionedError(withLogicalNames(error, snapshot), sql, this.#coordinator.pools.get(coordinatorNodeId));
+  }
+
+  async #prepare(session: Session, sql: string, signal: AbortSignal | undefined) {
+    const opened = await this.#open(session, sql, signal);
+    return { ...opened, prepared: await session.prepare(opened.statement) };
+  }
+
+  async #open(session: Session, sql: string, signal: AbortSignal | undefined) {
+    await loadGrammar();
+    const snapshot = await this.#coordinator.store.load({ signal });
+    const statements = this.#coordinator.planner.statements(sql);
+    if (statements.length !== 1) throw new ClusterError('invalidParameter', 'exactly one statement is expected');
+    const statement = at(statements, 0);
+    const context: RunContext = { ...this.#context(snapshot, signal), scope: session.scope(snapshot, signal) };
+    return { statement, context, snapshot };
+  }
+
+  async *#copyOut(sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
+    const session = new Session(this.#coordinator);
+    try {
+      const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
+      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath });
+    } catch (error) {
+      throw await this.#translated(error, sql);
+    } finally {
+      await session.end();
+    }
+  }
+
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
+    const coordinator = this.#coordinator;
+    return {
+      scope: new PoolScope(coordinator.pools, () => coordinator.begin(snapshot), { snapshot, signal }),
+      sequences: coordinator.sequences,
+      options: coordinator.options,
+      nextNode: (): NodeId => coordinator.nextNode(),
+      utility: (call, values) => coordinator.utility(call, values),
+    };
+  }
+
+  #types(): SessionQuery['types'] {
+    return (this as unknown as { readonly options: PoolConfig }).options.types;
+  }
+
+  #address(address: NodeAddressInput): { host: string; port: number; database: string } {
+    return this.#coordinator.addressOf(address);
+  }
+}

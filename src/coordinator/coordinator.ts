@@ -1,0 +1,137 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Client, type ClientConfig } from 'pg';
+import { at } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import { addressOf, configFor } from '../cluster/connection-settings.ts';
+import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
+import { createNodePools } from '../cluster/node-pools.ts';
+import type { DdlContext } from '../ddl/ddl-context.ts';
+import type { FanOutOptions } from '../execute/run-fan-out.ts';
+import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { UtilityCall } from '../plan/statement-plan.ts';
+import { DescribeMemory } from '../session/describer.ts';
+import { Planner } from '../session/planner.ts';
+import type { SessionServices } from '../session/session-services.ts';
+import { listenForCatalog } from '../store/catalog-listener.ts';
+import type { CatalogStore } from '../store/catalog-store.ts';
+import { createCatalogStore } from '../store/catalog-store.ts';
+import { beginTransaction } from '../txn/begin-transaction.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { type ClusterOptions, defaultIntermediateBytes } from './cluster-options.ts';
+
+/** The composition root: everything long-lived of one cluster object is made here. */
+export class Coordinator implements SessionServices {
+  readonly pools: NodePools;
+  readonly store: CatalogStore;
+  readonly planner = new Planner();
+  readonly sequences: SequenceBlocks;
+  readonly describeMemory = new DescribeMemory();
+  readonly options: FanOutOptions;
+  /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
+  utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
+  readonly #settings: ClusterOptions;
+  readonly #client: ClientConfig;
+  #nodes: readonly ClusterNode[] = [];
+  #turn = 0;
+
+  constructor(settings: ClusterOptions) {
+    this.#settings = settings;
+    this.#client = clientConfig(settings);
+    this.pools = createNodePools([this.#coordinatorEndpoint()]);
+    const coordinator = this.pools.get(coordinatorNodeId);
+    this.store = createCatalogStore({
+      coordinator,
+      listen: (channel, changed) =>
+        listenForCatalog({
+          channel,
+          changed,
+          newClient: () => new Client(this.#client) as Client & { unref(): void },
+          delay: (ms, signal) => wait(ms, undefined, { signal, ref: false }).catch(() => undefined),
+        }),
+    });
+    this.store.onChange(({ nodes }) => this.#setNodes(nodes));
+    this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
+    const { tuning } = settings;
+    this.options = {
+      maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
+      connectionsPerNode: settings.connectionsPerStatement ?? 2,
+      batchRows: tuning?.batchRows,
+    };
+  }
+
+  nextNode(): NodeId {
+    if (this.#nodes.length === 0) throw new ClusterError('noNodes', 'the cluster has no nodes', { hint: 'Add one with addNode().' });
+    this.#turn = (this.#turn + 1) % this.#nodes.length;
+    return at(this.#nodes, this.#turn).id;
+  }
+
+  begin(snapshot: CatalogSnapshot): DistributedTransaction {
+    return beginTransaction(this.pools, { clusterId: snapshot.clusterId });
+  }
+
+  ddlContext(snapshot: CatalogSnapshot): DdlContext {
+    return {
+      begin: () => this.begin(snapshot),
+      admitNodes: (nodes) => this.#setNodes([...this.#nodes.filter(({ id }) => !nodes.some((node) => node.id === id)), ...nodes]),
+      dismissNode: (node) => this.#setNodes(this.#nodes.filter(({ id }) => id !== node)),
+      refreshCatalog: (options) => this.store.refresh(options),
+    };
+  }
+
+  /** A node's address; port and database are the coordinator database's where not given. */
+  addressOf(address: string | { readonly host: string; readonly port?: number; readonly database?: string }): { host: string; port: number; database: string } {
+    const own = addressOf(this.#client);
+    if (typeof address === 'string') {
+      const { host, port, database } = addressOf({ connectionString: address });
+      return { host, port, database };
+    }
+    return { host: address.host, port: address.port ?? own.port, database: address.database ?? own.database };
+  }
+
+  async end(): Promise<void> {
+    await this.store.end();
+    await this.pools.end();
+  }
+
+  #setNodes(nodes: readonly ClusterNode[]): void {
+    this.#nodes = nodes;
+    this.pools.setNodes([this.#coordinatorEndpoint(), ...nodes.map((node) => this.#endpoint(node))]);
+  }
+
+  #coordinatorEndpoint(): NodeEndpoint {
+    const { host, port, database } = addressOf(this.#client);
+    return { id: coordinatorNodeId, name: `${host}:${port}/${database}`, config: { client: this.#client, ...this.#limits() } };
+  }
+
+  #endpoint(node: ClusterNode): NodeEndpoint {
+    const { host, port, database } = node;
+    const own = this.#settings.nodeConfig?.({ host, port, database }) ?? {};
+    const client = { ...configFor(this.#client, node), ...own, host, port, database };
+    return { id: node.id, name: `${host}:${port}/${database}`, config: { client, ...this.#limits() } };
+  }
+
+  #limits() {
+    const { tuning, exclusivePerNode, sharedPerNode, connectTimeoutMs, connectionTimeoutMillis } = this.#settings;
+    const exclusiveMax = tuning?.exclusivePerNode ?? exclusivePerNode;
+    const timeout = connectTimeoutMs ?? (connectionTimeoutMillis === 0 ? undefined : connectionTimeoutMillis);
+    return {
+      ...(exclusiveMax === undefined ? {} : { exclusiveMax }),
+      ...(sharedPerNode === undefined ? {} : { sharedMax: sharedPerNode }),
+      ...(timeout === undefined ? {} : { connectTimeoutMs: timeout }),
+    };
+  }
+}
+
+
+/** The options that pg.Client knows. */
+function clientConfig(settings: ClusterOptions): ClientConfig {
+  const {
+    nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
+    maxIntermediateBytes: _bytes, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
+    maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
+  } = settings;
+  return client;
+}

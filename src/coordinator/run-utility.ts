@@ -1,0 +1,59 @@
+import { ClusterError } from '../base/errors.ts';
+import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
+
+/** What the SQL functions call: `Cluster` has these as methods. */
+export interface UtilityTarget {
+  createDistributedTable(table: string, column: string, options: { colocateWith?: string; shardCount?: number }): Promise<void>;
+  createReferenceTable(table: string): Promise<void>;
+  undistributeTable(table: string): Promise<void>;
+  addNode(address: { host: string; port: number }): Promise<{ readonly id: number }>;
+  removeNode(address: { host: string; port: number }): Promise<void>;
+  shardOf(table: string, value: unknown): Promise<{ readonly shardId: number }>;
+}
+
+/** Runs a call of a Citus function by its own arguments; resolves to its value, undefined for void. */
+export async function runUtility(cluster: UtilityTarget, call: UtilityCall, values: readonly unknown[]): Promise<string | undefined> {
+  const given = (name: string): unknown => valueOf(call.arguments.get(name), values);
+  const text = (name: string): string => required(call, name, given(name));
+  switch (call.name) {
+    case 'create_distributed_table': {
+      if ((given('distribution_type') ?? 'hash') !== 'hash') {
+        throw new ClusterError('invalidParameter', 'tables can be distributed by hash only', { hint: 'Leave distribution_type out.' });
+      }
+      const colocateWith = given('colocate_with');
+      const shardCount = given('shard_count');
+      await cluster.createDistributedTable(text('table_name'), text('distribution_column'), {
+        ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
+        ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
+      });
+      return undefined;
+    }
+    case 'create_reference_table':
+      await cluster.createReferenceTable(text('table_name'));
+      return undefined;
+    case 'undistribute_table':
+      await cluster.undistributeTable(text('table_name'));
+      return undefined;
+    case 'citus_add_node':
+    case 'master_add_node':
+      return String((await cluster.addNode({ host: text('nodename'), port: Number(text('nodeport')) })).id);
+    case 'citus_remove_node':
+    case 'master_remove_node':
+      await cluster.removeNode({ host: text('nodename'), port: Number(text('nodeport')) });
+      return undefined;
+    case 'get_shard_id_for_distribution_column':
+      return String((await cluster.shardOf(text('table_name'), given('distribution_value'))).shardId);
+    default:
+      throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
+  }
+}
+
+function valueOf(argument: UtilityArgument | undefined, values: readonly unknown[]): unknown {
+  if (argument === undefined) return undefined;
+  return argument.kind === 'literal' ? argument.text : values[argument.number - 1];
+}
+
+function required(call: UtilityCall, name: string, value: unknown): string {
+  if (value === undefined || value === null) throw new ClusterError('invalidParameter', `argument ${name} of ${call.name}() is missing`);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

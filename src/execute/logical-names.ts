@@ -1,0 +1,52 @@
+import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
+import type { ShardId } from '../catalog/ids.ts';
+import { shardId } from '../catalog/ids.ts';
+import { shardName } from '../catalog/shard-name.ts';
+
+const textFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'constraint'] as const;
+
+/**
+ * Turns the names of shards, their constraints and indexes in a node's error into those of the tables. The error itself is changed and
+ * returned, so that it stays the driver's own. The shard is added to `where`.
+ */
+export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unknown {
+  if (typeof error !== 'object' || error === null || !('message' in error)) return error;
+  const shards = new Map<ShardId, CatalogTable>();
+  for (const field of textFields) {
+    for (const id of idsIn(Reflect.get(error, field))) {
+      const table = tableOfShard(snapshot, id);
+      if (table !== undefined) shards.set(id, table);
+    }
+  }
+  for (const [id, table] of shards) replaceNames(error, id, table);
+  const [shard] = shards.keys();
+  if (shard !== undefined) {
+    const where: unknown = Reflect.get(error, 'where');
+    Reflect.set(error, 'where', typeof where === 'string' ? `${where}, shard ${shard}` : `shard ${shard}`);
+  }
+  return error;
+}
+
+function idsIn(text: unknown): ShardId[] {
+  if (typeof text !== 'string') return [];
+  return [...text.matchAll(/_(\d{6,15})(?!\d)/g)].map((match) => shardId(Number(match[1])));
+}
+
+function replaceNames(error: object, id: ShardId, table: CatalogTable): void {
+  const names = [table.name, ...table.constraints, ...table.indexes.map(({ name }) => name)];
+  for (const name of names) {
+    const physical = shardName(name, id);
+    for (const field of textFields) {
+      const text: unknown = Reflect.get(error, field);
+      if (typeof text === 'string' && text.includes(physical)) Reflect.set(error, field, text.replaceAll(physical, name));
+    }
+  }
+}
+
+/** O(tables): errors are rare. */
+function tableOfShard(snapshot: CatalogSnapshot, id: ShardId): CatalogTable | undefined {
+  for (const table of snapshot.tables.values()) {
+    if (table.kind === 'reference' ? table.shardId === id : table.shardIds.includes(id)) return table;
+  }
+  return undefined;
+}

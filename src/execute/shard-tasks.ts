@@ -1,0 +1,52 @@
+import { at, present } from '../base/assert.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { FanOut } from '../plan/fan-out.ts';
+import type { PrunableUse } from '../plan/statement-plan.ts';
+import type { Task } from '../plan/distributed-plan.ts';
+import type { RenderedTexts } from '../plan/bind.ts';
+
+/** The most shard queries that are fused into one statement. */
+const fusedMax = 64;
+
+/** One statement per shard group, in order of ordinals. */
+export function shardTasks(texts: RenderedTexts, use: PrunableUse, input: TaskInput): Task[] {
+  return input.ordinals.map((ordinal) => {
+    const group = at(use.placer.group.shardGroups, ordinal);
+    return { node: group.node, shardGroup: group.id, sql: texts.forOrdinal(ordinal), values: input.values, effect: 'read' };
+  });
+}
+
+export interface TaskInput {
+  readonly ordinals: readonly number[];
+  readonly values: readonly unknown[];
+}
+
+/** One statement per node, that unites its shard groups' rows; in order if the shard queries are. */
+export function fusedTasks(tasks: readonly Task[], fanOut: FanOut): Task[] {
+  const fused: Task[] = [];
+  for (const [node, own] of tasksByNode(tasks)) {
+    for (let i = 0; i < own.length; i += fusedMax) {
+      const slice = own.slice(i, i + fusedMax);
+      const first = present(slice[0]);
+      const sql = slice.length === 1 ? first.sql : fusedSql(slice, fanOut);
+      fused.push({ node, shardGroup: slice.length === 1 ? first.shardGroup : undefined, sql, values: first.values, effect: 'read' });
+    }
+  }
+  return fused;
+}
+
+function fusedSql(tasks: readonly Task[], { shardOrder }: FanOut): string {
+  const union = tasks.map(({ sql }) => `(${sql})`).join(' UNION ALL ');
+  return shardOrder === undefined ? union : `${union} ORDER BY ${shardOrder}`;
+}
+
+export function tasksByNode(tasks: readonly Task[]): Map<NodeId, Task[]> {
+  const byNode = new Map<NodeId, Task[]>();
+  for (const task of tasks) {
+    const own = byNode.get(task.node);
+    if (own === undefined) byNode.set(task.node, [task]);
+    else own.push(task);
+  }
+  return byNode;
+}
+

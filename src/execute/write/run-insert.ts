@@ -1,0 +1,151 @@
+import { at, present } from '../../base/assert.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
+import { shardName } from '../../catalog/shard-name.ts';
+import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
+import { distributionValueMissing } from '../../plan/insert/plan-insert.ts';
+import type { Placer } from '../../plan/prune.ts';
+import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { closeParameterGaps } from '../../sql/parameters.ts';
+import { askServerHash } from '../server-hash.ts';
+import type { StatementScope } from '../statement-scope.ts';
+import type { WriteTask } from './run-spread.ts';
+import type { SequenceBlocks } from './sequence-blocks.ts';
+
+/** An INSERT with every value known: one statement per shard that gets rows. */
+export interface BoundInsert {
+  readonly tasks: readonly WriteTask[];
+  /** For a statement that can go to one node as it is. */
+  readonly verbatim: { readonly ordinal: number; readonly node: NodeId; readonly sql: string } | undefined;
+}
+
+/** The verbatim text of one-row inserts by ordinal. */
+export type InsertTexts = (string | undefined)[];
+
+/** Places the rows; asks the coordinator database for sequence values and expressions first, where there are any. */
+export async function bindInsert(scope: StatementScope, plan: InsertPlan, values: readonly unknown[], sequences: SequenceBlocks): Promise<readonly WriteTask[]> {
+  const computed = await computedValues(scope, plan, values, sequences);
+  const { table } = plan;
+  if (table.kind === 'reference') {
+    const rows = plan.rows.map((_, i) => i);
+    const rendered = renderInsert(plan, rows, { values, computed, suffix: table.shardId });
+    return scope.snapshot.nodes.map(({ id }) => ({ node: id, ...rendered, slots: rows }));
+  }
+  const ordinals = await Promise.all(plan.rows.map((row) => ordinalOf(scope, { plan, table, row }, { values, computed })));
+  const byOrdinal = new Map<number, number[]>();
+  for (const [i, ordinal] of ordinals.entries()) {
+    const own = byOrdinal.get(ordinal);
+    if (own === undefined) byOrdinal.set(ordinal, [i]);
+    else own.push(i);
+  }
+  const { group } = present(plan.placer);
+  return [...byOrdinal].sort(([a], [b]) => a - b).map(([ordinal, rows]) => ({
+    node: at(group.shardGroups, ordinal).node,
+    ...renderInsert(plan, rows, { values, computed, suffix: at(table.shardIds, ordinal) }),
+    slots: plan.rowForRow ? rows : undefined,
+  }));
+}
+
+/** The ordinal of a verbatim insert whose distribution value can be hashed here; undefined when the long way is needed. */
+export function verbatimOrdinal(plan: InsertPlan, values: readonly unknown[]): number | undefined {
+  const source = plan.rows[0]?.distribution;
+  if (!plan.verbatim || plan.placer === undefined || source === undefined || source.kind === 'computed') return undefined;
+  const value = source.kind === 'literal' ? source.text : values[source.number - 1];
+  if (value === null || value === undefined) return undefined;
+  const hash = hashAssigned(plan.placer, value);
+  return hash === undefined ? undefined : shardGroupFor(plan.placer.group, hash).ordinal;
+}
+
+function hashAssigned({ type, group, modifier }: Placer, value: unknown): number | undefined {
+  return modifier < 0 ? type.hashOf(value, group.hash) : type.hashOf(value, group.hash, { modifier });
+}
+
+export function verbatimText(plan: InsertPlan, table: CatalogTable, ordinal: number): string {
+  const id = table.kind === 'distributed' ? at(table.shardIds, ordinal) : table.shardId;
+  const parts: readonly (TargetHole | ValueSlot | string)[] = [...plan.head.parts, ...at(plan.rows, 0).template.parts, ...plan.tail.parts];
+  return parts.map((part) => (typeof part === 'string' ? part : 'number' in part ? `$${part.number}` : targetSql(part, table, id))).join('');
+}
+
+async function computedValues(scope: StatementScope, { computed }: InsertPlan, values: readonly unknown[], sequences: SequenceBlocks): Promise<readonly (string | null)[]> {
+  const results: (string | null)[] = computed.map(() => null);
+  const bySequence = new Map<string, number[]>();
+  const expressions: number[] = [];
+  for (const [i, value] of computed.entries()) {
+    if (value.kind === 'expression') expressions.push(i);
+    else bySequence.set(value.sequence, [...(bySequence.get(value.sequence) ?? []), i]);
+  }
+  for (const [sequence, places] of bySequence) {
+    const next = await sequences.next(sequence, places.length);
+    for (const [i, place] of places.entries()) results[place] = at(next, i);
+  }
+  if (expressions.length === 0) return results;
+  const list = expressions.map((i) => {
+    const value = at(computed, i);
+    return value.kind === 'expression' ? value.sql : 'NULL';
+  });
+  const { text, numbers } = closeParameterGaps(`SELECT ${list.join(', ')}`);
+  const { rows } = await scope.run(coordinatorNodeId, { text, values: numbers.map((number) => values[number - 1]) }, 'read');
+  for (const [i, place] of expressions.entries()) results[place] = at(rows, 0)[i] ?? null;
+  return results;
+}
+
+interface Known {
+  readonly values: readonly unknown[];
+  readonly computed: readonly (string | null)[];
+}
+
+interface RowOf {
+  readonly plan: InsertPlan;
+  readonly table: DistributedTable;
+  readonly row: InsertRow;
+}
+
+async function ordinalOf(scope: StatementScope, { plan, table, row }: RowOf, { values, computed }: Known): Promise<number> {
+  const placer = present(plan.placer);
+  const source = present(row.distribution, 'distribution value');
+  const value = source.kind === 'literal' ? source.text : source.kind === 'parameter' ? values[source.number - 1] : computed[source.index];
+  if (value === null || value === undefined) throw distributionValueMissing(table, table.distributionColumn);
+  const hash = hashAssigned(placer, value) ?? (await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read')));
+  if (hash === null) throw distributionValueMissing(table, table.distributionColumn);
+  return shardGroupFor(placer.group, hash).ordinal;
+}
+
+interface Rendering extends Known {
+  readonly suffix: Parameters<typeof shardName>[1];
+}
+
+function renderInsert(plan: InsertPlan, rows: readonly number[], { values, computed, suffix }: Rendering): { sql: string; values: unknown[] } {
+  const sent: unknown[] = [];
+  const numbers = new Map<number, number>();
+  const slot = (part: ValueSlot): string => {
+    if (part.kind === 'computed') {
+      sent.push(computed[part.index]);
+      return `$${sent.length}`;
+    }
+    let number = numbers.get(part.number);
+    if (number === undefined) {
+      sent.push(values[part.number - 1]);
+      number = sent.length;
+      numbers.set(part.number, number);
+    }
+    return `$${number}`;
+  };
+  const render = (parts: readonly (string | TargetHole | ValueSlot)[]): string => {
+    let text = '';
+    for (const part of parts) {
+      if (typeof part === 'string') text += part;
+      else text += part.kind === 'target' || part.kind === 'constraint' ? targetSql(part, plan.table, suffix) : slot(part);
+    }
+    return text;
+  };
+  const head = render(plan.head.parts);
+  const body = rows.map((i) => render(at(plan.rows, i).template.parts)).join(', ');
+  return { sql: `${head}${body}${render(plan.tail.parts)}`, values: sent };
+}
+
+function targetSql(hole: TargetHole | ValueSlot, table: CatalogTable, suffix: Rendering['suffix']): string {
+  if (hole.kind === 'constraint') return quoteIdentifier(shardName(hole.name, suffix));
+  return quoteQualified(table.schema, shardName(table.name, suffix));
+}

@@ -1,0 +1,76 @@
+import { at } from '../../base/assert.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { CallOptions, FieldDescriptor, RawResult, RawRow } from '../../cluster/node-connection.ts';
+import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
+import type { StatementScope } from '../statement-scope.ts';
+
+/** One statement of a write for one node; `slots` says which rows of the whole its RETURNING rows are, when that is known. */
+export interface WriteTask {
+  readonly node: NodeId;
+  readonly sql: string;
+  readonly values: readonly unknown[];
+  readonly slots?: readonly number[] | undefined;
+}
+
+export interface WriteOutcome {
+  readonly rowCount: number;
+  readonly rows: readonly RawRow[];
+  readonly fields: readonly FieldDescriptor[];
+}
+
+/** Runs a write's statements in one transaction, all nodes side by side. RETURNING rows in order of slots, else of tasks. */
+export function runSpread(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
+  return scope.atomically(async (transaction, options) => {
+    const results = await onNodes(transaction, tasks, options);
+    return combined(tasks, results);
+  });
+}
+
+/**
+ * Runs one statement on every node: a write to a reference table. The first node goes first: writers of the same rows wait for each
+ * other there, and cannot meet in another order elsewhere. Counts and rows are those of the first node.
+ */
+export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
+  return scope.atomically(async (transaction, options) => {
+    const [first, ...others] = tasks;
+    const results = await onNodes(transaction, first === undefined ? [] : [first], options);
+    await onNodes(transaction, others, options);
+    return combined(tasks.slice(0, 1), results);
+  });
+}
+
+async function onNodes(transaction: DistributedTransaction, tasks: readonly WriteTask[], options: CallOptions): Promise<Map<WriteTask, RawResult>> {
+  const byNode = new Map<NodeId, WriteTask[]>();
+  for (const task of tasks) byNode.set(task.node, [...(byNode.get(task.node) ?? []), task]);
+  const results = new Map<WriteTask, RawResult>();
+  const branches = [...byNode].map(async ([node, own]) => {
+    const connection = await transaction.join(node, 'write', options);
+    const sent = own.map((task) => connection.query({ text: task.sql, values: task.values }, options));
+    const settled = await Promise.allSettled(sent);
+    for (const [i, outcome] of settled.entries()) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      results.set(at(own, i), outcome.value);
+    }
+  });
+  const settled = await Promise.allSettled(branches);
+  for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
+  return results;
+}
+
+function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, RawResult>): WriteOutcome {
+  let rowCount = 0;
+  let fields: readonly FieldDescriptor[] = [];
+  const rows: RawRow[] = [];
+  const ordered = tasks.every((task) => task.slots !== undefined && task.slots.length === (results.get(task)?.rows.length ?? 0));
+  for (const task of tasks) {
+    const result = results.get(task);
+    if (result === undefined) continue;
+    rowCount += result.rowCount ?? 0;
+    if (fields.length === 0) fields = result.fields;
+    for (const [i, row] of result.rows.entries()) {
+      if (ordered) rows[at(task.slots ?? [], i)] = row;
+      else rows.push(row);
+    }
+  }
+  return { rowCount, rows, fields };
+}

@@ -1,0 +1,10 @@
+export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinator/cluster.ts';
+export type { ClusterOptions } from './coordinator/cluster-options.ts';
+export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
+export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';
+export type { ClusterNode, HashFamily } from './catalog/catalog-snapshot.ts';
+export type { CreateDistributedTableOptions } from './ddl/create-distributed-table.ts';
+export type { CopySource } from './execute/copy/copy-source.ts';
+export type { Explanation } from './session/explain-statement.ts';
+export type { PlanNode } from './plan/explain/plan-tree.ts';
+export { SessionClient } from './session/session-client.ts';

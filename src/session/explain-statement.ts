@@ -1,0 +1,100 @@
+import { at, present } from '../base/assert.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import { fanOutTasks } from '../execute/run-fan-out.ts';
+import { bindInsert } from '../execute/write/run-insert.ts';
+import { bindTarget, RenderedTexts } from '../plan/bind.ts';
+import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts';
+import type { PreparedPlan } from './planner.ts';
+import type { RunContext } from './run-statement.ts';
+
+/** A distributed plan as data and as text. */
+export interface Explanation {
+  readonly plan: PlanNode;
+  readonly text: string;
+}
+
+/** Describes how a statement would run with these values. Nothing is run but what planning itself asks of the servers. */
+export async function explainStatement(prepared: PreparedPlan, context: RunContext, values: readonly unknown[]): Promise<Explanation> {
+  const plan = await treeOf(prepared, context, values);
+  return { plan, text: planText(plan) };
+}
+
+async function treeOf(prepared: PreparedPlan, context: RunContext, values: readonly unknown[]): Promise<PlanNode> {
+  const { plan } = prepared;
+  switch (plan.kind) {
+    case 'coordinator':
+      return leaf('coordinator', { sql: plan.text });
+    case 'utility':
+      return leaf('utility_call', { function: plan.name });
+    case 'truncate':
+      return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
+    case 'insert': {
+      const tasks = await bindInsert(context.scope, plan, values, context.sequences);
+      return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });
+    }
+    case 'modify': {
+      const target = bindTarget(plan.uses, values);
+      const name = plan.command.toLowerCase();
+      if (target.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: present(prepared.texts).forUses(target.ordinals) });
+      const spread = await plan.spread();
+      const texts = new RenderedTexts(spread.template);
+      const nodes = target.kind === 'any'
+        ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: texts.forOrdinal(0) }))
+        : target.ordinals.map((ordinal) => ({ node: at(at(plan.uses, 0).placer.group.shardGroups, ordinal).node, sql: texts.forOrdinal(ordinal) }));
+      return leaf(target.kind === 'any' ? `${name}_everywhere` : `${name}_by_shard`, taskProperties(context, nodes));
+    }
+    case 'select': {
+      const target = bindTarget(plan.uses, values);
+      const texts = present(prepared.texts);
+      if (target.kind === 'one') return routed('router', { context, node: target.node, sql: texts.forUses(target.ordinals) });
+      if (target.kind === 'any') return leaf('any_node', { sql: texts.forOrdinal(0) });
+      const fanOut = await plan.fanOut();
+      const memory = prepared.memoryOf(fanOut);
+      const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory);
+      const groups = at(plan.uses, 0).placer.group.shardGroups.length;
+      const below = leaf(memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
+        rules: fanOut.rules,
+        'shard groups': `${target.ordinals.length} of ${groups}`,
+        ...taskProperties(context, tasks),
+      });
+      return mergeTree(fanOut.merge, below);
+    }
+  }
+}
+
+interface Routed {
+  readonly context: RunContext;
+  readonly node: NodeId;
+  readonly sql: string;
+}
+
+function routed(kind: string, { context, node, sql }: Routed): PlanNode {
+  return leaf(kind, { node: nodeName(context, node), sql });
+}
+
+function taskProperties(context: RunContext, tasks: readonly { readonly node: NodeId; readonly sql: string }[]): PlanNode['properties'] {
+  const byNode = new Map<string, number>();
+  for (const { node } of tasks) byNode.set(nodeName(context, node), (byNode.get(nodeName(context, node)) ?? 0) + 1);
+  const first = tasks[0];
+  return {
+    tasks: [...byNode].map(([node, count]) => `${count} on ${node}`),
+    ...(first === undefined ? {} : { [tasks.length > 1 ? 'first sql' : 'sql']: shortened(first.sql) }),
+  };
+}
+
+const sqlCharactersMax = 300;
+
+function shortened(sql: string): string {
+  return sql.length <= sqlCharactersMax ? sql : `${sql.slice(0, sqlCharactersMax)} …`;
+}
+
+function nodeName({ scope }: RunContext, id: NodeId): string {
+  if (id === coordinatorNodeId) return 'coordinator database';
+  const node = scope.snapshot.nodes.find((candidate) => candidate.id === id);
+  return node === undefined ? `node ${id}` : `${node.host}:${node.port}/${node.database}`;
+}
+
+function leaf(kind: string, properties: PlanNode['properties']): PlanNode {
+  return { kind, properties, inputs: [] };
+}

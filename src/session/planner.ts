@@ -1,0 +1,74 @@
+import { LruMap } from '../base/lru.ts';
+import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { type FanOutMemory, fanOutMemory } from '../execute/run-fan-out.ts';
+import { RenderedTexts } from '../plan/bind.ts';
+import type { Describe } from '../plan/describe.ts';
+import type { FanOut } from '../plan/fan-out.ts';
+import { planStatement } from '../plan/plan-statement.ts';
+import type { StatementPlan } from '../plan/statement-plan.ts';
+import type { Statement } from '../sql/parse.ts';
+import { parseStatements } from '../sql/parse.ts';
+
+/** A plan with what its runs have in common. */
+export class PreparedPlan {
+  readonly texts: RenderedTexts | undefined;
+  readonly #fanOuts = new WeakMap<FanOut, FanOutMemory>();
+  /** Texts of one-row inserts by ordinal. */
+  readonly insertTexts: (string | undefined)[] = [];
+
+  constructor(
+    readonly plan: StatementPlan,
+    readonly snapshot: CatalogSnapshot,
+    readonly statement: Statement,
+  ) {
+    this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
+  }
+
+  memoryOf(fanOut: FanOut): FanOutMemory {
+    const known = this.#fanOuts.get(fanOut);
+    if (known !== undefined) return known;
+    const memory = fanOutMemory(fanOut);
+    this.#fanOuts.set(fanOut, memory);
+    return memory;
+  }
+}
+
+export interface PlanRequest {
+  readonly snapshot: CatalogSnapshot;
+  readonly searchPath: readonly string[];
+  readonly describe: Describe;
+  /** False where the description may see what only one transaction sees. */
+  readonly cache: boolean;
+}
+
+const capacity = 2_000;
+const longTextMin = 100_000;
+
+/** Parses and plans each text once per catalog version and search path. */
+export class Planner {
+  readonly #statements = new LruMap<string, readonly Statement[]>(capacity);
+  readonly #plans = new LruMap<string, PreparedPlan>(capacity);
+
+  /** The cached plan of a one-statement text under the default search path: the hot path. */
+  cached(text: string, snapshot: CatalogSnapshot): PreparedPlan | undefined {
+    const prepared = this.#plans.get(text);
+    return prepared !== undefined && prepared.snapshot === snapshot ? prepared : undefined;
+  }
+
+  statements(text: string): readonly Statement[] {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statements = parseStatements(text);
+    if (text.length < longTextMin) this.#statements.set(text, statements);
+    return statements;
+  }
+
+  async plan(statement: Statement, { snapshot, searchPath, describe, cache }: PlanRequest): Promise<PreparedPlan> {
+    const key = searchPath === snapshot.server.searchPath ? statement.text : JSON.stringify([statement.text, searchPath]);
+    const known = this.#plans.get(key);
+    if (cache && known !== undefined && known.snapshot === snapshot) return known;
+    const prepared = new PreparedPlan(await planStatement(statement, { snapshot, searchPath, describe }), snapshot, statement);
+    if (cache && statement.text.length < longTextMin) this.#plans.set(key, prepared);
+    return prepared;
+  }
+}

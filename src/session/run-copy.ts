@@ -1,0 +1,155 @@
+import { at } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import { RelationNames } from '../analyze/relation-names.ts';
+import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import { shardGroupFor } from '../catalog/shard-for-hash.ts';
+import { shardName } from '../catalog/shard-name.ts';
+import type { CallOptions } from '../cluster/node-connection.ts';
+import type { CopySource } from '../execute/copy/copy-source.ts';
+import { openCopySource } from '../execute/copy/copy-source.ts';
+import { copyStatement, type CopyStatement } from '../execute/copy/copy-statement.ts';
+import { referenceCopyIn } from '../execute/copy/reference-copy-in.ts';
+import { shardedCopyIn } from '../execute/copy/sharded-copy-in.ts';
+import { type CopyOutPart, shardedCopyOut } from '../execute/copy/sharded-copy-out.ts';
+import { withLogicalNames } from '../execute/logical-names.ts';
+import { renderColumns } from '../execute/copy/render-copy.ts';
+import { askServerHash } from '../execute/server-hash.ts';
+import type { StatementScope } from '../execute/statement-scope.ts';
+import { placerOf } from '../plan/prune.ts';
+import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import type { Statement } from '../sql/parse.ts';
+import type { RunContext } from './run-statement.ts';
+
+/** COPY … FROM STDIN; resolves to the number of rows. All or nothing. */
+export async function runCopyIn(statement: Statement, source: CopySource, { context, searchPath }: CopyContext): Promise<number> {
+  const copy = copyOf(statement, 'from');
+  const { scope } = context;
+  const table = tableOf(copy, scope, searchPath);
+  if (table === undefined) return localCopyIn(scope, statement.text, source);
+  return scope.atomically((transaction) => {
+    const { snapshot, signal, onNotice } = scope;
+    const shared = {
+      copy, transaction, signal, onNotice, serverVersion: snapshot.server.version,
+      defaults: {
+        nextValues: (sequence: string, count: number) => context.sequences.next(sequence, count),
+        evaluate: async (expression: string, count: number) => {
+          const { rows } = await scope.run(coordinatorNodeId, { text: `SELECT (${expression})::text FROM pg_catalog.generate_series(1, ${count})` }, 'read');
+          return rows.map((row) => at(row, 0));
+        },
+      },
+      translateError: (error: unknown) => withLogicalNames(error, snapshot),
+    };
+    if (table.kind === 'reference') {
+      return referenceCopyIn(source, { ...shared, table, nodes: snapshot.nodes.map(({ id }) => id), name: shardName(table.name, table.shardId) });
+    }
+    return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope) });
+  });
+}
+
+export interface CopyContext {
+  readonly context: RunContext;
+  readonly searchPath: readonly string[];
+}
+
+/** COPY … TO STDOUT as chunks of bytes. */
+export async function* runCopyOut(statement: Statement, { context, searchPath }: CopyContext): AsyncGenerator<Uint8Array> {
+  const copy = copyOf(statement, 'to');
+  const { scope } = context;
+  const table = tableOf(copy, scope, searchPath);
+  if (copy.subject.kind === 'query') {
+    throw new ClusterError('unsupportedQuery', 'COPY of a query is not distributed yet', { hint: 'Use stream() for the query, or COPY the table.' });
+  }
+  if (table === undefined) {
+    yield* heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal });
+    return;
+  }
+  yield* shardedCopyOut({
+    copy,
+    parts: partsOf(copy, table, context),
+    copyOut: (node, sql, options) => heldCopyOut(scope, node, sql, options),
+    translateError: (error) => withLogicalNames(error, scope.snapshot),
+    signal: scope.signal,
+  });
+}
+
+function copyOf(statement: Statement, direction: 'from' | 'to'): CopyStatement {
+  const { node } = statement;
+  const copy = 'CopyStmt' in node ? copyStatement(statement, node.CopyStmt) : undefined;
+  if (copy?.direction !== direction) {
+    throw new ClusterError('invalidParameter', `the statement is not COPY … ${direction === 'from' ? 'FROM STDIN' : 'TO STDOUT'}`);
+  }
+  return copy;
+}
+
+function tableOf({ subject }: CopyStatement, scope: StatementScope, searchPath: readonly string[]): CatalogTable | undefined {
+  return subject.kind === 'table' ? new RelationNames(scope.snapshot, searchPath).resolve(subject.schema, subject.name) : undefined;
+}
+
+function shardsOf(table: DistributedTable, scope: StatementScope) {
+  const { group } = placerOf(table, scope.snapshot);
+  return group.shardGroups.map(({ node }, i) => ({ node, name: shardName(table.name, at(table.shardIds, i)) }));
+}
+
+/** The ordinal of a value's shard; asks the coordinator database for what only a server can read. */
+function shardLocator(table: DistributedTable, scope: StatementScope) {
+  const placer = placerOf(table, scope.snapshot);
+  const { group, type, modifier } = placer;
+  const context = modifier < 0 ? undefined : { modifier };
+  const askServer = async (value: string | number): Promise<number | undefined> => {
+    const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));
+    return hash === null ? undefined : shardGroupFor(group, hash).ordinal;
+  };
+  return (value: string | number): number | Promise<number | undefined> => {
+    const hash = type.hashOf(value, group.hash, context);
+    return hash === undefined ? askServer(value) : shardGroupFor(group, hash).ordinal;
+  };
+}
+
+function partsOf({ subject }: CopyStatement, table: CatalogTable, context: RunContext): CopyOutPart[] {
+  const listed = subject.kind === 'table' ? subject.columns : undefined;
+  const columns = listed ?? table.columns.filter(({ generated }) => !generated).map(({ name }) => name);
+  if (table.kind === 'reference') {
+    return [{ node: context.nextNode(), source: `${quoteQualified(table.schema, shardName(table.name, table.shardId))}${renderColumns(columns)}` }];
+  }
+  return shardsOf(table, context.scope).map(({ node, name }) => ({
+    node,
+    source: `${quoteIdentifier(table.schema)}.${quoteIdentifier(name)}${renderColumns(columns)}`,
+  }));
+}
+
+async function localCopyIn(scope: StatementScope, sql: string, source: CopySource): Promise<number> {
+  return scope.withConnection(coordinatorNodeId, 'write', async (connection) => {
+    const pieces = openCopySource(source);
+    const sink = await connection.copyIn(sql, { signal: scope.signal });
+    try {
+      for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) await sink.write(piece);
+    } catch (error) {
+      pieces.leave();
+      await sink.fail(error instanceof Error ? error.message : 'the source failed').catch(() => undefined);
+      throw error;
+    }
+    return sink.end();
+  });
+}
+
+async function* heldCopyOut(scope: StatementScope, node: typeof coordinatorNodeId, sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
+  let release: () => void = () => undefined;
+  const over = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let ended: Promise<unknown> = Promise.resolve();
+  const chunks = new Promise<AsyncIterable<Uint8Array>>((resolve, reject) => {
+    ended = scope.withConnection(node, 'read', async (connection) => {
+      resolve(connection.copyOut(sql, options));
+      await over;
+    });
+    ended.catch(reject);
+  });
+  try {
+    yield* await chunks;
+  } finally {
+    release();
+    await ended.catch(() => undefined);
+  }
+}

@@ -1,0 +1,91 @@
+import { EventEmitter } from 'node:events';
+import { escapeIdentifier, escapeLiteral, TypeOverrides } from 'pg';
+import type { SessionServices } from './session-services.ts';
+import { answer, type QueryCallback, readQueryCall } from './query-call.ts';
+import { Session } from './session.ts';
+
+/**
+ * One session with the interface of pg.Client: what `cluster.connect()` gives. Its statements run in the order they are
+ * issued. Connections to servers are taken when a statement needs them.
+ */
+export class SessionClient extends EventEmitter {
+  /** What drivers and ORMs listen on for `parameterStatus`; sessions of a cluster have no one server to report it. */
+  readonly connection = new EventEmitter();
+  readonly processID = 0;
+  /** pg-pool reads these. */
+  _queryable = true;
+  _ending = false;
+  release: ((error?: Error | boolean) => void) | undefined;
+  readonly #services: SessionServices;
+  readonly #session: Session;
+  readonly #types = new TypeOverrides();
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(services: SessionServices) {
+    super();
+    this.#services = services;
+    this.#session = new Session(services, (notice) => this.emit('notice', notice));
+  }
+
+  /** Makes sure that the coordinator database answers, unless its catalog is known already. */
+  connect(callback?: (error: unknown, client?: SessionClient) => void): Promise<SessionClient> | undefined {
+    return answer(this.#services.store.load().then(() => this), callback);
+  }
+
+  query(...args: readonly unknown[]): unknown {
+    let call;
+    try {
+      call = readQueryCall(args);
+    } catch (error) {
+      const callback = args.find((arg): arg is QueryCallback => typeof arg === 'function');
+      return answer(Promise.reject(error), callback);
+    }
+    const { query, callback } = call;
+    const result = this.enqueue(() => this.#session.query({ ...query, types: query.types ?? this.#types }));
+    return answer(result, callback);
+  }
+
+  /** Runs `work` when all earlier statements are done. */
+  enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(() => {
+      if (this._ending) throw new Error('Client was closed and is not queryable');
+      return work();
+    });
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  /** The session, for work that is not one query: streams and COPY. */
+  get session(): Session {
+    return this.#session;
+  }
+
+  /** Rolls back what is open: nobody else may inherit it. */
+  reset(): void {
+    if (this.#session.status !== 'idle') this.#tail = this.#tail.then(() => this.#session.rollback()).catch(() => undefined);
+  }
+
+  end(callback?: () => void): Promise<void> | undefined {
+    const ended = this.#tail.then(() => this.#session.end());
+    this._ending = true;
+    const done = ended.then(() => {
+      this._queryable = false;
+      this.emit('end');
+    });
+    return answer(done, callback === undefined ? undefined : () => callback());
+  }
+
+  setTypeParser(...args: Parameters<TypeOverrides['setTypeParser']>): void {
+    this.#types.setTypeParser(...args);
+  }
+
+  getTypeParser(...args: Parameters<TypeOverrides['getTypeParser']>): unknown {
+    return this.#types.getTypeParser(...args);
+  }
+
+  readonly escapeIdentifier = escapeIdentifier;
+  readonly escapeLiteral = escapeLiteral;
+
+  ref(): void {}
+  unref(): void {}
+}

@@ -1,0 +1,21 @@
+import type { NodeId } from '../catalog/ids.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { FanOutOptions } from '../execute/run-fan-out.ts';
+import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { UtilityCall } from '../plan/statement-plan.ts';
+import type { CatalogStore } from '../store/catalog-store.ts';
+import type { DescribeMemory } from './describer.ts';
+import type { Planner } from './planner.ts';
+
+/** What sessions share; made once per cluster object. */
+export interface SessionServices {
+  readonly pools: NodePools;
+  readonly store: CatalogStore;
+  readonly planner: Planner;
+  readonly sequences: SequenceBlocks;
+  readonly describeMemory: DescribeMemory;
+  readonly options: FanOutOptions;
+  nextNode(): NodeId;
+  /** Runs one of the cluster's own functions outside any transaction. */
+  utility(call: UtilityCall, values: readonly unknown[]): Promise<string | undefined>;
+}

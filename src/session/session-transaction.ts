@@ -1,0 +1,61 @@
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+
+/**
+ * A transaction block of a session: what the session has set, and its savepoints, reach each server when it joins, in the
+ * order they were made; later ones reach all that have joined.
+ */
+export class SessionTransaction implements DistributedTransaction {
+  /** Statements to be repeated on a server that joins later. */
+  readonly #history: string[];
+  readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
+
+  constructor(
+    private readonly inner: DistributedTransaction,
+    settings: readonly string[],
+  ) {
+    this.#history = [...settings];
+  }
+
+  get id(): string {
+    return this.inner.id;
+  }
+
+  has(node: NodeId): boolean {
+    return this.#joined.has(node);
+  }
+
+  async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
+    const connection = await this.inner.join(node, effect, options);
+    let ready = this.#joined.get(node);
+    if (ready === undefined) {
+      ready = this.#prepare(connection, options);
+      this.#joined.set(node, ready);
+    }
+    return ready;
+  }
+
+  /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
+  async broadcast(text: string, options?: CallOptions): Promise<void> {
+    this.#history.push(text);
+    const connections = await Promise.all(this.#joined.values());
+    await Promise.all(connections.map((connection) => connection.query({ text, simple: true }, options)));
+  }
+
+  commit(options?: CallOptions): Promise<void> {
+    return this.inner.commit(options);
+  }
+
+  rollback(): Promise<void> {
+    return this.inner.rollback();
+  }
+
+  async #prepare(connection: NodeConnection, options: CallOptions | undefined): Promise<NodeConnection> {
+    if (this.#history.length > 0) {
+      connection.markDirty();
+      await connection.query({ text: this.#history.join(';\n'), simple: true }, options);
+    }
+    return connection;
+  }
+}

@@ -1,0 +1,61 @@
+import type { QueryResult } from 'pg';
+import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
+import type { Effect, StatementScope } from '../execute/statement-scope.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { PinnedCoordinator } from './pinned-pools.ts';
+import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
+import { SessionTransaction } from './session-transaction.ts';
+
+interface SettingsInput {
+  readonly pinned: PinnedCoordinator;
+  readonly settings: readonly string[];
+  readonly begin: () => DistributedTransaction;
+}
+
+/** Outside a transaction, for a session with settings or a connection of its own: each connection is set up before it is used, and cleaned after. */
+export class SettingsScope implements StatementScope {
+  readonly inTransaction = false;
+  readonly snapshot: CatalogSnapshot;
+  readonly signal: AbortSignal | undefined;
+  readonly onNotice: ((notice: NodeNotice) => void) | undefined;
+
+  constructor(
+    private readonly pool: PoolScope,
+    private readonly input: SettingsInput,
+  ) {
+    this.snapshot = pool.snapshot;
+    this.signal = pool.signal;
+    this.onNotice = pool.onNotice;
+  }
+
+  run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
+    return this.withConnection(node, effect, (connection) => connection.query(query, this.#options()));
+  }
+
+  runParsed(node: NodeId, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
+    return this.withConnection(node, effect, (connection) => connection.queryParsed(query, this.#options()));
+  }
+
+  async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    if (node === coordinatorNodeId) return use(await this.input.pinned.connection());
+    const { settings } = this.input;
+    return this.pool.withConnection(node, effect, async (connection) => {
+      if (settings.length > 0) {
+        connection.markDirty();
+        await connection.query({ text: settings.join(';\n'), simple: true }, this.#options());
+      }
+      return use(connection);
+    });
+  }
+
+  atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
+    return inOwnTransaction(new SessionTransaction(this.input.begin(), this.input.settings), work, this.#options());
+  }
+
+  #options(): CallOptions {
+    return { signal: this.signal, onNotice: this.onNotice };
+  }
+}

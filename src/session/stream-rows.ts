@@ -1,0 +1,87 @@
+import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
+import { rowParser } from '../cluster/query-result.ts';
+import { fieldsOf } from '../execute/fields.ts';
+import { streamFanOut } from '../execute/run-fan-out.ts';
+import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import { present } from '../base/assert.ts';
+import { bindTarget, valuesFor } from '../plan/bind.ts';
+import type { PreparedPlan } from './planner.ts';
+import { checkParameterCount, type RunContext, runStatement } from './run-statement.ts';
+
+export interface StreamInput extends ResultOptions {
+  readonly values: readonly unknown[];
+  readonly batchRows?: number | undefined;
+}
+
+/** The rows of a statement in batches, parsed; nothing is read ahead of the consumer but what is on the wire. */
+export async function* streamStatement(prepared: PreparedPlan, context: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+  const { plan } = prepared;
+  const { scope } = context;
+  if (plan.kind === 'coordinator') {
+    yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect: plan.effect === 'read' ? 'read' : 'write' }, input);
+    return;
+  }
+  if (plan.kind !== 'select') {
+    yield (await runStatement(prepared, input.values, context, input)).rows;
+    return;
+  }
+  const target = bindTarget(plan.uses, input.values);
+  if (target.kind !== 'many') {
+    const texts = present(prepared.texts);
+    const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
+    const node = target.kind === 'one' ? target.node : context.nextNode();
+    yield* streamNode(scope, { node, text, values: valuesFor(plan.whole, input.values), effect: 'read' }, input);
+    return;
+  }
+  const fanOut = await plan.fanOut();
+  checkParameterCount(input.values, fanOut.parameters);
+  const bound = { fanOut, uses: plan.uses, ordinals: target.ordinals, values: input.values };
+  const batches = streamFanOut(scope, bound, prepared.memoryOf(fanOut), { ...context.options, batchRows: input.batchRows ?? context.options.batchRows });
+  yield* parsed(batches, fieldsOf(fanOut.columns), input);
+}
+
+interface NodeStatement {
+  readonly node: typeof coordinatorNodeId;
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly effect: 'read' | 'write';
+}
+
+async function* streamNode(scope: StatementScope, { node, text, values, effect }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+  const done = deferred();
+  const opened = new Promise<{ batches: AsyncIterable<readonly RawRow[]>; fields: readonly FieldDescriptor[] }>((resolve, reject) => {
+    done.ended = scope.withConnection(node, effect, async (connection) => {
+      const stream = connection.stream({ text, values }, { signal: scope.signal, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
+      resolve({ batches: stream, fields: await stream.fields });
+      await done.promise;
+    });
+    done.ended.catch(reject);
+  });
+  try {
+    const { batches, fields } = await opened;
+    yield* parsed(batches, fields, input);
+  } finally {
+    done.resolve();
+    await done.ended.catch(() => undefined);
+  }
+}
+
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  ended: Promise<unknown>;
+}
+
+function deferred(): Deferred {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve, ended: Promise.resolve() };
+}
+
+async function* parsed(batches: AsyncIterable<readonly RawRow[]>, fields: readonly FieldDescriptor[], options: ResultOptions): AsyncGenerator<readonly unknown[]> {
+  const parse = rowParser(fields, options);
+  for await (const batch of batches) yield batch.map(parse);
+}
