@@ -264,6 +264,36 @@ describe('columns that are left out', () => {
     });
   });
 
+  test('NULL is refused where the column itself would take it', async () => {
+    await using other = await createCopyCluster({ nodes: 2, definition: '(id text)', columns: [{ name: 'id' }], distributionColumn: 'id' });
+    const more = { shardOf: (value: string | number) => String(value).length };
+    const refused: readonly (readonly [string, string])[] = [
+      ['COPY orders FROM STDIN', 'a\n\\N\n'],
+      ["COPY orders FROM STDIN NULL 'nix'", 'a\nnix\n'],
+      ['COPY orders FROM STDIN CSV', 'a\n\n'],
+      ["COPY orders FROM STDIN (FORMAT csv, NULL 'nix', FORCE_NULL (id))", 'a\n"nix"\n'],
+    ];
+    for (const [sql, source] of refused) {
+      expect(await outcomeOf(other, { sql, source, more }), sql).toEqual({
+        kind: 'error',
+        code: '23502',
+        message: 'null value in column "id" of relation "orders" violates not-null constraint',
+        line: 'COPY orders, line 2',
+      });
+    }
+    expect(await other.shardRows()).toEqual([]);
+    const taken: readonly (readonly [string, string])[] = [
+      ['COPY orders FROM STDIN', '\n'],
+      ["COPY orders FROM STDIN NULL 'nix'", '\\x6eix\n'],
+      ['COPY orders FROM STDIN CSV', '""\n'],
+      ["COPY orders FROM STDIN (FORMAT csv, NULL 'nix')", '"nix"\n'],
+      ["COPY orders FROM STDIN (FORMAT csv, NULL 'nix', FORCE_NOT_NULL (id))", 'nix\n'],
+    ];
+    for (const [sql, source] of taken) expect(await outcomeOf(other, { sql, source, more }), sql).toEqual({ kind: 'rows', count: 1 });
+    expect(await other.rowsOf(0)).toEqual(['("")', '("")']);
+    expect(await other.rowsOf(3)).toEqual(['(nix)', '(nix)', '(nix)']);
+  });
+
   test('a distribution column without default is NULL', async () => {
     const expected = await plain('COPY orders (note) FROM STDIN', Buffer.from('a\n'));
     expect(expected).toMatchObject({ code: '23502' });
