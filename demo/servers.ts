@@ -20,7 +20,7 @@ export async function startServers(nodes: number, major: PostgresMajor): Promise
     return {
       cluster: embedded.cluster,
       connectionString: embedded.connectionString,
-      nodes: embedded.nodes,
+      nodes: embedded.nodes.map(({ host, port, database, connectionString }) => ({ name: `${host}:${port}/${database}`, connectionString })),
       plainConnectionString: plain.connectionString,
       stop: async () => {
         await embedded.stop();

@@ -1,6 +1,6 @@
 import { Client, Pool } from 'pg';
 import type { Bench, Variant } from '../harness/bench.ts';
-import type { Side } from '../harness/side.ts';
+import type { Queryable, Side } from '../harness/side.ts';
 import { valueAtMost } from '../harness/targets.ts';
 import type { TestBed } from '../harness/test-bed.ts';
 
@@ -39,7 +39,7 @@ async function measureCluster(bed: TestBed): Promise<readonly number[]> {
   return [await countConnections([bed.cluster.connectionString, ...bed.nodeConnectionStrings], '%')];
 }
 
-async function runAtOnce(pool: Pool): Promise<void> {
+async function runAtOnce(pool: Queryable): Promise<void> {
   await Promise.all(Array.from({ length: clients }, () => pool.query(sql)));
 }
 

@@ -1,11 +1,14 @@
 import { Pool } from 'pg';
 
+/** What pg.Pool and Cluster have in common. */
+export type Queryable = Pick<Pool, 'query'>;
+
 /** One of the two systems measured. Both are used through pg's own interface. */
 export interface Side {
   readonly kind: 'plain' | 'cluster';
   readonly connectionString: string;
   /** The pool for so many concurrent clients. Plain: a `Pool` with that `max`. Cluster: always the one cluster. */
-  pool(clients: number): Pool;
+  pool(clients: number): Queryable;
   /** Ends the pools. */
   end(): Promise<void>;
 }
@@ -29,6 +32,6 @@ export function plainSide(connectionString: string): Side {
 }
 
 /** The cluster, which one object serves at any number of clients. Ending it is its owner's affair. */
-export function clusterSide(connectionString: string, cluster: Pool): Side {
+export function clusterSide(connectionString: string, cluster: Queryable): Side {
   return { kind: 'cluster', connectionString, pool: () => cluster, end: () => Promise.resolve() };
 }

@@ -2,32 +2,36 @@ import { Client } from 'pg';
 import { tableText } from '../terminal/table.ts';
 import { wholeNumber } from '../terminal/heading.ts';
 
-/** A shard: which table's, on which node, and the table that it is there. */
+/** A shard: which table's, and on which node. */
 export interface ShardPlace {
   readonly table: string;
   readonly node: string;
-  readonly shardName: string;
+  /** The table's name on that node. */
+  readonly name: string;
 }
 
 export interface NodePlace {
+  /** `host:port/database`. */
   readonly name: string;
   readonly connectionString: string;
 }
 
-/** A table of how many shards and rows of each table a node has. The rows are counted on the nodes themselves. */
+/** How many shards and rows of each table are on each node. The rows are counted on the nodes themselves. */
 export async function shardTable(nodes: readonly NodePlace[], shards: readonly ShardPlace[]): Promise<string> {
   const tables = [...new Set(shards.map((shard) => shard.table))];
-  const rows: string[][] = [];
+  const columns: string[][] = [];
   for (const node of nodes) {
-    const counts = await countRows(node, shards.filter((shard) => shard.node === node.name));
-    rows.push([node.name, ...tables.map((table) => cellText(shards.filter((shard) => shard.node === node.name && shard.table === table), counts))]);
+    const here = shards.filter((shard) => shard.node === node.name);
+    const counts = await countRows(node, here);
+    columns.push(tables.map((table) => cellText(here.filter((shard) => shard.table === table), counts)));
   }
-  return tableText({ columns: ['node', ...tables], rows });
+  const rows = tables.map((table, row) => [table, ...columns.map((column) => column[row] ?? '')]);
+  return tableText({ columns: ['table', ...nodes.map(({ name }) => name.replace('/', '\n/'))], rows });
 }
 
 /** `8 · 71 234`: shards and rows. */
 function cellText(shards: readonly ShardPlace[], counts: ReadonlyMap<string, number>): string {
-  const rows = shards.reduce((sum, shard) => sum + (counts.get(shard.shardName) ?? 0), 0);
+  const rows = shards.reduce((sum, shard) => sum + (counts.get(shard.name) ?? 0), 0);
   return `${shards.length} · ${wholeNumber(rows)}`;
 }
 
@@ -36,9 +40,9 @@ async function countRows(node: NodePlace, shards: readonly ShardPlace[]): Promis
   await client.connect();
   try {
     const counts = new Map<string, number>();
-    for (const { shardName } of shards) {
-      const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ${shardName}`);
-      counts.set(shardName, Number(rows[0]?.count));
+    for (const { name } of shards) {
+      const { rows } = await client.query<{ count: string }>(`SELECT count(*) FROM ${name}`);
+      counts.set(name, Number(rows[0]?.count));
     }
     return counts;
   } finally {
