@@ -1,7 +1,7 @@
 export interface LaneWorker<T> {
   /** Must not reject: it reports its failure itself. */
   readonly send: (item: T) => Promise<void>;
-  /** The lane has nothing left. */
+  /** The lane has nothing left: who waits for idle lanes may look again, whatever came first, this or the end of the last `send`. */
   readonly onIdle: () => void;
 }
 
