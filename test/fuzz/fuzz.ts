@@ -1,11 +1,12 @@
 import type { Pair } from '../oracle/pair.ts';
 import { hunt } from './hunt.ts';
+import type { Find } from './hunt.ts';
 import { reportFind } from './report-find.ts';
 
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
-  /** Ends early after so many differences. */
+  /** Ends early after so many differences that do not look alike. */
   readonly stopAfter: number;
   readonly print: (line: string) => void;
   /** Milliseconds of a clock that never goes back. */
@@ -18,15 +19,18 @@ export interface FuzzCounts {
   refused: number;
   bothFailed: number;
   differences: number;
+  /** Differences that do not look alike: one bug often shows many times. */
+  distinct: number;
   /** How often each kind of refusal was met. */
   readonly refusals: Map<string, number>;
 }
 
-/** Trial n uses seed + n, so any find can be repeated by its own seed alone. Prints each find, shrunk. */
+/** Trial n uses seed + n, so any find can be repeated by its own seed alone. Prints each find, shrunk, unless it looks like an earlier one. */
 export async function fuzz(pair: Pair, options: FuzzOptions): Promise<FuzzCounts> {
-  const counts: FuzzCounts = { statements: 0, trials: 0, refused: 0, bothFailed: 0, differences: 0, refusals: new Map() };
+  const counts: FuzzCounts = { statements: 0, trials: 0, refused: 0, bothFailed: 0, differences: 0, distinct: 0, refusals: new Map() };
+  const seen = new Set<string>();
   const deadline = options.now() + options.seconds * 1000;
-  for (let seed = options.seed; options.now() < deadline && counts.differences < options.stopAfter; seed += 1) {
+  for (let seed = options.seed; options.now() < deadline && seen.size < options.stopAfter; seed += 1) {
     const trial = await hunt(pair, seed);
     counts.trials += 1;
     counts.statements += trial.statements;
@@ -35,9 +39,20 @@ export async function fuzz(pair: Pair, options: FuzzOptions): Promise<FuzzCounts
     if (trial.refusal !== undefined) counts.refusals.set(trial.refusal, (counts.refusals.get(trial.refusal) ?? 0) + 1);
     if (trial.find === undefined) continue;
     counts.differences += 1;
-    options.print(`${reportFind(trial.find)}\n`);
+    const likeness = likenessOf(trial.find);
+    if (!seen.has(likeness)) options.print(`${reportFind(trial.find)}\n`);
+    seen.add(likeness);
+    counts.distinct = seen.size;
   }
   return counts;
+}
+
+/** An error's words without names and values; of wrong rows the keywords of the shrunk statement. */
+function likenessOf(find: Find): string {
+  const [first] = find.differences;
+  if (first?.kind === 'error') return first.text.replaceAll(/.*: (?=failed|answered|SQLSTATE)/gsu, '').replaceAll(/"[^"]*"|\d+/gu, '');
+  const sql = find.kind === 'read' ? find.found.sql : find.found.steps.map((step) => step.sql).join(';');
+  return `${first?.kind} ${[...new Set(sql.match(/\b(?!NULL|DEFAULT|AS)[A-Z]{2,}\b/gu))].join(' ')}`;
 }
 
 /** The refusals met most often, then one line with all counts. */
@@ -46,6 +61,6 @@ export function summarize(counts: FuzzCounts, { seed }: { readonly seed: number 
   const percent = (part: number): string => `${((100 * part) / Math.max(1, counts.trials)).toFixed(1)} %`;
   return [
     ...refusals.map(([text, count]) => `${count} × ${text}`),
-    `seed ${seed}: ${counts.trials} trials, ${counts.statements} statements, ${percent(counts.refused)} refused, ${percent(counts.bothFailed)} failed on both sides, ${counts.differences} differences`,
+    `seed ${seed}: ${counts.trials} trials, ${counts.statements} statements, ${percent(counts.refused)} refused, ${percent(counts.bothFailed)} failed on both sides, ${counts.differences} differences (${counts.distinct} unlike each other)`,
   ].join('\n');
 }

@@ -25,7 +25,7 @@ function makeWrite(random: Random): OracleCase {
   ])();
   const { sql, values } = renderParts(parts);
   const ordered = sql.startsWith('INSERT') && sql.includes('RETURNING') && !sql.includes('SELECT');
-  return { sql, ...(values.length > 0 ? { values } : {}), ...(ordered ? { order: 'total' as const } : {}), errorFields: 'code' };
+  return { sql, ...(values.length > 0 ? { values } : {}), ...(ordered ? { order: 'total' as const } : {}), errorFields: 'none' };
 }
 
 function insertStock(random: Random): Part[] {

@@ -7,14 +7,15 @@ import { loadPair } from '../oracle/load-pair.ts';
 import { fuzz, summarize } from './fuzz.ts';
 import { startPlaces } from './start-places.ts';
 
-const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--plain]';
+const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--plain]';
 
 /** Random statements on a cluster and on one plain PostgreSQL until the time is up; exit code 1 when any differed. */
 async function main(): Promise<number> {
   const options = readOptions();
   await using started = await startPlaces(options.major, options.plain ? 0 : options.nodes);
   const makeCluster = (settings: { connectionString: string }): Cluster | FakeCluster => (options.plain ? new FakeCluster(settings) : new Cluster(settings));
-  const loaded = await loadPair(started.places, { seed: dataSeed, shardCount: options.shards }, makeCluster);
+  const tuning = options.batchRows === 0 ? {} : { options: { tuning: { batchRows: options.batchRows } } };
+  const loaded = await loadPair(started.places, { seed: dataSeed, shardCount: options.shards, ...tuning }, makeCluster);
   try {
     const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now: () => performance.now() });
     console.log(summarize(counts, options));
@@ -24,15 +25,15 @@ async function main(): Promise<number> {
   }
 }
 
-function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; plain: boolean } {
+function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean } {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, plain: { type: 'boolean' } } });
+  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' } } });
   const seed = numberOf(values.seed, Math.floor(Math.random() * 1e9));
   const major = majors.find((known) => known === numberOf(values.major, 18));
   if (major === undefined) throw new Error(usage);
   return {
     seed, major, seconds: numberOf(values.seconds, 60), nodes: numberOf(values.nodes, 3), shards: numberOf(values.shards, 7),
-    stopAfter: numberOf(values['stop-after'], 10), plain: values.plain === true,
+    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true,
   };
 }
 

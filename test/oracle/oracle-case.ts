@@ -15,8 +15,8 @@ export interface OracleCase {
   readonly volatile?: readonly number[];
   /** A refusal (0A000 with a number) is acceptable; an answer must still be right. */
   readonly refused?: boolean;
-  /** What of an error is compared: all fields, or the SQLSTATE alone where the text depends on which row fails first. */
-  readonly errorFields?: 'all' | 'code';
+  /** What of an error is compared: all fields; the SQLSTATE alone where the text depends on which row fails first; or that there is one. */
+  readonly errorFields?: 'all' | 'code' | 'none';
   /** First major version whose plain PostgreSQL understands it. */
   readonly since?: number;
 }

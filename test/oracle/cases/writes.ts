@@ -31,7 +31,7 @@ export const writeCases: WriteCase[] = [
   inOrder(`INSERT INTO w_stock (tenant_id, id, qty) VALUES (5, 900, 1), (1, 901, 2), (2, 900, NULL) RETURNING *`, undefined, { volatile: [7] }),
   inOrder(`INSERT INTO w_stock (tenant_id, id, qty) VALUES (5, 900, 1), (1, 901, 2) RETURNING id * 10 AS ten, upper(name), twice`),
   inOrder(`INSERT INTO w_stock (tenant_id, id, name) VALUES (5, 900, DEFAULT), (1, 901, 'given'), (2, 902, DEFAULT) RETURNING tenant_id, name`),
-  inOrder(`INSERT INTO w_stock (tenant_id, id) VALUES ${Array.from({ length: 120 }, (_, i) => `(${(i * 7) % 31}, ${1000 + i})`).join(', ')} RETURNING tenant_id, id`),
+  inOrder(`INSERT INTO w_stock (tenant_id, id, name) VALUES ${Array.from({ length: 120 }, (_, i) => `(${(i * 7) % 31}, ${1000 + i}, 'n${i}')`).join(', ')} RETURNING tenant_id, id`),
   write(`INSERT INTO w_stock (tenant_id, id) VALUES (1, 1)`),
   write(`INSERT INTO w_stock (tenant_id, id, name) VALUES (1, 900, 'one')`),
   write(`INSERT INTO w_stock (tenant_id, id) VALUES (1, 900), (1, 901), (2, 1)`),
