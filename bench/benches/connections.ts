@@ -18,6 +18,8 @@ export const connections: Bench = {
 function connectionsVariant(bed: TestBed): Variant {
   return {
     metrics: [{ name: `connections/${clients}`, unit: 'connections', target: valueAtMost(bed.connectionsMax, '') }],
+    warm: true,
+    costly: true,
     measure: (side) => (side.kind === 'plain' ? measurePlain(side) : measureCluster(bed)),
   };
 }

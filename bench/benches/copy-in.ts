@@ -38,6 +38,7 @@ function copyInVariant(bed: TestBed): Variant {
       await writeClicks(bed, file);
     },
     warm: true,
+    costly: true,
     measure: async (side) => {
       await side.pool(1).query(`TRUNCATE ${copies.name}`);
       const { kind, connectionString } = side;

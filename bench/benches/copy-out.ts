@@ -13,6 +13,7 @@ export const copyOut: Bench = {
         { name: 'copy-out/rss-growth', unit: 'MB' },
       ],
       warm: true,
+      costly: true,
       measure: async ({ kind, connectionString }) => {
         const outcome = await runChild(bed.childScript, { kind: 'copy_out', side: kind, connectionString, sql: 'COPY clicks TO STDOUT' });
         if (outcome.rows !== bed.rows.size.clicks) throw new Error(`COPY gave ${outcome.rows} rows of ${bed.rows.size.clicks}`);

@@ -10,6 +10,7 @@ export const idleMemory: Bench = {
     {
       metrics: [{ name: 'idle-memory/rss', unit: 'MB', target: valueAtMost(120, 'MB') }],
       warm: true,
+      costly: true,
       measure: async ({ kind, connectionString }) => {
         const outcome = await runChild(bed.childScript, { kind: 'idle', side: kind, connectionString, sql: '' });
         return [outcome.peakMB];

@@ -29,6 +29,7 @@ export const plan: Bench = {
         { name: 'plan/cached', unit: 'µs', target: valueAtMost(5, 'µs') },
       ],
       clusterOnly: true,
+      costly: true,
       measure: async () => {
         await loadGrammar();
         const snapshot = await readSnapshot(bed.cluster.connectionString);

@@ -16,6 +16,7 @@ export const stream: Bench = {
         { name: 'stream/rss', unit: 'MB', target: valueAtMost(120, 'MB') },
       ],
       warm: true,
+      costly: true,
       measure: async ({ kind, connectionString }) => {
         const outcome = await runChild(bed.childScript, { kind: 'stream', side: kind, connectionString, sql });
         if (outcome.rows !== bed.rows.size.clicks) throw new Error(`the stream gave ${outcome.rows} rows of ${bed.rows.size.clicks}`);

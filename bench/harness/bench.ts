@@ -30,6 +30,8 @@ export interface Variant {
   readonly clusterOnly?: boolean;
   /** Needs no warm-up: each round runs in a new process, or `verify` has run the same work. */
   readonly warm?: boolean;
+  /** A round takes seconds, so a quick run makes but one. */
+  readonly costly?: boolean;
   /** Once, before the warm-up. */
   prepare?(): Promise<void>;
   /** Compares what both sides return; says in a sentence what differs. */

@@ -51,7 +51,7 @@ export async function runBenches(benches: readonly Bench[], { options, progress,
 }
 
 function paceOf({ quick, rounds }: BenchOptions): Pace {
-  return { measureMs: quick ? 150 : 1000, rounds: rounds ?? (quick ? 2 : 5) };
+  return { measureMs: quick ? 100 : 1000, rounds: rounds ?? (quick ? 2 : 5), costlyRounds: rounds ?? (quick ? 1 : 5) };
 }
 
 async function load(servers: Servers, to: { readonly rows: TestBed['rows']; readonly progress: Progress }): Promise<void> {
@@ -67,7 +67,8 @@ async function measureAll(benches: readonly Bench[], bed: TestBed, { progress, s
     for (const variant of bench.variants(bed)) {
       signal.throwIfAborted();
       progress.step(`measuring ${variant.metrics.map((metric) => metric.name).join(', ')}`);
-      results.push(...(await measureVariant(variant, bed, bed.pace.rounds)));
+      const { rounds, costlyRounds } = bed.pace;
+      results.push(...(await measureVariant(variant, bed, variant.costly === true ? costlyRounds : rounds)));
     }
   }
   return results;

@@ -7,6 +7,8 @@ export interface Pace {
   /** Length of one round of one variant on one side, where the work is repeated. */
   readonly measureMs: number;
   readonly rounds: number;
+  /** The same for variants whose rounds take seconds. */
+  readonly costlyRounds: number;
 }
 
 /** What a bench has to work with: both sides loaded with the same rows. */
