@@ -217,9 +217,9 @@ export class Cluster extends PoolBase {
   }
 
   /** Waits for running statements, then closes everything. As pg.Pool's `end`. */
-  end(): Promise<void>;
-  end(callback: () => void): void;
-  end(callback?: () => void): Promise<void> | undefined {
+  override end(): Promise<void>;
+  override end(callback: () => void): void;
+  override end(callback?: () => void): Promise<void> | undefined {
     if (this.#ended !== undefined) {
       return answer(Promise.reject<void>(new Error('Called end on pool more than once')), callback === undefined ? undefined : () => callback());
     }

@@ -92,8 +92,14 @@ export class Coordinator implements SessionServices {
   }
 
   async end(): Promise<void> {
-    await this.store.end();
-    await this.pools.end();
+    // Idle sockets do not keep the process alive; without this it could exit before they have said goodbye.
+    const alive = setInterval(() => undefined, 60_000);
+    try {
+      await this.store.end();
+      await this.pools.end();
+    } finally {
+      clearInterval(alive);
+    }
   }
 
   #setNodes(nodes: readonly ClusterNode[]): void {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { allOrAbort } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -8,6 +9,7 @@ import type { FanOut } from '../plan/fan-out.ts';
 import type { MergePlan } from '../plan/merge-plan.ts';
 import type { PrunableUse } from '../plan/statement-plan.ts';
 import { withEvaluated } from './evaluate.ts';
+import { rowCountOf } from './merge/row-count.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResidualLimits } from './run-residual.ts';
@@ -34,10 +36,11 @@ export interface FanOutMemory {
   readonly texts: RenderedTexts;
   /** Lookups are fused into one statement per node; scans run one by one. Unknown before the first run. */
   cost: 'lookup' | 'scan' | undefined;
+  runs: number;
 }
 
 export function fanOutMemory(fanOut: FanOut): FanOutMemory {
-  return { texts: new RenderedTexts(fanOut.shardQuery), cost: undefined };
+  return { texts: new RenderedTexts(fanOut.shardQuery), cost: undefined, runs: 0 };
 }
 
 /** The tasks of a bound fan-out, fused or not. */
@@ -45,7 +48,30 @@ export async function fanOutTasks(scope: StatementScope, bound: BoundFanOut, mem
   const values = await withEvaluated(scope, bound.fanOut, bound.values);
   const tasks = shardTasks(memory.texts, present(bound.uses[0]), { ordinals: bound.ordinals, values: partialValues(bound.fanOut.shardQuery, values) });
   memory.cost ??= await costOf(scope, at(tasks, 0));
-  return memory.cost === 'lookup' ? fusedTasks(tasks, bound.fanOut) : tasks;
+  memory.runs += 1;
+  const rowsMax = neededRows(bound.fanOut.merge, bound.values);
+  if (memory.cost === 'scan' && (rowsMax === undefined || rowsMax < fusedRowsMin)) return tasks;
+  const fused = fusedTasks(tasks, { order: bound.fanOut.shardOrder, rowsMax });
+  return memory.cost === 'lookup' && memory.runs > preparedRunsMin ? fused.map(prepared) : fused;
+}
+
+/** A statement run more often than this is prepared on the nodes' connections: planning it costs more than running it. */
+const preparedRunsMin = 3;
+
+function prepared(task: Task): Task {
+  return { ...task, name: `shardwright_${createHash('sha1').update(task.sql).digest('base64url')}` };
+}
+
+/** From so many rows on, each node sorts its shard groups' rows together and sends only those that LIMIT and OFFSET can take. */
+const fusedRowsMin = 500;
+
+/** The most rows of the sorted whole that a merge looks at; undefined when it may look at all. */
+function neededRows(merge: MergePlan, values: readonly unknown[]): number | undefined {
+  if (merge.kind === 'project') return neededRows(merge.input, values);
+  if (merge.kind !== 'limit' || merge.input.kind !== 'merge_sorted' || merge.limit === undefined || merge.ties !== undefined) return undefined;
+  const limit = rowCountOf(merge.limit, { clause: 'LIMIT', values });
+  const offset = merge.offset === undefined ? 0 : rowCountOf(merge.offset, { clause: 'OFFSET', values });
+  return limit === null ? undefined : limit + (offset ?? 0);
 }
 
 /** All rows of a fan-out, merged. */
@@ -84,7 +110,7 @@ function mergeStreams(scope: StatementScope, { fanOut, values }: BoundFanOut, { 
 /** Row sets in the order of the tasks. */
 async function collectTasks(scope: StatementScope, tasks: readonly Task[], memory: FanOutMemory, options: FanOutOptions): Promise<RawRow[][]> {
   if (memory.cost === 'lookup' && scope.signal === undefined) {
-    const results = await settleAll(tasks.map((task) => scope.run(task.node, { text: task.sql, values: task.values }, 'read')));
+    const results = await settleAll(tasks.map((task) => scope.run(task.node, { text: task.sql, values: task.values, name: task.name }, 'read')));
     return results.map(({ rows }) => rows);
   }
   const sets = new Map<Task, RawRow[]>();
@@ -140,7 +166,7 @@ export async function* streamFanOut(scope: StatementScope, bound: BoundFanOut, m
   const values = await withEvaluated(scope, bound.fanOut, bound.values);
   const tasks = fusedTasks(
     shardTasks(memory.texts, present(bound.uses[0]), { ordinals: bound.ordinals, values: partialValues(bound.fanOut.shardQuery, values) }),
-    bound.fanOut,
+    { order: bound.fanOut.shardOrder, rowsMax: undefined },
   ).sort((a, b) => a.node - b.node);
   yield* openStreams(scope, tasks, [], (opened) => mergeStreams(scope, bound, { streams: opened, options }), options);
 }
@@ -154,6 +180,7 @@ function isStreaming(merge: MergePlan): boolean {
     case 'limit':
     case 'project':
     case 'distinct':
+    case 'filter':
       return isStreaming(merge.input);
     case 'sort':
     case 'combine_aggregates':

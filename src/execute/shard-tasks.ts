@@ -1,6 +1,5 @@
 import { at, present } from '../base/assert.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import type { FanOut } from '../plan/fan-out.ts';
 import type { PrunableUse } from '../plan/statement-plan.ts';
 import type { Task } from '../plan/distributed-plan.ts';
 import type { RenderedTexts } from '../plan/bind.ts';
@@ -21,23 +20,30 @@ export interface TaskInput {
   readonly values: readonly unknown[];
 }
 
+/** How fused rows come: ORDER BY by positions, when the shard queries are sorted, and the first rows of that order only. */
+export interface FusedOrder {
+  readonly order: string | undefined;
+  readonly rowsMax: number | undefined;
+}
+
 /** One statement per node, that unites its shard groups' rows; in order if the shard queries are. */
-export function fusedTasks(tasks: readonly Task[], fanOut: FanOut): Task[] {
+export function fusedTasks(tasks: readonly Task[], order: FusedOrder): Task[] {
   const fused: Task[] = [];
   for (const [node, own] of tasksByNode(tasks)) {
     for (let i = 0; i < own.length; i += fusedMax) {
       const slice = own.slice(i, i + fusedMax);
       const first = present(slice[0]);
-      const sql = slice.length === 1 ? first.sql : fusedSql(slice, fanOut);
+      const sql = slice.length === 1 ? first.sql : fusedSql(slice, order);
       fused.push({ node, shardGroup: slice.length === 1 ? first.shardGroup : undefined, sql, values: first.values, effect: 'read' });
     }
   }
   return fused;
 }
 
-function fusedSql(tasks: readonly Task[], { shardOrder }: FanOut): string {
+function fusedSql(tasks: readonly Task[], { order, rowsMax }: FusedOrder): string {
   const union = tasks.map(({ sql }) => `(${sql})`).join(' UNION ALL ');
-  return shardOrder === undefined ? union : `${union} ORDER BY ${shardOrder}`;
+  if (order === undefined) return union;
+  return `${union} ORDER BY ${order}${rowsMax === undefined || !Number.isSafeInteger(rowsMax) ? '' : ` LIMIT ${rowsMax}`}`;
 }
 
 export function tasksByNode(tasks: readonly Task[]): Map<NodeId, Task[]> {

@@ -34,6 +34,16 @@ export type Combine =
 
 export type DeviationForm = 'stddev_pop' | 'stddev_samp' | 'var_pop' | 'var_samp';
 
+/** A column of an integer type or numeric, compared with a constant. */
+export interface FilterCondition {
+  readonly column: number;
+  readonly operator: ComparisonOperator;
+  /** A numeric constant as written. */
+  readonly constant: string;
+}
+
+export type ComparisonOperator = '=' | '<>' | '<' | '<=' | '>' | '>=';
+
 /** What the application does with the rows that the tasks return: the part of a plan above the gather, always one stream. */
 export type MergePlan =
   | { readonly kind: 'gather' }
@@ -47,6 +57,8 @@ export type MergePlan =
       readonly combines: readonly Combine[];
     }
   | { readonly kind: 'distinct'; readonly input: MergePlan; readonly columnTypes: readonly number[] }
+  /** Rows for which all conditions are true. */
+  | { readonly kind: 'filter'; readonly input: MergePlan; readonly conditions: readonly FilterCondition[] }
   | { readonly kind: 'sort'; readonly input: MergePlan; readonly keys: readonly SortKey[] }
   | {
       readonly kind: 'limit';

@@ -1,5 +1,6 @@
 import { binaryHeader, binaryTrailer } from './binary-scanner.ts';
 import type { CopyFormat } from './copy-options.ts';
+import { carriageReturn } from './line-end.ts';
 import { viewedBytes } from './viewed-bytes.ts';
 import type { ViewedBytes } from './viewed-bytes.ts';
 
@@ -76,17 +77,16 @@ export class ShardBuffer {
   }
 
   /**
-   * Ends a row whose first line was `line` and that counts `lines`. In a stream's first row a server counts carriage returns within
-   * quotes, not knowing yet how lines end: `uncounted` says that the row had line feeds instead, which counted in the caller's stream.
-   * (A row's only error context is its last line.)
+   * Ends a row whose first line was `line` and that counts `lines`. `lineFeeds`: line feeds within quotes counted in it. The shard's
+   * server does not know yet, in its first row, how lines end, and counts carriage returns there. (A row's errors are in its last line.)
    */
-  closeRow(line: number, lines: number, uncounted: boolean): void {
+  closeRow(line: number, lines: number, lineFeeds: boolean): void {
     if (this.#rows === 0) this.#baseLine = line;
-    if (lines === 1 && this.#lineCount < this.#lines.length) {
+    if (this.#rows === 0 && lineFeeds && this.#format === 'csv') {
+      for (let count = 1 + this.#carriageReturns(); count > 0; count -= 1) this.#addLines(line + lines - 1, 1);
+    } else if (lines === 1 && this.#lineCount < this.#lines.length) {
       this.#lines[this.#lineCount] = line - this.#baseLine;
       this.#lineCount += 1;
-    } else if (this.#rows === 0 && uncounted) {
-      this.#addLines(line + lines - 1, 1);
     } else {
       this.#addLines(line, lines);
     }
@@ -104,6 +104,14 @@ export class ShardBuffer {
     if (this.#format !== 'binary') return this.#target.bytes.subarray(0, this.#length);
     binaryTrailer.copy(this.#target.bytes, this.#length);
     return this.#target.bytes.subarray(0, this.#length + binaryTrailer.length);
+  }
+
+  /** In all that was appended. */
+  #carriageReturns(): number {
+    const { bytes } = this.#target;
+    let count = 0;
+    for (let at = bytes.indexOf(carriageReturn); at >= 0 && at < this.#length; at = bytes.indexOf(carriageReturn, at + 1)) count += 1;
+    return count;
   }
 
   #addLines(line: number, lines: number): void {

@@ -2,6 +2,7 @@ import { unreachable } from '../../base/assert.ts';
 import type { MergePlan } from '../../plan/merge-plan.ts';
 import { CombineAggregates } from './combine-aggregates.ts';
 import { Distinct } from './distinct.ts';
+import { Filter } from './filter.ts';
 import { Limit, type LimitCounts } from './limit.ts';
 import { Project } from './project.ts';
 import { rowCountOf } from './row-count.ts';
@@ -20,6 +21,8 @@ export function stageFor(plan: StagePlan, values: readonly unknown[]): RowStage 
       return new CombineAggregates(plan);
     case 'distinct':
       return new Distinct(rowKey(plan.columnTypes));
+    case 'filter':
+      return new Filter(plan.conditions);
     case 'sort':
       return new Sort(rowOrder(plan.keys));
     case 'limit':

@@ -19,6 +19,8 @@ export function mergeTree(merge: MergePlan, below: PlanNode): PlanNode {
       return node('combine_aggregates', { groups: merge.groupTypes.length, aggregates: merge.combines.map(({ kind }) => kind) }, mergeTree(merge.input, below));
     case 'distinct':
       return node('distinct', {}, mergeTree(merge.input, below));
+    case 'filter':
+      return node('filter', { conditions: merge.conditions.map(({ column, operator, constant }) => `${column + 1} ${operator} ${constant}`) }, mergeTree(merge.input, below));
     case 'sort':
       return node('sort', { 'sort keys': merge.keys.map(keyText) }, mergeTree(merge.input, below));
     case 'limit':

@@ -6,6 +6,7 @@ import { parseOne } from '../../sql/parse.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { Combine, MergePlan, SortKey } from '../merge-plan.ts';
 import { canonicalExpression, foreignReferences, groupExpressions, substituted } from './expressions.ts';
+import { filterConditions } from './filter-conditions.ts';
 import { limitsOf } from './limit.ts';
 import { columnNode, integerNode, targetNode } from './made-nodes.ts';
 import { outputIndex } from './output-index.ts';
@@ -170,8 +171,10 @@ type Finished = Pick<FanOutDraft, 'merge' | 'rules'>;
 function finishInApplication(context: SelectContext, pieces: Pieces, { combined, rows }: Combined): Finished | undefined {
   const { statement, description } = context;
   const limits = limitsOf(statement);
-  if (limits === 'unknown' || statement.havingClause !== undefined || statement.distinctClause !== undefined) return undefined;
+  if (limits === 'unknown' || statement.distinctClause !== undefined) return undefined;
   const made = substituteOver(context, pieces);
+  const conditions = made.havingClause === undefined ? [] : filterConditions(made.havingClause, rows, plainColumn);
+  if (conditions === undefined) return undefined;
   const outputs = (made.targetList ?? []).map((target) => plainColumn('ResTarget' in target ? target.ResTarget.val : undefined));
   const columns = outputs.filter((column) => column !== undefined);
   if (columns.length !== outputs.length || columns.length !== description.columns.length) return undefined;
@@ -185,7 +188,8 @@ function finishInApplication(context: SelectContext, pieces: Pieces, { combined,
     if (key === undefined) return undefined;
     keys.push(key);
   }
-  const sorted: MergePlan = keys.length === 0 ? combined : { kind: 'sort', input: combined, keys };
+  const kept: MergePlan = conditions.length === 0 ? combined : { kind: 'filter', input: combined, conditions };
+  const sorted: MergePlan = keys.length === 0 ? kept : { kind: 'sort', input: kept, keys };
   return { merge: { kind: 'project', input: limited(sorted, limits, keys), columns }, rules: ['split_aggregates', 'combine_in_application'] };
 }
 
