@@ -71,7 +71,8 @@ for (const { major, shards } of sizes) {
         else expect(sharded.kind).toBe(plain.kind);
         expect(await cluster.shardRows()).toEqual(await cluster.plainRows());
       }),
-      { numRuns: Number(process.env['COPY_RUNS'] ?? 60) },
+      // The example: a carriage return within quotes, in the first row that a shard's server sees.
+      { numRuns: Number(process.env['COPY_RUNS'] ?? 60), examples: [['""a\nb"\r\n"a\nb"', 1]] },
     );
   });
 }

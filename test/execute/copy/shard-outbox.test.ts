@@ -37,21 +37,20 @@ function open(nodes: SlowNodes): ShardOutbox {
 test('no more is accepted than memory may hold, and all of it is sent', async () => {
   const nodes = new SlowNodes();
   const outbox = open(nodes);
-  let accepted = 0;
-  const rows = 1000;
+  const filled = { bytes: 0, rows: 1000 };
   const filling = (async () => {
-    for (let i = 0; i < rows; i += 1) {
+    for (let i = 0; i < filled.rows; i += 1) {
       const buffer = outbox.room(i % 4, 1000, 1) ?? (await outbox.makeRoom(i % 4, 1000));
       buffer.append(row, 0, 1000);
       buffer.closeRow(i + 1, 1, true);
-      accepted += 1000;
+      filled.bytes += 1000;
     }
   })();
-  while (accepted < rows * 1000) {
+  while (filled.bytes < filled.rows * 1000) {
     // Two turns: whatever could go on without a node has gone on.
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
-    expect(accepted - nodes.taken).toBeLessThanOrEqual(memoryBytesMax);
+    expect(filled.bytes - nodes.taken).toBeLessThanOrEqual(memoryBytesMax);
     nodes.waiting.shift()?.();
   }
   await filling;
@@ -59,7 +58,7 @@ test('no more is accepted than memory may hold, and all of it is sent', async ()
   const timer = setInterval(() => nodes.waiting.shift()?.(), 1);
   await ending;
   clearInterval(timer);
-  expect([accepted, nodes.taken]).toEqual([1_000_000, 1_000_000]);
+  expect([filled.bytes, nodes.taken]).toEqual([1_000_000, 1_000_000]);
 });
 
 test('a row larger than all memory is taken when nothing else is held', async () => {
