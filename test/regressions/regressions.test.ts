@@ -5,9 +5,10 @@ import type { OpenCell } from '../oracle/cell.ts';
 import { runReads, runWrites } from '../oracle/run-section.ts';
 import { readFinds, writeFinds } from './finds.ts';
 
+// Batches of one row: a merge that goes wrong has nowhere to hide.
 let open: OpenCell | undefined;
 beforeAll(async () => {
-  open = await openCell({ major: 18, nodes: 3, shardCount: 7, share: { every: 1, offset: 0 } }, (options) => new Cluster(options));
+  open = await openCell({ major: 18, nodes: 3, shardCount: 7, share: { every: 1, offset: 0 }, options: { tuning: { batchRows: 1 } } }, (options) => new Cluster(options));
 });
 afterAll(() => open?.[Symbol.asyncDispose]());
 
