@@ -37,10 +37,12 @@ export interface FanOutMemory {
   /** Lookups are fused into one statement per node; scans run one by one. Unknown before the first run. */
   cost: 'lookup' | 'scan' | undefined;
   runs: number;
+  /** A lookup that turns out slow from this run on is judged again: its tables may have grown, or have statistics now. */
+  judgedAgainAt: number;
 }
 
 export function fanOutMemory(fanOut: FanOut): FanOutMemory {
-  return { texts: new RenderedTexts(fanOut.shardQuery), cost: undefined, runs: 0 };
+  return { texts: new RenderedTexts(fanOut.shardQuery), cost: undefined, runs: 0, judgedAgainAt: 1 };
 }
 
 /** The tasks of a bound fan-out, fused or not. */
@@ -77,7 +79,9 @@ function neededRows(merge: MergePlan, values: readonly unknown[]): number | unde
 /** All rows of a fan-out, merged. */
 export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: FanOutOptions): Promise<readonly RawRow[]> {
   const tasks = await fanOutTasks(scope, bound, memory);
+  const started = performance.now();
   const sets = await collectTasks(scope, tasks, memory, options);
+  if (performance.now() - started > slowLookupMs) judgeAgain(memory);
   const complete = options.batchRows === undefined ? mergeComplete(bound.fanOut.merge, sets, bound.values) : undefined;
   if (complete !== undefined) return complete;
   const rows: RawRow[] = [];
@@ -233,6 +237,15 @@ class HeldConnections {
     for (const done of this.#done) done();
     await Promise.allSettled(this.#ended);
   }
+}
+
+/** A lookup that takes longer is perhaps none. */
+const slowLookupMs = 20;
+
+function judgeAgain(memory: FanOutMemory): void {
+  if (memory.cost !== 'lookup' || memory.runs < memory.judgedAgainAt) return;
+  memory.cost = undefined;
+  memory.judgedAgainAt = memory.runs * 2;
 }
 
 /** Costs up to here (in the planner's units) are worth one statement for all shard groups of a node. */
