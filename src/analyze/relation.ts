@@ -32,7 +32,3 @@ export interface TableUse {
 export interface ForeignUse {
   readonly rangeVar: RangeVar;
 }
-
-export function columnId(relation: Relation, index: number): ColumnId {
-  return relation.firstColumn + index;
-}

@@ -1,5 +1,3 @@
-import type { DescribedColumn } from './describe.ts';
-
 /** Order by one column of the rows below. */
 export interface SortKey {
   /** From 0. */
@@ -80,9 +78,4 @@ export interface Residual {
   readonly parameters: readonly number[];
   /** Columns of the gathered rows, as the statement names and types them. */
   readonly columns: readonly { readonly name: string; readonly typeSql: string; readonly collation: string | undefined }[];
-}
-
-/** A statement over many shard groups that returns rows. */
-export interface OutputShape {
-  readonly columns: readonly DescribedColumn[];
 }

@@ -19,11 +19,6 @@ export function placerOf(table: DistributedTable, snapshot: CatalogSnapshot): Pl
   return { group, type, modifier: table.distributionColumn.type.modifier };
 }
 
-/**
- * Hashes that only a server could tell, by `unknownValueKey`. Filled between two tries to bind.
- */
-export type ServerHashes = ReadonlyMap<string, number>;
-
 /** Thrown by nothing: a value to be hashed by a server before binding is tried again. */
 export interface UnknownHash {
   readonly type: DistributionType;

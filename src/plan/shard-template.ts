@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types';
-import { at, present } from '../base/assert.ts';
+import { at } from '../base/assert.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { shardName } from '../catalog/shard-name.ts';
@@ -7,7 +7,7 @@ import { nameParts, walk } from '../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Token } from '../sql/scan.ts';
-import { afterGroup, scanTokens, tokenAt } from '../sql/scan.ts';
+import { scanTokens, tokenAt } from '../sql/scan.ts';
 import type { Edit, Template } from '../sql/template.ts';
 import { applyEdits, fillTemplate } from '../sql/template.ts';
 
@@ -167,13 +167,4 @@ function tableHole({ table }: TableUse, use: number): Hole | string {
 function constraintHole({ table }: TableUse, use: number, name: string): Hole | string {
   if (table.kind === 'distributed') return { kind: 'constraint', table, use, name };
   return quoteIdentifier(shardName(name, table.shardId));
-}
-
-/** The extent of a function call in the text: from its name to behind its last clause. */
-export function callExtent(statement: Statement, location: number): { start: number; end: number } {
-  const tokens = scanTokens(statement.text);
-  let i = tokenAt(tokens, statement.source.index(location));
-  const start = present(tokens[i]).start;
-  while (tokens[i] !== undefined && tokens[i]?.text !== '(') i += 1;
-  return { start, end: at(tokens, afterGroup(tokens, i) - 1).end };
 }

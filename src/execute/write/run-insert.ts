@@ -1,7 +1,6 @@
 import { at, present } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
-import type { NodeId } from '../../catalog/ids.ts';
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
@@ -13,16 +12,6 @@ import { askServerHash } from '../server-hash.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import type { WriteTask } from './run-spread.ts';
 import type { SequenceBlocks } from './sequence-blocks.ts';
-
-/** An INSERT with every value known: one statement per shard that gets rows. */
-export interface BoundInsert {
-  readonly tasks: readonly WriteTask[];
-  /** For a statement that can go to one node as it is. */
-  readonly verbatim: { readonly ordinal: number; readonly node: NodeId; readonly sql: string } | undefined;
-}
-
-/** The verbatim text of one-row inserts by ordinal. */
-export type InsertTexts = (string | undefined)[];
 
 /** Places the rows; asks the coordinator database for sequence values and expressions first, where there are any. */
 export async function bindInsert(scope: StatementScope, plan: InsertPlan, values: readonly unknown[], sequences: SequenceBlocks): Promise<readonly WriteTask[]> {

@@ -1,6 +1,6 @@
 import type { FuncCall, Node, ResTarget, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
-import { aggregateCalls, windowClauses } from '../../analyze/function-calls.ts';
+import { aggregateCalls } from '../../analyze/function-calls.ts';
 import { sameTree } from '../../sql/ast.ts';
 import { parseOne } from '../../sql/parse.ts';
 import type { DescribedColumn } from '../describe.ts';
@@ -263,9 +263,3 @@ function namedTargets(targets: readonly Node[], columns: readonly DescribedColum
     return targetNode(present(item.val), at(columns, i).name);
   });
 }
-
-/** Whether a query computes windows over its rows or groups. */
-export function hasWindows(statement: SelectStmt): boolean {
-  return windowClauses(statement).length > 0;
-}
-
