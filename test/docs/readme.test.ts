@@ -8,6 +8,9 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { createTestDatabases, type TestDatabases } from '../support/test-databases.ts';
 import { importingSources, readmeProgram } from './readme-program.ts';
 
+/** Servers are started, and the sources are checked as a whole: that takes a while on a busy machine. */
+const timeoutMs = 180_000;
+
 test('the code of the README runs, and prints what it says', async () => {
   const databases = await createTestDatabases({ nodes: 2 });
   onTestFinished(() => databases.drop());
@@ -17,7 +20,7 @@ test('the code of the README runs, and prints what it says', async () => {
   await import(/* @vite-ignore */ writeProgram(importingSources(onDatabases(source, databases))));
   const lines = print.mock.calls.map((values) => values.map((value) => (typeof value === 'string' ? value : inspect(value, { breakLength: Infinity }))).join(' '));
   expect(lines.map(withoutPorts)).toEqual(printed.map(withoutPorts));
-});
+}, timeoutMs);
 
 test('the code of the README has no type errors', () => {
   const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -27,7 +30,7 @@ test('the code of the README has no type errors', () => {
   const file = program.getSourceFiles().find(({ fileName }) => fileName.endsWith('readme.mts'));
   const diagnostics = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
   expect(diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
-});
+}, timeoutMs);
 
 function writeProgram(source: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'shardwright-readme-'));
