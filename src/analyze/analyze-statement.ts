@@ -19,6 +19,8 @@ export interface AnalyzedStatement {
   /** Occurrences of distributed and reference tables; the target of a write first. */
   readonly uses: readonly TableUse[];
   readonly foreign: readonly ForeignUse[];
+  /** Relations named where the analysis does not look: in writing common table expressions, in arguments of TABLESAMPLE and the like. */
+  readonly overlooked: readonly RangeVar[];
   /** For each use of a distributed table that could be placed: a conjunction of sets for its distribution value. */
   readonly restrictions: ReadonlyMap<TableUse, readonly ConstantSet[]>;
   /** A common table expression writes. */
@@ -55,8 +57,10 @@ function fromItems(statement: UpdateStmt | DeleteStmt): readonly Node[] {
 function placed(statement: object, query: Query, builder: QueryBuilder, rules: FunctionRules): AnalyzedStatement {
   const placer = new QueryPlacer(rules);
   const result = placer.place(query, [], new Set());
+  const { resolved } = builder.found;
   return {
     query, placed: result, uses: builder.found.uses, foreign: builder.found.foreign,
+    overlooked: namedRelations(statement).filter((rangeVar) => !resolved.has(rangeVar)),
     restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
   };
 }
@@ -79,11 +83,19 @@ function isWrite(node: Node): boolean {
 /** Every relation that a statement of any kind names; common table expressions are not told apart. */
 export function namedRelations(tree: unknown): RangeVar[] {
   const found: RangeVar[] = [];
-  walk(tree, (kind, body) => {
-    if (kind === 'RangeVar') found.push(body);
-    return kind !== 'LockingClause';
-  });
+  collectRelations(tree, found);
   return found;
+}
+
+/** By shape: the parser leaves out a node's kind where a field can only be a RangeVar. */
+function collectRelations(tree: unknown, found: RangeVar[]): void {
+  if (Array.isArray(tree)) {
+    for (const item of tree) collectRelations(item, found);
+    return;
+  }
+  if (typeof tree !== 'object' || tree === null) return;
+  if ('relname' in tree && 'relpersistence' in tree) found.push(tree as RangeVar);
+  for (const [key, value] of Object.entries(tree)) if (key !== 'LockingClause') collectRelations(value, found);
 }
 
 /** Whether a system column is named whose value tells one shard from another. */

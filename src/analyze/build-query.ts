@@ -3,17 +3,20 @@ import { present } from '../base/assert.ts';
 import { nameParts } from '../sql/ast.ts';
 import type { ColumnId, Fact } from './facts.ts';
 import { factsOfCondition } from './conditions.ts';
-import type { CommonQuery, FromTree, OutputColumn, Query, Sublink } from './query-level.ts';
+import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, Sublink } from './query-level.ts';
 import type { ForeignUse, Relation, RelationColumn, TableUse } from './relation.ts';
 import type { RelationNames } from './relation-names.ts';
 import type { Scope, VisibleColumn } from './scope.ts';
 import { resolveColumn } from './scope.ts';
 import { sublinkNodes } from './sublink-nodes.ts';
+import { comparableTypes } from './type-family.ts';
 
 /** What a builder finds besides the query itself. */
 export interface Found {
   readonly uses: TableUse[];
   readonly foreign: ForeignUse[];
+  /** Every relation name that was resolved, also to a common table expression. What is not in here stands where nobody looked. */
+  readonly resolved: Set<RangeVar>;
 }
 
 /** Names of common table expressions in sight, innermost last. */
@@ -29,7 +32,7 @@ interface Surroundings {
  * occurrence an id, and notes what conditions make certain. Knows nothing of shards.
  */
 export class QueryBuilder {
-  readonly found: Found = { uses: [], foreign: [] };
+  readonly found: Found = { uses: [], foreign: [], resolved: new Set() };
   readonly #names: RelationNames;
   #nextColumn: ColumnId = 1;
 
@@ -135,16 +138,17 @@ export class QueryBuilder {
     if ('RangeSubselect' in item) return plainFrom(this.#fromQuery(item.RangeSubselect, around, left));
     if ('JoinExpr' in item) return this.#fromJoin(item.JoinExpr, around, left);
     if ('RangeTableSample' in item && item.RangeTableSample.relation !== undefined) {
-      return this.#fromItem(item.RangeTableSample.relation, around, left);
+      const built = this.#fromItem(item.RangeTableSample.relation, around, left);
+      return { ...built, tree: { kind: 'sample', input: built.tree } };
     }
-    const alias = 'RangeFunction' in item ? item.RangeFunction.alias : undefined;
     const columns = 'RangeFunction' in item ? functionColumns(item.RangeFunction) : undefined;
-    const relation = this.#relation(alias?.aliasname ?? '', undefined, columns);
+    const relation = this.#relation(computedAlias(item), undefined, columns);
     const scope: Scope = { relations: left?.relations ?? [], visible: left?.visible ?? [], outer: around.outer };
     return plainFrom({ kind: 'computed', relation, node: item, sublinks: this.#buildSublinks([item], scope, around) });
   }
 
   #fromName(rangeVar: RangeVar, around: Surroundings): FromTree {
+    this.found.resolved.add(rangeVar);
     const common = rangeVar.schemaname === undefined ? findCommon(around.common, rangeVar.relname ?? '') : undefined;
     if (common === undefined) return this.#fromTable(rangeVar);
     const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
@@ -156,10 +160,11 @@ export class QueryBuilder {
     if (common.query !== undefined) {
       return { kind: 'query', relation: this.#relation(alias, undefined, renamed(common.query.outputs, renames)), query: common.query, lateral: false };
     }
-    return { kind: 'computed', relation: this.#relation(alias, undefined, undefined), node: { RangeVar: rangeVar }, sublinks: [] };
+    return { kind: 'cycle', relation: this.#relation(alias, undefined, undefined), cycle: common.cycle };
   }
 
   #fromTable(rangeVar: RangeVar): FromTree {
+    this.found.resolved.add(rangeVar);
     const table = this.#names.resolve(rangeVar.schemaname, rangeVar.relname ?? '');
     const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
     const schema = rangeVar.alias === undefined ? (table?.schema ?? rangeVar.schemaname) : undefined;
@@ -192,6 +197,7 @@ export class QueryBuilder {
     const type = joinType(join);
     const relations = [...left.relations, ...right.relations];
     const names = join.isNatural === true ? commonNames(left.visible, right.visible) : nameParts(join.usingClause);
+    const natural = join.isNatural === true && relations.some(({ columns }) => columns === undefined);
     const pairs = names.flatMap((name) => {
       const a = only(left.visible, name);
       const b = only(right.visible, name);
@@ -199,7 +205,8 @@ export class QueryBuilder {
     });
     const scope: Scope = { relations, visible: [...left.visible, ...right.visible], outer: around.outer };
     const condition = factsOfCondition(join.quals, scope);
-    const facts: Fact[] = [...condition.facts, ...pairs.map((pair): Fact => ({ kind: 'equal', a: pair.left.id, b: pair.right.id }))];
+    const alike = pairs.filter((pair) => comparableTypes(pair.left.type, pair.right.type));
+    const facts: Fact[] = [...condition.facts, ...alike.map((pair): Fact => ({ kind: 'equal', a: pair.left.id, b: pair.right.id }))];
     const strict = new Set([...condition.strict, ...pairs.flatMap((pair) => [pair.left.id, pair.right.id])]);
     const merged = pairs.map((pair): VisibleColumn => ({
       name: pair.name,
@@ -207,13 +214,16 @@ export class QueryBuilder {
       id: type === 'full' ? pair.id : type === 'right' ? pair.right.id : pair.left.id,
     }));
     const rest = (columns: readonly VisibleColumn[]): VisibleColumn[] => columns.filter(({ name }) => !names.includes(name));
-    const visible = [...merged, ...rest(left.visible), ...rest(right.visible)];
+    // Only a server knows which columns a natural join with unknown columns merges: then no bare name is certain.
+    const visible = natural ? [] : [...merged, ...rest(left.visible), ...rest(right.visible)];
     const tree: FromTree = {
       kind: 'join', type, left: left.tree, right: right.tree, facts, strict,
       merged: type === 'full' ? pairs.map((pair) => ({ id: pair.id, left: pair.left.id, right: pair.right.id })) : [],
     };
-    if (join.alias === undefined) return { tree, visible, relations };
-    return this.#aliasedJoin(join, { tree, visible, relations });
+    if (join.alias !== undefined) return this.#aliasedJoin(join, { tree, visible, relations });
+    const merging = join.join_using_alias;
+    if (merging === undefined) return { tree, visible, relations };
+    return { tree, visible, relations: [...relations, { ...this.#relation(merging.aliasname ?? '', undefined, undefined), merging: true }] };
   }
 
   /** `(a JOIN b …) AS j`: only `j` is a name outside; its columns keep their ids only under their bare names. */
@@ -224,21 +234,26 @@ export class QueryBuilder {
 
   #buildCommon(clause: WithClause | undefined, around: Surroundings, statement: object): CommonQuery[] {
     const built: CommonQuery[] = [];
+    const cycle: Cycle = { readsDistributed: false };
+    const usesBefore = this.found.uses.length;
+    const pending = clause?.recursive === true ? (clause.ctes ?? []) : [];
     for (const node of clause?.ctes ?? []) {
       if (!('CommonTableExpr' in node)) continue;
       const { ctename: name = '', ctequery, aliascolnames } = node.CommonTableExpr;
       const select = ctequery !== undefined && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined;
       if (select === undefined) {
-        built.push({ name, query: undefined, shared: undefined });
+        built.push({ name, query: undefined, shared: undefined, cycle: unknownCycle });
         continue;
       }
-      const recursive: CommonQuery[] = clause?.recursive === true ? [{ name, query: undefined, shared: undefined }] : [];
-      const query = this.build(select, { outer: around.outer, common: [...around.common, ...built, ...recursive] });
+      // WITH RECURSIVE shows all its queries to each other, also those that come later.
+      const later = pending.slice(pending.indexOf(node)).map((other): CommonQuery => ({ name: commonName(other), query: undefined, shared: undefined, cycle }));
+      const query = this.build(select, { outer: around.outer, common: [...around.common, ...built, ...later] });
       const outputs = query.outputs?.map((output, i) => ({ ...output, name: nameParts(aliascolnames)[i] ?? output.name }));
       const named: Query = { ...query, outputs };
       const once = countUses(statement, name) === 1;
-      built.push({ name, query: once ? named : undefined, shared: once ? undefined : { query: named } });
+      built.push({ name, query: once ? named : undefined, shared: once ? undefined : { query: named }, cycle: unknownCycle });
     }
+    cycle.readsDistributed = this.found.uses.slice(usesBefore).some(({ key }) => key !== undefined);
     return built;
   }
 
@@ -247,7 +262,7 @@ export class QueryBuilder {
       const query = this.build(selectOf(subselect), { outer: scope, common: around.common });
       const isIn = subLinkType === 'ANY_SUBLINK' && (operName === undefined || nameParts(operName).join('.') === '=');
       const test = isIn && testexpr !== undefined && 'ColumnRef' in testexpr ? resolveColumn(scope, testexpr.ColumnRef.fields) : undefined;
-      return { query, test: test?.id };
+      return { query, test: comparableTypes(test?.type, query.outputs?.[0]?.type) ? test?.id : undefined };
     });
   }
 
@@ -274,6 +289,12 @@ interface BuiltFrom {
   readonly tree: FromTree;
   readonly visible: readonly VisibleColumn[];
   readonly relations: readonly Relation[];
+}
+
+const unknownCycle: Cycle = { readsDistributed: true };
+
+function commonName(node: Node): string {
+  return 'CommonTableExpr' in node ? (node.CommonTableExpr.ctename ?? '') : '';
 }
 
 function plainFrom(tree: FromTree): BuiltFrom {
@@ -333,6 +354,15 @@ function renamed(columns: readonly RelationColumn[] | undefined, names: readonly
 
 function findCommon(common: CommonScope, name: string): CommonQuery | undefined {
   return common.findLast((candidate) => candidate.name === name);
+}
+
+/** The name that a function, XMLTABLE or JSON_TABLE has in its FROM list: without alias that of the (first) function. */
+function computedAlias(item: Node): string {
+  const body: unknown = Object.values(item)[0];
+  if (typeof body === 'object' && body !== null && 'alias' in body) return (body.alias as { aliasname?: string } | undefined)?.aliasname ?? '';
+  const list = 'RangeFunction' in item ? item.RangeFunction.functions?.[0] : undefined;
+  const call = list !== undefined && 'List' in list ? list.List.items?.[0] : undefined;
+  return call !== undefined && 'FuncCall' in call ? (nameParts(call.FuncCall.funcname).at(-1) ?? '') : '';
 }
 
 /** Column names of a function in FROM are certain only when the alias lists them. */

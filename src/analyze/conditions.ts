@@ -84,7 +84,7 @@ function factsOfIn(left: Node, items: readonly Node[], scope: Scope): readonly F
 function factsOfAny(left: Node, right: Node, scope: Scope): readonly Fact[] {
   const column = columnOf(left, scope);
   if (column === undefined || typeFamily(column.type) === undefined) return [];
-  const array = withoutCast(right, (name) => comparableTypes(name, column.type));
+  const array = withoutCast(right, (name) => comparableTypes(name, column.type), true);
   if (array === undefined) return [];
   if ('A_ArrayExpr' in array) return among(column, array.A_ArrayExpr.elements ?? []);
   if ('ParamRef' in array) {
@@ -144,13 +144,16 @@ export function constantOf(node: Node, type: string | undefined): ConstantSource
   return family === 'numeric' ? { kind: 'literal', text: number } : undefined;
 }
 
-/** The node below a cast to a type that `accept` takes; undefined below any other cast. */
-function withoutCast(node: Node, accept: (type: string) => boolean): Node | undefined {
+/** The node below a cast to a type that `accept` takes, or to an array of it; undefined below any other cast. */
+function withoutCast(node: Node, accept: (type: string) => boolean, expectsArray = false): Node | undefined {
   if (!('TypeCast' in node)) return node;
   const { arg, typeName } = node.TypeCast;
   if (arg === undefined || 'TypeCast' in arg || (typeName?.typmods?.length ?? 0) > 0) return undefined;
-  const name = nameParts(typeName?.names).at(-1);
-  return name !== undefined && accept(name) ? arg : undefined;
+  const parts = nameParts(typeName?.names);
+  const name = parts.at(-1);
+  if (name === undefined || (parts.length > 1 && parts[0] !== 'pg_catalog')) return undefined;
+  if ((typeName?.arrayBounds?.length ?? 0) > 0 !== expectsArray) return undefined;
+  return accept(name) ? arg : undefined;
 }
 
 /** Columns that a conjunct compares directly: all of PostgreSQL's comparison operators are strict. */

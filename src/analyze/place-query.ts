@@ -61,6 +61,10 @@ export class QueryPlacer {
     switch (tree.kind) {
       case 'empty':
         return everywhere;
+      case 'sample':
+        return sampled(this.placeTree(tree.input, facts, outerKeys));
+      case 'cycle':
+        return tree.cycle.readsDistributed ? recursionObstacle : everywhere;
       case 'computed':
         return this.#withSublinks({ kind: 'everywhere', repeatable: !hasVolatileCall(tree.node, this.#rules) }, tree.sublinks, facts, noKeys);
       case 'foreign':
@@ -158,6 +162,15 @@ function withSublink(rows: Placement, sublink: Placement): Placement {
   );
 }
 
+function sampled(rows: Placement): Placement {
+  return rows.kind === 'everywhere' ? { kind: 'everywhere', repeatable: false } : rows;
+}
+
+const recursionObstacle = scattered(
+  'A recursive query goes on from rows of several shard groups.',
+  'Filter each of its tables by the distribution column.',
+);
+
 const notRepeatable = scattered(
   'A subquery with LIMIT, a window or a volatile function would have to give the same rows on every node.',
   'Run it first and pass its result as parameters.',
@@ -249,6 +262,7 @@ function reduceOuterJoins(tree: FromTree, strict: Keys): FromTree {
 
 function columnsOf(tree: FromTree): ColumnId[] {
   if (tree.kind === 'empty') return [];
+  if (tree.kind === 'sample') return columnsOf(tree.input);
   if (tree.kind === 'join') return [...columnsOf(tree.left), ...columnsOf(tree.right)];
   return (tree.relation.columns ?? []).map((_, i) => tree.relation.firstColumn + i);
 }
@@ -320,7 +334,7 @@ interface PlacedRows {
 function placeAbove(query: SelectQuery, { rows, facts, rules }: PlacedRows): Placement {
   const { statement } = query;
   if (rows.kind === 'everywhere') {
-    const repeatable = rows.repeatable && statement.limitCount === undefined && !isDistinctOn(statement)
+    const repeatable = rows.repeatable && statement.limitCount === undefined && statement.limitOffset === undefined && !isDistinctOn(statement)
       && windowClauses(statement).length === 0 && !hasVolatileCall([statement.targetList, statement.whereClause, statement.havingClause], rules);
     return { kind: 'everywhere', repeatable };
   }

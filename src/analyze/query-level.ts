@@ -10,6 +10,10 @@ export type FromTree =
   | { readonly kind: 'query'; readonly relation: Relation; readonly query: Query; readonly lateral: boolean }
   /** A reference to a common table expression that is used more than once: computed once, by itself. */
   | { readonly kind: 'shared'; readonly relation: Relation; readonly shared: SharedQuery }
+  /** TABLESAMPLE: two evaluations may differ. */
+  | { readonly kind: 'sample'; readonly input: FromTree }
+  /** A reference of WITH RECURSIVE's queries to themselves or to one that stands later. */
+  | { readonly kind: 'cycle'; readonly relation: Relation; readonly cycle: Cycle }
   /** A function, VALUES-like or other relation that every server can compute alike. */
   | { readonly kind: 'computed'; readonly relation: Relation; readonly node: Node; readonly sublinks: readonly Sublink[] }
   /** A local or system table. */
@@ -77,6 +81,13 @@ export interface CommonQuery {
   readonly name: string;
   readonly query: Query | undefined;
   readonly shared: SharedQuery | undefined;
+  /** What is known of references that come before the query is built, or when it is none that can be built. */
+  readonly cycle: Cycle;
+}
+
+/** The queries of one WITH RECURSIVE together; settled when all of them are built. */
+export interface Cycle {
+  readsDistributed: boolean;
 }
 
 /** A common table expression used more than once. */

@@ -18,6 +18,8 @@ export interface Relation {
   readonly schema: string | undefined;
   readonly firstColumn: ColumnId;
   readonly columns: readonly RelationColumn[] | undefined;
+  /** The alias of a USING clause: it offers its columns only behind its name, never bare. */
+  readonly merging?: boolean;
 }
 
 /** One occurrence of a distributed or reference table. */

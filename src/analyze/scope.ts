@@ -54,7 +54,7 @@ function resolveBare(scope: Scope, name: string): VisibleColumn | undefined {
   for (let level: Scope | undefined = scope; level !== undefined; level = level.outer) {
     const found = level.visible.filter((column) => column.name === name);
     if (found.length > 0) return found.length === 1 ? found[0] : undefined;
-    if (level.relations.some((relation) => relation.columns === undefined)) return undefined;
+    if (level.relations.some(({ columns, merging }) => columns === undefined && merging !== true)) return undefined;
   }
   return undefined;
 }
