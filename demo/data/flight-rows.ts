@@ -1,7 +1,7 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
 import type { DataRow } from '../../bench/data/copy-text.ts';
 import { vegaFile } from './vega-file.ts';
-import { decompressZstd } from './zstd/decompress.ts';
 
 /** All the flights there are. */
 export const flightsMax = 3_000_000;
@@ -14,7 +14,7 @@ export async function* flightRows(count: number): AsyncGenerator<DataRow, void, 
   for (const group of metadata.row_groups) {
     const rowEnd = Math.min(count, rowStart + Number(group.num_rows));
     if (rowStart >= rowEnd) return;
-    const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors: { ZSTD: decompressZstd } });
+    const rows = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors });
     for (const row of rows) yield flightRow(row);
     rowStart = rowEnd;
   }
