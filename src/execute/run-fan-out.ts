@@ -53,8 +53,16 @@ export async function fanOutTasks(scope: StatementScope, bound: BoundFanOut, mem
   memory.runs += 1;
   const rowsMax = neededRows(bound.fanOut.merge, bound.values);
   if (memory.cost === 'scan' && (rowsMax === undefined || rowsMax < fusedRowsMin)) return tasks;
+  if (!isFusable(bound.fanOut)) return tasks;
   const fused = fusedTasks(tasks, { order: bound.fanOut.shardOrder, rowsMax });
   return memory.cost === 'lookup' && memory.runs > preparedRunsMin ? fused.map(prepared) : fused;
+}
+
+const firstUserOid = 16_384;
+
+/** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. */
+function isFusable({ columns }: FanOut): boolean {
+  return columns.every(({ typeOid }) => typeOid < firstUserOid);
 }
 
 /** A statement run more often than this is prepared on the nodes' connections: planning it costs more than running it. */
@@ -163,7 +171,7 @@ async function collectOnNode(
 
 /** The merged rows of a fan-out as they come: one connection per node, taken in order of nodes so that no two calls wait for each other. */
 export async function* streamFanOut(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: FanOutOptions): AsyncGenerator<readonly RawRow[]> {
-  if (!isStreaming(bound.fanOut.merge)) {
+  if (!isStreaming(bound.fanOut.merge) || !isFusable(bound.fanOut)) {
     yield await collectFanOut(scope, bound, memory, options);
     return;
   }

@@ -7,7 +7,6 @@ export interface FanOut {
   readonly shardQuery: ShardTemplate;
   /** ORDER BY of the shard query by output positions, when its rows come sorted: for fusing several into one statement. */
   readonly shardOrder: string | undefined;
-  /** LIMIT of the shard query, likewise; as SQL over the caller's parameters. */
   readonly merge: MergePlan;
   /** What the caller gets. */
   readonly columns: readonly DescribedColumn[];

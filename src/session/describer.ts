@@ -21,7 +21,7 @@ const builtinTypeNames: Readonly<Record<number, string>> = {
 };
 
 /** OIDs of types that have a collation, PostgreSQL's own. */
-const collatable: ReadonlySet<number> = new Set([18, 19, 25, 1042, 1043, 1002, 1003, 1009, 1014, 1015]);
+const collatable: ReadonlySet<number> = new Set([19, 25, 1042, 1043, 1003, 1009, 1014, 1015]);
 
 /** Describes statements on the coordinator database, whose shells have the tables' own definitions. */
 export class Describer implements Describe {

@@ -38,6 +38,7 @@ export function parseOne(text: string): Statement {
 }
 
 function parseTree(text: string): NonNullable<ReturnType<typeof parseSync>['stmts']> {
+  if (text.trim() === '') return [];
   try {
     return parseSync(text).stmts ?? [];
   } catch (error) {

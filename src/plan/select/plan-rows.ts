@@ -2,6 +2,8 @@ import type { Node, SelectStmt } from '@pgsql/types';
 import { present } from '../../base/assert.ts';
 import { isDistinctOn } from '../../analyze/place-query.ts';
 import { equalityKeyFor } from '../../sql/values/equality-key.ts';
+import { nameParts, sameTree } from '../../sql/ast.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { MergePlan, SortKey } from '../merge-plan.ts';
 import type { Limits } from './limit.ts';
@@ -51,6 +53,8 @@ function layoutOf(statement: SelectStmt, columns: readonly DescribedColumn[]): L
   const columnOf = (item: Node): number => {
     const index = outputIndex(item, statement, names);
     if (index !== undefined) return index;
+    const known = hidden.findIndex((other) => sameTree(other, item));
+    if (known >= 0) return names.length + known;
     hidden.push(item);
     return names.length + hidden.length - 1;
   };
@@ -135,10 +139,16 @@ function orderByPositions({ sorted }: Layout): string | undefined {
 
 function directionSql(item: Node): string {
   if (!('SortBy' in item)) return '';
-  const { sortby_dir, sortby_nulls } = item.SortBy;
-  const direction = sortby_dir === 'SORTBY_DESC' ? ' DESC' : '';
+  const { sortby_dir, sortby_nulls, useOp } = item.SortBy;
+  const direction = sortby_dir === 'SORTBY_DESC' ? ' DESC' : sortby_dir === 'SORTBY_USING' ? ` USING ${operatorSql(useOp)}` : '';
   if (sortby_nulls === 'SORTBY_NULLS_FIRST') return `${direction} NULLS FIRST`;
   return sortby_nulls === 'SORTBY_NULLS_LAST' ? `${direction} NULLS LAST` : direction;
+}
+
+/** `OPERATOR(schema.name)`: also for an operator without a schema, which is looked for along the search path. */
+function operatorSql(name: readonly Node[] | undefined): string {
+  const parts = nameParts(name);
+  return parts.length === 1 ? (parts[0] ?? '') : `OPERATOR(${parts.slice(0, -1).map(quoteIdentifier).join('.')}.${parts.at(-1) ?? ''})`;
 }
 
 /** Sorting, DISTINCT and LIMIT over the gathered rows by a PostgreSQL. */
