@@ -14,11 +14,13 @@ import type { Statement } from '../sql/parse.ts';
 import type { Describe } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
 import { columnTypeName, planInsert, refused } from './insert/plan-insert.ts';
+import type { InsertPlan } from './insert/insert-plan.ts';
 import { placerOf } from './prune.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 import { shardTemplate } from './shard-template.ts';
+import { knownSets, parameterUses, sharesParameters, withTypedParameters } from './typed-parameters.ts';
 import type { ModifyPlan, PrunableUse, SelectPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { planUtilityCall } from './utility-call.ts';
 
@@ -45,18 +47,20 @@ interface Named extends PlanInput {
   readonly names: RelationNames;
 }
 
-function planSelect(statement: Statement, select: SelectStmt, input: Named): StatementPlan {
+async function planSelect(statement: Statement, select: SelectStmt, input: Named): Promise<StatementPlan> {
   const analyzed = analyzeSelect(select, input.names);
   checkViews(analyzed, input.names);
+  checkOverlooked(analyzed, input.names);
   if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
   checkReadable(analyzed, select);
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
-  const uses = prunableUses(analyzed, input.snapshot);
+  const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (analyzed.foreign.length > 0 || uses === undefined) throw obstacleOf(analyzed);
   let fanOut: Promise<FanOut> | undefined;
   const plan: SelectPlan = {
     kind: 'select',
     whole: shardTemplate(statement, analyzed.uses),
+    tables: tablesOf(analyzed),
     uses,
     locks: select.lockingClause !== undefined,
     fanOut: () => {
@@ -70,6 +74,10 @@ function planSelect(statement: Statement, select: SelectStmt, input: Named): Sta
   return plan;
 }
 
+function tablesOf({ uses }: AnalyzedStatement): CatalogTable[] {
+  return [...new Set(uses.map(({ table }) => table))];
+}
+
 /** Where a use was not placed, nothing is known of it, so the statement cannot be sent anywhere. */
 function prunableUses({ uses, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
   const prunable: PrunableUse[] = [];
@@ -80,6 +88,20 @@ function prunableUses({ uses, restrictions }: AnalyzedStatement, snapshot: Catal
     prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known });
   }
   return prunable;
+}
+
+/**
+ * What parameters say of a distribution column, where they are certainly read as its type. One that stands in several places may have got
+ * another type there: only then is the server asked.
+ */
+async function certainUses(uses: readonly PrunableUse[] | undefined, { node, text }: Statement, describe: Describe): Promise<readonly PrunableUse[] | undefined> {
+  const sets = uses?.flatMap(({ restrictions }) => restrictions) ?? [];
+  const numbers = new Set(sets.flatMap(({ values, arrays }) => [...arrays, ...values.flatMap((value) => (value.kind === 'parameter' ? [value.number] : []))]));
+  if (numbers.size === 0) return uses;
+  const counts = parameterUses(node);
+  if ([...numbers].every((number) => counts.get(number) === 1)) return uses;
+  const { parameterTypes } = await describe.statement(text);
+  return uses?.map((use) => ({ ...use, restrictions: knownSets(use.restrictions, parameterTypes, columnTypeName(use.table.distributionColumn)) }));
 }
 
 function obstacleOf({ placed }: AnalyzedStatement): ClusterError {
@@ -95,6 +117,15 @@ function checkViews({ foreign }: Pick<AnalyzedStatement, 'foreign'>, names: Rela
   }
 }
 
+/** What the analysis did not look at would be read from the empty shells. */
+function checkOverlooked({ overlooked, writesInside }: AnalyzedStatement, names: RelationNames): void {
+  checkViews({ foreign: overlooked.map((rangeVar) => ({ rangeVar })) }, names);
+  const table = overlooked.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
+  if (table === undefined) return;
+  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
+  throw unsupported(`Table "${table.relname ?? ''}" is named in a clause that cannot be distributed yet.`, 'Run the clause as a statement of its own, and pass its result as parameters.');
+}
+
 const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
 const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax']);
 
@@ -106,9 +137,10 @@ function checkReadable({ writesInside }: AnalyzedStatement, tree: unknown): void
 async function makeFanOut(original: Statement, select: SelectStmt, input: Named): Promise<FanOut> {
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(select, input.describe);
-  const { query, placed } = analyzeSelect(select, input.names, rules);
+  const typed = withTypedParameters(select, description.parameterTypes);
+  const { query, placed } = analyzeSelect(typed, input.names, rules);
   if (namesSystemColumn(select, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
-  const draft = await planFanOut({ original, statement: select, query, placed, description, describe: input.describe, rules });
+  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules });
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const made = 'SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined;
@@ -156,24 +188,35 @@ async function planInsertStatement(statement: Statement, insert: InsertStmt, inp
   if (select !== undefined && (select.sortClause !== undefined || select.limitCount !== undefined || select.limitOffset !== undefined || select.withClause !== undefined)) {
     throw refused('VALUES with ORDER BY, LIMIT or WITH.', 'Write the rows in order.');
   }
-  const plan = planInsert(statement, insert, table, input.snapshot);
+  const plan = await planRows(statement, insert, { table, input });
   if (plan !== undefined) return plan;
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
+}
+
+/** Rows that are sent or computed apart from each other must not change a parameter's type, nor hide that a value does not fit its column. */
+async function planRows(statement: Statement, insert: InsertStmt, { table, input }: { readonly table: CatalogTable; readonly input: Named }): Promise<InsertPlan | undefined> {
+  const plan = planInsert(statement, insert, { table, snapshot: input.snapshot, parameterTypes: undefined });
+  if (plan === undefined) return undefined;
+  const computes = plan.computed.some(({ kind }) => kind === 'expression');
+  if (!computes && !sharesParameters(insert)) return plan;
+  const { parameterTypes } = await input.describe.statement(statement.text);
+  return planInsert(statement, insert, { table, snapshot: input.snapshot, parameterTypes });
 }
 
 function readsCatalogTables(tree: unknown, names: RelationNames): boolean {
   return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
 }
 
-function planModify(statement: Statement, kind: 'update' | 'delete', modify: UpdateStmt | DeleteStmt, input: Named): StatementPlan {
+async function planModify(statement: Statement, kind: 'update' | 'delete', modify: UpdateStmt | DeleteStmt, input: Named): Promise<StatementPlan> {
   const analyzed = analyzeModify(kind, modify, input.names);
   checkViews(analyzed, input.names);
+  checkOverlooked(analyzed, input.names);
   if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   checkReadable(analyzed, modify);
   const relation = present(modify.relation, 'target');
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
-  const uses = prunableUses(analyzed, input.snapshot);
+  const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target === undefined) throw refused('A local table is written from distributed or reference tables.', 'Read the rows first, then write.');
   if (analyzed.foreign.length > 0 || uses === undefined) throw obstacleOf(analyzed);
   if (kind === 'update' && target.kind === 'distributed') checkKeyAssignment(modify, target, analyzed);
@@ -184,6 +227,7 @@ function planModify(statement: Statement, kind: 'update' | 'delete', modify: Upd
     kind: 'modify',
     command: kind === 'update' ? 'UPDATE' : 'DELETE',
     whole: shardTemplate(statement, analyzed.uses),
+    tables: tablesOf(analyzed),
     uses,
     everywhere,
     spread: () => {

@@ -1,15 +1,16 @@
-import type { Node } from '@pgsql/types';
 import { at } from '../base/assert.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import { nameParts, walk } from '../sql/ast.ts';
+import { walk } from '../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Token } from '../sql/scan.ts';
 import { scanTokens, tokenAt } from '../sql/scan.ts';
 import type { Edit, Template } from '../sql/template.ts';
 import { applyEdits, fillTemplate } from '../sql/template.ts';
+import { schemaCuts } from './schema-cuts.ts';
+import { unsupported } from './select/unsupported.ts';
 
 /** What differs between the shard groups that one statement runs on. */
 type Hole =
@@ -94,21 +95,19 @@ class NameCutter {
 
   /** `schema.table.column` → `table.column`, for uses that have no alias. */
   columnEdits(uses: readonly TableUse[]): Edit<Hole>[] {
-    const edits: Edit<Hole>[] = [];
-    walk(this.#statement.node, (kind, body) => {
-      if (kind !== 'ColumnRef' || !('fields' in body)) return undefined;
-      const parts = nameParts(body.fields as Node[]);
-      if (parts.length < 3) return undefined;
-      const [schema, table] = parts.slice(-3);
-      const named = uses.some((use) => use.rangeVar.alias === undefined && use.table.schema === schema && use.table.name === table);
-      if (!named) return undefined;
-      const first = this.#tokenOf('location' in body ? Number(body.location) : 0);
-      const from = at(this.#scanned(), first);
-      const kept = at(this.#scanned(), first + 2 * (parts.length - 2));
-      edits.push({ start: from.start, end: kept.start, parts: [] });
-      return undefined;
+    const cuts = schemaCuts(this.#statement, this.#scanned(), (schema, table) => {
+      const named = uses.some((use) => isNamed(use, schema, table));
+      if (named) this.#checkOneMeaning(uses, schema, table);
+      return named;
     });
-    return edits;
+    return cuts.map((cut) => ({ ...cut, parts: [] }));
+  }
+
+  /** Without its schema the name must still mean the same table: no other relation of the statement may bear it. */
+  #checkOneMeaning(uses: readonly TableUse[], schema: string, table: string): void {
+    const same = new Set<unknown>(uses.filter((use) => isNamed(use, schema, table)).map(({ rangeVar }) => rangeVar));
+    if (!bearsName(this.#statement.node, table, same)) return;
+    throw unsupported(`Columns of "${schema}.${table}" are named with the schema, and another relation is called "${table}", too.`, 'Give the two tables different aliases.');
   }
 
   /** `ON CONFLICT ON CONSTRAINT name`: a shard's constraint has the shard's id in its name. */
@@ -157,6 +156,19 @@ class NameCutter {
     const before = this.#scanned()[first - 2]?.text.toUpperCase();
     return before !== 'TRUNCATE' && before !== 'LOCK';
   }
+}
+
+function isNamed({ rangeVar, table }: TableUse, schema: string, name: string): boolean {
+  return rangeVar.alias === undefined && table.schema === schema && table.name === name;
+}
+
+/** Whether a relation or an alias of this name stands in a tree, other than those in `except`. */
+function bearsName(tree: unknown, name: string, except: ReadonlySet<unknown>): boolean {
+  if (Array.isArray(tree)) return tree.some((item) => bearsName(item, name, except));
+  if (typeof tree !== 'object' || tree === null || except.has(tree)) return false;
+  if ('aliasname' in tree && tree.aliasname === name) return true;
+  if ('relname' in tree && tree.relname === name && !('alias' in tree)) return true;
+  return Object.values(tree).some((value) => bearsName(value, name, except));
 }
 
 function tableHole({ table }: TableUse, use: number): Hole | string {

@@ -28,6 +28,8 @@ export interface SelectPlan {
   readonly kind: 'select';
   /** The whole statement for one node: for when all its tables' rows lie in shard groups of one node. */
   readonly whole: ShardTemplate;
+  /** All distributed and reference tables in it. */
+  readonly tables: readonly CatalogTable[];
   readonly uses: readonly PrunableUse[];
   /** FOR UPDATE and the like. */
   readonly locks: boolean;
@@ -39,6 +41,8 @@ export interface ModifyPlan {
   readonly kind: 'modify';
   readonly command: 'UPDATE' | 'DELETE';
   readonly whole: ShardTemplate;
+  /** All distributed and reference tables in it. */
+  readonly tables: readonly CatalogTable[];
   readonly uses: readonly PrunableUse[];
   /** The target when it is a reference table: the statement then runs on every node. */
   readonly everywhere: boolean;

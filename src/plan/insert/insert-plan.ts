@@ -33,9 +33,10 @@ export interface InsertPlan {
   readonly rows: readonly InsertRow[];
   readonly tail: Template<TargetHole | ValueSlot>;
   readonly computed: readonly ComputedValue[];
-  readonly returning: boolean;
-  /** Every row gives exactly one row of RETURNING. */
-  readonly rowForRow: boolean;
+  /**
+   * Each row goes in a statement of its own: DO NOTHING with RETURNING, where only so it is known which rows came back, and in which order.
+   */
+  readonly rowByRow: boolean;
   /**
    * True when the statement can go to one node as it is: one row, nothing computed. Then `head`, row and `tail` join to
    * the caller's text, and its parameters keep their numbers.

@@ -2,7 +2,9 @@ import type { InsertStmt, Node } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { constantOf } from '../../analyze/conditions.ts';
-import { namedRelations } from '../../analyze/analyze-statement.ts';
+import { namedRelations, namesSystemColumn } from '../../analyze/analyze-statement.ts';
+import type { ConstantSource } from '../../analyze/constant-set.ts';
+import { builtinRules, hasVolatileCall } from '../../analyze/function-calls.ts';
 import type { CatalogSnapshot, CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
 import { nameParts, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
@@ -12,23 +14,35 @@ import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit, Template } from '../../sql/template.ts';
 import { applyEdits } from '../../sql/template.ts';
 import { placerOf } from '../prune.ts';
+import { schemaCuts } from '../schema-cuts.ts';
 import { callsOnce } from '../select/evaluate-once.ts';
+import { readsAlike } from '../typed-parameters.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
 import type { ValueRow } from './value-rows.ts';
 import { keywordAt, valueRows } from './value-rows.ts';
+
+export interface InsertInput {
+  readonly table: CatalogTable;
+  readonly snapshot: CatalogSnapshot;
+  /** SQL types of the parameters in the whole statement; undefined where none depends on another place of the statement. */
+  readonly parameterTypes: readonly string[] | undefined;
+}
 
 /**
  * Plans INSERT … VALUES and INSERT … DEFAULT VALUES. Undefined when the statement is not well formed (too many values, unknown columns):
  * describing it gives PostgreSQL's own error.
  */
-export function planInsert(statement: Statement, insert: InsertStmt, table: CatalogTable, snapshot: CatalogSnapshot): InsertPlan | undefined {
+export function planInsert(statement: Statement, insert: InsertStmt, input: InsertInput): InsertPlan | undefined {
   if (insert.withClause !== undefined) throw refused('WITH in front of INSERT … VALUES.', 'Write the INSERT without WITH.');
   if (namedRelations([insert.onConflictClause, insert.returningClause]).length > 0) {
     throw refused('A subquery stands in ON CONFLICT or RETURNING.', 'Run it as a statement of its own.');
   }
-  const listed = listedColumns(insert, table);
+  if (namesSystemColumn([insert.onConflictClause, insert.returningClause], shardColumns)) {
+    throw refused('System column "tableoid" would show shards.', 'Leave it out.');
+  }
+  const listed = listedColumns(insert, input.table);
   if (listed === undefined) return undefined;
-  return new InsertPlanner(statement, insert, { table, snapshot, listed }).plan();
+  return new InsertPlanner(statement, insert, { ...input, listed }).plan();
 }
 
 export function refused(detail: string, hint: string): ClusterError {
@@ -45,9 +59,9 @@ function listedColumns(insert: InsertStmt, table: CatalogTable): Column[] | unde
   return known.length === columns.length && new Set(known).size === known.length ? known : undefined;
 }
 
-interface Target {
-  readonly table: CatalogTable;
-  readonly snapshot: CatalogSnapshot;
+const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
+
+interface Target extends InsertInput {
   /** Columns of the column list, or all of the table. */
   readonly listed: readonly Column[];
 }
@@ -61,6 +75,8 @@ class InsertPlanner {
   readonly #tokens: readonly Token[];
   readonly #nodes: readonly (readonly Node[])[];
   readonly #computed: ComputedValue[] = [];
+  /** What stands before the table's name in `schema.table.column`: a shard is known by its alias alone. */
+  readonly #schemaCuts: readonly { readonly start: number; readonly end: number }[];
 
   constructor(statement: Statement, insert: InsertStmt, target: Target) {
     this.#statement = statement;
@@ -68,6 +84,8 @@ class InsertPlanner {
     this.#target = target;
     this.#tokens = scanTokens(statement.text);
     this.#nodes = rowNodes(insert);
+    this.#schemaCuts = schemaCuts(statement, this.#tokens, (schema, table) =>
+      insert.relation?.alias === undefined && schema === target.table.schema && table === target.table.name);
   }
 
   plan(): InsertPlan | undefined {
@@ -79,8 +97,11 @@ class InsertPlanner {
     this.#checkConflictTarget();
     const defaulted = table.columns.filter((column) => !given.includes(column));
     const added = defaulted.filter((column) => this.#mustCompute(column));
-    const values = keywordAt(this.#tokens, 'VALUES');
+    const values = this.#valuesKeyword();
     const spans = this.#insert.selectStmt === undefined ? [] : valueRows(this.#tokens, values);
+    if (this.#insert.selectStmt !== undefined && !this.#matchesRows(spans)) {
+      throw refused('VALUES stands in parentheses.', 'Write it without them.');
+    }
     const rows = this.#nodes.map((nodes, i) => this.#row({ nodes, span: spans[i], given, added }));
     const verbatim = rows.length === 1 && this.#computed.length === 0 && spans.length === 1;
     return {
@@ -91,10 +112,21 @@ class InsertPlanner {
       rows,
       tail: this.#tail(spans),
       computed: this.#computed,
-      returning: this.#insert.returningClause !== undefined,
-      rowForRow: this.#rowForRow(),
+      rowByRow: this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
       verbatim,
     };
+  }
+
+  /** Behind the table's name, which may itself be `values` behind a schema. */
+  #valuesKeyword(): number {
+    const location = this.#insert.relation?.location ?? 0;
+    const first = tokenAt(this.#tokens, this.#statement.source.index(location));
+    return keywordAt(this.#tokens, 'VALUES', first + (this.#insert.relation?.schemaname === undefined ? 1 : 3));
+  }
+
+  /** The rows found in the text are those that the parser found. */
+  #matchesRows(spans: readonly ValueRow[]): boolean {
+    return spans.length === this.#nodes.length && spans.every((span, i) => span.items.length === this.#nodes[i]?.length);
   }
 
   /** GENERATED ALWAYS AS IDENTITY: the shard's column is a plain one, so what PostgreSQL checks must be checked here. */
@@ -117,7 +149,9 @@ class InsertPlanner {
   #checkConflictTarget(): void {
     const { table } = this.#target;
     if (table.kind !== 'distributed') {
-      if (callsOnce({ List: { items: this.#insert.onConflictClause?.targetList ?? [] } })) {
+      const conflict = this.#insert.onConflictClause;
+      const items = [...(conflict?.targetList ?? []), ...(conflict?.whereClause === undefined ? [] : [conflict.whereClause])];
+      if (callsOnce({ List: { items } }) || hasVolatileCall(items, builtinRules)) {
         throw refused('ON CONFLICT DO UPDATE of a reference table calls a function that differs from node to node.', 'Pass its value as a parameter.');
       }
       return;
@@ -157,7 +191,7 @@ class InsertPlanner {
       separate();
       const column = at(given, i);
       const isKey = table.kind === 'distributed' && column === table.distributionColumn;
-      const constant = isKey ? constantOf(node, columnTypeName(column)) : undefined;
+      const constant = isKey ? this.#constant(node, column) : undefined;
       const slot = constant === undefined ? this.#computedItem(node, column, { isKey, span: span?.items[i] }) : undefined;
       if (isKey) distribution = constant ?? slot;
       if (slot === undefined) parts.push(...this.#itemParts(span, i));
@@ -188,7 +222,20 @@ class InsertPlanner {
       throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
     }
     const { start, end } = present(span, 'value');
-    return this.#compute({ kind: 'expression', sql: this.#statement.text.slice(start, end) });
+    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${columnTypeName(column)})` });
+  }
+
+  /** A constant, or a parameter that the server reads as the column's type. */
+  #constant(node: Node, column: Column): ConstantSource | undefined {
+    const constant = constantOf(node, columnTypeName(column));
+    const types = this.#target.parameterTypes;
+    if (constant?.kind !== 'parameter' || types === undefined) return constant;
+    return readsAlike(types[constant.number - 1], columnTypeName(column)) ? constant : undefined;
+  }
+
+  /** The caller's text with its parameters cast to the types that they have in the whole statement. */
+  #typedText(start: number, end: number): string {
+    return this.#textParts(start, end).map((part) => (typeof part === 'string' ? part : `$${part.kind === 'parameter' ? part.number : 0}`)).join('');
   }
 
   #compute(value: ComputedValue): ComputedSlot {
@@ -208,9 +255,18 @@ class InsertPlanner {
       const token = at(this.#tokens, i);
       if (token.start >= end) break;
       if (!/^\$\d+$/.test(token.text)) continue;
-      edits.push({ start: token.start - start, end: token.end - start, parts: [{ kind: 'parameter', number: Number(token.text.slice(1)) }] });
+      edits.push({ start: token.start - start, end: token.end - start, parts: this.#parameterParts(Number(token.text.slice(1))) });
+    }
+    for (const cut of this.#schemaCuts) {
+      if (cut.start >= start && cut.end <= end) edits.push({ start: cut.start - start, end: cut.end - start, parts: [] });
     }
     return [...applyEdits(this.#statement.text.slice(start, end), edits).parts];
+  }
+
+  #parameterParts(number: number): (string | ValueSlot)[] {
+    const slot: ValueSlot = { kind: 'parameter', number };
+    const type = this.#target.parameterTypes?.[number - 1];
+    return type === undefined ? [slot] : ['CAST(', slot, ` AS ${type})`];
   }
 
   #head({ values, spans, given, added }: { values: number; spans: readonly ValueRow[]; given: readonly Column[]; added: readonly Column[] }): Template<AnyHole> {
@@ -238,7 +294,7 @@ class InsertPlanner {
   }
 
   #tail(spans: readonly ValueRow[]): Template<AnyHole> {
-    const values = keywordAt(this.#tokens, 'VALUES');
+    const values = this.#valuesKeyword();
     const end = spans.at(-1)?.end ?? at(this.#tokens, values).end;
     const parts: (string | AnyHole)[] = this.#textParts(end, this.#statement.text.length);
     const name = this.#insert.onConflictClause?.infer?.conname;
@@ -249,12 +305,6 @@ class InsertPlanner {
     const constraint = keywordAt(this.#tokens, 'CONSTRAINT', tokenAt(this.#tokens, start));
     const token = at(this.#tokens, constraint + 1);
     return [...this.#textParts(start, token.start), { kind: 'constraint', name }, ...this.#textParts(token.end, this.#statement.text.length)];
-  }
-
-  /** DO NOTHING, and DO UPDATE with WHERE, may give no row. */
-  #rowForRow(): boolean {
-    const conflict = this.#insert.onConflictClause;
-    return conflict === undefined || (conflict.action === 'ONCONFLICT_UPDATE' && conflict.whereClause === undefined);
   }
 }
 

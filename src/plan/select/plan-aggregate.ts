@@ -2,9 +2,9 @@ import type { FuncCall, Node, ResTarget, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import { aggregateCalls } from '../../analyze/function-calls.ts';
 import { sameTree } from '../../sql/ast.ts';
-import { parseOne } from '../../sql/parse.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { Combine, MergePlan, SortKey } from '../merge-plan.ts';
+import { castToType } from '../typed-parameters.ts';
 import { canonicalExpression, foreignReferences, groupExpressions, substituted } from './expressions.ts';
 import { filterConditions } from './filter-conditions.ts';
 import { limitsOf } from './limit.ts';
@@ -204,7 +204,7 @@ function plainColumn(node: Node | undefined): number | undefined {
 
 function finishByResidual(context: SelectContext, pieces: Pieces, { combined, rows }: Combined): Finished | undefined {
   const made = substituteOver(context, pieces);
-  const { havingClause, groupClause: _groups, ...rest } = made;
+  const { havingClause, groupClause: _groups, whereClause: _where, ...rest } = made;
   const merge = residualMerge(context, { ...rest, ...(havingClause === undefined ? {} : { whereClause: havingClause }) }, { combined, rows });
   return merge === undefined ? undefined : { merge, rules: ['split_aggregates', 'combine_in_application', 'finish_by_residual'] };
 }
@@ -224,20 +224,12 @@ function combineByResidual(context: SelectContext, pieces: Pieces, { layout, col
   const made = substituteOver(context, pieces, (index) => {
     if (index < pieces.groups.length) return combinedColumn(index);
     const call = index - pieces.groups.length;
-    return castTo(present(aggregates[call]), at(resultTypes, call).typeSql);
+    return castToType(present(aggregates[call]), at(resultTypes, call).typeSql);
   });
   const groupClause = pieces.groups.map((_, i) => combinedColumn(i));
-  const { groupClause: _old, ...rest } = made;
+  const { groupClause: _old, whereClause: _where, ...rest } = made;
   const merge = residualMerge(context, groupClause.length === 0 ? rest : { ...rest, groupClause }, { combined: { kind: 'gather' }, rows: columns });
   return merge === undefined ? undefined : { merge, rules: ['split_aggregates', 'combine_by_residual'] };
-}
-
-function castTo(arg: Node, typeSql: string): Node {
-  const { node } = parseOne(`SELECT NULL::${typeSql}`);
-  const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
-  const cast = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
-  const typeName = cast !== undefined && 'TypeCast' in cast ? cast.TypeCast.typeName : undefined;
-  return { TypeCast: { arg, typeName: present(typeName, 'type name') } };
 }
 
 /** A SELECT with everything replaced by columns of the gathered rows, as the text of a residual. */
