@@ -19,6 +19,8 @@ import type { StatementScope } from '../execute/statement-scope.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
+import { copiedQuery, copiedRows } from './copy-query.ts';
+import type { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
 
 /** COPY … FROM STDIN; resolves to the number of rows. All or nothing. */
@@ -52,21 +54,29 @@ export interface CopyContext {
   readonly searchPath: readonly string[];
 }
 
+export interface CopyOutContext extends CopyContext {
+  /** Plans the query of COPY (query) TO. */
+  readonly prepare: (query: Statement) => Promise<PreparedPlan>;
+}
+
 /** COPY … TO STDOUT as chunks of bytes. */
-export async function* runCopyOut(statement: Statement, { context, searchPath }: CopyContext): AsyncGenerator<Uint8Array> {
+export async function* runCopyOut(statement: Statement, { context, searchPath, prepare }: CopyOutContext): AsyncGenerator<Uint8Array> {
   const copy = copyOf(statement, 'to');
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
-  if (copy.subject.kind === 'query') {
-    throw new ClusterError('unsupportedQuery', 'COPY of a query is not distributed yet', { hint: 'Use stream() for the query, or COPY the table.' });
+  const query = copy.subject.kind === 'query' ? await copiedRows(copy, await prepare(copiedQuery(statement)), context) : undefined;
+  if (query?.kind === 'merged') {
+    yield* query.chunks;
+    return;
   }
-  if (table === undefined) {
+  const parts = query?.kind === 'parts' ? query.parts : table === undefined ? undefined : partsOf(copy, table, context);
+  if (parts === undefined) {
     yield* heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal });
     return;
   }
   yield* shardedCopyOut({
     copy,
-    parts: partsOf(copy, table, context),
+    parts,
     copyOut: (node, sql, options) => heldCopyOut(scope, node, sql, options),
     translateError: (error) => withLogicalNames(error, scope.snapshot),
     signal: scope.signal,

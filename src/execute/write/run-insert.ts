@@ -30,10 +30,12 @@ export async function bindInsert(scope: StatementScope, plan: InsertPlan, values
     else own.push(i);
   }
   const { group } = present(plan.placer);
-  return [...byOrdinal].sort(([a], [b]) => a - b).map(([ordinal, rows]) => ({
+  const batches = [...byOrdinal].sort(([a], [b]) => a - b);
+  const statements = plan.rowByRow ? batches.flatMap(([ordinal, rows]) => rows.map((row): [number, number[]] => [ordinal, [row]])) : batches;
+  return statements.map(([ordinal, rows]) => ({
     node: at(group.shardGroups, ordinal).node,
     ...renderInsert(plan, rows, { values, computed, suffix: at(table.shardIds, ordinal) }),
-    slots: plan.rowForRow ? rows : undefined,
+    slots: rows,
   }));
 }
 

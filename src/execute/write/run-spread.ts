@@ -61,16 +61,23 @@ function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, R
   let rowCount = 0;
   let fields: readonly FieldDescriptor[] = [];
   const rows: RawRow[] = [];
-  const ordered = tasks.every((task) => task.slots !== undefined && task.slots.length === (results.get(task)?.rows.length ?? 0));
+  const placed: RawRow[] = [];
+  const ordered = tasks.every((task) => isPlaced(task, results.get(task)?.rows.length ?? 0));
   for (const task of tasks) {
     const result = results.get(task);
     if (result === undefined) continue;
     rowCount += result.rowCount ?? 0;
     if (fields.length === 0) fields = result.fields;
     for (const [i, row] of result.rows.entries()) {
-      if (ordered) rows[at(task.slots ?? [], i)] = row;
+      if (ordered) placed[at(task.slots ?? [], i)] = row;
       else rows.push(row);
     }
   }
-  return { rowCount, rows, fields };
+  // A row that DO NOTHING left out is a hole, which filter() closes.
+  return { rowCount, rows: ordered ? placed.filter(() => true) : rows, fields };
+}
+
+/** Whether it is known which rows of the caller's a task's rows are. */
+function isPlaced({ slots }: WriteTask, rows: number): boolean {
+  return slots !== undefined && (slots.length === rows || slots.length === 1);
 }
