@@ -18,6 +18,7 @@ import type { InsertPlan } from './insert/insert-plan.ts';
 import { placerOf } from './prune.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
+import type { Finishing } from './select/select-context.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 import { shardTemplate } from './shard-template.ts';
 import { knownSets, parameterUses, sharesParameters, withTypedParameters } from './typed-parameters.ts';
@@ -29,6 +30,8 @@ export interface PlanInput {
   /** Schemas in order, without the implied pg_catalog. */
   readonly searchPath: readonly string[];
   readonly describe: Describe;
+  /** `application` by default. */
+  readonly finishing?: Finishing | undefined;
 }
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
@@ -140,7 +143,7 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: Named)
   const typed = withTypedParameters(select, description.parameterTypes);
   const { query, placed } = analyzeSelect(typed, input.names, rules);
   if (namesSystemColumn(select, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
-  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules });
+  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, finishing: input.finishing ?? 'application' });
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const made = 'SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined;

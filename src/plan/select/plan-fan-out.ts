@@ -10,7 +10,7 @@ import { groupExpressions } from './expressions.ts';
 import { planAggregate } from './plan-aggregate.ts';
 import { planGathered } from './plan-gathered.ts';
 import { planRows } from './plan-rows.ts';
-import type { FanOutDraft, SelectContext } from './select-context.ts';
+import type { FanOutDraft, Finishing, SelectContext } from './select-context.ts';
 import { refusal, unsupported } from './unsupported.ts';
 
 export interface FanOutInput {
@@ -21,6 +21,7 @@ export interface FanOutInput {
   readonly description: StatementDescription;
   readonly describe: Describe;
   readonly rules: FunctionRules;
+  readonly finishing: Finishing;
 }
 
 /** The first rule that fits: complete rows per shard group, split aggregates, or gathered columns finished by a PostgreSQL. */

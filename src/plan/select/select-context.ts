@@ -10,6 +10,12 @@ import type { Describe, DescribedColumn, StatementDescription } from '../describ
 import type { MergePlan } from '../merge-plan.ts';
 import { unsupported } from './unsupported.ts';
 
+/**
+ * Who compares and combines values above the gather. The application reads PostgreSQL's default text formats only; where a session has
+ * others (DateStyle, bytea_output …), a server does it.
+ */
+export type Finishing = 'application' | 'server';
+
 /** What the rules for a SELECT over many shard groups work on. */
 export interface SelectContext {
   readonly original: Statement;
@@ -21,6 +27,7 @@ export interface SelectContext {
   readonly description: StatementDescription;
   readonly describe: Describe;
   isAggregate(call: FuncCall): boolean;
+  readonly finishing: Finishing;
 }
 
 /** What a rule yields: a statement for the shard groups, still with the tables' own names, and the merge above. */
