@@ -15,7 +15,7 @@ import type { Edit, Template } from '../../sql/template.ts';
 import { applyEdits } from '../../sql/template.ts';
 import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
-import { callsOnce } from '../select/evaluate-once.ts';
+import { callsOnce, onceExpressions, onceTimeType } from '../select/evaluate-once.ts';
 import { readsAlike } from '../typed-parameters.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
 import type { ValueRow } from './value-rows.ts';
@@ -75,6 +75,7 @@ class InsertPlanner {
   readonly #tokens: readonly Token[];
   readonly #nodes: readonly (readonly Node[])[];
   readonly #computed: ComputedValue[] = [];
+  readonly #onceCuts: Edit<ValueSlot>[] = [];
   /** What stands before the table's name in `schema.table.column`: a shard is known by its alias alone. */
   readonly #schemaCuts: readonly { readonly start: number; readonly end: number }[];
 
@@ -151,7 +152,7 @@ class InsertPlanner {
     if (table.kind !== 'distributed') {
       const conflict = this.#insert.onConflictClause;
       const items = [...(conflict?.targetList ?? []), ...(conflict?.whereClause === undefined ? [] : [conflict.whereClause])];
-      if (callsOnce({ List: { items } }) || hasVolatileCall(items, builtinRules)) {
+      if (hasVolatileCall(items, builtinRules)) {
         throw refused('ON CONFLICT DO UPDATE of a reference table calls a function that differs from node to node.', 'Pass its value as a parameter.');
       }
       return;
@@ -260,6 +261,9 @@ class InsertPlanner {
     for (const cut of this.#schemaCuts) {
       if (cut.start >= start && cut.end <= end) edits.push({ start: cut.start - start, end: cut.end - start, parts: [] });
     }
+    for (const cut of this.#onceCuts) {
+      if (cut.start >= start && cut.end <= end) edits.push({ ...cut, start: cut.start - start, end: cut.end - start });
+    }
     return [...applyEdits(this.#statement.text.slice(start, end), edits).parts];
   }
 
@@ -296,9 +300,22 @@ class InsertPlanner {
   #tail(spans: readonly ValueRow[]): Template<AnyHole> {
     const values = this.#valuesKeyword();
     const end = spans.at(-1)?.end ?? at(this.#tokens, values).end;
+    this.#computeOnce(end);
     const parts: (string | AnyHole)[] = this.#textParts(end, this.#statement.text.length);
     const name = this.#insert.onConflictClause?.infer?.conname;
     return { parts: name === undefined ? parts : this.#withConstraint(end, name) };
+  }
+
+  /** `now()` and its like in ON CONFLICT and RETURNING: one value for all statements that the INSERT is split into. In RETURNING a column's name would change. */
+  #computeOnce(from: number): void {
+    if (this.#target.table.kind === 'distributed' && this.#nodes.length === 1) return;
+    const returning = this.#tokens[keywordAt(this.#tokens, 'RETURNING', tokenAt(this.#tokens, from))]?.start ?? this.#statement.text.length;
+    for (const { start, end, sql } of onceExpressions(this.#statement)) {
+      if (start < from) continue;
+      const type = onceTimeType(sql);
+      if (type === undefined || start > returning) throw refused(`ON CONFLICT or RETURNING calls ${sql}, which differs from node to node.`, 'Pass its value as a parameter.');
+      this.#onceCuts.push({ start, end, parts: ['CAST(', this.#compute({ kind: 'expression', sql }), ` AS ${type})`] });
+    }
   }
 
   #withConstraint(start: number, name: string): (string | AnyHole)[] {

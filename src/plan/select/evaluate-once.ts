@@ -35,14 +35,26 @@ export async function evaluateOnce(statement: Statement, parameters: number, des
   return { statement: parseOne(text), evaluated };
 }
 
-interface Place {
+/** The type of a once-evaluated time, by its name as written; undefined for the other functions. */
+export function onceTimeType(sql: string): string | undefined {
+  const name = sql.toLowerCase().replace(/\(.*$/s, '').replaceAll('"', '').trim().replace(/^pg_catalog\s*\.\s*/, '');
+  return timeTypes[name];
+}
+
+const timeTypes: Readonly<Record<string, string>> = {
+  now: 'timestamptz', transaction_timestamp: 'timestamptz', statement_timestamp: 'timestamptz', current_timestamp: 'timestamptz',
+  current_date: 'date', localtimestamp: 'timestamp', localtime: 'time', current_time: 'timetz',
+};
+
+/** A once-evaluated expression in a statement's text, by string indices. */
+export interface OncePlace {
   readonly start: number;
   readonly end: number;
   readonly sql: string;
 }
 
-function onceExpressions(statement: Statement): Place[] {
-  const found: Place[] = [];
+export function onceExpressions(statement: Statement): OncePlace[] {
+  const found: OncePlace[] = [];
   let tokens: readonly Token[] | undefined;
   walk(statement.node, (kind, body) => {
     const isOnce = kind === 'SQLValueFunction' || (kind === 'FuncCall' && isOnceCall(body));
@@ -61,7 +73,7 @@ function isOnceCall(call: FuncCall): boolean {
 }
 
 /** From the name to behind its parentheses, if it has any. */
-function extent(statement: Statement, tokens: readonly Token[], location: number): Place {
+function extent(statement: Statement, tokens: readonly Token[], location: number): OncePlace {
   const first = tokenAt(tokens, statement.source.index(location));
   let last = first;
   while (tokens[last + 1]?.text === '.') last += 2;
