@@ -18,8 +18,11 @@ const hypothetical: ReadonlySet<string> = new Set(['rank', 'dense_rank', 'percen
 
 /** Functions of PostgreSQL whose result may differ between two calls in one statement. */
 const volatileFunctions: ReadonlySet<string> = new Set([
-  'random', 'random_normal', 'setseed', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday', 'nextval', 'setval', 'currval', 'lastval',
-  'pg_sleep', 'pg_advisory_lock', 'pg_try_advisory_lock', 'pg_advisory_xact_lock', 'set_config', 'pg_notify', 'txid_current', 'pg_current_xact_id',
+  'random', 'random_normal', 'setseed', 'array_sample', 'array_shuffle', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday', 'nextval', 'setval', 'currval', 'lastval',
+  'pg_sleep', 'pg_sleep_for', 'pg_sleep_until', 'pg_current_wal_lsn', 'pg_current_wal_insert_lsn', 'pg_current_wal_flush_lsn',
+  'query_to_xml', 'cursor_to_xml', 'ts_stat', 'ts_rewrite', 'pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size',
+  'pg_database_size', 'pg_tablespace_size', 'pg_is_in_recovery', 'pg_try_advisory_lock_shared', 'pg_advisory_lock_shared', 'pg_advisory_unlock',
+  'pg_advisory_unlock_all', 'pg_advisory_unlock_shared', 'pg_advisory_xact_lock_shared', 'pg_try_advisory_xact_lock_shared', 'pg_advisory_lock', 'pg_try_advisory_lock', 'pg_advisory_xact_lock', 'set_config', 'pg_notify', 'txid_current', 'pg_current_xact_id',
 ]);
 
 /** Aggregate calls below a tree at its own query level: not those with OVER, nor in subqueries. */
@@ -72,10 +75,13 @@ export function hasVolatileCall(tree: unknown, rules: FunctionRules): boolean {
 export interface FunctionRules {
   isAggregate(call: FuncCall): boolean;
   isVolatile(call: FuncCall): boolean;
+  /** Whether the call is certainly of PostgreSQL's own function of that name: no other function is called so. */
+  isBuiltin(call: FuncCall): boolean;
 }
 
 export const builtinRules: FunctionRules = {
   isAggregate: isBuiltinAggregate,
+  isBuiltin: () => true,
   isVolatile: (call) => volatileFunctions.has(nameParts(call.funcname).at(-1) ?? ''),
 };
 

@@ -441,7 +441,8 @@ export function groupItems(statement: SelectStmt): Node[] {
   return (statement.groupClause ?? []).map((item) => groupedExpression(item, statement));
 }
 
-function groupedExpression(item: Node, statement: SelectStmt): Node {
+/** A position in the select list as the expression that stands there. */
+export function groupedExpression(item: Node, statement: SelectStmt): Node {
   if ('A_Const' in item && item.A_Const.ival !== undefined) {
     return targetValue(statement.targetList?.[(item.A_Const.ival.ival ?? 0) - 1]) ?? item;
   }

@@ -7,9 +7,11 @@ import { constantOf } from '../analyze/conditions.ts';
 import { constantsOf } from '../analyze/facts.ts';
 import type { FunctionRules } from '../analyze/function-calls.ts';
 import { builtinRules, collectCalls } from '../analyze/function-calls.ts';
+import type { TableUse } from '../analyze/relation.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { nameParts } from '../sql/ast.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Describe } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
@@ -18,6 +20,7 @@ import type { InsertPlan } from './insert/insert-plan.ts';
 import { placerOf } from './prune.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
+import { checkRowTypes } from './select/select-context.ts';
 import type { Finishing } from './select/select-context.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 import { shardTemplate } from './shard-template.ts';
@@ -38,12 +41,29 @@ export interface PlanInput {
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
   const { node } = statement;
   const names = new RelationNames(input.snapshot, input.searchPath);
+  await checkNames(node, { ...input, names });
   if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planSelect(statement, node.SelectStmt, { ...input, names });
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, { ...input, names });
   if ('UpdateStmt' in node) return planModify(statement, 'update', node.UpdateStmt, { ...input, names });
   if ('DeleteStmt' in node) return planModify(statement, 'delete', node.DeleteStmt, { ...input, names });
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
   return planOther(statement, names);
+}
+
+/** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */
+async function checkNames(node: Node, { names, searchPath, describe }: Named): Promise<void> {
+  const known = namedRelations(node).flatMap((rangeVar) => names.resolve(rangeVar.schemaname, rangeVar.relname ?? '') ?? []);
+  if (known.length > 0 && searchPath.indexOf('pg_catalog') > 0) {
+    throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');
+  }
+  const unqualified = namedRelations(node).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : []));
+  for (const name of new Set(unqualified)) {
+    const table = names.resolve(undefined, name);
+    if (table === undefined || table.schema === searchPath[0]) continue;
+    const { columns } = await describe.statement(`SELECT * FROM ${quoteIdentifier(name)}`);
+    if (columns.every(({ tableOid }) => tableOid === table.oid)) continue;
+    throw unsupported(`A local table "${name}" hides "${table.schema}.${name}" in search_path.`, 'Name the table with its schema.');
+  }
 }
 
 interface Named extends PlanInput {
@@ -141,9 +161,11 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: Named)
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(select, input.describe);
   const typed = withTypedParameters(select, description.parameterTypes);
-  const { query, placed } = analyzeSelect(typed, input.names, rules);
+  const { query, placed, uses } = analyzeSelect(typed, input.names, rules);
   if (namesSystemColumn(select, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
-  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, finishing: input.finishing ?? 'application' });
+  const rowTypes = rowTypesOf(uses);
+  checkRowTypes(description.columns, rowTypes);
+  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, rowTypes, finishing: input.finishing ?? 'application' });
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const made = 'SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined;
@@ -158,6 +180,15 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: Named)
   };
 }
 
+/** As a server may print their names, quoted or not. */
+function rowTypesOf(uses: readonly TableUse[]): Set<string> {
+  return new Set(uses.flatMap(({ table: { kind, schema, name } }) => {
+    if (kind === 'reference') return [];
+    const names = [name, quoteIdentifier(name)];
+    return [schema, quoteIdentifier(schema)].flatMap((prefix) => names.map((last) => `${prefix}.${last}`));
+  }));
+}
+
 /** Functions of users and extensions are asked for; PostgreSQL's own are known by name. */
 async function functionRules(tree: unknown, describe: Describe): Promise<FunctionRules> {
   const names = new Set<string>();
@@ -170,6 +201,7 @@ async function functionRules(tree: unknown, describe: Describe): Promise<Functio
   const factOf = (funcname: Node[] | undefined): ReturnType<typeof facts.get> => facts.get(nameParts(funcname).at(-1) ?? '');
   return {
     isAggregate: (call) => builtinRules.isAggregate(call) || factOf(call.funcname)?.aggregate === true,
+    isBuiltin: ({ funcname }) => nameParts(funcname)[0] === 'pg_catalog' || factOf(funcname) === undefined,
     isVolatile: (call) => builtinRules.isVolatile(call) || factOf(call.funcname)?.volatility === 'volatile',
   };
 }

@@ -1,5 +1,5 @@
 import type { Node, SelectStmt } from '@pgsql/types';
-import { groupItems } from '../../analyze/place-query.ts';
+import { groupedExpression, groupItems } from '../../analyze/place-query.ts';
 import type { Scope } from '../../analyze/scope.ts';
 import { resolveColumn } from '../../analyze/scope.ts';
 import { nameParts, replaceNodes } from '../../sql/ast.ts';
@@ -8,14 +8,26 @@ import { gatheredAlias } from './residual.ts';
 
 /** GROUP BY items as expressions: positions and output names resolved as PostgreSQL does (an input column goes first). */
 export function groupExpressions(statement: SelectStmt, scope: Scope): Node[] {
-  return groupItems(statement).map((item) => {
-    const name = bareName(item);
-    if (name === undefined || ('ColumnRef' in item && resolveColumn(scope, item.ColumnRef.fields) !== undefined)) return item;
-    for (const target of statement.targetList ?? []) {
-      if ('ResTarget' in target && target.ResTarget.name === name && target.ResTarget.val !== undefined) return target.ResTarget.val;
-    }
-    return item;
-  });
+  return groupItems(statement).map((item) => namedExpression(item, statement, scope));
+}
+
+function namedExpression(item: Node, statement: SelectStmt, scope: Scope): Node {
+  if ('GroupingSet' in item) {
+    const { content, ...set } = item.GroupingSet;
+    const items = content?.map((inner) => namedExpression(groupedExpression(inner, statement), statement, scope));
+    return { GroupingSet: { ...set, ...(items === undefined ? {} : { content: items }) } };
+  }
+  if ('RowExpr' in item) {
+    const { args, ...row } = item.RowExpr;
+    const items = args?.map((inner) => namedExpression(groupedExpression(inner, statement), statement, scope));
+    return { RowExpr: { ...row, ...(items === undefined ? {} : { args: items }) } };
+  }
+  const name = bareName(item);
+  if (name === undefined || ('ColumnRef' in item && resolveColumn(scope, item.ColumnRef.fields) !== undefined)) return item;
+  for (const target of statement.targetList ?? []) {
+    if ('ResTarget' in target && target.ResTarget.name === name && target.ResTarget.val !== undefined) return target.ResTarget.val;
+  }
+  return item;
 }
 
 /** The expression with resolved columns by their ids, so that `x` and `t.x` compare equal. */

@@ -1,6 +1,7 @@
 import type { FuncCall, Node, ResTarget, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import { aggregateCalls } from '../../analyze/function-calls.ts';
+import type { Scope } from '../../analyze/scope.ts';
 import { sameTree } from '../../sql/ast.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { Combine, MergePlan, SortKey } from '../merge-plan.ts';
@@ -24,7 +25,7 @@ import { splitAggregate } from './split-aggregate.ts';
  */
 export async function planAggregate(context: SelectContext): Promise<FanOutDraft | undefined> {
   const pieces = piecesOf(context);
-  if (pieces === undefined) return undefined;
+  if (pieces === undefined || !pieces.calls.every((call) => context.isBuiltin(call))) return undefined;
   const probe = await describeMade(context, madeStatement(probeStatement(context.statement, pieces), ''), { collations: false });
   const resultTypes = probe.columns.slice(pieces.groups.length);
   const splits = splitAll(pieces.calls, resultTypes);
@@ -66,7 +67,23 @@ function piecesOf(context: SelectContext): Pieces | undefined {
   const leftover = foreignReferences(substituteOver(context, { groups, calls }), names);
   if (leftover === undefined) return undefined;
   if (leftover.length === 0) return { groups, calls };
-  return groups.every((group) => 'ColumnRef' in group) ? { groups: [...groups, ...leftover], calls } : undefined;
+  return dependOnGroup(leftover, groups, scope) ? { groups: [...groups, ...leftover], calls } : undefined;
+}
+
+/**
+ * Whether columns outside groups and aggregates depend on the group's key, so that grouping by them too changes nothing. One that stands in a
+ * grouped expression may only not have been recognised there: `x + 1` and `(x) + 1::int`.
+ */
+export function dependOnGroup(columns: readonly Node[], groups: readonly Node[], scope: Scope): boolean {
+  const within = new Set<string>();
+  for (const group of groups) if (!('ColumnRef' in group)) collectColumns(canonicalExpression(group, scope), within);
+  return columns.every((column) => !within.has(JSON.stringify(canonicalExpression(column, scope))));
+}
+
+function collectColumns(tree: unknown, found: Set<string>): void {
+  if (typeof tree !== 'object' || tree === null) return;
+  if ('ColumnRef' in tree) found.add(JSON.stringify(tree));
+  for (const value of Object.values(tree)) collectColumns(value, found);
 }
 
 function unique(calls: readonly FuncCall[]): FuncCall[] {

@@ -21,6 +21,7 @@ export interface FanOutInput {
   readonly description: StatementDescription;
   readonly describe: Describe;
   readonly rules: FunctionRules;
+  readonly rowTypes: ReadonlySet<string>;
   readonly finishing: Finishing;
 }
 
@@ -36,6 +37,7 @@ export async function planFanOut(input: FanOutInput): Promise<FanOutDraft> {
     ...input,
     query: query.kind === 'select' ? query : undefined,
     isAggregate: (call: FuncCall) => rules.isAggregate(call),
+    isBuiltin: (call: FuncCall) => rules.isBuiltin(call),
   };
   if (query.kind !== 'select') return planRows(context, { distinctByShard: true });
   const isKey = keyTest(query, placed);

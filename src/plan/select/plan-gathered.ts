@@ -1,11 +1,12 @@
 import type { Node, SelectStmt } from '@pgsql/types';
 import { present } from '../../base/assert.ts';
+import { aggregateCalls } from '../../analyze/function-calls.ts';
 import type { Relation } from '../../analyze/relation.ts';
 import type { Scope } from '../../analyze/scope.ts';
 import { nameParts, sameTree } from '../../sql/ast.ts';
-import { foreignReferences, groupExpressions, substituted } from './expressions.ts';
+import { canonicalExpression, foreignReferences, groupExpressions, substituted } from './expressions.ts';
 import { columnNode, integerNode, targetNode } from './made-nodes.ts';
-import { residualMerge } from './plan-aggregate.ts';
+import { dependOnGroup, residualMerge } from './plan-aggregate.ts';
 import { gatheredAlias, gatheredColumn } from './residual.ts';
 import type { FanOutDraft, SelectContext } from './select-context.ts';
 import { describeMade, madeStatement } from './select-context.ts';
@@ -21,9 +22,7 @@ export async function planGathered(context: SelectContext): Promise<FanOutDraft>
   if (statement.lockingClause !== undefined) throw refused('FOR UPDATE or FOR SHARE over rows of several shard groups.');
   const expanded = withoutStars(statement, query.scope);
   const names = context.description.columns.map(({ name }) => name);
-  const resolved: SelectStmt = expanded.groupClause === undefined || hasSets(expanded)
-    ? expanded
-    : { ...expanded, groupClause: groupExpressions(expanded, query.scope) };
+  const resolved: SelectStmt = expanded.groupClause === undefined ? expanded : withDependents(context, { ...expanded, groupClause: groupExpressions(expanded, query.scope) });
   const needed = foreignReferences({ ...resolved, ...(resolved.groupClause === undefined ? {} : { windowClause: [...(resolved.windowClause ?? []), ...resolved.groupClause] }) }, names);
   if (needed === undefined) throw refused('A subquery or a whole row stands beside aggregates or windows over several shard groups.');
   const shard = madeStatement(shardStatement(statement, needed), '');
@@ -41,6 +40,24 @@ export async function planGathered(context: SelectContext): Promise<FanOutDraft>
 
 function refused(detail: string): Error {
   return unsupported(detail, 'Filter by the distribution column, or run the parts as separate statements.');
+}
+
+/** Columns that PostgreSQL takes beside a grouped primary key: above the gather there is no key, so they are grouped by, too. */
+function withDependents(context: SelectContext, statement: SelectStmt): SelectStmt {
+  const groups = statement.groupClause ?? [];
+  const { scope } = present(context.query);
+  const calls = aggregateCalls([statement.targetList, statement.havingClause, statement.sortClause, statement.windowClause], (call) => context.isAggregate(call));
+  const canonical = groups.map((group) => canonicalExpression(group, scope));
+  const names = context.description.columns.map(({ name }) => name);
+  const covered = substituted(statement, names, (node) => {
+    if ('FuncCall' in node && calls.includes(node.FuncCall)) return columnNode(gatheredAlias, 'aggregate');
+    const own = canonicalExpression(node, scope);
+    return canonical.some((group) => sameTree(group, own)) ? columnNode(gatheredAlias, 'group') : undefined;
+  });
+  const leftover = foreignReferences(covered, names) ?? [];
+  if (leftover.length === 0 || hasSets(statement)) return statement;
+  if (!dependOnGroup(leftover, groups, scope)) throw refused('A column depends on a grouped key beside a grouped expression that it is part of.');
+  return { ...statement, groupClause: [...groups, ...leftover] };
 }
 
 function hasSets(statement: SelectStmt): boolean {

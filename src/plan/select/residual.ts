@@ -1,6 +1,7 @@
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { MergePlan, Residual } from '../merge-plan.ts';
+import { unsupported } from './unsupported.ts';
 
 /** The rows below a residual as a relation `r` with columns `c1`, `c2` … of the given types. */
 export interface GatheredRelation {
@@ -16,7 +17,13 @@ export function gatheredColumn(index: number): string {
   return `c${index + 1}`;
 }
 
+/** record and record[]: values that no server reads back. */
+const rowTypeOids: ReadonlySet<number> = new Set([2249, 2287]);
+
 export function gatheredRelation(columns: readonly DescribedColumn[]): GatheredRelation {
+  if (columns.some(({ typeOid }) => rowTypeOids.has(typeOid))) {
+    throw unsupported('Rows of several shard groups are compared or aggregated by a row value.', 'Name the columns one by one, without ROW or parentheses.');
+  }
   return {
     columns: columns.map(({ typeSql, collation }, i) => ({ name: gatheredColumn(i), typeSql, collation: collation?.sql })),
     columnSql: (index) => `${gatheredAlias}.${gatheredColumn(index)}`,

@@ -26,7 +26,11 @@ export interface SelectContext {
   /** Of the whole statement: its names and types are what the caller gets. */
   readonly description: StatementDescription;
   readonly describe: Describe;
+  /** Names of the row types of the distributed tables: each shard has one of its own. */
+  readonly rowTypes: ReadonlySet<string>;
   isAggregate(call: FuncCall): boolean;
+  /** As in `FunctionRules`. */
+  isBuiltin(call: FuncCall): boolean;
   readonly finishing: Finishing;
 }
 
@@ -49,7 +53,15 @@ export function madeStatement(select: SelectStmt, limitSql: string): Statement {
   return limitSql === '' ? statement : parseOne(`${statement.text}${limitSql}`);
 }
 
-export function describeMade(context: SelectContext, statement: Statement, options: { readonly collations: boolean }): Promise<StatementDescription> {
-  if (statement === context.original && !options.collations) return Promise.resolve(context.description);
-  return context.describe.statement(closeParameterGaps(statement.text).text, options);
+export async function describeMade(context: SelectContext, statement: Statement, options: { readonly collations: boolean }): Promise<StatementDescription> {
+  if (statement === context.original && !options.collations) return context.description;
+  const description = await context.describe.statement(closeParameterGaps(statement.text).text, options);
+  checkRowTypes(description.columns, context.rowTypes);
+  return description;
+}
+
+/** Whole rows of a distributed table have another type on every shard, which no two statements have in common. */
+export function checkRowTypes(columns: readonly DescribedColumn[], rowTypes: ReadonlySet<string>): void {
+  if (!columns.some(({ typeSql }) => rowTypes.has(typeSql.replace(/\[\]$/, '')))) return;
+  throw unsupported('A whole row of a distributed table stands as a value in a statement over several shard groups.', 'Name its columns, or use to_jsonb().');
 }
