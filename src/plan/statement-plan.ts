@@ -5,7 +5,6 @@ import type { FanOut, EvaluatedExpression } from './fan-out.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
 import type { Placer } from './prune.ts';
 import type { ShardTemplate } from './shard-template.ts';
-import type { ClusterError } from '../base/errors.ts';
 
 /** A statement planned without its parameter values; cached by text, search path and catalog version. */
 export type StatementPlan =
@@ -76,5 +75,3 @@ export interface UtilityCall {
 export type UtilityArgument =
   | { readonly kind: 'literal'; readonly text: string | null }
   | { readonly kind: 'parameter'; readonly number: number };
-
-export type Refusal = ClusterError;
