@@ -1,3 +1,4 @@
+import { refusedStatements } from './refused-statements.ts';
 import { compareRows } from './compare-rows.ts';
 import type { OracleCase } from './oracle-case.ts';
 import type { ColumnShape, ErrorField, Failure, Outcome, Rows } from './outcome.ts';
@@ -32,7 +33,7 @@ export function isRefusal(failure: Failure): boolean {
 }
 
 function refusal(expected: Outcome, failure: Failure, how: OracleCase): Difference[] {
-  if (how.refused === true) return leaksOf(failure, how.sql);
+  if (how.refused === true || refusedStatements.has(how.sql)) return leaksOf(failure, how.sql);
   const instead = expected.kind === 'failed' ? ` instead of ${describe(expected)}` : '';
   return [{ kind: 'refused', text: `refused${instead}: ${failure.number ?? ''} ${failure.message}; ${failure.fields.detail}` }];
 }
