@@ -120,6 +120,8 @@ export interface ServerFacts {
   readonly searchPath: readonly string[];
   /** Whether the database's default collation orders text by its UTF-8 bytes (`C`, `POSIX`, `C.UTF-8`, `ucs_basic`). */
   readonly defaultCollationIsC: boolean;
+  /** Settings with which a new session begins there, where its text or meaning depends on them: `TimeZone`, what ALTER DATABASE set … */
+  readonly sessionSettings: Readonly<Record<string, string>>;
 }
 
 /** One key for a qualified name: unambiguous, since `"` cannot occur unescaped. */

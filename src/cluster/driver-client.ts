@@ -1,4 +1,4 @@
-import type { FieldDescriptor, NodeNotice } from './node-connection.ts';
+import type { FieldDescriptor, NodeNotice, NodeNotification } from './node-connection.ts';
 import { MessageWriter } from './message-writer.ts';
 import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
 import type { Duplex } from 'node:stream';
@@ -25,7 +25,7 @@ export interface DriverEvents {
   onEnded(statement: Statement): void;
   /** The connection is gone: the unanswered statements, in order. Called once, and never if it was not open before. */
   onLost(cause: unknown, unanswered: readonly Statement[]): void;
-  onNotification(channel: string, payload: string): void;
+  onNotification(notification: NodeNotification): void;
 }
 
 interface ReadyMessage {
@@ -45,6 +45,7 @@ export class DriverClient extends PgClient {
   status = 'I';
   /** When the current head became the head, by `performance.now()`. */
   headSince = 0;
+  readonly #startup: Readonly<Record<string, string>>;
   readonly #events: DriverEvents;
   readonly #out = new MessageWriter();
   #head: Statement | undefined = undefined;
@@ -53,8 +54,10 @@ export class DriverClient extends PgClient {
   #open = false;
   #cause: unknown = undefined;
 
-  constructor(config: ClientConfig, events: DriverEvents) {
+  /** `startup`: settings for the session to begin with. */
+  constructor(config: ClientConfig, startup: Readonly<Record<string, string>>, events: DriverEvents) {
     super(config);
+    this.#startup = startup;
     this.#events = events;
     this.on('error', (error) => (this.#cause ??= error));
     this.connection.once('end', () => this.#lost());
@@ -96,7 +99,7 @@ export class DriverClient extends PgClient {
 
   /** Startup parameters besides pg's own: the text formats that all our parsers expect. */
   override getStartupConf(): Record<string, string> {
-    return { ...super.getStartupConf(), DateStyle: 'ISO', IntervalStyle: 'postgres' };
+    return { ...super.getStartupConf(), DateStyle: 'ISO', ...this.#startup, IntervalStyle: 'postgres' };
   }
 
   _getActiveQuery(): Statement | undefined {
@@ -159,8 +162,8 @@ export class DriverClient extends PgClient {
     this.#head?.onNotice(notice);
   }
 
-  _handleNotification(message: { readonly channel: string; readonly payload: string }): void {
-    this.#events.onNotification(message.channel, message.payload);
+  _handleNotification({ channel, payload, processId }: NodeNotification): void {
+    this.#events.onNotification({ channel, payload, processId });
   }
 
   /** pg would fail its queries here; ours fail when the socket has closed, so that what the server said last is heard. */

@@ -7,6 +7,7 @@ import type {
   CallOptions,
   CopySink,
   NodeConnection,
+  NodeNotification,
   NodeQuery,
   ParsedQuery,
   RawResult,
@@ -86,12 +87,17 @@ export class ExclusiveConnection implements NodeConnection {
     return statement;
   }
 
+  onNotification(listener: ((notification: NodeNotification) => void) | undefined): void {
+    this.#held().onNotification = listener;
+  }
+
   markDirty(): void {
     this.#dirty = true;
   }
 
   release(outcome: ReleaseOutcome = {}): void {
     if (this.#released) return;
+    this.link.onNotification = undefined;
     this.#released = true;
     this.takeBack(this.link, { ...outcome, dirty: this.#dirty || outcome.dirty === true });
   }

@@ -1,6 +1,7 @@
 import { sendCancelRequest } from './cancel-request.ts';
 import { driverConfig, type NodeSettings } from './node-settings.ts';
 import { DriverClient } from './driver-client.ts';
+import type { NodeNotification } from './node-connection.ts';
 import type { Statement } from './statement.ts';
 import { connectionLost, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
 import { canceled } from '../base/abort.ts';
@@ -34,7 +35,7 @@ export class Link {
   onClosed: (() => void) | undefined = undefined;
   /** Called whenever `load` has fallen to 0. */
   onIdle: (() => void) | undefined = undefined;
-  onNotification: ((channel: string, payload: string) => void) | undefined = undefined;
+  onNotification: ((notification: NodeNotification) => void) | undefined = undefined;
   readonly #client: DriverClient;
   readonly #held: Statement[] = [];
   #alone: Statement | undefined = undefined;
@@ -47,10 +48,10 @@ export class Link {
     readonly settings: NodeSettings,
     readonly shared: boolean,
   ) {
-    this.#client = new DriverClient(driverConfig(settings), {
+    this.#client = new DriverClient(driverConfig(settings), settings.startup ?? {}, {
       onEnded: (statement) => this.#ended(statement),
       onLost: (cause, unanswered) => this.#lost(cause, unanswered),
-      onNotification: (channel, payload) => this.onNotification?.(channel, payload),
+      onNotification: (notification) => this.onNotification?.(notification),
     });
     this.#closed = new Promise((resolve) => this.#client.connection.once('end', resolve));
   }
@@ -60,7 +61,7 @@ export class Link {
     try {
       await this.#client.connect();
     } catch (error) {
-      this.#fail(translateConnectError(error, this.settings.name));
+      this.#fail(translateConnectError(error, this.settings));
       this.#client.socket.destroy();
       throw this.#failure;
     }

@@ -60,6 +60,14 @@ export interface NodeNotice {
   readonly where: string | undefined;
 }
 
+/** What NOTIFY sent. */
+export interface NodeNotification {
+  readonly channel: string;
+  readonly payload: string;
+  /** The server process that notified. */
+  readonly processId: number;
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for each notice that the server sends while the statement runs. */
@@ -113,6 +121,8 @@ export interface NodeConnection {
   copyIn(sql: string, options?: CallOptions): Promise<CopySink>;
   /** Chunks of about 64 KiB; in text and CSV format each ends at the end of a row. */
   copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  /** Calls the listener for each notification on channels that this connection listens on, until it is released or told otherwise. */
+  onNotification(listener: ((notification: NodeNotification) => void) | undefined): void;
   /** Session state was changed: DISCARD ALL before another user gets the connection. */
   markDirty(): void;
   /**

@@ -6,6 +6,10 @@ export interface NodeSettings {
   readonly name: string;
   /** As for pg.Client. `query_timeout` and `pipeline` are not honoured: abort a signal instead, and statements are always pipelined. */
   readonly client: ClientConfig;
+  /** The coordinator database, which errors call so. */
+  readonly isCoordinator?: boolean | undefined;
+  /** Settings that each session begins with, as SET would take them. DateStyle, where given, begins with ISO. */
+  readonly startup?: Readonly<Record<string, string>> | undefined;
   /** Connections of the bounded pool: transactions, streams, COPY, whatever may be cancelled or may wait for locks. */
   readonly exclusiveMax: number;
   /** Connections that statements share. */
@@ -19,7 +23,7 @@ export interface NodeSettings {
   readonly acquireTimeoutMs: number;
 }
 
-export type NodeLimits = Omit<NodeSettings, 'name' | 'client'>;
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'isCoordinator' | 'startup'>;
 
 export const defaultNodeLimits: NodeLimits = {
   exclusiveMax: 10,

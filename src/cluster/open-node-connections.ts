@@ -7,8 +7,9 @@ import { defaultNodeLimits, type NodeLimits, type NodeSettings } from './node-se
 import { SharedLinks } from './shared-links.ts';
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import type { ClientConfig, QueryResult } from 'pg';
+import type { QueryResult } from 'pg';
 
 /** A node as messages call it: `host:port/database`. */
 export interface NamedNode {
@@ -16,11 +17,11 @@ export interface NamedNode {
   readonly name: string;
 }
 
-export type NodeConnectionsConfig = { readonly client: ClientConfig } & Partial<NodeLimits>;
+export type NodeConnectionsConfig = Pick<NodeSettings, 'client' | 'startup'> & Partial<NodeLimits>;
 
 /** The connections to one node; none is opened before it is needed. Limits not given are `defaultNodeLimits`. */
 export function openNodeConnections(node: NamedNode, config: NodeConnectionsConfig): NodeConnections {
-  return new PooledConnections(node.id, { ...defaultNodeLimits, ...config, name: node.name });
+  return new PooledConnections(node.id, { ...defaultNodeLimits, ...config, name: node.name, isCoordinator: node.id === coordinatorNodeId });
 }
 
 class PooledConnections implements NodeConnections {

@@ -23,7 +23,7 @@ export function makeQueryResult(input: ResultInput): QueryResult {
   const result = new PgResult(input.rowMode, input.types ?? defaultTypes);
   result.command = input.command;
   result.rowCount = input.rowCount as number;
-  result.oid = null as unknown as number;
+  result.oid = (input.command === 'INSERT' ? 0 : null) as number;
   if (input.fields.length > 0) result.addFields(input.fields);
   result.rows = input.rows.map((row) => result.parseRow(row));
   return result;

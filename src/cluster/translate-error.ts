@@ -1,10 +1,18 @@
 import { canceled } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { NodeSettings } from './node-settings.ts';
 import { DatabaseError } from 'pg';
 
 /** An attempt to connect failed. The server's own refusal passes through, naming the node; the rest is `nodeUnreachable`. */
-export function translateConnectError(error: unknown, nodeName: string): unknown {
+export function translateConnectError(error: unknown, { name: nodeName, isCoordinator }: Pick<NodeSettings, 'name' | 'isCoordinator'>): unknown {
   if (error instanceof ClusterError) return error;
+  if (!(error instanceof DatabaseError) && isCoordinator === true) {
+    return new ClusterError('coordinatorUnreachable', `could not connect to the coordinator database ${nodeName}`, {
+      detail: sentence(error),
+      hint: 'Statements planned before, for nodes that answer, still run. Check that the server runs there and accepts connections from this host.',
+      cause: error,
+    });
+  }
   if (!(error instanceof DatabaseError)) {
     return new ClusterError('nodeUnreachable', `could not connect to node ${nodeName}`, {
       detail: sentence(error),
@@ -42,7 +50,7 @@ export function translateCanceled(error: unknown, signal: AbortSignal): unknown 
 
 /** Whether the error means that its connection is gone, by the network or by the server's will. */
 export function isConnectionFailure(error: unknown): boolean {
-  if (error instanceof ClusterError) return error.id === 'connectionLost' || error.id === 'nodeUnreachable';
+  if (error instanceof ClusterError) return error.id === 'connectionLost' || error.id === 'nodeUnreachable' || error.id === 'coordinatorUnreachable';
   if (!(error instanceof DatabaseError)) return false;
   return error.severity === 'FATAL' || error.severity === 'PANIC' || endsSession.test(error.code ?? '');
 }

@@ -22,6 +22,7 @@ import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
+import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
@@ -63,6 +64,7 @@ const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' |
  */
 export class Cluster extends PoolBase {
   readonly #coordinator: Coordinator;
+  readonly #names = new StatementNames();
   #ended: Promise<void> | undefined;
 
   constructor(options: ClusterOptions = {}) {
@@ -70,8 +72,8 @@ export class Cluster extends PoolBase {
     super({
       ...options,
       Client: class extends SessionClient {
-        constructor() {
-          super(coordinator);
+        constructor(config: ClusterOptions) {
+          super(coordinator, config);
         }
       },
     });
@@ -123,7 +125,7 @@ export class Cluster extends PoolBase {
     }
   }
 
-  /** COPY … TO STDOUT of a table as a stream of bytes. Destroying it cancels on the servers. */
+  /** COPY … TO STDOUT of a table or query as a stream of bytes. Destroying it cancels on the servers. */
   copyTo(sql: string, options: CallOptions = {}): Readable {
     return Readable.from(this.#copyOut(sql, options), { objectMode: false });
   }
@@ -218,14 +220,14 @@ export class Cluster extends PoolBase {
 
   /** Waits for running statements, then closes everything. As pg.Pool's `end`. */
   override end(): Promise<void>;
-  override end(callback: () => void): void;
-  override end(callback?: () => void): Promise<void> | undefined {
+  override end(callback: (error?: unknown) => void): void;
+  override end(callback?: (error?: unknown) => void): Promise<void> | undefined {
     if (this.#ended !== undefined) {
-      return answer(Promise.reject<void>(new Error('Called end on pool more than once')), callback === undefined ? undefined : () => callback());
+      return answer(Promise.reject<void>(new Error('Called end on pool more than once')), callback);
     }
     const poolEnd = super.end();
     this.#ended = poolEnd.then(() => this.#coordinator.end());
-    return answer(this.#ended, callback === undefined ? undefined : () => callback());
+    return answer(this.#ended, callback === undefined ? undefined : (error) => callback(error ?? undefined));
   }
 
   #query(args: readonly unknown[]): unknown {
@@ -236,7 +238,7 @@ export class Cluster extends PoolBase {
       return answer(Promise.reject(error), args.find((arg): arg is QueryCallback => typeof arg === 'function'));
     }
     const { query, callback } = call;
-    return answer(this.#fast(query) ?? this.#slow(query), callback);
+    return answer(this.#names.run(query, () => this.#fast(query) ?? this.#slow(query)), callback);
   }
 
   /** A text planned before runs at once, without a session. */
@@ -246,7 +248,13 @@ export class Cluster extends PoolBase {
     if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || this.#ended !== undefined) return undefined;
     const context = this.#context(snapshot, query.signal);
     const types = query.types ?? this.#types();
-    return runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types, name: query.name }).catch((error: unknown) => this.#afterFailure(error, query));
+    try {
+      const result = runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types, name: query.name });
+      return result.catch((error: unknown) => this.#afterFailure(error, query));
+    } catch (error) {
+      // Planning throws at once: a distribution value that cannot be read.
+      return this.#afterFailure(error, query);
+    }
   }
 
   /** A shard that is missing may have moved: the slow way reads the catalog again and retries. */
@@ -290,7 +298,7 @@ export class Cluster extends PoolBase {
     const session = new Session(this.#coordinator);
     try {
       const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
-      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath });
+      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, prepare: (query) => session.prepare(query) });
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -304,6 +312,7 @@ export class Cluster extends PoolBase {
       scope: new PoolScope(coordinator.pools, () => coordinator.begin(snapshot), { snapshot, signal }),
       sequences: coordinator.sequences,
       options: coordinator.options,
+      objects: coordinator.objects,
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (call, values) => coordinator.utility(call, values),
     };

@@ -9,6 +9,7 @@ import { addressOf, configFor } from '../cluster/connection-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
+import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
@@ -29,18 +30,21 @@ export class Coordinator implements SessionServices {
   readonly planner = new Planner();
   readonly sequences: SequenceBlocks;
   readonly describeMemory = new DescribeMemory();
+  readonly objects: NodeObjects;
   readonly options: FanOutOptions;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
   #nodes: readonly ClusterNode[] = [];
+  #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
     this.#client = clientConfig(settings);
     this.pools = createNodePools([this.#coordinatorEndpoint()]);
+    this.objects = new NodeObjects(this.pools);
     const coordinator = this.pools.get(coordinatorNodeId);
     this.store = createCatalogStore({
       coordinator,
@@ -52,7 +56,10 @@ export class Coordinator implements SessionServices {
           delay: (ms, signal) => wait(ms, undefined, { signal, ref: false }).catch(() => undefined),
         }),
     });
-    this.store.onChange(({ nodes }) => this.#setNodes(nodes));
+    this.store.onChange(({ nodes, server }) => {
+      this.#startup = server.sessionSettings;
+      this.#setNodes(nodes);
+    });
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
     this.options = {
@@ -116,7 +123,7 @@ export class Coordinator implements SessionServices {
     const { host, port, database } = node;
     const own = this.#settings.nodeConfig?.({ host, port, database }) ?? {};
     const client = { ...configFor(this.#client, node), ...own, host, port, database };
-    return { id: node.id, name: `${host}:${port}/${database}`, config: { client, ...this.#limits() } };
+    return { id: node.id, name: `${host}:${port}/${database}`, config: { client, startup: this.#startup, ...this.#limits() } };
   }
 
   #limits() {

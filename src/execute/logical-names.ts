@@ -2,6 +2,7 @@ import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.
 import type { ShardId } from '../catalog/ids.ts';
 import { shardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
+import { tableOfShard } from './table-of-shard.ts';
 
 const textFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'constraint'] as const;
 
@@ -41,12 +42,4 @@ function replaceNames(error: object, id: ShardId, table: CatalogTable): void {
       if (typeof text === 'string' && text.includes(physical)) Reflect.set(error, field, text.replaceAll(physical, name));
     }
   }
-}
-
-/** O(tables): errors are rare. */
-function tableOfShard(snapshot: CatalogSnapshot, id: ShardId): CatalogTable | undefined {
-  for (const table of snapshot.tables.values()) {
-    if (table.kind === 'reference' ? table.shardId === id : table.shardIds.includes(id)) return table;
-  }
-  return undefined;
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { type FanOutMemory, fanOutMemory } from '../execute/run-fan-out.ts';
@@ -5,6 +6,7 @@ import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { planStatement } from '../plan/plan-statement.ts';
+import { parameterNumbers } from '../plan/shard-template.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
@@ -15,6 +17,12 @@ export class PreparedPlan {
   readonly #fanOuts = new WeakMap<FanOut, FanOutMemory>();
   /** Texts of one-row inserts by ordinal. */
   readonly insertTexts: (string | undefined)[] = [];
+  /**
+   * How many values the statement needs; -1 when no number is right, since a parameter is left out. Undefined where the server that
+   * gets the text itself will say.
+   */
+  readonly parameters: number | undefined;
+  #tag: string | undefined;
 
   constructor(
     readonly plan: StatementPlan,
@@ -22,6 +30,19 @@ export class PreparedPlan {
     readonly statement: Statement,
   ) {
     this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
+    this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' ? undefined : valuesNeeded(plan, statement);
+  }
+
+  /**
+   * What a prepared statement of the caller's is called on servers: by its text too, since many callers, each with names of their own,
+   * share connections; and by the shards in the text. A name may have 63 bytes.
+   */
+  serverName(name: string | undefined, shards: readonly number[]): string | undefined {
+    if (name === undefined) return undefined;
+    this.#tag ??= hashOf(this.statement.text);
+    const suffix = shards.length === 0 ? this.#tag : `${this.#tag}_${shards.join('_')}`;
+    const full = `${name}_${suffix}`;
+    return full.length * bytesPerCharacterMax <= nameBytesMax || Buffer.byteLength(full) <= nameBytesMax ? full : hashOf(full);
   }
 
   memoryOf(fanOut: FanOut): FanOutMemory {
@@ -31,6 +52,18 @@ export class PreparedPlan {
     this.#fanOuts.set(fanOut, memory);
     return memory;
   }
+}
+
+const nameBytesMax = 63;
+const bytesPerCharacterMax = 3;
+
+function hashOf(text: string): string {
+  return createHash('sha1').update(text).digest('base64url');
+}
+
+function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
+  const numbers = plan.kind === 'select' || plan.kind === 'modify' ? plan.whole.parameters : parameterNumbers(node);
+  return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
 }
 
 export interface PlanRequest {
@@ -58,7 +91,7 @@ export class Planner {
   statements(text: string): readonly Statement[] {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
-    const statements = parseStatements(text);
+    const statements = text === '' ? [] : parseStatements(text);
     if (text.length < longTextMin) this.#statements.set(text, statements);
     return statements;
   }

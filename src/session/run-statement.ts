@@ -1,19 +1,21 @@
 import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
-import { ClusterError } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeId } from '../catalog/ids.ts';
-import type { RawRow } from '../cluster/node-connection.ts';
+import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
+import type { NodeId, ShardId } from '../catalog/ids.ts';
+import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
 import { withEvaluated } from '../execute/evaluate.ts';
 import { fieldsOf } from '../execute/fields.ts';
+import type { NodeObjects } from '../execute/node-objects.ts';
 import { type BoundFanOut, collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
-import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
+import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
-import { bindTarget, partialValues, RenderedTexts, valuesFor } from '../plan/bind.ts';
+import { bindTarget, partialValues, RenderedTexts } from '../plan/bind.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ModifyPlan, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -22,6 +24,7 @@ export interface RunContext {
   readonly scope: StatementScope;
   readonly sequences: SequenceBlocks;
   readonly options: FanOutOptions;
+  readonly objects: NodeObjects;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions; resolves to its value, undefined for void. */
@@ -31,9 +34,12 @@ export interface RunContext {
 /** Runs a planned statement; the result is pg's own. */
 export function runStatement(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   const { plan } = prepared;
+  if (prepared.parameters !== undefined && prepared.parameters !== values.length) return refuseValues(prepared, values, { scope: context.scope, name: result.name });
   switch (plan.kind) {
-    case 'coordinator':
-      return context.scope.runParsed(coordinatorNodeId, { text: plan.text, values, ...result }, plan.effect === 'read' ? 'read' : 'write');
+    case 'coordinator': {
+      const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
+      return context.scope.runParsed(coordinatorNodeId, query, plan.effect === 'read' ? 'read' : 'write');
+    }
     case 'select':
       return runSelect(prepared, plan, { values, context, result });
     case 'modify':
@@ -53,63 +59,89 @@ interface Call {
   readonly result: ResultOptions;
 }
 
+/**
+ * Values that do not fit the statement's parameters: the coordinator database, given both, says so in PostgreSQL's words before it runs
+ * anything.
+ */
+export async function refuseValues(
+  { statement }: PreparedPlan,
+  values: readonly unknown[],
+  { scope, name }: { readonly scope: StatementScope; readonly name: string | undefined },
+): Promise<never> {
+  try {
+    // Without values pg uses the simple protocol, which has no parameters.
+    await scope.run(coordinatorNodeId, { text: statement.text, values, simple: values.length === 0 && name === undefined }, 'read');
+  } catch (error) {
+    if (name !== undefined && error instanceof Error && sqlStateOf(error) === '08P01') error.message = error.message.replace('statement ""', `statement "${name}"`);
+    throw error;
+  }
+  throw new ClusterError('invalidParameter', 'the values do not fit the parameters of the statement', { sqlState: '08P01' });
+}
+
+interface NodeCall {
+  readonly node: NodeId;
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly effect: Effect;
+  readonly name: string | undefined;
+  readonly tables: readonly CatalogTable[];
+}
+
+/** One statement answered by one node, in the words of the coordinator database. */
+function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, tables }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
+  const query = { text, values, rowMode, types: objects.parsers(node, types), name };
+  const where = { node, snapshot: scope.snapshot, tables };
+  return scope.runParsed(node, query, effect).then((result) => (result.fields.length === 0 ? result : objects.translate(result, where, types)));
+}
+
 function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, result }: Call): Promise<QueryResult> {
   const target = bindTarget(plan.uses, values);
   if (target.kind === 'many') return runFanOut(prepared, plan, { ordinals: target.ordinals, values, context, result });
   const texts = present(prepared.texts);
-  const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
+  const ordinals = target.kind === 'one' ? target.ordinals : [];
+  const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
   const node = target.kind === 'one' ? target.node : context.nextNode();
-  const own = valuesFor(plan.whole, values);
-  const query = { text, values: own, rowMode: result.rowMode, types: result.types, name: shardStatementName(plan, target.kind === 'one' ? target.ordinals : [], result.name) };
-  return context.scope.runParsed(node, query, plan.locks ? 'write' : 'read');
+  const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
+  return runOnNode(context, { node, text, values, name, tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
 }
 
 /** A prepared statement has another text on each shard, so it needs another name. */
-function shardStatementName(plan: SelectPlan | ModifyPlan, ordinals: readonly number[], name: string | undefined): string | undefined {
-  if (name === undefined || ordinals.length === 0) return name;
-  const first = at(at(plan.uses, 0).table.shardIds, at(ordinals, 0));
-  if (ordinals.every((ordinal) => ordinal === ordinals[0])) return `${name}_${first}`;
-  return `${name}_${plan.uses.map((use, i) => at(use.table.shardIds, at(ordinals, i))).join('_')}`;
+function shardsOf(plan: SelectPlan | ModifyPlan, ordinals: readonly number[]): readonly ShardId[] {
+  const first = ordinals[0];
+  if (first === undefined) return [];
+  if (ordinals.every((ordinal) => ordinal === first)) return [at(at(plan.uses, 0).table.shardIds, first)];
+  return plan.uses.map((use, i) => at(use.table.shardIds, at(ordinals, i)));
 }
 
 async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & { readonly ordinals: readonly number[] }): Promise<QueryResult> {
   const { values, context, result, ordinals } = call;
   const fanOut = await plan.fanOut();
-  checkParameterCount(values, fanOut.parameters, result.name);
   const bound: BoundFanOut = { fanOut, uses: plan.uses, ordinals, values };
   const rows = await collectFanOut(context.scope, bound, prepared.memoryOf(fanOut), context.options);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(fanOut.columns), rows, ...result });
 }
 
-export function checkParameterCount(values: readonly unknown[], needed: number, name = ''): void {
-  if (values.length === needed) return;
-  throw new ClusterError('invalidParameter', `bind message supplies ${values.length} parameters, but prepared statement "${name}" requires ${needed}`, { sqlState: '08P01' });
-}
-
 async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): Promise<QueryResult> {
   const { values, context, result } = call;
-  if (plan.everywhere) {
-    const spread = await plan.spread();
-    checkParameterCount(values, spread.parameters, result.name);
-    const all = await withEvaluated(context.scope, spread, values);
-    const sql = new RenderedTexts(spread.template).forOrdinal(0);
-    const tasks = context.scope.snapshot.nodes.map(({ id }): WriteTask => ({ node: id, sql, values: partialValues(spread.template, all) }));
-    return written(plan.command, await runEverywhere(context.scope, tasks), result);
-  }
-  const target = bindTarget(plan.uses, values);
-  if (target.kind === 'one') {
+  const target = plan.everywhere ? undefined : bindTarget(plan.uses, values);
+  if (target?.kind === 'one') {
     const text = present(prepared.texts).forUses(target.ordinals);
-    const query = { text, values: valuesFor(plan.whole, values), rowMode: result.rowMode, types: result.types, name: shardStatementName(plan, target.ordinals, result.name) };
-    return context.scope.runParsed(target.node, query, 'write');
+    const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
+    return runOnNode(context, { node: target.node, text, values, name, tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await plan.spread();
-  checkParameterCount(values, spread.parameters, result.name);
-  const all = await withEvaluated(context.scope, spread, values);
+  const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));
   const texts = new RenderedTexts(spread.template);
+  const fields = fieldsOf(spread.columns);
+  if (target === undefined) {
+    const sql = texts.forOrdinal(0);
+    const tasks = context.scope.snapshot.nodes.map(({ id }): WriteTask => ({ node: id, sql, values: sent }));
+    return written(plan.command, { ...(await runEverywhere(context.scope, tasks)), fields }, result);
+  }
   const groups = at(plan.uses, 0).placer.group.shardGroups;
   const ordinals = target.kind === 'many' ? target.ordinals : [0];
-  const tasks = ordinals.map((ordinal): WriteTask => ({ node: at(groups, ordinal).node, sql: texts.forOrdinal(ordinal), values: partialValues(spread.template, all) }));
-  return written(plan.command, await runSpread(context.scope, tasks), result);
+  const tasks = ordinals.map((ordinal): WriteTask => ({ node: at(groups, ordinal).node, sql: texts.forOrdinal(ordinal), values: sent }));
+  return written(plan.command, { ...(await runSpread(context.scope, tasks)), fields }, result);
 }
 
 function written(command: string, outcome: WriteOutcome, result: ResultOptions): QueryResult {
@@ -119,6 +151,7 @@ function written(command: string, outcome: WriteOutcome, result: ResultOptions):
 
 async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): Promise<QueryResult> {
   const { values, context, result } = call;
+  const tables = [plan.table];
   const ordinal = verbatimOrdinal(plan, values);
   if (ordinal !== undefined && plan.table.kind === 'distributed') {
     let text = prepared.insertTexts[ordinal];
@@ -127,16 +160,25 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
       prepared.insertTexts[ordinal] = text;
     }
     const node = at(present(plan.placer).group.shardGroups, ordinal).node;
-    const name = result.name === undefined ? undefined : `${result.name}_${at(plan.table.shardIds, ordinal)}`;
-    return context.scope.runParsed(node, { text, values, rowMode: result.rowMode, types: result.types, name }, 'write');
+    const name = result.name === undefined ? undefined : prepared.serverName(result.name, [at(plan.table.shardIds, ordinal)]);
+    return runOnNode(context, { node, text, values, name, tables, effect: 'write' }, result);
   }
   const tasks = await bindInsert(context.scope, plan, values, context.sequences);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined) {
-    return context.scope.runParsed(only.node, { text: only.sql, values: only.values, rowMode: result.rowMode, types: result.types }, 'write');
+    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, tables, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runSpread(context.scope, tasks);
-  return written('INSERT', outcome, result);
+  return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
+}
+
+function logicalFields(
+  { objects, scope }: RunContext,
+  fields: readonly FieldDescriptor[],
+  { tasks, tables }: { readonly tasks: readonly WriteTask[]; readonly tables: readonly CatalogTable[] },
+): Promise<readonly FieldDescriptor[]> | readonly FieldDescriptor[] {
+  // All fields are those of the first task.
+  return fields.length === 0 ? fields : objects.fields(fields, { node: at(tasks, 0).node, snapshot: scope.snapshot, tables });
 }
 
 async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<QueryResult> {

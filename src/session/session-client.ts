@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
-import { escapeIdentifier, escapeLiteral, TypeOverrides } from 'pg';
+import { type CustomTypesConfig, escapeIdentifier, escapeLiteral, TypeOverrides } from 'pg';
 import type { SessionServices } from './session-services.ts';
 import { answer, type QueryCallback, readQueryCall } from './query-call.ts';
 import { Session } from './session.ts';
+import { StatementNames } from './statement-names.ts';
 
 /**
  * One session with the interface of pg.Client: what `cluster.connect()` gives. Its statements run in the order they are
@@ -10,7 +11,9 @@ import { Session } from './session.ts';
  */
 export class SessionClient extends EventEmitter {
   /** What drivers and ORMs listen on for `parameterStatus`; sessions of a cluster have no one server to report it. */
-  readonly connection = new EventEmitter();
+  readonly connection = Object.assign(new EventEmitter(), { stream: { destroy: () => this.#connecting.abort() } });
+  readonly #connecting = new AbortController();
+  readonly #names = new StatementNames();
   readonly processID = 0;
   /** pg-pool reads these. */
   _queryable = true;
@@ -18,18 +21,22 @@ export class SessionClient extends EventEmitter {
   release: ((error?: Error | boolean) => void) | undefined;
   readonly #services: SessionServices;
   readonly #session: Session;
-  readonly #types = new TypeOverrides();
+  readonly #types: TypeOverrides;
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(services: SessionServices) {
+  constructor(services: SessionServices, config: { readonly types?: CustomTypesConfig | undefined } = {}) {
     super();
     this.#services = services;
-    this.#session = new Session(services, (notice) => this.emit('notice', notice));
+    this.#types = new TypeOverrides(config.types);
+    this.#session = new Session(services, {
+      onNotice: (notice) => this.emit('notice', notice),
+      onNotification: (notification) => this.emit('notification', { ...notification, name: 'notification' }),
+    });
   }
 
   /** Makes sure that the coordinator database answers, unless its catalog is known already. */
   connect(callback?: (error: unknown, client?: SessionClient) => void): Promise<SessionClient> | undefined {
-    return answer(this.#services.store.load().then(() => this), callback);
+    return answer(this.#services.store.load({ signal: this.#connecting.signal }).then(() => this), callback);
   }
 
   query(...args: readonly unknown[]): unknown {
@@ -41,7 +48,7 @@ export class SessionClient extends EventEmitter {
       return answer(Promise.reject(error), callback);
     }
     const { query, callback } = call;
-    const result = this.enqueue(() => this.#session.query({ ...query, types: query.types ?? this.#types }));
+    const result = this.enqueue(() => this.#names.run(query, () => this.#session.query({ ...query, types: query.types ?? this.#types })));
     return answer(result, callback);
   }
 

@@ -1,5 +1,6 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import type { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
@@ -14,6 +15,7 @@ export interface SessionServices {
   readonly planner: Planner;
   readonly sequences: SequenceBlocks;
   readonly describeMemory: DescribeMemory;
+  readonly objects: NodeObjects;
   readonly options: FanOutOptions;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */

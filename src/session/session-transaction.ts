@@ -9,6 +9,8 @@ import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 export class SessionTransaction implements DistributedTransaction {
   /** Statements to be repeated on a server that joins later. */
   readonly #history: string[];
+  /** Whether a statement in it has changed settings. */
+  changedSettings = false;
   readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
 
   constructor(
@@ -38,9 +40,14 @@ export class SessionTransaction implements DistributedTransaction {
 
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
   async broadcast(text: string, options?: CallOptions): Promise<void> {
-    this.#history.push(text);
     const connections = await Promise.all(this.#joined.values());
-    await Promise.all(connections.map((connection) => connection.query({ text, simple: true }, options)));
+    const settled = await Promise.allSettled(connections.map((connection) => {
+      connection.markDirty();
+      return connection.query({ text, simple: true }, options);
+    }));
+    // One that was refused must not be repeated elsewhere.
+    for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
+    this.#history.push(text);
   }
 
   commit(options?: CallOptions): Promise<void> {

@@ -1,22 +1,25 @@
 import type { Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { QueryResult } from 'pg';
+import { throwIfAborted } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeNotice } from '../cluster/node-connection.ts';
+import type { NodeConnection, NodeNotice, NodeNotification } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { nameParts } from '../sql/ast.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
-import { Describer } from './describer.ts';
-import { PinnedCoordinator } from './pinned-pools.ts';
-import type { PreparedPlan } from './planner.ts';
+import { type DescribeConnection, Describer } from './describer.ts';
+import { PinnedCoordinator } from './pinned-coordinator.ts';
+import { Planner, type PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
 import { runStatement } from './run-statement.ts';
 import type { SessionServices } from './session-services.ts';
+import { type SetConfig, settingsMade } from './set-config.ts';
+import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
 import { positionedError } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
@@ -28,23 +31,37 @@ export interface SessionQuery extends ResultOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a session tells its owner, besides results. */
+export interface SessionEvents {
+  readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
+  readonly onNotification?: ((notification: NodeNotification) => void) | undefined;
+}
+
 /** One client's session: its transaction, its settings, its search path. Statements run one at a time; the caller queues them. */
 export class Session {
   readonly #services: SessionServices;
   readonly #pinned: PinnedCoordinator;
   readonly #onNotice: ((notice: NodeNotice) => void) | undefined;
+  readonly #settings = new SessionSettings();
   #transaction: SessionTransaction | undefined;
+  /** The transaction was not begun by the caller: it is that of one text. */
+  #implicit = false;
   #failed = false;
-  /** SET statements in force outside a transaction; those before the transaction began. */
-  #settings: string[] = [];
-  #settingsBefore: string[] = [];
+  /** Undefined: that of a new session. */
   #searchPath: readonly string[] | undefined;
+  /** The settings changed in a way that only a server can tell the search path of. */
+  #searchPathUnknown = false;
   #modes = '';
+  readonly #ownPlanner = new Planner();
+  readonly #describing: DescribeConnection = {
+    describe: (text) => this.#onCoordinator((connection) => connection.describe(text)),
+    query: (query) => this.#onCoordinator((connection) => connection.query(query)),
+  };
 
-  constructor(services: SessionServices, onNotice?: (notice: NodeNotice) => void) {
+  constructor(services: SessionServices, events: SessionEvents = {}) {
     this.#services = services;
-    this.#onNotice = onNotice;
-    this.#pinned = new PinnedCoordinator(services.pools);
+    this.#onNotice = events.onNotice;
+    this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
   }
 
   get status(): 'idle' | 'open' | 'failed' {
@@ -53,15 +70,25 @@ export class Session {
 
   /** Runs a text of any number of statements: one result, or an array for several, as pg gives them. */
   async query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
+    throwIfAborted(query.signal);
     await loadGrammar();
-    const statements = this.#services.planner.statements(query.text);
+    const statements = this.#parse(query);
     const [only] = statements;
     if (only === undefined) return makeQueryResult({ command: null as unknown as string, rowCount: null, fields: [], rows: [] });
     if (statements.length === 1) return this.#statement(only, query);
-    if ((query.values?.length ?? 0) > 0) {
-      throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
-    }
     return this.#several(statements, query);
+  }
+
+  /** A text that cannot be parsed fails a transaction as any other error does. */
+  #parse({ text, values = [] }: SessionQuery): readonly Statement[] {
+    try {
+      const statements = this.#services.planner.statements(text);
+      if (statements.length > 1 && values.length > 0) throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
+      return statements;
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw error;
+    }
   }
 
   /** The statement's plan, under this session's search path. */
@@ -76,8 +103,8 @@ export class Session {
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
     const begin = (): ReturnType<typeof beginTransaction> => this.#begin(snapshot, '');
     const pool = new PoolScope(this.#services.pools, begin, input);
-    if (this.#settings.length === 0 && !this.#pinned.isHeld) return pool;
-    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings, begin });
+    if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
+    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin });
   }
 
   /** Ends the session: rolls back what is open. */
@@ -88,34 +115,51 @@ export class Session {
 
   async rollback(): Promise<void> {
     const transaction = this.#transaction;
-    this.#transaction = undefined;
-    this.#failed = false;
-    await transaction?.rollback();
+    if (transaction === undefined) return;
+    this.#leave();
+    this.#settings.rollback();
+    await transaction.rollback();
   }
 
-  /** Several statements of one text are one transaction, unless they say otherwise. */
+  /** Several statements of one text are one transaction, but for what their own BEGIN and COMMIT say. */
   async #several(statements: readonly Statement[], query: SessionQuery): Promise<QueryResult[]> {
     const results: QueryResult[] = [];
-    const implicit = this.#transaction === undefined && !statements.some(({ node }) => endsImplicit(node));
-    if (implicit) await this.#start('');
+    let end = 0;
     try {
-      for (const statement of statements) results.push(await this.#statement(statement, query));
-      if (implicit) await this.#commit();
+      for (const statement of statements) {
+        const start = Math.max(query.text.indexOf(statement.text, end), 0);
+        end = start + statement.text.length;
+        if (isUtilityCall(statement.node)) await this.#commitImplicit();
+        else if (this.#transaction === undefined && !('TransactionStmt' in statement.node)) await this.#startImplicit();
+        results.push(await this.#statement(statement, query).catch((error: unknown) => Promise.reject(moved(error, query.text.slice(0, start)))));
+      }
+      await this.#commitImplicit();
     } catch (error) {
-      if (implicit) await this.rollback();
+      if (this.#implicit) await this.rollback();
       throw error;
     }
     return results;
   }
 
+  async #startImplicit(): Promise<void> {
+    await this.#start('');
+    this.#implicit = true;
+  }
+
+  async #commitImplicit(): Promise<void> {
+    if (this.#implicit) await this.#commit();
+  }
+
   async #statement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     const { node } = statement;
     if ('TransactionStmt' in node) return this.#transactionStatement(statement, node.TransactionStmt);
-    if (this.#failed) throw new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
+    if (this.#failed) throw transactionAborted();
     try {
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
       if ('DiscardStmt' in node) return await this.#discard(node.DiscardStmt.target);
-      return await this.#run(statement, query);
+      const result = await this.#run(statement, query);
+      if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(node, query.values ?? [], valuesOf(result)));
+      return result;
     } catch (error) {
       if (this.#transaction !== undefined) this.#failed = true;
       throw error;
@@ -129,21 +173,21 @@ export class Session {
       return await this.#runOnce(statement, query, snapshot);
     } catch (error) {
       const named = withLogicalNames(error, snapshot);
-      if (this.#transaction === undefined && isStale(error)) {
+      if (isStale(error)) {
         const fresh = await store.refresh({ signal: query.signal });
-        if (fresh.version !== snapshot.version) return this.#runOnce(statement, query, fresh);
+        if (this.#transaction === undefined && fresh.version !== snapshot.version) return this.#runOnce(statement, query, fresh);
       }
-      throw await positionedError(named, statement.text, this.#services.pools.get(coordinatorNodeId));
+      throw await positionedError(named, statement.text, this.#searchPath === undefined ? this.#services.pools.get(coordinatorNodeId) : undefined);
     }
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, snapshot: CatalogSnapshot): Promise<QueryResult> {
     const prepared = await this.#plan(statement, snapshot);
     const { plan } = prepared;
-    if (plan.kind === 'coordinator' && this.#transaction === undefined && leavesState(statement.node, statement.text)) await this.#pinned.connection();
-    const { sequences, options } = this.#services;
+    if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
+    const { sequences, options, objects } = this.#services;
     const context = {
-      scope: this.scope(snapshot, query.signal), sequences, options,
+      scope: this.scope(snapshot, query.signal), sequences, options, objects,
       nextNode: () => this.#services.nextNode(),
       utility: (call: Parameters<SessionServices['utility']>[0], values: readonly unknown[]) => {
         if (this.#transaction !== undefined) {
@@ -155,27 +199,36 @@ export class Session {
     return runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types: query.types, name: query.name });
   }
 
-  #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
+  /** The statement may leave something behind in its server session, so the session keeps the connection. */
+  async #keepConnection(): Promise<void> {
+    await this.#onCoordinator(() => Promise.resolve());
+    this.#pinned.keepBorrowed();
+  }
+
+  /** The session's connection to the coordinator database, or its transaction's. */
+  async #onCoordinator<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    return this.#transaction === undefined ? this.#pinned.use(work) : work(await this.#transaction.join(coordinatorNodeId, 'read'));
+  }
+
+  async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
     const { planner, pools, describeMemory } = this.#services;
+    if (this.#searchPathUnknown) {
+      this.#searchPath = this.#settings.isEmpty && this.#transaction === undefined ? undefined : await this.#onCoordinator(searchPathOf);
+      this.#searchPathUnknown = false;
+    }
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
-    const transaction = this.#transaction;
-    const own = transaction?.has(coordinatorNodeId) === true;
-    const connection = own && transaction !== undefined
-      ? {
-          describe: async (text: string) => (await transaction.join(coordinatorNodeId, 'read')).describe(text),
-          query: async (query: { readonly text: string }) => (await transaction.join(coordinatorNodeId, 'read')).query(query),
-        }
-      : pools.get(coordinatorNodeId);
-    const describe = new Describer(connection, describeMemory, snapshot.server.defaultCollationIsC);
-    return planner.plan(statement, { snapshot, searchPath, describe, cache: !own });
+    // A transaction may see what nobody else does; another search path finds other objects. Then only this session's connection can tell.
+    const inside = this.#transaction?.has(coordinatorNodeId) === true;
+    const isOwn = inside || this.#searchPath !== undefined;
+    const describe = new Describer(isOwn ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
+    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, cache: !inside });
   }
 
   async #transactionStatement(statement: Statement, transaction: TransactionStmt): Promise<QueryResult> {
     switch (transaction.kind) {
       case 'TRANS_STMT_BEGIN':
       case 'TRANS_STMT_START':
-        if (this.#transaction === undefined) await this.#start(modesOf(statement.text));
-        else this.#notice('WARNING', '25001', 'there is already a transaction in progress');
+        await this.#beginBlock(modesOf(statement.text));
         return tagged(transaction.kind === 'TRANS_STMT_BEGIN' ? 'BEGIN' : 'START');
       case 'TRANS_STMT_COMMIT':
         return this.#end(transaction, 'COMMIT');
@@ -184,7 +237,7 @@ export class Session {
       case 'TRANS_STMT_SAVEPOINT':
       case 'TRANS_STMT_RELEASE':
       case 'TRANS_STMT_ROLLBACK_TO':
-        return this.#savepoint(statement, transaction.kind);
+        return this.#savepoint(statement, transaction);
       default:
         throw new ClusterError('unsupportedQuery', 'two-phase commit statements are the cluster\'s own', {
           detail: 'The cluster prepares and commits transactions on its nodes by itself.', hint: 'Use COMMIT.',
@@ -192,98 +245,131 @@ export class Session {
     }
   }
 
+  async #beginBlock(modes: string): Promise<void> {
+    if (this.#transaction === undefined) {
+      await this.#start(modes);
+      return;
+    }
+    if (!this.#implicit) {
+      this.#notice('WARNING', '25001', 'there is already a transaction in progress');
+      return;
+    }
+    // What ran before in the same text becomes a part of the block.
+    this.#implicit = false;
+    this.#modes = modes;
+    if (modes !== '') await this.#transaction.broadcast(`SET TRANSACTION ${modes}`);
+  }
+
   async #start(modes: string): Promise<void> {
     const snapshot = await this.#services.store.load();
+    const all = this.#settings.has(/^default_transaction_|^session characteristics$/) ? await this.#pinned.use((connection) => withDefaultModes(connection, modes)) : modes;
+    const transaction = new SessionTransaction(this.#begin(snapshot, all), this.#settings.texts);
     this.#modes = modes;
-    this.#settingsBefore = [...this.#settings];
-    this.#transaction = new SessionTransaction(this.#begin(snapshot, modes), this.#settings);
+    this.#settings.begin();
+    this.#transaction = transaction;
+    this.#implicit = false;
     this.#failed = false;
   }
 
   #begin(snapshot: CatalogSnapshot, modes: string): ReturnType<typeof beginTransaction> {
-    const pools = this.#pinned.isHeld ? this.#pinned.poolsForTransaction() : this.#services.pools;
-    return beginTransaction(pools, { clusterId: snapshot.clusterId, modes });
+    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes });
   }
 
   async #end(statement: TransactionStmt, command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {
-    if (this.#transaction === undefined) {
+    if (this.#transaction === undefined || this.#implicit) {
+      if (statement.chain === true) throw outsideBlock(`${command} AND CHAIN`);
       this.#notice('WARNING', '25P01', 'there is no transaction in progress');
-      return tagged(command);
     }
     const commits = command === 'COMMIT' && !this.#failed;
+    if (this.#transaction === undefined) return tagged(command);
     if (commits) await this.#commit();
-    else {
-      this.#settings = this.#settingsBefore;
-      await this.rollback();
-    }
+    else await this.rollback();
     if (statement.chain === true) await this.#start(this.#modes);
     return tagged(commits ? 'COMMIT' : 'ROLLBACK');
   }
 
   async #commit(): Promise<void> {
     const transaction = present(this.#transaction);
-    this.#transaction = undefined;
-    this.#failed = false;
+    this.#leave();
     const snapshot = this.#services.store.current();
     try {
       await transaction.commit();
+      this.#settings.commit();
     } catch (error) {
-      this.#settings = this.#settingsBefore;
+      this.#settings.rollback();
       throw snapshot === undefined ? error : withLogicalNames(error, snapshot);
     }
   }
 
-  async #savepoint(statement: Statement, kind: TransactionStmt['kind']): Promise<QueryResult> {
+  #leave(): void {
+    // SET LOCAL ends with its transaction, and SET if it is rolled back.
+    if (this.#transaction?.changedSettings === true) this.#searchPathUnknown = true;
+    this.#transaction = undefined;
+    this.#implicit = false;
+    this.#failed = false;
+  }
+
+  async #savepoint(statement: Statement, { kind, savepoint_name: name = '' }: TransactionStmt): Promise<QueryResult> {
     const command = kind === 'TRANS_STMT_SAVEPOINT' ? 'SAVEPOINT' : kind === 'TRANS_STMT_RELEASE' ? 'RELEASE' : 'ROLLBACK';
     const transaction = this.#transaction;
-    if (transaction === undefined) {
-      throw new ClusterError('invalidParameter', `${command === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : command === 'RELEASE' ? 'RELEASE SAVEPOINT' : 'SAVEPOINT'} can only be used in transaction blocks`, { sqlState: '25P01' });
-    }
-    if (this.#failed && command !== 'ROLLBACK') throw new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
     try {
+      if (transaction === undefined || this.#implicit) throw outsideBlock(command === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : command === 'RELEASE' ? 'RELEASE SAVEPOINT' : 'SAVEPOINT');
+      if (this.#failed && command !== 'ROLLBACK') throw transactionAborted();
       await transaction.join(coordinatorNodeId, 'read');
       await transaction.broadcast(statement.text);
     } catch (error) {
-      this.#failed = true;
+      this.#failed = this.#transaction !== undefined;
       throw error;
     }
-    if (command === 'ROLLBACK') this.#failed = false;
+    if (command === 'SAVEPOINT') this.#settings.savepoint(name);
+    else if (command === 'RELEASE') this.#settings.release(name);
+    else {
+      this.#settings.rollbackTo(name);
+      if (transaction.changedSettings) this.#searchPathUnknown = true;
+      this.#failed = false;
+    }
     return tagged(command);
   }
 
   /** SET and RESET: checked by the coordinator database, remembered, and given to each connection before it is used. */
   async #set(statement: Statement, set: VariableSetStmt): Promise<QueryResult> {
-    const command = set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET';
+    const tag = tagged(set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET');
+    const { text } = statement;
+    const local = set.is_local === true || (set.kind === 'VAR_SET_MULTI' && set.name !== 'SESSION CHARACTERISTICS');
     const transaction = this.#transaction;
     if (transaction === undefined) {
-      if (set.is_local === true || set.kind === 'VAR_SET_MULTI') {
-        if (set.is_local === true) this.#notice('WARNING', '25P01', 'SET LOCAL can only be used in transaction blocks');
-        return tagged(command);
-      }
-      const connection = await this.#pinned.connection();
-      if (this.#settings.length > 0) await connection.query({ text: this.#settings.join(';\n'), simple: true });
-      await connection.query({ text: statement.text, simple: true });
-      this.#remember(statement, set);
-      this.#searchPath = await searchPathOf(connection);
-      return tagged(command);
+      await this.#pinned.use((connection) => connection.query({ text, simple: true }, { onNotice: this.#onNotice }));
+      if (local) return tag;
+    } else {
+      await transaction.join(coordinatorNodeId, 'read');
+      await transaction.broadcast(text);
+      transaction.changedSettings = true;
     }
-    const connection = await transaction.join(coordinatorNodeId, 'read');
-    await transaction.broadcast(statement.text);
-    if (set.is_local !== true) this.#remember(statement, set);
-    this.#searchPath = await searchPathOf(connection);
-    return tagged(command);
+    if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
+    else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
+    this.#searchPathUnknown = true;
+    return tag;
   }
 
-  #remember(statement: Statement, set: VariableSetStmt): void {
-    if (set.kind === 'VAR_RESET_ALL') this.#settings = [];
-    else this.#settings = [...this.#settings, statement.text];
+  /** What set_config has set on the coordinator's connection reaches the others. */
+  async #adopt(made: readonly SetConfig[]): Promise<void> {
+    const transaction = this.#transaction;
+    for (const setting of made) {
+      if (transaction !== undefined) {
+        await transaction.broadcast(setting.text);
+        transaction.changedSettings = true;
+      } else if (setting.local) continue;
+      if (!setting.local) this.#settings.set(setting);
+      this.#searchPathUnknown = true;
+    }
   }
 
   async #discard(target: string | undefined): Promise<QueryResult> {
     if (this.#transaction !== undefined) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
     if (target === 'DISCARD_ALL' || target === undefined) {
-      this.#settings = [];
+      this.#settings.clear();
       this.#searchPath = undefined;
+      this.#searchPathUnknown = false;
     }
     this.#pinned.release();
     return tagged('DISCARD');
@@ -298,14 +384,42 @@ function tagged(command: string): QueryResult {
   return makeQueryResult({ command, rowCount: null, fields: [], rows: [] });
 }
 
+function outsideBlock(command: string): ClusterError {
+  return new ClusterError('invalidParameter', `${command} can only be used in transaction blocks`, { sqlState: '25P01' });
+}
+
+function transactionAborted(): ClusterError {
+  return new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
+}
+
+/** The values of the first row in order of columns, however the caller wants rows. */
+function valuesOf({ rows, fields }: QueryResult): readonly unknown[] {
+  const row: unknown = rows[0];
+  if (Array.isArray(row)) return row;
+  return typeof row === 'object' && row !== null ? fields.map(({ name }) => Reflect.get(row, name) as unknown) : [];
+}
+
+/** An error in a statement of a text, with its position in the whole. */
+function moved(error: unknown, before: string): unknown {
+  if (typeof error !== 'object' || error === null || !('position' in error) || typeof error.position !== 'string') return error;
+  Reflect.set(error, 'position', String(Number(error.position) + Array.from(before).length));
+  return error;
+}
+
+/** The modes of BEGIN with those that the session has set as defaults. */
+async function withDefaultModes(connection: NodeConnection, modes: string): Promise<string> {
+  const { rows } = await connection.query({ text: `SELECT current_setting('default_transaction_isolation'), current_setting('default_transaction_read_only'), current_setting('default_transaction_deferrable')` });
+  const [isolation, readOnly, deferrable] = at(rows, 0);
+  const all = modes === '' ? [] : [modes];
+  if (!/isolation/i.test(modes)) all.push(`ISOLATION LEVEL ${isolation ?? ''}`);
+  if (!/read\s+(only|write)/i.test(modes)) all.push(readOnly === 'on' ? 'READ ONLY' : 'READ WRITE');
+  if (!/deferrable/i.test(modes)) all.push(deferrable === 'on' ? 'DEFERRABLE' : 'NOT DEFERRABLE');
+  return all.join(', ');
+}
+
 async function searchPathOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<string[]> {
   const { rows } = await connection.query({ text: 'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))' });
   return JSON.parse(at(rows, 0)[0] ?? '[]') as string[];
-}
-
-/** Statements that end the implicit transaction of a text, or cannot run in one. */
-function endsImplicit(node: Node): boolean {
-  return 'TransactionStmt' in node || 'VacuumStmt' in node || 'DiscardStmt' in node || isUtilityCall(node) || ('IndexStmt' in node && node.IndexStmt.concurrent === true);
 }
 
 function isUtilityCall(node: Node): boolean {

@@ -5,7 +5,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { Effect, StatementScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
-import type { PinnedCoordinator } from './pinned-pools.ts';
+import type { PinnedCoordinator } from './pinned-coordinator.ts';
 import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
 import { SessionTransaction } from './session-transaction.ts';
 
@@ -32,15 +32,17 @@ export class SettingsScope implements StatementScope {
   }
 
   run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
+    if (this.#isPlain(node)) return this.pool.run(node, query, effect);
     return this.withConnection(node, effect, (connection) => connection.query(query, this.#options()));
   }
 
   runParsed(node: NodeId, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
+    if (this.#isPlain(node)) return this.pool.runParsed(node, query, effect);
     return this.withConnection(node, effect, (connection) => connection.queryParsed(query, this.#options()));
   }
 
   async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
-    if (node === coordinatorNodeId) return use(await this.input.pinned.connection());
+    if (node === coordinatorNodeId) return this.input.pinned.use(use);
     const { settings } = this.input;
     return this.pool.withConnection(node, effect, async (connection) => {
       if (settings.length > 0) {
@@ -53,6 +55,11 @@ export class SettingsScope implements StatementScope {
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
     return inOwnTransaction(new SessionTransaction(this.input.begin(), this.input.settings), work, this.#options());
+  }
+
+  /** Nothing has been set that the node would have to know of. */
+  #isPlain(node: NodeId): boolean {
+    return node !== coordinatorNodeId && this.input.settings.length === 0;
   }
 
   #options(): CallOptions {

@@ -5,9 +5,9 @@ import { streamFanOut } from '../execute/run-fan-out.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
-import { bindTarget, valuesFor } from '../plan/bind.ts';
+import { bindTarget } from '../plan/bind.ts';
 import type { PreparedPlan } from './planner.ts';
-import { checkParameterCount, type RunContext, runStatement } from './run-statement.ts';
+import { refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
@@ -17,7 +17,8 @@ export interface StreamInput extends ResultOptions {
 /** The rows of a statement in batches, parsed; nothing is read ahead of the consumer but what is on the wire. */
 export async function* streamStatement(prepared: PreparedPlan, context: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const { plan } = prepared;
-  const { scope } = context;
+  const { scope, objects } = context;
+  if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
   if (plan.kind === 'coordinator') {
     yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect: plan.effect === 'read' ? 'read' : 'write' }, input);
     return;
@@ -31,11 +32,11 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     const texts = present(prepared.texts);
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
     const node = target.kind === 'one' ? target.node : context.nextNode();
-    yield* streamNode(scope, { node, text, values: valuesFor(plan.whole, input.values), effect: 'read' }, input);
+    const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables });
+    yield* streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
     return;
   }
   const fanOut = await plan.fanOut();
-  checkParameterCount(input.values, fanOut.parameters);
   const bound = { fanOut, uses: plan.uses, ordinals: target.ordinals, values: input.values };
   const batches = streamFanOut(scope, bound, prepared.memoryOf(fanOut), { ...context.options, batchRows: input.batchRows ?? context.options.batchRows });
   yield* parsed(batches, fieldsOf(fanOut.columns), input);
@@ -46,9 +47,11 @@ interface NodeStatement {
   readonly text: string;
   readonly values: readonly unknown[];
   readonly effect: 'read' | 'write';
+  /** The fields as the coordinator database would have them. */
+  readonly logical?: (fields: readonly FieldDescriptor[]) => Promise<readonly FieldDescriptor[]>;
 }
 
-async function* streamNode(scope: StatementScope, { node, text, values, effect }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+async function* streamNode(scope: StatementScope, { node, text, values, effect, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const done = deferred();
   const opened = new Promise<{ batches: AsyncIterable<readonly RawRow[]>; fields: readonly FieldDescriptor[] }>((resolve, reject) => {
     done.ended = scope.withConnection(node, effect, async (connection) => {
@@ -60,7 +63,7 @@ async function* streamNode(scope: StatementScope, { node, text, values, effect }
   });
   try {
     const { batches, fields } = await opened;
-    yield* parsed(batches, fields, input);
+    yield* parsed(batches, logical === undefined ? fields : await logical(fields), input);
   } finally {
     done.resolve();
     await done.ended.catch(() => undefined);

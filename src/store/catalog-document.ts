@@ -1,12 +1,24 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The statement that boots a process: one row of two JSON texts, the catalog document and the session's search path. Fails with 3F000 or
+ * The statement that boots a process: one row of three JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with. Fails with 3F000 or
  * 42883 where the schema was not installed.
  */
 export function catalogDocumentQuery(): string {
-  return `SELECT ${documentFunction()}(), array_to_json(current_schemas(false))`;
+  return `SELECT ${documentFunction()}(), array_to_json(current_schemas(false)), ${sessionSettings}`;
 }
+
+/**
+ * Time zone and date style, and whatever ALTER DATABASE and ALTER ROLE say on the coordinator database: a node must read and write values
+ * alike. What else a server's configuration file says is its own.
+ */
+const sessionSettings = `(SELECT json_object_agg(name, setting) FROM (
+  SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('TimeZone', 'DateStyle')
+    OR (source IN ('database', 'user', 'database user') AND context = 'user' AND name NOT IN ('application_name', 'client_encoding', 'role', 'IntervalStyle'))
+  UNION SELECT name, current_setting(name) FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS entry, split_part(entry, '=', 1) AS name
+    WHERE name LIKE '%.%' AND current_setting(name, true) IS NOT NULL
+    AND (setdatabase = 0 OR setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+    AND (setrole = 0 OR setrole = session_user::regrole)) AS s)`;
 
 /**
  * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and

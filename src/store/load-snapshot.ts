@@ -63,15 +63,15 @@ function isNotInstalled(error: unknown): boolean {
 
 async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, options?: CallOptions): Promise<CatalogSnapshot> {
   const { rows } = await coordinator.query({ text: catalogDocumentQuery() }, options);
-  const [document, searchPath] = rows[0] ?? [];
-  if (typeof document !== 'string' || typeof searchPath !== 'string') {
+  const [document, searchPath, settings] = rows[0] ?? [];
+  if (typeof document !== 'string' || typeof searchPath !== 'string' || typeof settings !== 'string') {
     throw new ClusterError('catalogCorrupt', 'table "shardwright.cluster" is empty');
   }
-  return snapshotFromJson(document, searchPath);
+  return snapshotFromJson(document, searchPath, settings);
 }
 
-/** The snapshot in the two JSON texts of `catalogDocumentQuery`. `catalogCorrupt` when its invariants do not hold. */
-export function snapshotFromJson(documentJson: string, searchPathJson: string): CatalogSnapshot {
+/** The snapshot in the three JSON texts of `catalogDocumentQuery`. `catalogCorrupt` when its invariants do not hold. */
+export function snapshotFromJson(documentJson: string, searchPathJson: string, settingsJson = '{}'): CatalogSnapshot {
   const document = JSON.parse(documentJson) as CatalogDocument;
   const tables = (document.tables ?? []).map(tableOf);
   const snapshot: CatalogSnapshot = {
@@ -81,7 +81,7 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string): 
     colocationGroups: new Map((document.groups ?? []).map(groupOf).map((group) => [group.id, group])),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Set((document.views ?? []).map(([schema, name]) => tableKey(schema, name))),
-    server: serverOf(document, JSON.parse(searchPathJson) as string[]),
+    server: serverOf(document, JSON.parse(searchPathJson) as string[], JSON.parse(settingsJson) as Record<string, string>),
   };
   checkInvariants(snapshot);
   return snapshot;
@@ -144,8 +144,8 @@ function indexOf([name, unique, positions, partial]: IndexTuple, columns: readon
   return { name, unique, columns: names, partial };
 }
 
-function serverOf({ serverVersion, database }: CatalogDocument, searchPath: string[]): ServerFacts {
-  return { version: serverVersion, searchPath, defaultCollationIsC: ordersByBytes(database) };
+function serverOf({ serverVersion, database }: CatalogDocument, searchPath: string[], sessionSettings: Record<string, string>): ServerFacts {
+  return { version: serverVersion, searchPath, defaultCollationIsC: ordersByBytes(database), sessionSettings };
 }
 
 /** The built-in provider (17 and newer) has only locales that order by code point. */

@@ -1,0 +1,120 @@
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnection, NodeConnections, NodeNotification } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+
+interface PinnedInput {
+  readonly pools: NodePools;
+  /** Statements that give a new connection the session's state. */
+  readonly settings: () => readonly string[];
+  readonly onNotification?: ((notification: NodeNotification) => void) | undefined;
+}
+
+/**
+ * A session's own connection to the coordinator database. Its temporary tables, advisory locks and LISTENs are there, as in
+ * any PostgreSQL session; transactions of the session use it too.
+ */
+export class PinnedCoordinator {
+  #held: NodeConnection | undefined;
+  #taking: Promise<NodeConnection> | undefined;
+  /** The transaction's, while there is none of the session's own. */
+  #borrowed: NodeConnection | undefined;
+
+  constructor(private readonly input: PinnedInput) {}
+
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** The connection, taken and given the session's settings at first use. */
+  connection(): Promise<NodeConnection> {
+    if (this.#held !== undefined) return Promise.resolve(this.#held);
+    this.#taking ??= this.#take().finally(() => (this.#taking = undefined));
+    return this.#taking;
+  }
+
+  /** Runs something on the connection. A broken one is let go, so that the next use takes another. */
+  async use<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    const connection = await this.connection();
+    try {
+      return await work(connection);
+    } catch (error) {
+      if (isConnectionFailure(error) && this.#held === connection) this.release(error);
+      throw error;
+    }
+  }
+
+  /** From now on the transaction's connection is the session's: something is left behind in it that must outlive the transaction. */
+  keepBorrowed(): void {
+    if (this.#borrowed === undefined || this.#held !== undefined) return;
+    this.#hold(this.#borrowed);
+    this.#borrowed = undefined;
+  }
+
+  /** Gives it back; what the session changed there is discarded. */
+  release(error?: unknown): void {
+    const held = this.#held;
+    this.#held = undefined;
+    held?.onNotification(undefined);
+    held?.release(error === undefined ? { dirty: true } : { error });
+  }
+
+  /** The pools for a transaction of this session: joining the coordinator database takes the pinned connection, if there is one. */
+  poolsForTransaction(): NodePools {
+    const { pools } = this.input;
+    return {
+      get nodeIds() {
+        return pools.nodeIds;
+      },
+      get: (node) => (node === coordinatorNodeId ? this.#connections() : pools.get(node)),
+      setNodes: (nodes) => pools.setNodes(nodes),
+      end: () => pools.end(),
+    };
+  }
+
+  #connections(): NodeConnections {
+    const shared = this.input.pools.get(coordinatorNodeId);
+    const acquire: NodeConnections['acquire'] = async (options) => {
+      const held = this.#held ?? (this.#borrowed = await shared.acquire(options));
+      const release: NodeConnection['release'] = (outcome) => this.#afterTransaction(held, outcome);
+      return withMember(held, 'release', release);
+    };
+    return withMember(shared, 'acquire', acquire);
+  }
+
+  #afterTransaction(connection: NodeConnection, outcome: Parameters<NodeConnection['release']>[0]): void {
+    if (this.#borrowed === connection) this.#borrowed = undefined;
+    if (this.#held !== connection) connection.release(outcome);
+    else if (outcome?.error !== undefined || connection.transactionStatus !== 'idle') this.release(outcome?.error ?? new Error('left in a transaction'));
+  }
+
+  async #take(): Promise<NodeConnection> {
+    const connection = await this.input.pools.get(coordinatorNodeId).acquire();
+    const settings = this.input.settings();
+    try {
+      if (settings.length > 0) await connection.query({ text: settings.join(';\n'), simple: true });
+    } catch (error) {
+      connection.release({ error });
+      throw error;
+    }
+    this.#hold(connection);
+    return connection;
+  }
+
+  #hold(connection: NodeConnection): void {
+    connection.markDirty();
+    connection.onNotification(this.input.onNotification);
+    this.#held = connection;
+  }
+}
+
+/** The object with one member replaced. */
+function withMember<T extends object, K extends keyof T & string>(target: T, name: K, member: T[K]): T {
+  return new Proxy(target, {
+    get: (of, property) => {
+      if (property === name) return member;
+      const value: unknown = Reflect.get(of, property, of);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
+}

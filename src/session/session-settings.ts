@@ -1,0 +1,71 @@
+/** A statement that sets something for the session: SET, RESET or a call of set_config. */
+export interface Setting {
+  /** Lower case; a later statement of the same name replaces this one. */
+  readonly name: string;
+  readonly text: string;
+}
+
+interface Savepoint {
+  readonly name: string;
+  readonly settings: readonly Setting[];
+}
+
+/** What a session has set, as statements that give another connection the same state. Follows transactions as PostgreSQL's settings do. Pure. */
+export class SessionSettings {
+  #current: readonly Setting[] = [];
+  #before: readonly Setting[] | undefined;
+  #savepoints: readonly Savepoint[] = [];
+
+  get texts(): readonly string[] {
+    return this.#current.map(({ text }) => text);
+  }
+
+  get isEmpty(): boolean {
+    return this.#current.length === 0;
+  }
+
+  has(pattern: RegExp): boolean {
+    return this.#current.some(({ name }) => pattern.test(name));
+  }
+
+  set(setting: Setting): void {
+    this.#current = [...this.#current.filter(({ name }) => name !== setting.name), setting];
+  }
+
+  clear(): void {
+    this.#current = [];
+  }
+
+  begin(): void {
+    this.#before = this.#current;
+    this.#savepoints = [];
+  }
+
+  commit(): void {
+    this.#before = undefined;
+    this.#savepoints = [];
+  }
+
+  rollback(): void {
+    this.#current = this.#before ?? this.#current;
+    this.commit();
+  }
+
+  savepoint(name: string): void {
+    this.#savepoints = [...this.#savepoints, { name, settings: this.#current }];
+  }
+
+  release(name: string): void {
+    this.#savepoints = this.#savepoints.slice(0, Math.max(this.#indexOf(name), 0));
+  }
+
+  rollbackTo(name: string): void {
+    const index = this.#indexOf(name);
+    this.#current = this.#savepoints[index]?.settings ?? this.#current;
+    this.#savepoints = this.#savepoints.slice(0, index + 1);
+  }
+
+  #indexOf(name: string): number {
+    return this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+  }
+}
