@@ -19,7 +19,7 @@ export async function* runResidual(
   residual: Residual,
   { rows, values, limits }: { readonly rows: AsyncIterable<readonly RawRow[]>; readonly values: readonly unknown[]; readonly limits: ResidualLimits },
 ): AsyncGenerator<readonly RawRow[]> {
-  const gathered = await gather(rows);
+  const gathered = await gather(counted(rows, limits));
   const own = residual.parameters.map((number) => values[number - 1]);
   if (gathered.rest === undefined) {
     const arrays = residual.columns.map((_, i) => gathered.rows.map((row) => row[i] ?? null));
@@ -28,7 +28,7 @@ export async function* runResidual(
     yield result.rows;
     return;
   }
-  yield* throughTable(scope, residual, { own, rows: chain(gathered.rows, gathered.rest, limits) });
+  yield* throughTable(scope, residual, { own, rows: chain(gathered.rows, gathered.rest) });
 }
 
 interface Gathered {
@@ -48,23 +48,25 @@ async function gather(rows: AsyncIterable<readonly RawRow[]>): Promise<Gathered>
   }
 }
 
-async function* chain(first: readonly RawRow[], rest: AsyncIterator<readonly RawRow[]>, { maxIntermediateBytes }: ResidualLimits): AsyncGenerator<readonly RawRow[]> {
+/** The same rows; fails once they are more than one intermediate result may have. */
+async function* counted(rows: AsyncIterable<readonly RawRow[]>, { maxIntermediateBytes }: ResidualLimits): AsyncGenerator<readonly RawRow[]> {
   let bytes = 0;
-  const count = (batch: readonly RawRow[]): readonly RawRow[] => {
-    for (const row of batch) for (const value of row) bytes += value?.length ?? 1;
-    if (bytes <= maxIntermediateBytes) return batch;
-    throw new ClusterError('resultTooLarge', 'the rows gathered for the last step of the query are too large', {
-      detail: `They exceed maxIntermediateBytes, which is ${maxIntermediateBytes}.`,
-      hint: 'Filter the query by the distribution column, or raise maxIntermediateBytes.',
-    });
-  };
-  try {
-    yield count(first);
-    for (;;) {
-      const next = await rest.next();
-      if (next.done === true) return;
-      yield count(next.value);
+  for await (const batch of rows) {
+    for (const row of batch) for (const value of row) bytes += value === null ? 1 : Buffer.byteLength(value) + 1;
+    if (bytes > maxIntermediateBytes) {
+      throw new ClusterError('resultTooLarge', 'the rows gathered for the last step of the query are too large', {
+        detail: `They exceed maxIntermediateBytes, which is ${maxIntermediateBytes}.`,
+        hint: 'Filter the query by the distribution column, or raise maxIntermediateBytes.',
+      });
     }
+    yield batch;
+  }
+}
+
+async function* chain(first: readonly RawRow[], rest: AsyncIterator<readonly RawRow[]>): AsyncGenerator<readonly RawRow[]> {
+  try {
+    yield first;
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
   } finally {
     await rest.return?.();
   }

@@ -337,6 +337,8 @@ function planOther(statement: Statement, names: RelationNames): StatementPlan {
   const dropped = droppedNames(node).find((parts) => names.resolve(parts.at(-2), parts.at(-1) ?? '') !== undefined);
   if (harmless.has(kind) && kind !== 'ExplainStmt') return { kind: 'coordinator', text: statement.text, effect: 'session' };
   if (named !== undefined || dropped !== undefined) {
+    const instead = insteadOf[kind];
+    if (instead !== undefined) throw unsupported(`The statement is not understood as SQL text yet, since "${named?.relname ?? ''}" is not a local table.`, instead);
     throw new ClusterError('unsupportedDdl', `this statement is not carried to the shards of "${named?.relname ?? dropped?.at(-1) ?? ''}" yet`, {
       detail: 'The table is distributed or a reference table.',
       hint: 'Call undistribute_table() first, or make the change before create_distributed_table().',
@@ -344,6 +346,14 @@ function planOther(statement: Statement, names: RelationNames): StatementPlan {
   }
   return { kind: 'coordinator', text: statement.text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
 }
+
+/** Statements that have a method of the cluster in their place. */
+const insteadOf: Readonly<Record<string, string>> = {
+  ExplainStmt: 'Call cluster.explain() with the statement.',
+  DeclareCursorStmt: 'Call cluster.stream() with the query.',
+  PrepareStmt: 'Give the query a name: query({ name, text, values }).',
+  CopyStmt: 'Call cluster.copyFrom() or cluster.copyTo() with the statement.',
+};
 
 const harmless: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 'NotifyStmt', 'CheckPointStmt']);
 
