@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => open?.[Symbol.asyncDispose]());
 
-type Case = readonly [sql: string, ...values: unknown[]];
+type Case = readonly [sql: string, ...values: (string | number)[]];
 
 /** Statements that once gave a wrong row, or an error where PostgreSQL gives none, and their neighbours: now exact. */
 const exact: readonly Case[] = [
@@ -63,14 +63,16 @@ const refused: readonly Case[] = [
 ];
 
 describe('exact', () => {
-  test.each(exact)('%s', async (sql, ...values) => {
+  test.each(exact)('%s', async (...one: Case) => {
+    const [sql, ...values] = one;
     const { plain, cluster } = await present(open).run([sql], values);
     expect(cluster).toEqual(plain);
   });
 });
 
 describe('refused', () => {
-  test.each(refused)('%s', async (sql, ...values) => {
+  test.each(refused)('%s', async (...one: Case) => {
+    const [sql, ...values] = one;
     const { cluster } = await present(open).run([sql], values);
     expect(cluster.error).toBe('refused');
   });

@@ -32,7 +32,7 @@ export function oddSnapshot(): CatalogSnapshot {
     }]]),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Set(),
-    server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false },
+    server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {} },
   };
 }
 

@@ -21,7 +21,7 @@ const gap = fc.constantFrom(' ', '  ', '\n', ' /* ß 😀 */ ', ' -- é $1 "\n',
 const written = (name: string) => fc.constantFrom(
   quoteIdentifier(name),
   ...(/^[a-z]+$/.test(name) && name !== 'select' && name !== 'values' ? [name, name.toUpperCase()] : []),
-  `U&"${[...name].map((c) => `\\+${(c.codePointAt(0) ?? 0).toString(16).padStart(6, '0')}`).join('')}"`,
+  `U&"${Array.from(name, (c) => `\\+${(c.codePointAt(0) ?? 0).toString(16).padStart(6, '0')}`).join('')}"`,
 );
 
 interface Item {
