@@ -8,7 +8,7 @@ import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 export interface ClusterOptions extends PoolConfig {
   /** Credentials and TLS of a node, where they differ from the coordinator database's. Passwords are never stored in the catalog. */
   readonly nodeConfig?: ((node: Pick<ClusterNode, 'host' | 'port' | 'database'>) => ClientConfig) | undefined;
-  /** Exclusive connections per node (transactions, scans, streams, COPY), at most: 10 by default. */
+  /** Exclusive connections per node (transactions, scans, streams, COPY), at most: 10 by default, or `max` if that is more. */
   readonly exclusivePerNode?: number | undefined;
   /** Connections per node that statements outside transactions share: 3 by default. */
   readonly sharedPerNode?: number | undefined;

@@ -66,6 +66,9 @@ export class Cluster extends PoolBase {
   readonly #coordinator: Coordinator;
   readonly #names = new StatementNames();
   #ended: Promise<void> | undefined;
+  /** Calls of `query` under way. */
+  #running = 0;
+  #onQuiet: () => void = () => undefined;
 
   constructor(options: ClusterOptions = {}) {
     const coordinator = new Coordinator(options);
@@ -226,9 +229,19 @@ export class Cluster extends PoolBase {
       return answer(Promise.reject<void>(new Error('Called end on pool more than once')), callback);
     }
     const poolEnd = super.end();
-    this.#ended = poolEnd.then(() => this.#coordinator.end());
+    this.#ended = Promise.all([poolEnd, this.#quiet()]).then(() => this.#coordinator.end());
     return answer(this.#ended, callback === undefined ? undefined : (error) => callback(error ?? undefined));
   }
+
+  /** Resolves when no query is running. */
+  #quiet(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onQuiet = resolve));
+  }
+
+  readonly #over = (): void => {
+    this.#running -= 1;
+    if (this.#running === 0) this.#onQuiet();
+  };
 
   #query(args: readonly unknown[]): unknown {
     let call;
@@ -250,7 +263,14 @@ export class Cluster extends PoolBase {
     const types = query.types ?? this.#types();
     try {
       const result = runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types, name: query.name });
-      return result.catch((error: unknown) => this.#afterFailure(error, query));
+      this.#running += 1;
+      return result.then(
+        (value) => {
+          this.#over();
+          return value;
+        },
+        (error: unknown) => this.#afterFailure(error, query).finally(this.#over),
+      );
     } catch (error) {
       // Planning throws at once: a distribution value that cannot be read.
       return this.#afterFailure(error, query);
@@ -266,10 +286,12 @@ export class Cluster extends PoolBase {
   async #slow(query: SessionQuery): Promise<QueryOutcome> {
     if (this.#ended !== undefined) throw new Error('Cannot use a pool after calling end on the pool');
     const session = new Session(this.#coordinator);
+    this.#running += 1;
     try {
       return await session.query({ ...query, types: query.types ?? this.#types() });
     } finally {
       await session.end();
+      this.#over();
     }
   }
 

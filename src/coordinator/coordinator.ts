@@ -6,6 +6,7 @@ import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.t
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { addressOf, configFor } from '../cluster/connection-settings.ts';
+import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
@@ -127,8 +128,9 @@ export class Coordinator implements SessionServices {
   }
 
   #limits() {
-    const { tuning, exclusivePerNode, sharedPerNode, connectTimeoutMs, connectionTimeoutMillis } = this.#settings;
-    const exclusiveMax = tuning?.exclusivePerNode ?? exclusivePerNode;
+    const { tuning, exclusivePerNode, sharedPerNode, connectTimeoutMs, connectionTimeoutMillis, max } = this.#settings;
+    // Each client may be in a transaction on the same node.
+    const exclusiveMax = tuning?.exclusivePerNode ?? exclusivePerNode ?? (max === undefined || max <= defaultNodeLimits.exclusiveMax ? undefined : max);
     const timeout = connectTimeoutMs ?? (connectionTimeoutMillis === 0 ? undefined : connectionTimeoutMillis);
     return {
       ...(exclusiveMax === undefined ? {} : { exclusiveMax }),

@@ -14,6 +14,12 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
 };
 
+/** How many leading arguments have no default. */
+const argumentsNeeded: Readonly<Record<string, number>> = {
+  create_distributed_table: 2, create_reference_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
+  citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1,
+};
+
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */
 export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
   const [target, ...others] = select.targetList ?? [];
@@ -28,9 +34,11 @@ export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
     const named = 'NamedArgExpr' in node ? node.NamedArgExpr : undefined;
     const key = named?.name ?? names[i];
     const value = constantArgument(named?.arg ?? node);
-    if (key === undefined || value === undefined) return undefined;
+    // What does not fit is left to PostgreSQL, which knows no such function.
+    if (key === undefined || value === undefined || !names.includes(key) || given.has(key)) return undefined;
     given.set(key, value);
   }
+  if (!names.slice(0, argumentsNeeded[name]).every((argument) => given.has(argument))) return undefined;
   const column = target !== undefined && 'ResTarget' in target ? target.ResTarget.name : undefined;
   return { kind: 'utility', name, column: column ?? name, arguments: given };
 }

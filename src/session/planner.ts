@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto';
+import type { Node } from '@pgsql/types';
+import { namedRelations } from '../analyze/analyze-statement.ts';
+import { ClusterError } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { type FanOutMemory, fanOutMemory } from '../execute/run-fan-out.ts';
 import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';
-import { planStatement } from '../plan/plan-statement.ts';
+import { type PlanInput, planStatement } from '../plan/plan-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
+import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
 
@@ -22,6 +26,8 @@ export class PreparedPlan {
    * gets the text itself will say.
    */
   readonly parameters: number | undefined;
+  /** It reads tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
+  readonly readsLocalTables: boolean;
   #tag: string | undefined;
 
   constructor(
@@ -31,6 +37,7 @@ export class PreparedPlan {
   ) {
     this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' ? undefined : valuesNeeded(plan, statement);
+    this.readsLocalTables = plan.kind === 'coordinator' && readsTables(statement.node);
   }
 
   /**
@@ -54,6 +61,16 @@ export class PreparedPlan {
   }
 }
 
+/** What PostgreSQL itself would refuse is refused in its words, before ours. */
+async function planOrRefuse(statement: Statement, input: PlanInput): Promise<StatementPlan> {
+  try {
+    return await planStatement(statement, input);
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === '0A000') await input.describe.statement(statement.text);
+    throw error;
+  }
+}
+
 const nameBytesMax = 63;
 const bytesPerCharacterMax = 3;
 
@@ -66,12 +83,20 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
   return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
 }
 
+/** Whether a query or write names a relation to read that may be a table of the user's. */
+function readsTables(node: Node): boolean {
+  const write = 'InsertStmt' in node ? node.InsertStmt : 'UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined;
+  if (write === undefined && !('SelectStmt' in node) && !('MergeStmt' in node)) return false;
+  return namedRelations(node).some((relation) => relation !== write?.relation && relation.schemaname !== 'pg_catalog' && relation.schemaname !== 'information_schema');
+}
+
 export interface PlanRequest {
   readonly snapshot: CatalogSnapshot;
   readonly searchPath: readonly string[];
   readonly describe: Describe;
   /** False where the description may see what only one transaction sees. */
   readonly cache: boolean;
+  readonly finishing?: Finishing | undefined;
 }
 
 const capacity = 2_000;
@@ -96,11 +121,11 @@ export class Planner {
     return statements;
   }
 
-  async plan(statement: Statement, { snapshot, searchPath, describe, cache }: PlanRequest): Promise<PreparedPlan> {
+  async plan(statement: Statement, { snapshot, searchPath, describe, cache, finishing }: PlanRequest): Promise<PreparedPlan> {
     const key = searchPath === snapshot.server.searchPath ? statement.text : JSON.stringify([statement.text, searchPath]);
     const known = this.#plans.get(key);
     if (cache && known !== undefined && known.snapshot === snapshot) return known;
-    const prepared = new PreparedPlan(await planStatement(statement, { snapshot, searchPath, describe }), snapshot, statement);
+    const prepared = new PreparedPlan(await planOrRefuse(statement, { snapshot, searchPath, describe, finishing }), snapshot, statement);
     if (cache && statement.text.length < longTextMin) this.#plans.set(key, prepared);
     return prepared;
   }

@@ -1,19 +1,24 @@
-import { ClusterError } from '../base/errors.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
-import { sqlStateOf } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 
 /**
  * A node's error with a position speaks of the text that the node got. The coordinator database, asked to describe the caller's own
  * text, gives the same error with the caller's position; where it gives none, or is not given (under another search path it might speak of other tables), the position is taken out.
  */
 export async function positionedError(error: unknown, text: string, coordinator: Pick<NodeConnections, 'describe'> | undefined): Promise<unknown> {
-  if (error instanceof ClusterError || typeof error !== 'object' || error === null) return error;
-  if (!('position' in error) || error.position === undefined) return error;
+  if (typeof error !== 'object' || error === null || !isMisplaced(error)) return error;
   try {
     await coordinator?.describe(text);
   } catch (described) {
     if (sqlStateOf(described) === sqlStateOf(error)) return described;
   }
-  Reflect.set(error, 'position', undefined);
+  if ('position' in error && error.position !== undefined) Reflect.set(error, 'position', undefined);
   return error;
+}
+
+/** Data exceptions of constants have a position, too. Not where parameters stand without values: then the coordinator database got the caller's text. */
+function isMisplaced(error: object): boolean {
+  if (error instanceof ClusterError) return error.id === 'distributionValueInvalid';
+  const state = sqlStateOf(error) ?? '';
+  return 'position' in error && (error.position !== undefined || state.startsWith('22')) && state !== '42P02';
 }

@@ -10,6 +10,7 @@ import { truncateTables } from '../ddl/truncate-tables.ts';
 import { withEvaluated } from '../execute/evaluate.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
+import { readLocalTables } from '../execute/read-local-tables.ts';
 import { type BoundFanOut, collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
@@ -38,7 +39,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
   switch (plan.kind) {
     case 'coordinator': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
-      return context.scope.runParsed(coordinatorNodeId, query, plan.effect === 'read' ? 'read' : 'write');
+      const effect = plan.effect === 'read' ? 'read' : 'write';
+      return prepared.readsLocalTables ? readLocalTables(context.scope, query, effect) : context.scope.runParsed(coordinatorNodeId, query, effect);
     }
     case 'select':
       return runSelect(prepared, plan, { values, context, result });

@@ -9,6 +9,7 @@ import type { NodeConnection, NodeNotice, NodeNotification } from '../cluster/no
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
+import type { Finishing } from '../plan/select/select-context.ts';
 import { nameParts } from '../sql/ast.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
@@ -52,7 +53,9 @@ export class Session {
   /** The settings changed in a way that only a server can tell the search path of. */
   #searchPathUnknown = false;
   #modes = '';
-  readonly #ownPlanner = new Planner();
+  #ownPlanner = new Planner();
+  /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
+  #finishing: Finishing = 'application';
   readonly #describing: DescribeConnection = {
     describe: (text) => this.#onCoordinator((connection) => connection.describe(text)),
     query: (query) => this.#onCoordinator((connection) => connection.query(query)),
@@ -213,15 +216,25 @@ export class Session {
   async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
     const { planner, pools, describeMemory } = this.#services;
     if (this.#searchPathUnknown) {
-      this.#searchPath = this.#settings.isEmpty && this.#transaction === undefined ? undefined : await this.#onCoordinator(searchPathOf);
-      this.#searchPathUnknown = false;
+      await this.#readState();
     }
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     // A transaction may see what nobody else does; another search path finds other objects. Then only this session's connection can tell.
     const inside = this.#transaction?.has(coordinatorNodeId) === true;
     const isOwn = inside || this.#searchPath !== undefined;
     const describe = new Describer(isOwn ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
-    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, cache: !inside });
+    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, cache: !inside, finishing: this.#finishing });
+  }
+
+  /** What planning must know of the session's settings; only a server can tell. */
+  async #readState(): Promise<void> {
+    const isDefault = this.#settings.isEmpty && this.#transaction === undefined;
+    const state: SessionState | undefined = isDefault ? undefined : await this.#onCoordinator(stateOf);
+    const finishing = state?.defaultFormats === false ? 'server' : 'application';
+    if (finishing !== this.#finishing) this.#ownPlanner = new Planner();
+    this.#finishing = finishing;
+    this.#searchPath = state?.searchPath;
+    this.#searchPathUnknown = false;
   }
 
   async #transactionStatement(statement: Statement, transaction: TransactionStmt): Promise<QueryResult> {
@@ -368,8 +381,7 @@ export class Session {
     if (this.#transaction !== undefined) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
     if (target === 'DISCARD_ALL' || target === undefined) {
       this.#settings.clear();
-      this.#searchPath = undefined;
-      this.#searchPathUnknown = false;
+      this.#searchPathUnknown = true;
     }
     this.#pinned.release();
     return tagged('DISCARD');
@@ -417,9 +429,20 @@ async function withDefaultModes(connection: NodeConnection, modes: string): Prom
   return all.join(', ');
 }
 
-async function searchPathOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<string[]> {
-  const { rows } = await connection.query({ text: 'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))' });
-  return JSON.parse(at(rows, 0)[0] ?? '[]') as string[];
+interface SessionState {
+  readonly searchPath: readonly string[];
+  /** Whether values come as text the way the application reads them. */
+  readonly defaultFormats: boolean;
+}
+
+const stateQuery = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
+  pg_catalog.current_setting('DateStyle') LIKE 'ISO,%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
+  AND pg_catalog.current_setting('bytea_output') = 'hex' AND pg_catalog.current_setting('extra_float_digits')::int >= 1`;
+
+async function stateOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<SessionState> {
+  const { rows } = await connection.query({ text: stateQuery });
+  const [searchPath, defaultFormats] = at(rows, 0);
+  return { searchPath: JSON.parse(searchPath ?? '[]') as string[], defaultFormats: defaultFormats === 't' };
 }
 
 function isUtilityCall(node: Node): boolean {

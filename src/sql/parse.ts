@@ -42,7 +42,7 @@ function parseTree(text: string): NonNullable<ReturnType<typeof parseSync>['stmt
   try {
     return parseSync(text).stmts ?? [];
   } catch (error) {
-    throw syntaxError(text, error);
+    throw syntaxError(error);
   }
 }
 
@@ -50,10 +50,9 @@ function statementOf(text: string, node: Node): Statement {
   return { text, source: new SourceText(text), node };
 }
 
-function syntaxError(text: string, error: unknown): unknown {
+function syntaxError(error: unknown): unknown {
   if (!hasSqlDetails(error) || error.sqlDetails === undefined) return error;
   const { message, cursorPosition } = error.sqlDetails;
-  const index = new SourceText(text).index(Math.max(cursorPosition, 0));
-  const position = Array.from(text.slice(0, index)).length + 1;
-  return new ClusterError('syntaxError', message, { position: String(position), cause: error });
+  // Counted in characters, from 0.
+  return new ClusterError('syntaxError', message, { position: String(Math.max(cursorPosition, 0) + 1), cause: error });
 }

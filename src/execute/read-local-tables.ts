@@ -1,0 +1,44 @@
+import type { QueryResult } from 'pg';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
+import type { Effect, StatementScope } from './statement-scope.ts';
+
+/**
+ * Runs a statement that reads tables which the snapshot takes for local ones, and makes certain that none of them was distributed
+ * meanwhile: its shell would be empty, and the answer silently wrong. Rejects with `shardMissing` then; nothing of the statement is kept.
+ *
+ * 1. The statement runs in a transaction, so that from its first touch of a table until COMMIT it holds a lock which distributing waits for.
+ * 2. *Then* the catalog's version is compared, by the server. Had the table been distributed before the lock, the version is seen here.
+ *    (Compared before the statement it could change in between.)
+ * 3. A difference is an error, so COMMIT rolls back.
+ *
+ * All of that is written at once: it costs no further round trip.
+ */
+export function readLocalTables(scope: StatementScope, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
+  return scope.withConnection(coordinatorNodeId, effect, async (connection) => {
+    const block = (text: string): Promise<unknown> => (scope.inTransaction ? Promise.resolve() : connection.query({ text, simple: true }));
+    const [begin, result, check, end] = await Promise.allSettled([
+      block('BEGIN'),
+      connection.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice }),
+      compareVersion(connection, scope.snapshot.version),
+      block('COMMIT'),
+    ]);
+    // The first that failed is why the others did.
+    if (begin.status === 'rejected') throw begin.reason;
+    if (result.status === 'rejected') throw result.reason;
+    if (check.status === 'rejected') throw sqlStateOf(check.reason) === divisionByZero ? outdated(check.reason) : check.reason;
+    if (end.status === 'rejected') throw end.reason;
+    return result.value;
+  });
+}
+
+const divisionByZero = '22012';
+
+async function compareVersion(connection: NodeConnection, version: number): Promise<void> {
+  await connection.query({ text: `SELECT 1 / (catalog_version = ${version})::int FROM shardwright.cluster`, simple: true });
+}
+
+function outdated(cause: unknown): ClusterError {
+  return new ClusterError('shardMissing', 'tables were distributed or moved while the statement ran', { hint: 'Try it again.', cause });
+}
