@@ -1,4 +1,4 @@
-import type { DeleteStmt, InsertStmt, Node, SelectStmt, TruncateStmt, UpdateStmt } from '@pgsql/types';
+import type { DeleteStmt, InsertStmt, Node, RangeVar, SelectStmt, TruncateStmt, UpdateStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
@@ -52,11 +52,13 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
 
 /** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */
 async function checkNames(node: Node, { names, searchPath, describe }: Named): Promise<void> {
-  const known = namedRelations(node).flatMap((rangeVar) => names.resolve(rangeVar.schemaname, rangeVar.relname ?? '') ?? []);
-  if (known.length > 0 && searchPath.indexOf('pg_catalog') > 0) {
+  const relations = namedRelations(node);
+  for (const relation of relations) checkTemporary(relation, names.snapshot);
+  const isKnown = ({ schemaname, relname }: RangeVar): boolean => names.resolve(schemaname, relname ?? '') !== undefined;
+  if (searchPath.indexOf('pg_catalog') > 0 && relations.some(isKnown)) {
     throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');
   }
-  const unqualified = namedRelations(node).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : []));
+  const unqualified = relations.flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : []));
   for (const name of new Set(unqualified)) {
     const table = names.resolve(undefined, name);
     if (table === undefined || table.schema === searchPath[0]) continue;
@@ -64,6 +66,17 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
     if (columns.every(({ tableOid }) => tableOid === table.oid)) continue;
     throw unsupported(`A local table "${name}" hides "${table.schema}.${name}" in search_path.`, 'Name the table with its schema.');
   }
+}
+
+/** A temporary table stands before every schema of the search path. */
+function checkTemporary({ relname, relpersistence, schemaname }: RangeVar, { tables }: CatalogSnapshot): void {
+  if (relpersistence !== 't' && schemaname !== 'pg_temp') return;
+  const hidden = [...tables.values()].find(({ name }) => name === relname);
+  if (hidden === undefined) return;
+  throw new ClusterError('unsupportedDdl', `a temporary table cannot be called "${hidden.name}"`, {
+    detail: `It would hide "${hidden.schema}.${hidden.name}", which is distributed or a reference table.`,
+    hint: 'Choose another name.',
+  });
 }
 
 interface Named extends PlanInput {

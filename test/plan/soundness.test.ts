@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => open?.[Symbol.asyncDispose]());
 
-type Case = readonly [sql: string, ...values: (string | number)[]];
+type Case = readonly [sql: string, ...values: unknown[]];
 
 /** Statements that once gave a wrong row, or an error where PostgreSQL gives none, and their neighbours: now exact. */
 const exact: readonly Case[] = [
@@ -62,17 +62,19 @@ const refused: readonly Case[] = [
   ['ALTER TABLE loc ADD FOREIGN KEY (k, id) REFERENCES a (k, id)'],
 ];
 
+function named([sql, ...values]: Case): { readonly sql: string; readonly values: readonly unknown[] } {
+  return { sql, values };
+}
+
 describe('exact', () => {
-  test.each(exact)('%s', async (...one: Case) => {
-    const [sql, ...values] = one;
+  test.each(exact.map(named))('$sql', async ({ sql, values }) => {
     const { plain, cluster } = await present(open).run([sql], values);
     expect(cluster).toEqual(plain);
   });
 });
 
 describe('refused', () => {
-  test.each(refused)('%s', async (...one: Case) => {
-    const [sql, ...values] = one;
+  test.each(refused.map(named))('$sql', async ({ sql, values }) => {
     const { cluster } = await present(open).run([sql], values);
     expect(cluster.error).toBe('refused');
   });
@@ -83,6 +85,13 @@ describe('names on the search path', () => {
     const { plain, cluster } = await present(open).run(['CREATE TABLE early.b (k int)', 'SET LOCAL search_path = early, public', 'SELECT count(*) FROM b'], []);
     expect(plain.rows).toEqual(['["0"]']);
     expect(cluster.error).toBe('refused');
+  });
+
+  test('a temporary table may not bear the name of a distributed one', async () => {
+    const { cluster } = await present(open).run(['SET LOCAL search_path = early', 'CREATE TEMPORARY TABLE a (k int)'], []);
+    expect(cluster.error).toBe('refused');
+    const { cluster: other } = await present(open).run(['CREATE TEMPORARY TABLE mine (k int)', 'SELECT count(*) FROM mine'], []);
+    expect(other.rows).toEqual(['["0"]']);
   });
 
   test('functions before PostgreSQL\'s own are not taken for them', async () => {
