@@ -180,8 +180,14 @@ export class Session {
         const fresh = await store.refresh({ signal: query.signal });
         if (this.#transaction === undefined && fresh.version !== snapshot.version) return this.#runOnce(statement, query, fresh);
       }
-      throw await positionedError(named, statement.text, this.#searchPath === undefined ? this.#services.pools.get(coordinatorNodeId) : undefined);
+      throw await positionedError(named, statement.text, this.#describerOfErrors());
     }
+  }
+
+  /** Under another search path only this session's connection sees the same tables; in a transaction that has failed it says nothing more. */
+  #describerOfErrors(): Pick<DescribeConnection, 'describe'> | undefined {
+    if (this.#searchPath === undefined) return this.#services.pools.get(coordinatorNodeId);
+    return this.#transaction === undefined ? this.#describing : undefined;
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, snapshot: CatalogSnapshot): Promise<QueryResult> {
@@ -221,7 +227,7 @@ export class Session {
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     // A transaction may see what nobody else does; another search path finds other objects. Then only this session's connection can tell.
     const inside = this.#transaction?.has(coordinatorNodeId) === true;
-    const isOwn = inside || this.#searchPath !== undefined;
+    const isOwn = inside || this.#searchPath !== undefined || this.#pinned.isHeld;
     const describe = new Describer(isOwn ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
     return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, cache: !inside, finishing: this.#finishing });
   }
@@ -230,7 +236,7 @@ export class Session {
   async #readState(): Promise<void> {
     const isDefault = this.#settings.isEmpty && this.#transaction === undefined;
     const state: SessionState | undefined = isDefault ? undefined : await this.#onCoordinator(stateOf);
-    const finishing = state?.defaultFormats === false ? 'server' : 'application';
+    const finishing = state?.finishing ?? 'application';
     if (finishing !== this.#finishing) this.#ownPlanner = new Planner();
     this.#finishing = finishing;
     this.#searchPath = state?.searchPath;
@@ -431,18 +437,19 @@ async function withDefaultModes(connection: NodeConnection, modes: string): Prom
 
 interface SessionState {
   readonly searchPath: readonly string[];
-  /** Whether values come as text the way the application reads them. */
-  readonly defaultFormats: boolean;
+  /** Who can read values as they come as text. */
+  readonly finishing: Finishing;
 }
 
 const stateQuery = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
   pg_catalog.current_setting('DateStyle') LIKE 'ISO,%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
-  AND pg_catalog.current_setting('bytea_output') = 'hex' AND pg_catalog.current_setting('extra_float_digits')::int >= 1`;
+  AND pg_catalog.current_setting('bytea_output') = 'hex', pg_catalog.current_setting('extra_float_digits')::int >= 1`;
 
 async function stateOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<SessionState> {
   const { rows } = await connection.query({ text: stateQuery });
-  const [searchPath, defaultFormats] = at(rows, 0);
-  return { searchPath: JSON.parse(searchPath ?? '[]') as string[], defaultFormats: defaultFormats === 't' };
+  const [searchPath, defaultFormats, exactFloats] = at(rows, 0);
+  const finishing = exactFloats !== 't' ? 'server_rounded_floats' : defaultFormats === 't' ? 'application' : 'server';
+  return { searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing };
 }
 
 function isUtilityCall(node: Node): boolean {
