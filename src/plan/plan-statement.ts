@@ -10,7 +10,7 @@ import { builtinRules, collectCalls } from '../analyze/function-calls.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
-import { nameParts } from '../sql/ast.ts';
+import { builtinName, nameParts } from '../sql/ast.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Describe } from './describe.ts';
@@ -87,6 +87,7 @@ async function planSelect(statement: Statement, select: SelectStmt, input: Named
   const analyzed = analyzeSelect(select, input.names);
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
+  checkSequenceCalls(select, input.snapshot);
   if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
   checkReadable(analyzed, select);
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
@@ -112,6 +113,23 @@ async function planSelect(statement: Statement, select: SelectStmt, input: Named
 
 function tablesOf({ uses }: AnalyzedStatement): CatalogTable[] {
   return [...new Set(uses.map(({ table }) => table))];
+}
+
+/** Values of these sequences are given out in blocks: no session has a last one. */
+function checkSequenceCalls(select: SelectStmt, { tables }: CatalogSnapshot): void {
+  collectCalls(select, (call) => {
+    const name = builtinName(call.funcname);
+    if (name !== 'currval' && name !== 'lastval') return true;
+    const [argument] = call.args ?? [];
+    const asked = argument !== undefined && 'A_Const' in argument ? argument.A_Const.sval?.sval : undefined;
+    for (const { columns } of tables.values()) {
+      for (const column of columns) {
+        if (column.default?.kind !== 'sequence' || (asked !== undefined && !column.default.sequence.endsWith(asked.split('.').at(-1) ?? ''))) continue;
+        throw unsupported(`Sequence ${column.default.sequence} fills a distributed or reference table: its values are taken in blocks.`, 'Use INSERT … RETURNING.');
+      }
+    }
+    return true;
+  }, true);
 }
 
 /** Where a use was not placed, nothing is known of it, so the statement cannot be sent anywhere. */

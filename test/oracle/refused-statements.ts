@@ -63,4 +63,6 @@ export const refusedStatements: ReadonlySet<string> = new Set([
   `SELECT o.id, s.x FROM orders o JOIN scratch s ON s.tenant_id = o.tenant_id WHERE o.tenant_id = 2`,
   `CREATE TEMP TABLE items (label text)`,
   `LOCK TABLE w_stock IN SHARE MODE`,
+  `SELECT currval('w_log_id_seq') > 0`,
+  `SELECT by, f8 FROM wide ORDER BY by, f8, id`,
 ]);

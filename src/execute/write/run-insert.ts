@@ -98,9 +98,16 @@ async function ordinalOf(scope: StatementScope, { plan, table, row }: RowOf, { v
   const source = present(row.distribution, 'distribution value');
   const value = source.kind === 'literal' ? source.text : source.kind === 'parameter' ? values[source.number - 1] : computed[source.index];
   if (value === null || value === undefined) throw distributionValueMissing(table, table.distributionColumn);
+  if (isRefusedByServer(placer, value)) return 0;
   const hash = hashAssigned(placer, value) ?? (await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read')));
   if (hash === null) throw distributionValueMissing(table, table.distributionColumn);
   return shardGroupFor(placer.group, hash).ordinal;
+}
+
+/** No value of the column's type: whichever shard gets it reports that in its own words. Where none would, its hash CHECK refuses the row. */
+function isRefusedByServer({ type, group, modifier }: Placer, value: unknown): boolean {
+  if (group.hash !== 'postgres') return false;
+  return type.canonical(value, modifier < 0 ? undefined : { modifier }).kind === 'invalid';
 }
 
 interface Rendering extends Known {

@@ -34,7 +34,7 @@ export async function planAggregate(context: SelectContext): Promise<FanOutDraft
   const shard = madeStatement(shardStatement(context.statement, shardLayout), '');
   const columns = (await describeMade(context, shard, { collations: true })).columns;
   const base = { shard, shardOrder: undefined, columns: context.description.columns };
-  const combines = context.finishing === 'server' ? undefined : combinesOf(shardLayout, columns);
+  const combines = context.finishing !== 'application' ? undefined : combinesOf(shardLayout, columns);
   const grouped = columns.slice(0, pieces.groups.length);
   if (combines !== undefined && grouped.every(hasEqualityKey)) {
     const combined: MergePlan = { kind: 'combine_aggregates', input: { kind: 'gather' }, groupTypes: grouped.map(({ typeOid }) => typeOid), combines };

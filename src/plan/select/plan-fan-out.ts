@@ -6,6 +6,7 @@ import { expressionIsKey, hasGroupingSets, isDistinctOn, isGrouped } from '../..
 import type { Query, SelectQuery } from '../../analyze/query-level.ts';
 import type { Statement } from '../../sql/parse.ts';
 import type { Describe, StatementDescription } from '../describe.ts';
+import type { MergePlan } from '../merge-plan.ts';
 import { groupExpressions } from './expressions.ts';
 import { planAggregate } from './plan-aggregate.ts';
 import { planGathered } from './plan-gathered.ts';
@@ -27,6 +28,19 @@ export interface FanOutInput {
 
 /** The first rule that fits: complete rows per shard group, split aggregates, or gathered columns finished by a PostgreSQL. */
 export async function planFanOut(input: FanOutInput): Promise<FanOutDraft> {
+  const draft = await planByRule(input);
+  if (input.finishing === 'server_rounded_floats' && finishesFloats(draft.merge)) {
+    throw unsupported('Floating-point values would reach the last step of the query rounded by extra_float_digits.', 'RESET extra_float_digits.');
+  }
+  return draft;
+}
+
+function finishesFloats(merge: MergePlan): boolean {
+  if (merge.kind === 'residual') return merge.residual.columns.some(({ typeSql }) => /^(float|double|real)/.test(typeSql));
+  return 'input' in merge && finishesFloats(merge.input);
+}
+
+async function planByRule(input: FanOutInput): Promise<FanOutDraft> {
   const { query, placed, statement, rules } = input;
   if (placed.rows.kind === 'scattered') throw refusal(placed.rows.obstacle);
   if (placed.rows.kind !== 'by_shard') throw unsupported('The statement joins no distributed table by its distribution column.', 'Filter by the distribution column.');

@@ -91,7 +91,7 @@ interface MergeInput {
 /** Undefined when some type or collation can only be compared by a PostgreSQL. */
 function mergeInApplication(context: SelectContext, { layout, limits, columns, distinct }: MergeInput): MergePlan | undefined {
   if (layout.distinctOn.length > 0) return undefined;
-  if (context.finishing === 'server' && (layout.sorted.length > 0 || distinct)) return undefined;
+  if (context.finishing !== 'application' && (layout.sorted.length > 0 || distinct)) return undefined;
   const keys: SortKey[] = [];
   for (const { item, column } of layout.sorted) {
     const key = sortKeyFor(item, column, columns[column]);

@@ -14,7 +14,11 @@ import { unsupported } from './unsupported.ts';
  * Who compares and combines values above the gather. The application reads PostgreSQL's default text formats only; where a session has
  * others (DateStyle, bytea_output …), a server does it.
  */
-export type Finishing = 'application' | 'server';
+export type Finishing =
+  | 'application'
+  | 'server'
+  /** As `server`, but floats come rounded (extra_float_digits below 1): they cannot be finished anywhere. */
+  | 'server_rounded_floats';
 
 /** What the rules for a SELECT over many shard groups work on. */
 export interface SelectContext {
