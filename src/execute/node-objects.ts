@@ -86,7 +86,7 @@ export class NodeObjects {
       const table = tableID < firstUserOid ? undefined : tables.length === 1 ? tables[0] : known.tables.get(tableID);
       if (type === undefined || (tableID >= firstUserOid && table === undefined)) return undefined;
       if (table === undefined && type === dataTypeID) translated.push(field);
-      else translated.push({ ...field, tableID: table?.oid ?? tableID, columnID: table?.columns[columnID - 1]?.position });
+      else translated.push({ ...field, dataTypeID: type, tableID: table?.oid ?? tableID, columnID: table?.columns[columnID - 1]?.position ?? columnID });
     }
     return translated;
   }
