@@ -90,7 +90,7 @@ test('a stale process never reads an empty shell, nor writes what it read there'
       session.release();
     }
   }
-  expect((await other.query('SELECT DISTINCT n::int AS n FROM copies')).rows).toEqual([{ n: 100 }]);
+  expect((await other.query('SELECT n FROM copies WHERE n <> 100')).rows).toEqual([]);
 });
 
 test('a table that one cluster object distributes is known to another', async () => {
