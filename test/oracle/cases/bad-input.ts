@@ -50,7 +50,7 @@ export const badInputCases = cases(
   `SELECT * FROM orders WHERE tenant_id = 1 LIMIT -1`,
   `SELECT * FROM orders LIMIT 'x'`,
   `SELECT * FROM orders LIMIT id`,
-  `SELECT * FROM orders FETCH FIRST 2 ROWS WITH TIES`,
+  { sql: `SELECT * FROM orders FETCH FIRST 2 ROWS WITH TIES`, errorFields: 'code' },
   `SELECT js FROM wide ORDER BY js`,
   `SELECT DISTINCT js FROM wide`,
   `SELECT pt, count(*) FROM wide GROUP BY pt`,
