@@ -262,7 +262,7 @@ export function residualMerge(context: SelectContext, made: SelectStmt, { combin
   };
   const { text } = madeStatement(select, '');
   const relation = gatheredRelation(rows);
-  return { kind: 'residual', input: combined, residual: residualOf(`${text}${limitClauses(made, limits)}`, relation.columns) };
+  return { kind: 'residual', input: combined, residual: residualOf(`${text}${limitClauses(limits)}`, relation.columns) };
 }
 
 /** Output names must not change when expressions are replaced; ORDER BY may refer to them. */

@@ -34,7 +34,7 @@ export async function planRows(context: SelectContext, options: { readonly disti
   };
   const merge = mergeInApplication(context, { layout, limits, columns, distinct });
   if (merge !== undefined) return { ...draft, merge: withoutHidden(merge, layout, columns.length), rules: [...draft.rules, ...rulesOf(merge)] };
-  return { ...draft, shardOrder: undefined, merge: finishByResidual(context, { layout, limits, columns, distinct }), rules: [...draft.rules, 'finish_by_residual'] };
+  return { ...draft, shardOrder: undefined, merge: finishByResidual({ layout, limits, columns, distinct }), rules: [...draft.rules, 'finish_by_residual'] };
 }
 
 /** Where the columns of the caller, of ORDER BY and of DISTINCT ON are in a shard query's rows. */
@@ -153,7 +153,7 @@ function operatorSql(name: readonly Node[] | undefined): string {
 }
 
 /** Sorting, DISTINCT and LIMIT over the gathered rows by a PostgreSQL. */
-function finishByResidual(context: SelectContext, { layout, limits, columns, distinct }: MergeInput): MergePlan {
+function finishByResidual({ layout, limits, columns, distinct }: MergeInput): MergePlan {
   const relation = gatheredRelation(columns);
   const on = layout.distinctOn.map((column) => relation.columnSql(column)).join(', ');
   const distinctSql = layout.distinctOn.length > 0 ? `DISTINCT ON (${on}) ` : distinct ? 'DISTINCT ' : '';
@@ -162,11 +162,11 @@ function finishByResidual(context: SelectContext, { layout, limits, columns, dis
   const orderSql = order.length > 0 ? ` ORDER BY ${order.join(', ')}` : '';
   return residualOver({ kind: 'gather' }, relation, {
     select: `${distinctSql}${visible}`,
-    rest: `${orderSql}${limitClauses(context.statement, limits)}`,
+    rest: `${orderSql}${limitClauses(limits)}`,
   });
 }
 
-export function limitClauses(_statement: SelectStmt, { limit, offset, withTies }: Limits): string {
+export function limitClauses({ limit, offset, withTies }: Limits): string {
   const count = (value: NonNullable<typeof limit>): string =>
     value.kind === 'parameter' ? `$${value.number}::int8` : value.rows === null ? 'NULL' : String(value.rows);
   const offsetSql = offset === undefined ? '' : ` OFFSET ${count(offset)}`;
