@@ -10,6 +10,18 @@ import { plan } from './plan.ts';
 import { pointRead } from './point-read.ts';
 import { stream } from './stream.ts';
 import { tenantJoin } from './tenant-join.ts';
+import { tpch, tpchReference } from './tpch.ts';
 
 /** In the order in which they run. */
-export const allBenches: readonly Bench[] = [pointRead, lookup, insert, tenantJoin, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory];
+export const allBenches: readonly Bench[] = [
+  pointRead, lookup, insert, tenantJoin, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, tpch, tpchReference,
+];
+
+/** Names for several benches together. */
+export const benchGroups: Readonly<Record<string, readonly Bench[]>> = { analytics: [tpch, tpchReference] };
+
+/** The benches of these names and groups, in the order in which they run; all when there are none. */
+export function selectBenches(names: readonly string[]): readonly Bench[] {
+  if (names.length === 0) return allBenches;
+  return allBenches.filter((bench) => names.some((name) => name === bench.name || benchGroups[name]?.includes(bench) === true));
+}

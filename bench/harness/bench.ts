@@ -1,7 +1,7 @@
 import type { TestBed } from './test-bed.ts';
 import type { Side } from './side.ts';
 
-export type Unit = 'ms' | 'µs' | 'ops/s' | 'rows/s' | 'MB' | 'connections';
+export type Unit = 'ms' | 'µs' | 'ops/s' | 'rows/s' | 'MB' | 'connections' | 'queries' | '×';
 
 /** Medians of one metric on both sides; `undefined` where it was not measured. */
 export interface Medians {
@@ -46,6 +46,8 @@ export interface Bench {
   readonly name: string;
   /** What it measures, in a few words for `--help`. */
   readonly about: string;
+  /** It makes its tables itself; the multi-tenant rows need not be loaded for it. */
+  readonly ownTables?: boolean;
   variants(bed: TestBed): readonly Variant[];
 }
 
@@ -59,6 +61,8 @@ export interface MetricResult {
   readonly ratio: number | null;
   readonly target: string | undefined;
   readonly met: boolean | undefined;
+  /** What the cluster said when it refused the work, which is no failure. */
+  readonly refused: string | undefined;
   /** Why a side could not be measured, or how its rows differ. */
   readonly problem: string | undefined;
 }

@@ -1,5 +1,6 @@
 import type { MetricResult, Medians, Metric, Variant } from './bench.ts';
 import type { Side } from './side.ts';
+import { refusalOf } from './refusal.ts';
 import { median } from './statistics.ts';
 
 export interface Sides {
@@ -9,7 +10,7 @@ export interface Sides {
 
 /**
  * Measures a variant on both sides alternately: after a warm-up of each, rounds in the order A B B A, so that a drift of the
- * machine meets both alike. A side that fails is left out from then on and its error is reported; nothing is thrown.
+ * machine meets both alike. A side that fails, or refuses, is left out from then on and its error is reported; nothing is thrown.
  */
 export async function measureVariant(variant: Variant, sides: Sides, rounds: number): Promise<readonly MetricResult[]> {
   const tally = new Tally(variant.metrics);
@@ -39,6 +40,7 @@ async function runRounds(variant: Variant, sides: Sides, run: { readonly rounds:
 class Tally {
   private readonly values = { plain: [] as (readonly number[])[], cluster: [] as (readonly number[])[] };
   private readonly problems: string[] = [];
+  private refused: string | undefined;
 
   constructor(private readonly metrics: readonly Metric[]) {}
 
@@ -54,19 +56,21 @@ class Tally {
     this.values[side].push(values);
   }
 
-  /** Runs a step; a failure is noted under `label` and gives `undefined`. */
+  /** Runs a step; a failure is noted under `label`, and the cluster's refusal as such. Both give `undefined`. */
   async guard<T>(label: string, step: () => Promise<T>): Promise<T | undefined> {
     try {
       return await step();
     } catch (error) {
-      this.note(`${label}: ${error instanceof Error ? error.message : String(error)}`);
+      const refusal = refusalOf(error);
+      if (refusal === undefined) this.note(`${label}: ${error instanceof Error ? error.message : String(error)}`);
+      else this.refused = refusal;
       return undefined;
     }
   }
 
   results(): MetricResult[] {
     const all = new Map(this.metrics.map((metric, index) => [metric.name, this.mediansOf(index)]));
-    return this.metrics.map((metric) => toResult(metric, { all, problem: this.problem }));
+    return this.metrics.map((metric) => toResult(metric, { all, refused: this.refused, problem: this.problem }));
   }
 
   private mediansOf(index: number): Medians {
@@ -78,10 +82,11 @@ class Tally {
 
 interface Context {
   readonly all: ReadonlyMap<string, Medians>;
+  readonly refused: string | undefined;
   readonly problem: string | undefined;
 }
 
-function toResult(metric: Metric, { all, problem }: Context): MetricResult {
+function toResult(metric: Metric, { all, refused, problem }: Context): MetricResult {
   const medians = all.get(metric.name) ?? { plain: undefined, cluster: undefined };
   const ratio = medians.plain === undefined || medians.cluster === undefined ? null : medians.cluster / medians.plain;
   return {
@@ -92,6 +97,7 @@ function toResult(metric: Metric, { all, problem }: Context): MetricResult {
     ratio: Number.isFinite(ratio) ? ratio : null,
     target: metric.target?.text,
     met: metric.target?.met(medians, all),
+    refused,
     problem,
   };
 }

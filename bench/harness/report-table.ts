@@ -2,20 +2,22 @@ import pc from 'picocolors';
 import type { MetricResult } from './bench.ts';
 import type { Report } from './report.ts';
 
-/** The report for people: one aligned line per metric, problems below. Colours follow NO_COLOR and the terminal. */
+/** The report for people: one aligned line per metric, refusals and problems below. Colours follow NO_COLOR and the terminal. */
 export function reportTable(report: Report): string {
   const { machine } = report;
   const lines = alignColumns([
     ['', 'unit', 'plain', 'cluster', 'ratio', 'target', ''],
     ...report.results.map(tableLine),
   ]);
-  const problems = report.results.filter((result) => result.problem !== undefined);
+  const refusals = sentences(report.results, ({ refused }) => refused);
+  const problems = sentences(report.results, ({ problem }) => problem);
   return [
     pc.dim(`commit ${report.commit} · PostgreSQL ${machine.postgres} · Node ${machine.node} · ${machine.cores} × ${machine.cpu} · ${machine.memoryGiB} GiB`),
     '',
     pc.bold(lines[0] ?? ''),
     ...lines.slice(1).map((line, index) => colourOf(report.results[index])(line)),
-    ...(problems.length === 0 ? [] : ['', ...uniqueProblems(problems).map((problem) => pc.red(problem))]),
+    ...(refusals.length === 0 ? [] : ['', ...refusals.map((refusal) => pc.dim(refusal))]),
+    ...(problems.length === 0 ? [] : ['', ...problems.map((problem) => pc.red(problem))]),
   ].join('\n');
 }
 
@@ -33,13 +35,14 @@ function tableLine(result: MetricResult): string[] {
 
 function markOf(result: MetricResult): string {
   if (result.problem !== undefined) return 'failed';
+  if (result.refused !== undefined) return 'refused';
   if (result.met === undefined) return '';
   return result.met ? 'met' : 'missed';
 }
 
 function colourOf(result: MetricResult | undefined): (line: string) => string {
   if (result?.problem !== undefined) return pc.red;
-  if (result?.met === false) return pc.yellow;
+  if (result?.refused !== undefined || result?.met === false) return pc.yellow;
   return result?.met === true ? pc.green : String;
 }
 
@@ -50,10 +53,14 @@ function figure(value: number | null): string {
   return value.toPrecision(4);
 }
 
-function uniqueProblems(results: readonly MetricResult[]): string[] {
+/** Each sentence once, after the names of the results that it is about. */
+function sentences(results: readonly MetricResult[], sentenceOf: (result: MetricResult) => string | undefined): string[] {
   const namesOf = new Map<string, string[]>();
-  for (const { name, problem = '' } of results) namesOf.set(problem, [...(namesOf.get(problem) ?? []), name]);
-  return [...namesOf].map(([problem, names]) => `${names.join(', ')}: ${problem}`);
+  for (const result of results) {
+    const sentence = sentenceOf(result);
+    if (sentence !== undefined) namesOf.set(sentence, [...(namesOf.get(sentence) ?? []), result.name]);
+  }
+  return [...namesOf].map(([sentence, names]) => `${names.join(', ')}: ${sentence}`);
 }
 
 /** Pads cells so that columns line up: the first two and the last two to the left, figures to the right. */

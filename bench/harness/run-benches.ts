@@ -30,8 +30,9 @@ export async function runBenches(benches: readonly Bench[], { options, progress,
   progress.step(`starting PostgreSQL ${options.major}: one plain, and ${nodes} nodes with a coordinator`);
   await using servers = await startServers({ major: options.major, nodes });
   const rows = saasRows(seed, saasSize(options.quick ? 100_000 : 1_000_000));
-  await load(servers, { rows, progress });
+  if (benches.some((bench) => bench.ownTables !== true)) await load(servers, { rows, progress });
   const plain = plainSide(servers.plainConnectionString);
+  const closers: (() => Promise<unknown>)[] = [() => plain.end()];
   const bed: TestBed = {
     plain,
     cluster: clusterSide(servers.clusterConnectionString, servers.cluster),
@@ -39,14 +40,17 @@ export async function runBenches(benches: readonly Bench[], { options, progress,
     nodeConnectionStrings: servers.nodeConnectionStrings,
     connectionsMax: servers.connectionsMax,
     rows,
+    tpchScale: options.scale ?? (options.quick ? 0.02 : 0.1),
     pace: paceOf(options),
     directory: scratch.path,
     childScript: child.script,
+    progress,
+    atEnd: (close) => closers.push(close),
   };
   try {
     return await measureAll(benches, bed, { progress, signal });
   } finally {
-    await plain.end();
+    for (const close of closers.toReversed()) await close();
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Cluster } from '../../src/index.ts';
 import type { SaasRows } from '../data/saas-rows.ts';
+import type { Progress } from './progress.ts';
 import type { Side } from './side.ts';
 
 /** How long and how often to measure. */
@@ -20,6 +21,8 @@ export interface TestBed {
   /** Connection strings of the servers that hold the shards. */
   readonly nodeConnectionStrings: readonly string[];
   readonly rows: SaasRows;
+  /** Scale of TPC-H's data: 1 is a gigabyte. */
+  readonly tpchScale: number;
   readonly pace: Pace;
   /** The most server connections that the cluster may open by its configuration, over all servers. */
   readonly connectionsMax: number;
@@ -27,4 +30,7 @@ export interface TestBed {
   readonly directory: string;
   /** The script that measures in a process of its own (see `children/main.ts`). */
   readonly childScript: string;
+  readonly progress: Progress;
+  /** Called after the last bench, whatever happened; the last one registered first. */
+  atEnd(close: () => Promise<unknown>): void;
 }

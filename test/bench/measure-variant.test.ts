@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Variant } from '../../bench/harness/bench.ts';
+import { ClusterError } from '../../src/index.ts';
 import { measureVariant } from '../../bench/harness/measure-variant.ts';
 import { clusterSide, plainSide, type Side } from '../../bench/harness/side.ts';
 import { ratioAtLeast, ratioAtMost } from '../../bench/harness/targets.ts';
@@ -41,6 +42,20 @@ describe('measureVariant', () => {
     };
     const [result] = await measureVariant(variant, sides, 2);
     expect(result).toMatchObject({ plain: 5, cluster: null, ratio: null, met: undefined, problem: 'cluster: not yet' });
+  });
+
+  it('tells a refusal of the cluster from a failure', async () => {
+    const refusal = new ClusterError('unsupportedQuery', 'the statement cannot be distributed', { detail: 'Because.' });
+    const variant: Variant = {
+      metrics: [{ name: 'x/1', unit: 'ms', target: ratioAtMost(1) }],
+      verify: () => Promise.reject(refusal),
+      measure: ({ kind }) => (kind === 'cluster' ? Promise.reject(refusal) : Promise.resolve([5])),
+    };
+    expect(await measureVariant(variant, sides, 2)).toMatchObject([
+      { plain: 5, cluster: null, ratio: null, met: undefined, refused: 'SW001 the statement cannot be distributed. Because.', problem: undefined },
+    ]);
+    const failing: Variant = { ...variant, verify: () => Promise.reject(new ClusterError('nodeUnreachable', 'no node')) };
+    expect(await measureVariant(failing, sides, 1)).toMatchObject([{ problem: 'rows: no node' }]);
   });
 
   it('reports rows that differ, and still measures', async () => {

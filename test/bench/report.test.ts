@@ -5,16 +5,19 @@ import { reportJson, type Report } from '../../bench/harness/report.ts';
 import { alignColumns, reportTable } from '../../bench/harness/report-table.ts';
 
 const met: MetricResult = {
-  name: 'point-read/32', unit: 'ops/s', plain: 20_512.25, cluster: 41_024.5, ratio: 2, target: '≥ 1.00 ×', met: true, problem: undefined,
+  name: 'point-read/32', unit: 'ops/s', plain: 20_512.25, cluster: 41_024.5, ratio: 2, target: '≥ 1.00 ×', met: true, refused: undefined, problem: undefined,
 };
 const failed: MetricResult = {
-  name: 'stream/rows', unit: 'rows/s', plain: 1_000_000, cluster: null, ratio: null, target: undefined, met: undefined, problem: 'cluster: not yet',
+  name: 'stream/rows', unit: 'rows/s', plain: 1_000_000, cluster: null, ratio: null, target: undefined, met: undefined, refused: undefined, problem: 'cluster: not yet',
+};
+const refused: MetricResult = {
+  name: 'tpch/q02', unit: 'ms', plain: 4.5, cluster: null, ratio: null, target: '≤ 4.00 ×', met: undefined, refused: 'SW001 no', problem: undefined,
 };
 const report: Report = {
   bench: 'point-read,stream',
   commit: 'abc1234',
   machine: { cpu: 'a cpu', cores: 2, memoryGiB: 24, platform: 'linux-x64', node: 'v20.20.2', postgres: '18' },
-  results: [met, failed],
+  results: [met, failed, refused],
 };
 
 describe('reportJson', () => {
@@ -26,6 +29,7 @@ describe('reportJson', () => {
       results: [
         { name: 'point-read/32', unit: 'ops/s', plain: 20_512.3, cluster: 41_024.5, ratio: 2 },
         { name: 'stream/rows', unit: 'rows/s', plain: 1_000_000, cluster: null, ratio: null, error: 'cluster: not yet' },
+        { name: 'tpch/q02', unit: 'ms', plain: 4.5, cluster: null, ratio: null, refused: 'SW001 no' },
       ],
     });
   });
@@ -39,6 +43,9 @@ describe('reportTable', () => {
         "               unit        plain  cluster  ratio  target",
         "point-read/32  ops/s      20 512   41 025   2.00  ≥ 1.00 ×  met",
         "stream/rows    rows/s  1 000 000        –      –            failed",
+        "tpch/q02       ms          4.500        –      –  ≤ 4.00 ×  refused",
+        "",
+        "tpch/q02: SW001 no",
         "",
         "stream/rows: cluster: not yet",
       ]

@@ -12,7 +12,8 @@ export interface TpchSize {
 /** Suppliers of one part. */
 export const suppliersPerPart = 4;
 
-const scaleMin = 0.001;
+/** The least scale. */
+export const scaleMin = 0.001;
 
 /** Fractions are allowed down to 0.001, which has ten suppliers. Throws a `RangeError` for less. */
 export function tpchSize(scale: number): TpchSize {

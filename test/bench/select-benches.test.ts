@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest';
+import { allBenches, selectBenches } from '../../bench/benches/all-benches.ts';
+
+const namesOf = (names: readonly string[]): string[] => selectBenches(names).map((bench) => bench.name);
+
+describe('selectBenches', () => {
+  it('has all without names', () => expect(selectBenches([])).toEqual(allBenches));
+  it('takes names and groups, each bench once', () => {
+    expect(namesOf(['stream'])).toEqual(['stream']);
+    expect(namesOf(['analytics'])).toEqual(['tpch', 'tpch-reference']);
+    expect(namesOf(['tpch', 'analytics', 'plan'])).toEqual(['plan', 'tpch', 'tpch-reference']);
+  });
+});
