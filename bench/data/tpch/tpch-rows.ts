@@ -16,7 +16,8 @@ export interface TpchRows {
   rowsOf(table: TpchTableName): Iterable<DataRow>;
 }
 
-const defaultSeed = 19_920_101;
+/** One of which even scale 0.01 has suppliers in every nation, and rows for every query. */
+const defaultSeed = 10;
 
 /**
  * The rows of TPC-H (clause 4.2 of its specification, revision 3) at a scale of 0.001 or more: the same for the same scale and seed. The numbers
