@@ -52,7 +52,7 @@ function queryVariants(run: TpchRun, { name, targetOf }: TpchBenchOptions): Vari
   }));
 }
 
-/** Over the queries that both sides answered, after all of them: the sum of their times, the largest ratio, and how many they are. */
+/** Over the queries that both sides answered alike, after all of them: the sum of their times, the largest ratio, and how many they are. */
 function summary(run: TpchRun, { name, sum, largest }: TpchBenchOptions): Variant {
   return {
     metrics: [
