@@ -12,7 +12,7 @@ Measures the cluster (three nodes, 32 shards) against one plain PostgreSQL, alte
 ${allBenches.map((bench) => `  ${bench.name.padEnd(16)}${bench.about}`).join('\n')}
 ${Object.entries(benchGroups).map(([name, benches]) => `  ${name.padEnd(16)}${benches.map((bench) => bench.name).join(' and ')}`).join('\n')}
 
---scale is that of TPC-H's rows: 0.1 unless given, 0.02 with --quick.
+Without names it runs all but TPC-H's. --scale is that of TPC-H's rows: 0.1 unless given, 0.02 with --quick.
 `;
 
 async function main(options: BenchOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { scaleMin } from '../data/tpch/tpch-size.ts';
 import { isMajor, type PostgresMajor } from '../../src/embedded/find-binaries.ts';
 
 export interface BenchOptions {
-  /** Benches to run; all when empty. */
+  /** Benches to run, and groups of them; when empty, those of the multi-tenant tables. */
   readonly names: readonly string[];
   readonly json: boolean;
   /** A rougher figure within 50 seconds: a tenth of the rows, short rounds. */
