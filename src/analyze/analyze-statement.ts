@@ -7,9 +7,11 @@ import type { ConstantSet } from './constant-set.ts';
 import type { FunctionRules } from './function-calls.ts';
 import { builtinRules } from './function-calls.ts';
 import type { PlacedQuery } from './place-query.ts';
+import { nothingSpread, type Spread } from './placement.ts';
 import { QueryPlacer } from './place-query.ts';
 import type { Query, SelectQuery } from './query-level.ts';
 import type { ForeignUse, TableUse } from './relation.ts';
+import type { ResultUse } from './result-table.ts';
 import type { RelationNames } from './relation-names.ts';
 
 /** A statement with its tables found and everything certain known about their distribution columns. */
@@ -18,19 +20,21 @@ export interface AnalyzedStatement {
   readonly placed: PlacedQuery;
   /** Occurrences of distributed and reference tables; the target of a write first. */
   readonly uses: readonly TableUse[];
+  /** Occurrences of intermediate results. */
+  readonly results: readonly ResultUse[];
   readonly foreign: readonly ForeignUse[];
   /** Relations named where the analysis does not look: in writing common table expressions, in arguments of TABLESAMPLE and the like. */
   readonly overlooked: readonly RangeVar[];
   /** For each use of a distributed table that could be placed: a conjunction of sets for its distribution value. */
-  readonly restrictions: ReadonlyMap<TableUse, readonly ConstantSet[]>;
+  readonly restrictions: ReadonlyMap<TableUse | ResultUse, readonly ConstantSet[]>;
   /** A common table expression writes. */
   readonly writesInside: boolean;
 }
 
-export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
+export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules: FunctionRules = builtinRules, spread: Spread = nothingSpread): AnalyzedStatement {
   const builder = new QueryBuilder(names);
   const query = builder.build(statement);
-  return placed(statement, query, builder, rules);
+  return placed(statement, query, builder, new QueryPlacer(rules, spread));
 }
 
 /** UPDATE and DELETE: as a query that joins the target with what FROM or USING adds. */
@@ -46,7 +50,7 @@ export function analyzeModify(kind: 'update' | 'delete', statement: UpdateStmt |
     facts, strict,
     sublinks: builder.buildSublinks([assigned, statement.whereClause, statement.returningClause], sources),
   };
-  return placed(statement, query, builder, rules);
+  return placed(statement, query, builder, new QueryPlacer(rules));
 }
 
 function fromItems(statement: UpdateStmt | DeleteStmt): readonly Node[] {
@@ -54,12 +58,11 @@ function fromItems(statement: UpdateStmt | DeleteStmt): readonly Node[] {
   return 'usingClause' in statement ? (statement.usingClause ?? []) : [];
 }
 
-function placed(statement: object, query: Query, builder: QueryBuilder, rules: FunctionRules): AnalyzedStatement {
-  const placer = new QueryPlacer(rules);
+function placed(statement: object, query: Query, builder: QueryBuilder, placer: QueryPlacer): AnalyzedStatement {
   const result = placer.place(query, [], new Set());
   const { resolved } = builder.found;
   return {
-    query, placed: result, uses: builder.found.uses, foreign: builder.found.foreign,
+    query, placed: result, uses: builder.found.uses, results: builder.found.results, foreign: builder.found.foreign,
     overlooked: namedRelations(statement).filter((rangeVar) => !resolved.has(rangeVar)),
     restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
   };

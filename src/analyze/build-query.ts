@@ -6,6 +6,7 @@ import { factsOfCondition } from './conditions.ts';
 import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, Sublink } from './query-level.ts';
 import type { ForeignUse, Relation, RelationColumn, TableUse } from './relation.ts';
 import type { RelationNames } from './relation-names.ts';
+import type { ResultTable, ResultUse } from './result-table.ts';
 import type { Scope, VisibleColumn } from './scope.ts';
 import { resolveColumn } from './scope.ts';
 import { sublinkNodes } from './sublink-nodes.ts';
@@ -14,6 +15,7 @@ import { comparableTypes } from './type-family.ts';
 /** What a builder finds besides the query itself. */
 export interface Found {
   readonly uses: TableUse[];
+  readonly results: ResultUse[];
   readonly foreign: ForeignUse[];
   /** Every relation name that was resolved, also to a common table expression. What is not in here stands where nobody looked. */
   readonly resolved: Set<RangeVar>;
@@ -32,7 +34,7 @@ interface Surroundings {
  * occurrence an id, and notes what conditions make certain. Knows nothing of shards.
  */
 export class QueryBuilder {
-  readonly found: Found = { uses: [], foreign: [], resolved: new Set() };
+  readonly found: Found = { uses: [], results: [], foreign: [], resolved: new Set() };
   readonly #names: RelationNames;
   #nextColumn: ColumnId = 1;
 
@@ -163,14 +165,25 @@ export class QueryBuilder {
     return { kind: 'cycle', relation: this.#relation(alias, undefined, undefined), cycle: common.cycle };
   }
 
+  #fromResult(rangeVar: RangeVar, result: ResultTable): FromTree {
+    const columns = result.columns.map(({ name, typeSql }): RelationColumn => ({ name, type: withoutModifier(typeSql) }));
+    const relation = this.#relation(rangeVar.alias?.aliasname ?? result.name, undefined, renamed(columns, nameParts(rangeVar.alias?.colnames)));
+    const key = result.distribution === undefined ? undefined : relation.firstColumn + result.distribution.column;
+    const use: ResultUse = { result, rangeVar, key };
+    this.found.results.push(use);
+    return { kind: 'result', relation, use };
+  }
+
   #fromTable(rangeVar: RangeVar): FromTree {
     this.found.resolved.add(rangeVar);
+    const result = this.#names.result(rangeVar.schemaname, rangeVar.relname ?? '');
+    if (result !== undefined) return this.#fromResult(rangeVar, result);
     const table = this.#names.resolve(rangeVar.schemaname, rangeVar.relname ?? '');
     const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
     const schema = rangeVar.alias === undefined ? (table?.schema ?? rangeVar.schemaname) : undefined;
     if (table === undefined) {
       this.found.foreign.push({ rangeVar });
-      return { kind: 'foreign', relation: this.#relation(alias, schema, undefined) };
+      return { kind: 'foreign', relation: this.#relation(alias, schema, undefined), rangeVar };
     }
     const columns = table.columns.map(({ name, type }): RelationColumn => ({ name, type: withoutModifier(type.sql) }));
     const relation = this.#relation(alias, schema, renamed(columns, nameParts(rangeVar.alias?.colnames)));

@@ -4,12 +4,14 @@ import type { ColumnId, Fact, Facts } from './facts.ts';
 import { anyEqual, constantsOf, equivalents } from './facts.ts';
 import type { FunctionRules } from './function-calls.ts';
 import { aggregateCalls, hasVolatileCall, windowClauses } from './function-calls.ts';
-import type { Placement } from './placement.ts';
-import { everywhere, scattered } from './placement.ts';
+import type { Placement, Spread, Way } from './placement.ts';
+import { everywhere, nothingSpread, scattered, withWays } from './placement.ts';
 import type { FromTree, OutputColumn, Query, SelectQuery, SetQuery, SharedQuery, Sublink } from './query-level.ts';
 import type { Relation, TableUse } from './relation.ts';
+import type { ResultUse } from './result-table.ts';
 import type { Scope } from './scope.ts';
 import { resolveColumn } from './scope.ts';
+import { isSameWay, wayOf, wayOfQuery } from './ways.ts';
 
 type Keys = ReadonlySet<ColumnId>;
 const noKeys: Keys = new Set();
@@ -33,16 +35,21 @@ export interface PlacedQuery {
  */
 export class QueryPlacer {
   /** For each use of a distributed table: its distribution value is in every one of these sets. */
-  readonly restrictions = new Map<TableUse, readonly ConstantSet[]>();
+  readonly restrictions = new Map<TableUse | ResultUse, readonly ConstantSet[]>();
   readonly #shared = new Map<SharedQuery, Placement>();
   readonly #rules: FunctionRules;
 
-  constructor(rules: FunctionRules) {
+  readonly #spread: Spread;
+
+  /** `spread`: what every server is taken to have a copy of. */
+  constructor(rules: FunctionRules, spread: Spread = nothingSpread) {
     this.#rules = rules;
+    this.#spread = spread;
   }
 
   /** `around`: what is certain of the columns outside; `outerKeys`: those that hold the outer row's distribution value. */
   place(query: Query, around: Facts, outerKeys: Keys): PlacedQuery {
+    if (this.#spread.queries.has(query.statement)) return { rows: everywhere, whole: everywhere, facts: around };
     for (const { shared } of query.common) if (shared !== undefined) this.#placeShared(shared);
     switch (query.kind) {
       case 'select':
@@ -68,14 +75,13 @@ export class QueryPlacer {
       case 'computed':
         return this.#withSublinks({ kind: 'everywhere', repeatable: !hasVolatileCall(tree.node, this.#rules) }, tree.sublinks, facts, noKeys);
       case 'foreign':
-        return scattered(
-          'The statement reads a local or system table of the coordinator database together with distributed or reference tables.',
-          'Make the local table a reference table with create_reference_table(), or read the two in separate statements.',
-        );
+        return this.#spread.tables.has(tree.rangeVar) ? everywhere : withWays(localObstacle, [{ tables: [tree.rangeVar], queries: [] }]);
       case 'table':
-        return this.#placeTable(tree.use, facts);
+        return this.#placeTable(tree, facts);
+      case 'result':
+        return this.#placeResult(tree.use, facts);
       case 'shared':
-        return sharedPlacement(this.#placeShared(tree.shared), tree.shared.query, tree.relation);
+        return sharedPlacement(withQueryWay(this.#placeShared(tree.shared), tree.shared.query), tree.shared.query, tree.relation);
       case 'query':
         return this.#placeSubquery(tree, facts, outerKeys);
       case 'join':
@@ -83,10 +89,23 @@ export class QueryPlacer {
     }
   }
 
-  #placeTable(use: TableUse, facts: Facts): Placement {
+  #placeTable({ use, relation }: FromTree & { kind: 'table' }, facts: Facts): Placement {
+    if (this.#spread.tables.has(use.rangeVar)) return everywhere;
+    const rehashed = this.#spread.rehashed.get(use.rangeVar);
+    if (rehashed !== undefined) {
+      const index = relation.columns?.findIndex(({ name }) => name === rehashed.column) ?? -1;
+      return { kind: 'by_shard', colocation: rehashed.colocation, keys: new Set([relation.firstColumn + index]) };
+    }
     if (use.table.kind === 'reference' || use.key === undefined) return everywhere;
     this.restrictions.set(use, constantsOf(facts, use.key));
     return { kind: 'by_shard', colocation: use.table.colocationId, keys: new Set([use.key]) };
+  }
+
+  #placeResult(use: ResultUse, facts: Facts): Placement {
+    const { distribution } = use.result;
+    if (distribution === undefined || use.key === undefined) return everywhere;
+    this.restrictions.set(use, constantsOf(facts, use.key));
+    return { kind: 'by_shard', colocation: distribution.colocation, keys: new Set([use.key]) };
   }
 
   #placeShared(shared: SharedQuery): Placement {
@@ -101,6 +120,7 @@ export class QueryPlacer {
     const { query, relation } = tree;
     const inside = [...facts, ...importedFacts(relation, query, this.#rules)];
     const placed = this.place(query, inside, tree.lateral ? outerKeys : noKeys).whole;
+    if (placed.kind === 'scattered') return withQueryWay(placed, query);
     if (placed.kind !== 'by_shard') return placed;
     return { ...placed, keys: translatedKeys(placed.keys, query.outputs, relation) };
   }
@@ -112,7 +132,8 @@ export class QueryPlacer {
     const a = this.placeTree(tree.left, factsForSide(tree.type, 'left', { above, own: left, pairs }), outerKeys);
     const leftKeys = a.kind === 'by_shard' ? new Set([...outerKeys, ...a.keys]) : outerKeys;
     const b = this.placeTree(tree.right, factsForSide(tree.type, 'right', { above, own: right, pairs }), leftKeys);
-    return joined(tree, a, b, pairs);
+    const result = joined(tree, a, b, pairs);
+    return result.kind === 'scattered' && result.obstacle.ways.length === 0 ? withWays(result, waysOfJoin(tree, a, b, pairs)) : result;
   }
 
   #placeSelect(query: SelectQuery, around: Facts, outerKeys: Keys): PlacedQuery {
@@ -129,7 +150,8 @@ export class QueryPlacer {
     const inside = (side: Query): Facts => [...around, ...linkOutputs(query.outputs, side, this.#rules)];
     const left = this.place(query.left, inside(query.left), outerKeys).whole;
     const right = this.place(query.right, inside(query.right), outerKeys).whole;
-    const rows = combinedSet(query, left, right);
+    const combined = combinedSet(query, left, right);
+    const rows = combined.kind === 'scattered' && combined.obstacle.ways.length === 0 ? withWays(combined, waysOfSet(query, left, right)) : combined;
     return { rows, whole: limited(query.statement, rows), facts: around };
   }
 
@@ -139,8 +161,8 @@ export class QueryPlacer {
       const output = query.outputs?.[0];
       const link: Fact[] =
         test !== undefined && output !== undefined && isTransparent(query, output, this.#rules) ? [{ kind: 'equal', a: test, b: output.id }] : [];
-      const placed = this.place(query, [...facts, ...link], keys).whole;
-      result = withSublink(result, placed);
+      const placed = withQueryWay(this.place(query, [...facts, ...link], keys).whole, query);
+      result = withSublink(result, placed, { query, moves: placed.kind === 'by_shard' ? rehashesWithin(query, facts, { keys, rows }) : [] });
     }
     return result;
   }
@@ -148,19 +170,71 @@ export class QueryPlacer {
 
 const aligned: Placement = { kind: 'aligned' };
 
-function withSublink(rows: Placement, sublink: Placement): Placement {
+/** Either side's rows by shard could be spread, or placed by the other side's key. */
+function waysOfJoin(tree: FromTree & { kind: 'join' }, a: Placement, b: Placement, pairs: Facts): Way[] {
+  const sides = [...(isSettled(a) ? [] : [tree.left]), ...(isSettled(b) ? [] : [tree.right])];
+  const spreads = sides.map(wayOf).filter((way) => way.tables.length + way.queries.length > 0);
+  if (a.kind !== 'by_shard' || b.kind !== 'by_shard') return spreads;
+  return [...spreads, ...rehashesOf(tree.left, b, pairs), ...rehashesOf(tree.right, a, pairs)];
+}
+
+/** The tables of a FROM list that have a column equal to a key: they could be placed by it. */
+function rehashesOf(tree: FromTree, { colocation, keys }: ByShard, facts: Facts): Way[] {
+  if (tree.kind === 'join') return [...rehashesOf(tree.left, { kind: 'by_shard', colocation, keys }, facts), ...rehashesOf(tree.right, { kind: 'by_shard', colocation, keys }, facts)];
+  if (tree.kind !== 'table' || tree.use.key === undefined) return [];
+  const { relation, use } = tree;
+  const column = relation.columns?.find((_, i) => relation.firstColumn + i !== use.key && holdsKey(relation.firstColumn + i, facts, keys));
+  return column === undefined ? [] : [{ tables: [], queries: [], rehashed: new Map([[use.rangeVar, { colocation, column: column.name }]]) }];
+}
+
+/** The same for the tables of a query in an expression, by what holds within it. */
+function rehashesWithin(query: Query, around: Facts, { keys, rows }: { readonly keys: Keys; readonly rows: Placement }): Way[] {
+  if (query.kind !== 'select' || rows.kind !== 'by_shard') return [];
+  const facts = [...around, ...query.facts, ...exportedFacts(query.from)];
+  return rehashesOf(query.from, { ...rows, keys }, facts);
+}
+
+/** Every server has the same rows already. */
+function isSettled(placed: Placement): boolean {
+  return placed.kind === 'everywhere' && placed.repeatable;
+}
+
+function waysOfSet({ left, right }: SetQuery, a: Placement, b: Placement): Way[] {
+  return [...(isSettled(a) ? [] : [wayOfQuery(left)]), ...(isSettled(b) ? [] : [wayOfQuery(right)])];
+}
+
+/** Way out of a query that cannot be placed: to run it first, if it can be run by itself. */
+function withQueryWay(placed: Placement, query: Query): Placement {
+  if (placed.kind !== 'scattered') return placed;
+  const way = wayOfQuery(query);
+  return withWays(placed, [...placed.obstacle.ways, ...(placed.obstacle.ways.some((known) => isSameWay(known, way)) ? [] : [way])]);
+}
+
+interface SublinkWays {
+  readonly query: Query;
+  readonly moves: readonly Way[];
+}
+
+function withSublink(rows: Placement, sublink: Placement, { query, moves }: SublinkWays): Placement {
   if (rows.kind === 'scattered') return rows;
   if (sublink.kind === 'scattered') return sublink;
   if (sublink.kind === 'aligned') return rows.kind === 'everywhere' ? aligned : rows;
   if (sublink.kind === 'everywhere') {
     if (rows.kind === 'everywhere') return { kind: 'everywhere', repeatable: rows.repeatable && sublink.repeatable };
-    return sublink.repeatable ? rows : notRepeatable;
+    return sublink.repeatable ? rows : withWays(notRepeatable, [wayOfQuery(query)]);
   }
-  return scattered(
-    'A subquery in an expression reads rows of other shard groups than the row it is computed for.',
-    'Compare the distribution columns of the subquery and of the query around it by "=".',
-  );
+  return withWays(sublinkObstacle, [wayOfQuery(query), ...moves]);
 }
+
+const sublinkObstacle = scattered(
+  'A subquery in an expression reads rows of other shard groups than the row it is computed for.',
+  'Compare the distribution columns of the subquery and of the query around it by "=".',
+);
+
+const localObstacle = scattered(
+  'The statement reads a local or system table of the coordinator database together with distributed or reference tables.',
+  'Make the local table a reference table with create_reference_table(), or read the two in separate statements.',
+);
 
 function sampled(rows: Placement): Placement {
   return rows.kind === 'everywhere' ? { kind: 'everywhere', repeatable: false } : rows;

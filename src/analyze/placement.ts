@@ -1,11 +1,38 @@
 import type { ColocationId } from '../catalog/ids.ts';
+import type { RangeVar, SelectStmt } from '../sql/ast.ts';
 import type { ColumnId } from './facts.ts';
 
 /** Why a query cannot be answered by every shard group alone: a sentence for the error's detail, and a way out. */
 export interface Obstacle {
   readonly detail: string;
   readonly hint: string;
+  /** What would take it away, each by itself; the obstacle may then be another. */
+  readonly ways: readonly Way[];
 }
+
+/** Rows that could be put elsewhere first: on every server, so that what reads them can be computed anywhere; or beside the rows that they join. */
+export interface Way {
+  /** Occurrences of tables, for every server. */
+  readonly tables: readonly RangeVar[];
+  /** Queries that do not depend on rows around them, for every server. */
+  readonly queries: readonly SelectStmt[];
+  /** Occurrences of tables to be placed by the hash of another column. */
+  readonly rehashed?: ReadonlyMap<RangeVar, Rehash>;
+}
+
+export interface Rehash {
+  readonly colocation: ColocationId;
+  readonly column: string;
+}
+
+/** What is taken to have been put elsewhere already. */
+export interface Spread {
+  readonly tables: ReadonlySet<RangeVar>;
+  readonly queries: ReadonlySet<SelectStmt>;
+  readonly rehashed: ReadonlyMap<RangeVar, Rehash>;
+}
+
+export const nothingSpread: Spread = { tables: new Set(), queries: new Set(), rehashed: new Map() };
 
 /** Where the rows of a query, or of a part of its FROM list, can be computed. */
 export type Placement =
@@ -24,8 +51,15 @@ export type Placement =
   /** Not by shard groups alone. */
   | { readonly kind: 'scattered'; readonly obstacle: Obstacle };
 
-export function scattered(detail: string, hint: string): Placement {
-  return { kind: 'scattered', obstacle: { detail, hint } };
+export type Scattered = Extract<Placement, { readonly kind: 'scattered' }>;
+
+export function scattered(detail: string, hint: string): Scattered {
+  return { kind: 'scattered', obstacle: { detail, hint, ways: [] } };
+}
+
+/** The same obstacle where it is known what would take it away. */
+export function withWays({ obstacle }: Scattered, ways: readonly Way[]): Scattered {
+  return { kind: 'scattered', obstacle: { ...obstacle, ways } };
 }
 
 export const everywhere: Placement = { kind: 'everywhere', repeatable: true };

@@ -1,12 +1,14 @@
-import type { Node, SelectStmt } from '@pgsql/types';
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types';
 import type { ColumnId, Facts } from './facts.ts';
 import type { Relation, TableUse } from './relation.ts';
+import type { ResultUse } from './result-table.ts';
 import type { Scope, VisibleColumn } from './scope.ts';
 
 /** The FROM list of a query level as a tree: commas are inner joins without a condition. */
 export type FromTree =
   | { readonly kind: 'empty' }
   | { readonly kind: 'table'; readonly relation: Relation; readonly use: TableUse }
+  | { readonly kind: 'result'; readonly relation: Relation; readonly use: ResultUse }
   | { readonly kind: 'query'; readonly relation: Relation; readonly query: Query; readonly lateral: boolean }
   /** A reference to a common table expression that is used more than once: computed once, by itself. */
   | { readonly kind: 'shared'; readonly relation: Relation; readonly shared: SharedQuery }
@@ -17,7 +19,7 @@ export type FromTree =
   /** A function, VALUES-like or other relation that every server can compute alike. */
   | { readonly kind: 'computed'; readonly relation: Relation; readonly node: Node; readonly sublinks: readonly Sublink[] }
   /** A local or system table. */
-  | { readonly kind: 'foreign'; readonly relation: Relation }
+  | { readonly kind: 'foreign'; readonly relation: Relation; readonly rangeVar: RangeVar }
   | {
       readonly kind: 'join';
       readonly type: 'inner' | 'left' | 'right' | 'full';

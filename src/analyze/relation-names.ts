@@ -1,12 +1,19 @@
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
+import { resultSchema, type ResultTable } from './result-table.ts';
 
 /** Resolves relation names as PostgreSQL does: by schema, or along the search path. */
 export class RelationNames {
   constructor(
     readonly snapshot: CatalogSnapshot,
     readonly searchPath: readonly string[],
+    /** Intermediate results by name. */
+    readonly results: ReadonlyMap<string, ResultTable> = new Map(),
   ) {}
+
+  result(schema: string | undefined, name: string): ResultTable | undefined {
+    return schema === resultSchema ? this.results.get(name) : undefined;
+  }
 
   /**
    * The distributed or reference table of that name; undefined for any other. An unqualified name is looked for along the search path;

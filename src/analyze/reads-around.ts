@@ -1,0 +1,79 @@
+import type { Node } from '@pgsql/types';
+import { nameParts } from '../sql/ast.ts';
+import type { FromTree, Query, SelectQuery } from './query-level.ts';
+import type { Scope } from './scope.ts';
+import { resolveColumn, resolveRelation } from './scope.ts';
+
+/**
+ * Whether a query may depend on rows around it: some column in it is not certainly one of its own. Then it cannot be run by itself. LATERAL items
+ * count as dependent, also where they only look at neighbours inside.
+ */
+export function readsAround(query: Query): boolean {
+  const levels = levelsIn(query);
+  const inside = new Set(levels.map(({ scope }) => scope));
+  return levels.some((level) => !columnRefs(level.statement).every((fields) => isOwn(fields, level, within(level.scope, inside))));
+}
+
+/** The SELECTs of a query, itself included. */
+export function levelsIn(query: Query): SelectQuery[] {
+  return queriesIn(query).filter((inner) => inner.kind === 'select');
+}
+
+/** A query and all queries in it. */
+export function queriesIn(query: Query): Query[] {
+  const seen = new Set<Query>();
+  const visit = (inner: Query): void => {
+    if (seen.has(inner)) return;
+    seen.add(inner);
+    for (const { query: once, shared } of inner.common) {
+      const named = once ?? shared?.query;
+      if (named !== undefined) visit(named);
+    }
+    if (inner.kind === 'set') for (const side of [inner.left, inner.right]) visit(side);
+    else for (const sublink of inner.sublinks) visit(sublink.query);
+    if (inner.kind === 'select') visitTree(inner.from);
+  };
+  const visitTree = (tree: FromTree): void => {
+    if (tree.kind === 'join') for (const side of [tree.left, tree.right]) visitTree(side);
+    if (tree.kind === 'sample') visitTree(tree.input);
+    if (tree.kind === 'query') visit(tree.query);
+    if (tree.kind === 'computed') for (const sublink of tree.sublinks) visit(sublink.query);
+  };
+  visit(query);
+  return [...seen];
+}
+
+/** A scope that ends where the query does. */
+function within(scope: Scope, inside: ReadonlySet<Scope>): Scope {
+  const { outer } = scope;
+  return { ...scope, outer: outer !== undefined && inside.has(outer) ? within(outer, inside) : undefined };
+}
+
+function isOwn(fields: readonly Node[], { outputs }: SelectQuery, scope: Scope): boolean {
+  const parts = nameParts(fields);
+  const last = parts.at(-1) ?? '';
+  if (last === '*') return parts.length === 1 || resolveRelation(scope, parts.slice(0, -1)) !== undefined;
+  if (resolveColumn(scope, fields) !== undefined || resolveRelation(scope, parts) !== undefined) return true;
+  if (parts.length > 1) return resolveRelation(scope, parts.slice(0, -1)) !== undefined;
+  return outputs?.some(({ name }) => name === last) === true;
+}
+
+/** The column references of one level, not those of queries in it. */
+function columnRefs(statement: object): (readonly Node[])[] {
+  const found: (readonly Node[])[] = [];
+  const visit = (tree: unknown): void => {
+    if (Array.isArray(tree)) {
+      for (const item of tree) visit(item);
+      return;
+    }
+    if (typeof tree !== 'object' || tree === null) return;
+    for (const [key, value] of Object.entries(tree)) {
+      if (key === 'ColumnRef') found.push((value as { fields?: Node[] }).fields ?? []);
+      else if (!nested.has(key)) visit(value);
+    }
+  };
+  visit(statement);
+  return found;
+}
+
+const nested: ReadonlySet<string> = new Set(['subselect', 'RangeSubselect', 'withClause']);

@@ -1,0 +1,56 @@
+import type { SelectStmt } from '@pgsql/types';
+import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
+import { namesSystemColumn } from '../analyze/analyze-statement.ts';
+import { collectCalls } from '../analyze/function-calls.ts';
+import type { RelationNames } from '../analyze/relation-names.ts';
+import type { ClusterError } from '../base/errors.ts';
+import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { builtinName } from '../sql/ast.ts';
+import { refusal, unsupported } from './select/unsupported.ts';
+
+/** Values of these sequences are given out in blocks: no session has a last one. */
+export function checkSequenceCalls(select: SelectStmt, { tables }: CatalogSnapshot): void {
+  collectCalls(select, (call) => {
+    const name = builtinName(call.funcname);
+    if (name !== 'currval' && name !== 'lastval') return true;
+    const [argument] = call.args ?? [];
+    const asked = argument !== undefined && 'A_Const' in argument ? argument.A_Const.sval?.sval : undefined;
+    for (const { columns } of tables.values()) {
+      for (const column of columns) {
+        if (column.default?.kind !== 'sequence' || (asked !== undefined && !column.default.sequence.endsWith(asked.split('.').at(-1) ?? ''))) continue;
+        throw unsupported(`Sequence ${column.default.sequence} fills a distributed or reference table: its values are taken in blocks.`, 'Use INSERT … RETURNING.');
+      }
+    }
+    return true;
+  }, true);
+}
+
+export function obstacleOf({ placed }: AnalyzedStatement): ClusterError {
+  if (placed.rows.kind === 'scattered') return refusal(placed.rows.obstacle);
+  if (placed.whole.kind === 'scattered') return refusal(placed.whole.obstacle);
+  return unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
+}
+
+export function checkViews({ foreign }: Pick<AnalyzedStatement, 'foreign'>, names: RelationNames): void {
+  for (const { rangeVar } of foreign) {
+    if (!names.isDependentView(rangeVar.schemaname, rangeVar.relname ?? '')) continue;
+    throw unsupported(`View "${rangeVar.relname ?? ''}" reads distributed or reference tables.`, 'Write the view\'s query in its place.');
+  }
+}
+
+/** What the analysis did not look at would be read from the empty shells. */
+export function checkOverlooked({ overlooked, writesInside }: AnalyzedStatement, names: RelationNames): void {
+  checkViews({ foreign: overlooked.map((rangeVar) => ({ rangeVar })) }, names);
+  const table = overlooked.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
+  if (table === undefined) return;
+  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
+  throw unsupported(`Table "${table.relname ?? ''}" is named in a clause that cannot be distributed yet.`, 'Run the clause as a statement of its own, and pass its result as parameters.');
+}
+
+const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
+export const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax']);
+
+export function checkReadable({ writesInside }: AnalyzedStatement, tree: unknown): void {
+  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
+  if (namesSystemColumn(tree, shardColumns)) throw unsupported('System column "tableoid" would show shards.', 'Leave it out.');
+}

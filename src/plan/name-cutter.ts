@@ -1,0 +1,105 @@
+import type { RangeVar } from '../sql/ast.ts';
+import { at } from '../base/assert.ts';
+import { walk } from '../sql/ast.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
+import type { Statement } from '../sql/parse.ts';
+import type { Token } from '../sql/scan.ts';
+import { scanTokens, tokenAt } from '../sql/scan.ts';
+import type { Edit } from '../sql/template.ts';
+import { schemaCuts } from './schema-cuts.ts';
+import { unsupported } from './select/unsupported.ts';
+
+/** One occurrence of a relation whose name is to be cut out, and what it is called in full. */
+export interface NamedUse {
+  readonly rangeVar: RangeVar;
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** Cuts relation names out of a statement's text. What stands in their place takes the name as its alias, where the caller gave none. */
+export class NameCutter {
+  readonly #statement: Statement;
+  #tokens: readonly Token[] | undefined;
+
+  constructor(statement: Statement) {
+    this.#statement = statement;
+  }
+
+  /** `part` in the place of a relation's name. */
+  relationEdit<Hole>(rangeVar: RangeVar, part: string | Hole): Edit<Hole> {
+    const tokens = this.tokens();
+    const first = this.tokenOf(rangeVar.location ?? 0);
+    const last = first + (rangeVar.catalogname === undefined ? (rangeVar.schemaname === undefined ? 0 : 2) : 4);
+    const alias = rangeVar.alias === undefined ? [` AS ${quoteIdentifier(rangeVar.relname ?? '')}`] : [];
+    const before = tokens[first - 1]?.text.toUpperCase();
+    const cut = { start: at(tokens, first).start, end: at(tokens, last).end };
+    if (before === 'TABLE' && this.#isTableCommand(first)) {
+      return { ...cut, start: at(tokens, first - 1).start, parts: ['SELECT * FROM ', part, ...alias] };
+    }
+    if (before === '(' && tokens[first - 2]?.text.toUpperCase() === 'ONLY') {
+      return { start: at(tokens, first - 1).start, end: at(tokens, last + 1).end, parts: [part, ...alias] };
+    }
+    if (tokens[last + 1]?.text === '*') return { ...cut, end: at(tokens, last + 1).end, parts: [part, ...alias] };
+    return { ...cut, parts: [part, ...alias] };
+  }
+
+  /** `schema.table.column` → `table.column`, for uses that have no alias. */
+  columnEdits(uses: readonly NamedUse[]): Edit<never>[] {
+    const cuts = schemaCuts(this.#statement, this.tokens(), (schema, table) => {
+      const named = uses.some((use) => isNamed(use, schema, table));
+      if (named) this.#checkOneMeaning(uses, schema, table);
+      return named;
+    });
+    return cuts.map((cut) => ({ ...cut, parts: [] }));
+  }
+
+  tokens(): readonly Token[] {
+    this.#tokens ??= scanTokens(this.#statement.text);
+    return this.#tokens;
+  }
+
+  tokenOf(location: number): number {
+    return tokenAt(this.tokens(), this.#statement.source.index(location));
+  }
+
+  /** The places of parameters: their tokens' extents and numbers. */
+  parameterPlaces(): { readonly start: number; readonly end: number; readonly number: number }[] {
+    const places = new Map<number, number>();
+    walk(this.#statement.node, (kind, body) => {
+      if (kind === 'ParamRef' && 'number' in body) {
+        places.set('location' in body ? Number(body.location) : 0, Number(body.number));
+      }
+      return undefined;
+    });
+    return [...places].map(([location, number]) => {
+      const token = at(this.tokens(), this.tokenOf(location));
+      return { start: token.start, end: token.end, number };
+    });
+  }
+
+  /** Without its schema the name must still mean the same table: no other relation of the statement may bear it. */
+  #checkOneMeaning(uses: readonly NamedUse[], schema: string, table: string): void {
+    const same = new Set<unknown>(uses.filter((use) => isNamed(use, schema, table)).map(({ rangeVar }) => rangeVar));
+    if (!bearsName(this.#statement.node, table, same)) return;
+    throw unsupported(`Columns of "${schema}.${table}" are named with the schema, and another relation is called "${table}", too.`, 'Give the two tables different aliases.');
+  }
+
+  /** `TABLE t` as a query, not `TRUNCATE TABLE t` or `LOCK TABLE t`. */
+  #isTableCommand(first: number): boolean {
+    const before = this.tokens()[first - 2]?.text.toUpperCase();
+    return before !== 'TRUNCATE' && before !== 'LOCK';
+  }
+}
+
+function isNamed({ rangeVar, schema, name }: NamedUse, givenSchema: string, givenName: string): boolean {
+  return rangeVar.alias === undefined && schema === givenSchema && name === givenName;
+}
+
+/** Whether a relation or an alias of this name stands in a tree, other than those in `except`. */
+function bearsName(tree: unknown, name: string, except: ReadonlySet<unknown>): boolean {
+  if (Array.isArray(tree)) return tree.some((item) => bearsName(item, name, except));
+  if (typeof tree !== 'object' || tree === null || except.has(tree)) return false;
+  if ('aliasname' in tree && tree.aliasname === name) return true;
+  if ('relname' in tree && tree.relname === name && !('alias' in tree)) return true;
+  return Object.values(tree).some((value) => bearsName(value, name, except));
+}
