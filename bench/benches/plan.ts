@@ -3,6 +3,7 @@ import { present } from '../../src/base/assert.ts';
 import type { CatalogSnapshot } from '../../src/catalog/catalog-snapshot.ts';
 import type { Describe } from '../../src/plan/describe.ts';
 import { bindTarget, valuesFor } from '../../src/plan/bind.ts';
+import type { Statistics } from '../../src/plan/staged/statistics.ts';
 import { Planner, type PreparedPlan } from '../../src/session/planner.ts';
 import { loadGrammar } from '../../src/sql/parse.ts';
 import { catalogDocumentQuery } from '../../src/store/catalog-document.ts';
@@ -65,10 +66,12 @@ async function measureCached(bed: TestBed, snapshot: CatalogSnapshot): Promise<n
   return median(timesUs);
 }
 
+const noStatistics: Statistics = { table: () => Promise.resolve(undefined), local: () => Promise.resolve(undefined) };
+
 async function prepare(planner: Planner, snapshot: CatalogSnapshot, sql: string): Promise<PreparedPlan> {
   const [statement] = planner.statements(sql);
   const { searchPath } = snapshot.server;
-  return planner.plan(present(statement, 'statement'), { snapshot, searchPath, describe: noDescription, cache: true });
+  return planner.plan(present(statement, 'statement'), { snapshot, searchPath, describe: noDescription, statistics: noStatistics, cache: true });
 }
 
 /** What a run does before it speaks to a node. */

@@ -15,6 +15,7 @@ import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
 import { DescribeMemory } from '../session/describer.ts';
+import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices } from '../session/session-services.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
@@ -32,6 +33,7 @@ export class Coordinator implements SessionServices {
   readonly sequences: SequenceBlocks;
   readonly describeMemory = new DescribeMemory();
   readonly objects: NodeObjects;
+  readonly statistics: TableStatistics;
   readonly options: FanOutOptions;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
@@ -46,6 +48,7 @@ export class Coordinator implements SessionServices {
     this.#client = clientConfig(settings);
     this.pools = createNodePools([this.#coordinatorEndpoint()]);
     this.objects = new NodeObjects(this.pools);
+    this.statistics = new TableStatistics(this.pools);
     const coordinator = this.pools.get(coordinatorNodeId);
     this.store = createCatalogStore({
       coordinator,

@@ -33,10 +33,23 @@ export function readLocalTables(scope: StatementScope, query: ParsedQuery, effec
   });
 }
 
+/** The check alone, for a statement that has read local tables and still holds its locks on them. */
+export async function checkLocalTables(scope: StatementScope): Promise<void> {
+  try {
+    await scope.run(coordinatorNodeId, { text: versionCheck(scope.snapshot.version), simple: true }, 'read');
+  } catch (error) {
+    throw sqlStateOf(error) === divisionByZero ? outdated(error) : error;
+  }
+}
+
 const divisionByZero = '22012';
 
 async function compareVersion(connection: NodeConnection, version: number): Promise<void> {
-  await connection.query({ text: `SELECT 1 / (catalog_version = ${version})::int FROM shardwright.cluster`, simple: true });
+  await connection.query({ text: versionCheck(version), simple: true });
+}
+
+function versionCheck(version: number): string {
+  return `SELECT 1 / (catalog_version = ${version})::int FROM shardwright.cluster`;
 }
 
 function outdated(cause: unknown): ClusterError {

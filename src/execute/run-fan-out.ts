@@ -12,7 +12,7 @@ import { withEvaluated } from './evaluate.ts';
 import { rowCountOf } from './merge/row-count.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
-import type { ResidualLimits } from './run-residual.ts';
+import type { ResultLimits } from './staged/hold-rows.ts';
 import { runResidual } from './run-residual.ts';
 import { fusedTasks, shardTasks, tasksByNode } from './shard-tasks.ts';
 import type { StatementScope } from './statement-scope.ts';
@@ -25,7 +25,7 @@ export interface BoundFanOut {
   readonly values: readonly unknown[];
 }
 
-export interface FanOutOptions extends ResidualLimits {
+export interface FanOutOptions extends ResultLimits {
   readonly batchRows?: number | undefined;
   /** Connections that one statement may use on one node. */
   readonly connectionsPerNode: number;

@@ -27,6 +27,20 @@ export interface StatementScope {
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T>;
   /** Whether the session is in a transaction block. */
   readonly inTransaction: boolean;
+  /** For a statement that takes several steps: one connection and, unless the session's transaction says otherwise, one snapshot for each server. */
+  steady(): SteadyScope;
+}
+
+/** A statement's scope with all its connections held until `end`. */
+export interface SteadyScope extends StatementScope {
+  /** Whether temporary tables may be made. In a session's own transaction they would keep it from being prepared. */
+  readonly temporaryTables: boolean;
+  /** The connection to a server, in a transaction, for reading. */
+  join(node: NodeId): Promise<NodeConnection>;
+  /** A name for a cursor or temporary table that nothing else in the statement has: an identifier that needs no quotes. */
+  uniqueName(): string;
+  /** Gives the connections back; what was made on them is gone. Never throws. */
+  end(): Promise<void>;
 }
 
 /** How the caller wants its rows. */

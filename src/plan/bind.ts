@@ -3,7 +3,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { UnknownHash } from './prune.ts';
 import { pruneOrdinals } from './prune.ts';
 import { renderTemplate, type ShardTemplate } from './shard-template.ts';
-import type { PrunableUse } from './statement-plan.ts';
+import type { PrunableUse, SelectPlan } from './statement-plan.ts';
 
 /** Where a statement's tables lie, once its parameters are known. */
 export type Target =
@@ -13,6 +13,11 @@ export type Target =
   | { readonly kind: 'any' }
   /** Shard groups of one colocation group, by ordinal. */
   | { readonly kind: 'many'; readonly ordinals: readonly number[] };
+
+/** Where a query's rows lie; all shard groups where local tables have a part in it. */
+export function targetOf({ routable, uses }: SelectPlan, values: readonly unknown[]): Target {
+  return routable ? bindTarget(uses, values) : { kind: 'many', ordinals: [] };
+}
 
 /** Prunes all uses of distributed tables by the parameter values. Synchronous, no I/O. */
 export function bindTarget(uses: readonly PrunableUse[], values: readonly unknown[]): Target {

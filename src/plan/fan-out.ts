@@ -1,6 +1,8 @@
 import type { DescribedColumn } from './describe.ts';
 import type { MergePlan } from './merge-plan.ts';
 import type { ShardTemplate } from './shard-template.ts';
+import type { Stage } from './staged/stage.ts';
+import type { PrunableUse } from './statement-plan.ts';
 
 /** A query that every shard group answers for itself, and what is done with the answers. */
 export interface FanOut {
@@ -15,10 +17,25 @@ export interface FanOut {
   readonly rules: readonly string[];
   /** Number of leading parameters of the caller's; further ones are `evaluated`. */
   readonly evaluated: readonly EvaluatedExpression[];
+  /** Intermediate results that are made first, in order: later ones may read earlier ones. */
+  readonly stages: readonly Stage[];
+  /** Where `shardQuery` runs: on each shard group; or once, on any one node or in the coordinator database. */
+  readonly site: 'shards' | 'node' | 'coordinator';
+  /** What one statement of the shard query reads: a shard of each table, or all those of a node together. Both give the same rows. */
+  readonly unit: 'shard' | 'node';
+  /** It or one of its stages reads tables that the snapshot takes for local ones. */
+  readonly readsLocalTables: boolean;
+  /** The uses of `shardQuery`, where it is not the caller's own statement. */
+  readonly uses: readonly PrunableUse[] | undefined;
 }
 
 /** An expression that must have one value in the whole statement: evaluated by the coordinator database, passed as parameter `number`. */
 export interface EvaluatedExpression {
   readonly sql: string;
   readonly number: number;
+}
+
+/** Whether it takes more than one statement for each shard group and a merge. */
+export function isStaged({ stages, site }: FanOut): boolean {
+  return stages.length > 0 || site !== 'shards';
 }

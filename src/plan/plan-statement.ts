@@ -1,41 +1,30 @@
-import type { DeleteStmt, InsertStmt, Node, RangeVar, SelectStmt, TruncateStmt, UpdateStmt } from '@pgsql/types';
+import type { DeleteStmt, InsertStmt, Node, RangeVar, TruncateStmt, UpdateStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
-import { analyzeModify, analyzeSelect, namedRelations, namesSystemColumn } from '../analyze/analyze-statement.ts';
+import { analyzeModify, namedRelations, namesSystemColumn } from '../analyze/analyze-statement.ts';
 import { constantOf } from '../analyze/conditions.ts';
 import { constantsOf } from '../analyze/facts.ts';
 import type { FunctionRules } from '../analyze/function-calls.ts';
-import { builtinRules, collectCalls } from '../analyze/function-calls.ts';
-import type { TableUse } from '../analyze/relation.ts';
+import { collectCalls } from '../analyze/function-calls.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
-import { builtinName, nameParts } from '../sql/ast.ts';
+import { nameParts } from '../sql/ast.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
-import type { Describe } from './describe.ts';
-import type { FanOut } from './fan-out.ts';
+import { checkOverlooked, checkReadable, checkViews, obstacleOf, positionColumns } from './check-select.ts';
+import { functionRules } from './function-rules.ts';
 import { columnTypeName, planInsert, refused } from './insert/plan-insert.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
-import { placerOf } from './prune.ts';
+import type { Named, PlanInput } from './plan-select.ts';
+import { planSelect } from './plan-select.ts';
+import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
-import { planFanOut } from './select/plan-fan-out.ts';
-import { checkRowTypes } from './select/select-context.ts';
-import type { Finishing } from './select/select-context.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 import { shardTemplate } from './shard-template.ts';
-import { knownSets, parameterUses, sharesParameters, withTypedParameters } from './typed-parameters.ts';
-import type { ModifyPlan, PrunableUse, SelectPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
+import { sharesParameters } from './typed-parameters.ts';
+import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { planUtilityCall } from './utility-call.ts';
-
-export interface PlanInput {
-  readonly snapshot: CatalogSnapshot;
-  /** Schemas in order, without the implied pg_catalog. */
-  readonly searchPath: readonly string[];
-  readonly describe: Describe;
-  /** `application` by default. */
-  readonly finishing?: Finishing | undefined;
-}
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
@@ -79,163 +68,6 @@ function checkTemporary({ relname, relpersistence, schemaname }: RangeVar, { tab
   });
 }
 
-interface Named extends PlanInput {
-  readonly names: RelationNames;
-}
-
-async function planSelect(statement: Statement, select: SelectStmt, input: Named): Promise<StatementPlan> {
-  const analyzed = analyzeSelect(select, input.names);
-  checkViews(analyzed, input.names);
-  checkOverlooked(analyzed, input.names);
-  checkSequenceCalls(select, input.snapshot);
-  if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
-  checkReadable(analyzed, select);
-  if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
-  const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
-  if (analyzed.foreign.length > 0 || uses === undefined) throw obstacleOf(analyzed);
-  let fanOut: Promise<FanOut> | undefined;
-  const plan: SelectPlan = {
-    kind: 'select',
-    whole: shardTemplate(statement, analyzed.uses),
-    tables: tablesOf(analyzed),
-    uses,
-    locks: select.lockingClause !== undefined,
-    fanOut: () => {
-      fanOut ??= makeFanOut(statement, select, input).catch((error: unknown) => {
-        fanOut = undefined;
-        throw error;
-      });
-      return fanOut;
-    },
-  };
-  return plan;
-}
-
-function tablesOf({ uses }: AnalyzedStatement): CatalogTable[] {
-  return [...new Set(uses.map(({ table }) => table))];
-}
-
-/** Values of these sequences are given out in blocks: no session has a last one. */
-function checkSequenceCalls(select: SelectStmt, { tables }: CatalogSnapshot): void {
-  collectCalls(select, (call) => {
-    const name = builtinName(call.funcname);
-    if (name !== 'currval' && name !== 'lastval') return true;
-    const [argument] = call.args ?? [];
-    const asked = argument !== undefined && 'A_Const' in argument ? argument.A_Const.sval?.sval : undefined;
-    for (const { columns } of tables.values()) {
-      for (const column of columns) {
-        if (column.default?.kind !== 'sequence' || (asked !== undefined && !column.default.sequence.endsWith(asked.split('.').at(-1) ?? ''))) continue;
-        throw unsupported(`Sequence ${column.default.sequence} fills a distributed or reference table: its values are taken in blocks.`, 'Use INSERT … RETURNING.');
-      }
-    }
-    return true;
-  }, true);
-}
-
-/** Where a use was not placed, nothing is known of it, so the statement cannot be sent anywhere. */
-function prunableUses({ uses, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
-  const prunable: PrunableUse[] = [];
-  for (const use of uses) {
-    if (use.table.kind !== 'distributed') continue;
-    const known = restrictions.get(use);
-    if (known === undefined) return undefined;
-    prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known });
-  }
-  return prunable;
-}
-
-/**
- * What parameters say of a distribution column, where they are certainly read as its type. One that stands in several places may have got
- * another type there: only then is the server asked.
- */
-async function certainUses(uses: readonly PrunableUse[] | undefined, { node, text }: Statement, describe: Describe): Promise<readonly PrunableUse[] | undefined> {
-  const sets = uses?.flatMap(({ restrictions }) => restrictions) ?? [];
-  const numbers = new Set(sets.flatMap(({ values, arrays }) => [...arrays, ...values.flatMap((value) => (value.kind === 'parameter' ? [value.number] : []))]));
-  if (numbers.size === 0) return uses;
-  const counts = parameterUses(node);
-  if ([...numbers].every((number) => counts.get(number) === 1)) return uses;
-  const { parameterTypes } = await describe.statement(text);
-  return uses?.map((use) => ({ ...use, restrictions: knownSets(use.restrictions, parameterTypes, columnTypeName(use.table.distributionColumn)) }));
-}
-
-function obstacleOf({ placed }: AnalyzedStatement): ClusterError {
-  if (placed.rows.kind === 'scattered') return refusal(placed.rows.obstacle);
-  if (placed.whole.kind === 'scattered') return refusal(placed.whole.obstacle);
-  return unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
-}
-
-function checkViews({ foreign }: Pick<AnalyzedStatement, 'foreign'>, names: RelationNames): void {
-  for (const { rangeVar } of foreign) {
-    if (!names.isDependentView(rangeVar.schemaname, rangeVar.relname ?? '')) continue;
-    throw unsupported(`View "${rangeVar.relname ?? ''}" reads distributed or reference tables.`, 'Write the view\'s query in its place.');
-  }
-}
-
-/** What the analysis did not look at would be read from the empty shells. */
-function checkOverlooked({ overlooked, writesInside }: AnalyzedStatement, names: RelationNames): void {
-  checkViews({ foreign: overlooked.map((rangeVar) => ({ rangeVar })) }, names);
-  const table = overlooked.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
-  if (table === undefined) return;
-  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
-  throw unsupported(`Table "${table.relname ?? ''}" is named in a clause that cannot be distributed yet.`, 'Run the clause as a statement of its own, and pass its result as parameters.');
-}
-
-const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
-const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax']);
-
-function checkReadable({ writesInside }: AnalyzedStatement, tree: unknown): void {
-  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
-  if (namesSystemColumn(tree, shardColumns)) throw unsupported('System column "tableoid" would show shards.', 'Leave it out.');
-}
-
-async function makeFanOut(original: Statement, select: SelectStmt, input: Named): Promise<FanOut> {
-  const description = await input.describe.statement(original.text);
-  const rules = await functionRules(select, input.describe);
-  const typed = withTypedParameters(select, description.parameterTypes);
-  const { query, placed, uses } = analyzeSelect(typed, input.names, rules);
-  if (namesSystemColumn(select, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
-  const rowTypes = rowTypesOf(uses);
-  checkRowTypes(description.columns, rowTypes);
-  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, rowTypes, finishing: input.finishing ?? 'application' });
-  const parameters = description.parameterTypes.length;
-  const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
-  const made = 'SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined;
-  return {
-    shardQuery: shardTemplate(statement, present(made).uses),
-    shardOrder: draft.shardOrder,
-    merge: draft.merge,
-    columns: draft.columns,
-    parameters,
-    rules: evaluated.length > 0 ? [...draft.rules, 'evaluate_once'] : draft.rules,
-    evaluated,
-  };
-}
-
-/** As a server may print their names, quoted or not. */
-function rowTypesOf(uses: readonly TableUse[]): Set<string> {
-  return new Set(uses.flatMap(({ table: { kind, schema, name } }) => {
-    if (kind === 'reference') return [];
-    const names = [name, quoteIdentifier(name)];
-    return [schema, quoteIdentifier(schema)].flatMap((prefix) => names.map((last) => `${prefix}.${last}`));
-  }));
-}
-
-/** Functions of users and extensions are asked for; PostgreSQL's own are known by name. */
-async function functionRules(tree: unknown, describe: Describe): Promise<FunctionRules> {
-  const names = new Set<string>();
-  collectCalls(tree, (call) => {
-    const name = nameParts(call.funcname).at(-1);
-    if (name !== undefined) names.add(name);
-    return true;
-  }, true);
-  const facts = await describe.functions([...names]);
-  const factOf = (funcname: Node[] | undefined): ReturnType<typeof facts.get> => facts.get(nameParts(funcname).at(-1) ?? '');
-  return {
-    isAggregate: (call) => builtinRules.isAggregate(call) || factOf(call.funcname)?.aggregate === true,
-    isBuiltin: ({ funcname }) => nameParts(funcname)[0] === 'pg_catalog' || factOf(funcname) === undefined,
-    isVolatile: (call) => builtinRules.isVolatile(call) || factOf(call.funcname)?.volatility === 'volatile',
-  };
-}
 
 async function planInsertStatement(statement: Statement, insert: InsertStmt, input: Named): Promise<StatementPlan> {
   const relation = present(insert.relation, 'target');

@@ -1,6 +1,7 @@
 import { present } from '../base/assert.ts';
 import type { ConstantSet, ConstantSource } from '../analyze/constant-set.ts';
 import type { CatalogSnapshot, ColocationGroup, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import type { ColocationId } from '../catalog/ids.ts';
 import type { DistributionType } from '../catalog/hash/distribution-type.ts';
 import { distributionType } from '../catalog/hash/distribution-type.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
@@ -14,9 +15,14 @@ export interface Placer {
 }
 
 export function placerOf(table: DistributedTable, snapshot: CatalogSnapshot): Placer {
-  const group = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
+  return { ...groupPlacer(table.colocationId, snapshot), modifier: table.distributionColumn.type.modifier };
+}
+
+/** How a colocation group places values of its own type. */
+export function groupPlacer(colocation: ColocationId, snapshot: CatalogSnapshot): Placer {
+  const group = present(snapshot.colocationGroups.get(colocation), 'colocation group');
   const type = present(distributionType(group.distributionType), `distribution type ${group.distributionType}`);
-  return { group, type, modifier: table.distributionColumn.type.modifier };
+  return { group, type, modifier: -1 };
 }
 
 /** Thrown by nothing: a value to be hashed by a server before binding is tried again. */

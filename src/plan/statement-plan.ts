@@ -16,9 +16,9 @@ export type StatementPlan =
   | TruncatePlan
   | UtilityCall;
 
-/** One occurrence of a distributed table, ready to be pruned. */
+/** One occurrence of a distributed table, ready to be pruned; or of an intermediate result that is placed like one, which has no `table`. */
 export interface PrunableUse {
-  readonly table: DistributedTable;
+  readonly table: DistributedTable | undefined;
   readonly placer: Placer;
   readonly restrictions: readonly ConstantSet[];
 }
@@ -30,6 +30,8 @@ export interface SelectPlan {
   /** All distributed and reference tables in it. */
   readonly tables: readonly CatalogTable[];
   readonly uses: readonly PrunableUse[];
+  /** Whether one node can answer it when all its tables' rows lie there. False also when local tables are read. */
+  readonly routable: boolean;
   /** FOR UPDATE and the like. */
   readonly locks: boolean;
   /** For many shard groups; made when first needed. Rejects with the refusal. */

@@ -1,14 +1,17 @@
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { RawRow } from '../cluster/node-connection.ts';
 import type { CopyStatement } from '../execute/copy/copy-statement.ts';
 import { copyEncoder } from '../execute/copy/encode-copy.ts';
 import type { CopyOutPart } from '../execute/copy/sharded-copy-out.ts';
-import { fanOutTasks, streamFanOut } from '../execute/run-fan-out.ts';
-import { bindTarget } from '../plan/bind.ts';
+import { fanOutTasks } from '../execute/run-fan-out.ts';
+import { targetOf } from '../plan/bind.ts';
+import { isStaged } from '../plan/fan-out.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseOne } from '../sql/parse.ts';
 import { afterGroup, scanTokens } from '../sql/scan.ts';
+import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
 
@@ -32,27 +35,26 @@ export async function copiedRows(copy: CopyStatement, prepared: PreparedPlan, co
   if (plan.kind !== 'select') {
     throw new ClusterError('unsupportedQuery', 'COPY of a write to distributed tables is not supported', { hint: 'Run the write with RETURNING.' });
   }
-  const target = bindTarget(plan.uses, []);
+  const target = targetOf(plan, []);
   const part = (node: NodeId, sql: string): CopyOutPart => ({ node, source: `(${sql})` });
   if (target.kind === 'one') return { kind: 'parts', parts: [part(target.node, present(prepared.texts).forUses(target.ordinals))] };
   if (target.kind === 'any') return { kind: 'parts', parts: [part(context.nextNode(), present(prepared.texts).forOrdinal(0))] };
   const fanOut = await plan.fanOut();
-  const bound = { fanOut, uses: plan.uses, ordinals: target.ordinals, values: [] };
-  const memory = prepared.memoryOf(fanOut);
-  if (fanOut.merge.kind === 'gather' && fanOut.evaluated.length === 0) {
-    const tasks = await fanOutTasks(context.scope, bound, memory);
+  const { ordinals } = target;
+  if (fanOut.merge.kind === 'gather' && fanOut.evaluated.length === 0 && !isStaged(fanOut)) {
+    const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut));
     return { kind: 'parts', parts: tasks.map(({ node, sql }) => part(node, sql)) };
   }
   if (copy.options.format === 'binary') {
     throw new ClusterError('unsupportedQuery', 'a query whose rows are merged cannot be copied in binary format', { hint: 'Use the text or CSV format.' });
   }
-  return { kind: 'merged', chunks: encoded() };
+  return { kind: 'merged', chunks: encoded(fanOutRows(prepared, context, { plan, fanOut, ordinals, values: [] })) };
 
-  async function* encoded(): AsyncGenerator<Uint8Array> {
+  async function* encoded(batches: AsyncIterable<readonly RawRow[]>): AsyncGenerator<Uint8Array> {
     const encoder = copyEncoder(copy.options, fanOut.columns.map(({ name }) => name));
     const header = encoder.header();
     if (header !== '') yield Buffer.from(header);
-    for await (const rows of streamFanOut(context.scope, bound, memory, context.options)) {
+    for await (const rows of batches) {
       yield Buffer.from(rows.map((row) => encoder.row(row)).join(''));
     }
   }

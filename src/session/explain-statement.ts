@@ -1,10 +1,16 @@
 import { at, present } from '../base/assert.ts';
+import type { ResultTable } from '../analyze/result-table.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import { fanOutTasks } from '../execute/run-fan-out.ts';
+import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/run-fan-out.ts';
+import { resultsIn } from '../execute/staged/node-statement.ts';
 import { bindInsert } from '../execute/write/run-insert.ts';
-import { bindTarget, RenderedTexts } from '../plan/bind.ts';
+import { bindTarget, RenderedTexts, targetOf } from '../plan/bind.ts';
 import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts';
+import { type FanOut, isStaged } from '../plan/fan-out.ts';
+import { renderTemplate } from '../plan/shard-template.ts';
+import type { Stage } from '../plan/staged/stage.ts';
+import type { PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
 
@@ -44,23 +50,65 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, values: reado
         : target.ordinals.map((ordinal) => ({ node: at(at(plan.uses, 0).placer.group.shardGroups, ordinal).node, sql: texts.forOrdinal(ordinal) }));
       return leaf(target.kind === 'any' ? `${name}_everywhere` : `${name}_by_shard`, taskProperties(context, nodes));
     }
-    case 'select': {
-      const target = bindTarget(plan.uses, values);
-      const texts = present(prepared.texts);
-      if (target.kind === 'one') return routed('router', { context, node: target.node, sql: texts.forUses(target.ordinals) });
-      if (target.kind === 'any') return leaf('any_node', { sql: texts.forOrdinal(0) });
-      const fanOut = await plan.fanOut();
-      const memory = prepared.memoryOf(fanOut);
-      const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory);
-      const groups = at(plan.uses, 0).placer.group.shardGroups.length;
-      const below = leaf(memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
-        rules: fanOut.rules,
-        'shard groups': `${target.ordinals.length} of ${groups}`,
-        ...taskProperties(context, tasks),
-      });
-      return mergeTree(fanOut.merge, below);
-    }
+    case 'select':
+      return selectTree(plan, { context, values, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
   }
+}
+
+interface SelectInput {
+  readonly context: RunContext;
+  readonly values: readonly unknown[];
+  readonly texts: RenderedTexts;
+  readonly memoryOf: (fanOut: FanOut) => FanOutMemory;
+}
+
+async function selectTree(plan: SelectPlan, { context, values, texts, memoryOf }: SelectInput): Promise<PlanNode> {
+  const target = targetOf(plan, values);
+  if (target.kind === 'one') return routed('router', { context, node: target.node, sql: texts.forUses(target.ordinals) });
+  if (target.kind === 'any') return leaf('any_node', { sql: texts.forOrdinal(0) });
+  const fanOut = await plan.fanOut();
+  if (isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, { context, values });
+  const memory = memoryOf(fanOut);
+  const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory);
+  const below = leaf(memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
+    rules: fanOut.rules,
+    'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`,
+    ...taskProperties(context, tasks),
+  });
+  return mergeTree(fanOut.merge, below);
+}
+
+function groupsOf(uses: readonly PrunableUse[]): number {
+  return at(uses, 0).placer.group.shardGroups.length;
+}
+
+/** The query that is left, with the intermediate results below it. */
+async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: Pick<SelectInput, 'context' | 'values'>): Promise<PlanNode> {
+  const inputs = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut, input)));
+  const uses = fanOut.uses ?? plan.uses;
+  const target = fanOut.site === 'shards' ? bindTarget(uses, input.values) : undefined;
+  const ordinals = target?.kind === 'many' ? target.ordinals : target?.kind === 'one' ? [...new Set(target.ordinals)] : [0];
+  const sql = shortened(renderTemplate(fanOut.shardQuery, () => at(ordinals, 0)));
+  if (target === undefined) return { kind: fanOut.site === 'node' ? 'any_node' : 'coordinator', properties: { rules: fanOut.rules, sql }, inputs };
+  const properties = { rules: fanOut.rules, 'shard groups': `${ordinals.length} of ${groupsOf(uses)}`, [ordinals.length > 1 ? 'first sql' : 'sql']: sql };
+  return mergeTree(fanOut.merge, { kind: 'shard_queries', properties, inputs });
+}
+
+async function stageTree({ result, source }: Stage, fanOut: FanOut, { context, values }: Pick<SelectInput, 'context' | 'values'>): Promise<PlanNode> {
+  const below = source.kind === 'coordinator'
+    ? leaf('coordinator', { sql: shortened(source.text) })
+    : await selectTree(source, { context, values, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
+  return {
+    kind: 'intermediate_result',
+    properties: { name: result.name, of: result.label, columns: result.columns.map(({ name }) => name), for: destination(result, fanOut) },
+    inputs: [below],
+  };
+}
+
+function destination({ distribution, columns }: ResultTable, { site }: FanOut): string {
+  if (site === 'coordinator') return 'coordinator database';
+  if (site === 'node') return 'one node';
+  return distribution === undefined ? 'every node' : `nodes by hash of ${at(columns, distribution.column).name}`;
 }
 
 interface Routed {

@@ -8,8 +8,10 @@ import { type FanOutMemory, fanOutMemory } from '../execute/run-fan-out.ts';
 import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';
-import { type PlanInput, planStatement } from '../plan/plan-statement.ts';
+import type { PlanInput } from '../plan/plan-select.ts';
+import { planStatement } from '../plan/plan-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
+import type { Statistics } from '../plan/staged/statistics.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -94,6 +96,7 @@ export interface PlanRequest {
   readonly snapshot: CatalogSnapshot;
   readonly searchPath: readonly string[];
   readonly describe: Describe;
+  readonly statistics: Statistics;
   /** False where the description may see what only one transaction sees. */
   readonly cache: boolean;
   readonly finishing?: Finishing | undefined;
@@ -121,11 +124,11 @@ export class Planner {
     return statements;
   }
 
-  async plan(statement: Statement, { snapshot, searchPath, describe, cache, finishing }: PlanRequest): Promise<PreparedPlan> {
+  async plan(statement: Statement, { snapshot, searchPath, describe, statistics, cache, finishing }: PlanRequest): Promise<PreparedPlan> {
     const key = searchPath === snapshot.server.searchPath ? statement.text : JSON.stringify([statement.text, searchPath]);
     const known = this.#plans.get(key);
     if (cache && known !== undefined && known.snapshot === snapshot) return known;
-    const prepared = new PreparedPlan(await planOrRefuse(statement, { snapshot, searchPath, describe, finishing }), snapshot, statement);
+    const prepared = new PreparedPlan(await planOrRefuse(statement, { snapshot, searchPath, describe, statistics, finishing }), snapshot, statement);
     if (cache && statement.text.length < longTextMin) this.#plans.set(key, prepared);
     return prepared;
   }

@@ -3,8 +3,9 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import type { Effect, StatementScope } from '../execute/statement-scope.ts';
+import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 
 export interface ScopeInput {
   readonly snapshot: CatalogSnapshot;
@@ -21,7 +22,7 @@ export class PoolScope implements StatementScope {
 
   constructor(
     private readonly pools: NodePools,
-    private readonly begin: () => DistributedTransaction,
+    private readonly begin: (modes: string) => DistributedTransaction,
     input: ScopeInput,
   ) {
     this.snapshot = input.snapshot;
@@ -51,7 +52,11 @@ export class PoolScope implements StatementScope {
   }
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
-    return inOwnTransaction(this.begin(), work, this.#options());
+    return inOwnTransaction(this.begin(''), work, this.#options());
+  }
+
+  steady(): SteadyScope {
+    return new OwnSteadyScope(this.begin(steadyModes), this);
   }
 
   #options(): CallOptions {

@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
+import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
@@ -11,14 +11,16 @@ import { withEvaluated } from '../execute/evaluate.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
-import { type BoundFanOut, collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
+import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
+import { stagedRows } from '../execute/staged/run-staged.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
-import { bindTarget, partialValues, RenderedTexts } from '../plan/bind.ts';
+import { bindTarget, partialValues, RenderedTexts, targetOf } from '../plan/bind.ts';
+import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
-import type { ModifyPlan, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
+import type { ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import type { PreparedPlan } from './planner.ts';
 
 export interface RunContext {
@@ -97,7 +99,7 @@ function runOnNode({ scope, objects }: RunContext, { node, text, values, effect,
 }
 
 function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, result }: Call): Promise<QueryResult> {
-  const target = bindTarget(plan.uses, values);
+  const target = targetOf(plan, values);
   if (target.kind === 'many') return runFanOut(prepared, plan, { ordinals: target.ordinals, values, context, result });
   const texts = present(prepared.texts);
   const ordinals = target.kind === 'one' ? target.ordinals : [];
@@ -111,16 +113,28 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
 function shardsOf(plan: SelectPlan | ModifyPlan, ordinals: readonly number[]): readonly ShardId[] {
   const first = ordinals[0];
   if (first === undefined) return [];
-  if (ordinals.every((ordinal) => ordinal === first)) return [at(at(plan.uses, 0).table.shardIds, first)];
-  return plan.uses.map((use, i) => at(use.table.shardIds, at(ordinals, i)));
+  if (ordinals.every((ordinal) => ordinal === first)) return [at(tableOf(at(plan.uses, 0)).shardIds, first)];
+  return plan.uses.map((use, i) => at(tableOf(use).shardIds, at(ordinals, i)));
+}
+
+/** A statement of the caller's reads tables only. */
+function tableOf({ table }: PrunableUse): DistributedTable {
+  return present(table, 'distributed table');
 }
 
 async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & { readonly ordinals: readonly number[] }): Promise<QueryResult> {
   const { values, context, result, ordinals } = call;
   const fanOut = await plan.fanOut();
-  const bound: BoundFanOut = { fanOut, uses: plan.uses, ordinals, values };
-  const rows = await collectFanOut(context.scope, bound, prepared.memoryOf(fanOut), context.options);
+  const rows = isStaged(fanOut)
+    ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, { options: context.options, host: context.nextNode() }))
+    : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(fanOut.columns), rows, ...result });
+}
+
+async function collected(batches: AsyncIterable<readonly RawRow[]>): Promise<readonly RawRow[]> {
+  const rows: RawRow[] = [];
+  for await (const batch of batches) for (const row of batch) rows.push(row);
+  return rows;
 }
 
 async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): Promise<QueryResult> {

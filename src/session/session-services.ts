@@ -7,6 +7,7 @@ import type { UtilityCall } from '../plan/statement-plan.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import type { DescribeMemory } from './describer.ts';
 import type { Planner } from './planner.ts';
+import type { TableStatistics } from './table-statistics.ts';
 
 /** What sessions share; made once per cluster object. */
 export interface SessionServices {
@@ -15,6 +16,7 @@ export interface SessionServices {
   readonly planner: Planner;
   readonly sequences: SequenceBlocks;
   readonly describeMemory: DescribeMemory;
+  readonly statistics: TableStatistics;
   readonly objects: NodeObjects;
   readonly options: FanOutOptions;
   nextNode(): NodeId;

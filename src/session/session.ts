@@ -104,7 +104,7 @@ export class Session {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
-    const begin = (): ReturnType<typeof beginTransaction> => this.#begin(snapshot, '');
+    const begin = (modes: string): ReturnType<typeof beginTransaction> => this.#begin(snapshot, modes);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
     return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin });
@@ -220,7 +220,7 @@ export class Session {
   }
 
   async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
-    const { planner, pools, describeMemory } = this.#services;
+    const { planner, pools, describeMemory, statistics } = this.#services;
     if (this.#searchPathUnknown) {
       await this.#readState();
     }
@@ -229,7 +229,7 @@ export class Session {
     const inside = this.#transaction?.has(coordinatorNodeId) === true;
     const isOwn = inside || this.#searchPath !== undefined || this.#pinned.isHeld;
     const describe = new Describer(isOwn ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
-    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, cache: !inside, finishing: this.#finishing });
+    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, statistics: statistics.of(snapshot), cache: !inside, finishing: this.#finishing });
   }
 
   /** What planning must know of the session's settings; only a server can tell. */

@@ -3,16 +3,17 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import type { Effect, StatementScope } from '../execute/statement-scope.ts';
+import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
 import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
 import { SessionTransaction } from './session-transaction.ts';
+import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 
 interface SettingsInput {
   readonly pinned: PinnedCoordinator;
   readonly settings: readonly string[];
-  readonly begin: () => DistributedTransaction;
+  readonly begin: (modes: string) => DistributedTransaction;
 }
 
 /** Outside a transaction, for a session with settings or a connection of its own: each connection is set up before it is used, and cleaned after. */
@@ -54,7 +55,11 @@ export class SettingsScope implements StatementScope {
   }
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
-    return inOwnTransaction(new SessionTransaction(this.input.begin(), this.input.settings), work, this.#options());
+    return inOwnTransaction(new SessionTransaction(this.input.begin(''), this.input.settings), work, this.#options());
+  }
+
+  steady(): SteadyScope {
+    return new OwnSteadyScope(new SessionTransaction(this.input.begin(steadyModes), this.input.settings), this);
   }
 
   /** Nothing has been set that the node would have to know of. */

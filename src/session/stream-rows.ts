@@ -1,11 +1,11 @@
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { rowParser } from '../cluster/query-result.ts';
 import { fieldsOf } from '../execute/fields.ts';
-import { streamFanOut } from '../execute/run-fan-out.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
-import { bindTarget } from '../plan/bind.ts';
+import { targetOf } from '../plan/bind.ts';
+import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
 import { refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
@@ -27,7 +27,7 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     yield (await runStatement(prepared, input.values, context, input)).rows;
     return;
   }
-  const target = bindTarget(plan.uses, input.values);
+  const target = targetOf(plan, input.values);
   if (target.kind !== 'many') {
     const texts = present(prepared.texts);
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
@@ -37,8 +37,8 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     return;
   }
   const fanOut = await plan.fanOut();
-  const bound = { fanOut, uses: plan.uses, ordinals: target.ordinals, values: input.values };
-  const batches = streamFanOut(scope, bound, prepared.memoryOf(fanOut), { ...context.options, batchRows: input.batchRows ?? context.options.batchRows });
+  const options = { ...context.options, batchRows: input.batchRows ?? context.options.batchRows };
+  const batches = fanOutRows(prepared, context, { plan, fanOut, ordinals: target.ordinals, values: input.values }, options);
   yield* parsed(batches, fieldsOf(fanOut.columns), input);
 }
 

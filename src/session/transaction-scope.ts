@@ -2,12 +2,18 @@ import type { QueryResult } from 'pg';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import type { Effect, StatementScope } from '../execute/statement-scope.ts';
+import type { Effect, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import type { ScopeInput } from './pool-scope.ts';
 
+export interface TransactionScopeOptions {
+  readonly temporaryTables: boolean;
+  /** Counts the names given out; shared by all scopes of a statement. */
+  readonly names: { last: number };
+}
+
 /** Inside a transaction: every statement goes over the transaction's own connection to its node. */
-export class TransactionScope implements StatementScope {
+export class TransactionScope implements SteadyScope {
   readonly inTransaction = true;
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
@@ -16,10 +22,15 @@ export class TransactionScope implements StatementScope {
   constructor(
     private readonly transaction: DistributedTransaction,
     input: ScopeInput,
+    private readonly options: TransactionScopeOptions = { temporaryTables: false, names: { last: 0 } },
   ) {
     this.snapshot = input.snapshot;
     this.signal = input.signal;
     this.onNotice = input.onNotice;
+  }
+
+  get temporaryTables(): boolean {
+    return this.options.temporaryTables;
   }
 
   async run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
@@ -38,6 +49,24 @@ export class TransactionScope implements StatementScope {
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
     return work(this.transaction, this.#options());
+  }
+
+  /** It is steady already. What is opened here ends with it, not before. */
+  steady(): SteadyScope {
+    return new TransactionScope(this.transaction, this, this.options);
+  }
+
+  join(node: NodeId): Promise<NodeConnection> {
+    return this.transaction.join(node, 'read', this.#options());
+  }
+
+  uniqueName(): string {
+    this.options.names.last += 1;
+    return `shardwright_${this.options.names.last}`;
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
   }
 
   #options(): CallOptions {

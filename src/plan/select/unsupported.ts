@@ -6,6 +6,11 @@ export function unsupported(detail: string, hint: string): ClusterError {
   return new ClusterError('unsupportedQuery', 'the statement cannot be distributed', { detail, hint });
 }
 
+/** Whether planning for shard groups alone ended in a refusal: there may be a plan in stages. */
+export function isBeyondShards(error: unknown): boolean {
+  return error instanceof ClusterError && error.id === 'unsupportedQuery';
+}
+
 export function refusal({ detail, hint }: Obstacle): ClusterError {
   return unsupported(detail, hint);
 }

@@ -1,0 +1,150 @@
+import type { ResultColumn } from '../../analyze/result-table.ts';
+import { ClusterError } from '../../base/errors.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { NodeConnection, RawRow } from '../../cluster/node-connection.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
+import { copyTextRows } from '../copy-text-rows.ts';
+import type { SteadyScope } from '../statement-scope.ts';
+import { columnDefinitions } from '../typed-rows.ts';
+import type { HeldResult } from './held-result.ts';
+
+export interface ResultLimits {
+  /** Bytes of text that one intermediate result may hold. */
+  readonly maxIntermediateBytes: number;
+}
+
+/** What is held, and where. */
+export interface HoldRequest {
+  /** What errors and EXPLAIN call it. */
+  readonly label: string;
+  readonly columns: readonly ResultColumn[];
+  /** Columns worth an index. */
+  readonly lookups: readonly string[];
+  /** It must be a table. */
+  readonly sampled?: boolean;
+  /** The servers that will read it. */
+  readonly targets: readonly NodeId[];
+  /** The one of them that a row is for; all of them by default. */
+  readonly nodeOf?: ((row: RawRow) => NodeId) | undefined;
+  readonly limits: ResultLimits;
+}
+
+/** Rows up to here travel as array parameters of the statements that read them; more are copied into temporary tables. */
+const arrayRowsMax = 20;
+/** Where each of many rows looks some up, an index is worth its table earlier. */
+const arrayRowsMaxOfLookups = 20;
+/** In a transaction of the caller's, which a temporary table would keep from being prepared, rows stay in memory: up to here. */
+const memoryBytesMax = 256 * 1024 * 1024;
+
+/** Takes in all rows of an intermediate result. Throws `resultTooLarge` as soon as they exceed their limit, and what the rows throw. */
+export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: AsyncIterable<readonly RawRow[]>): Promise<HeldResult> {
+  const max = request.sampled === true ? 0 : request.lookups.length > 0 ? arrayRowsMaxOfLookups : arrayRowsMax;
+  const limit = scope.temporaryTables ? request.limits.maxIntermediateBytes : Math.min(request.limits.maxIntermediateBytes, memoryBytesMax);
+  const size = new ResultSize(request.label, { limit, inMemory: !scope.temporaryTables });
+  const first: RawRow[] = [];
+  let table: HeldTable | undefined;
+  for await (const batch of rows) {
+    size.add(batch);
+    if (table !== undefined) await table.append(batch);
+    else {
+      for (const row of batch) first.push(row);
+      if (first.length <= max || !scope.temporaryTables) continue;
+      table = await HeldTable.create(scope, request);
+      await table.append(first.splice(0));
+    }
+  }
+  if (table === undefined && request.sampled === true) table = await HeldTable.create(scope, request);
+  if (table === undefined) return request.nodeOf === undefined ? { kind: 'rows', rows: first } : { kind: 'rows_by_node', rows: split(first, request.nodeOf) };
+  await table.finish();
+  if (request.nodeOf !== undefined) return { kind: 'table_by_node', name: table.name };
+  return { kind: 'table', name: table.name, holders: new Map(request.targets.map((node) => [node, Promise.resolve()])) };
+}
+
+function split(rows: readonly RawRow[], nodeOf: (row: RawRow) => NodeId): Map<NodeId, RawRow[]> {
+  const byNode = new Map<NodeId, RawRow[]>();
+  for (const row of rows) {
+    const node = nodeOf(row);
+    const own = byNode.get(node);
+    if (own === undefined) byNode.set(node, [row]);
+    else own.push(row);
+  }
+  return byNode;
+}
+
+/** Counts what an intermediate result holds against its limit. */
+class ResultSize {
+  #bytes = 0;
+
+  constructor(
+    private readonly label: string,
+    private readonly options: { readonly limit: number; readonly inMemory: boolean },
+  ) {}
+
+  add(batch: readonly RawRow[]): void {
+    for (const row of batch) for (const value of row) this.#bytes += value === null ? 1 : Buffer.byteLength(value) + 1;
+    const { limit, inMemory } = this.options;
+    if (this.#bytes <= limit) return;
+    throw new ClusterError('resultTooLarge', `intermediate result "${this.label}" is too large`, {
+      detail: `It exceeds ${limit} bytes, ${inMemory && limit === memoryBytesMax ? 'the most that a transaction block holds' : 'which is maxIntermediateBytes'}.`,
+      hint: inMemory && limit === memoryBytesMax
+        ? 'Run the query outside the transaction, or filter it by the distribution column.'
+        : 'Filter the query by the distribution column, or raise maxIntermediateBytes.',
+    });
+  }
+}
+
+type TableRequest = Pick<HoldRequest, 'columns' | 'lookups' | 'targets' | 'nodeOf'>;
+
+/** A temporary table on several servers: with the same rows on each, or with each row where it belongs. */
+export class HeldTable {
+  private constructor(
+    readonly name: string,
+    private readonly request: TableRequest,
+    private readonly connections: readonly NodeConnection[],
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  static async create(scope: SteadyScope, request: TableRequest, name = scope.uniqueName()): Promise<HeldTable> {
+    const connections = await Promise.all(request.targets.map((node) => scope.join(node)));
+    const text = `CREATE TEMPORARY TABLE ${name} (${columnDefinitions(request.columns)}) ON COMMIT DROP`;
+    await settled(connections.map((connection) => connection.query({ text, simple: true }, { signal: scope.signal })));
+    return new HeldTable(name, request, connections, scope.signal);
+  }
+
+  /** Each batch is a COPY of its own: between two of them the connections are free to read on. */
+  async append(batch: readonly RawRow[]): Promise<void> {
+    const { nodeOf } = this.request;
+    if (nodeOf === undefined) {
+      const data = copyTextRows(batch);
+      await settled(this.connections.map((connection) => this.#copy(connection, data)));
+      return;
+    }
+    const byNode = split(batch, nodeOf);
+    await settled(this.connections.map(async (connection) => {
+      const own = byNode.get(connection.node);
+      if (own !== undefined) await this.#copy(connection, copyTextRows(own));
+    }));
+  }
+
+  async #copy(connection: NodeConnection, data: Buffer): Promise<void> {
+    const sink = await connection.copyIn(`COPY pg_temp.${this.name} FROM STDIN`, { signal: this.signal });
+    await sink.write(data);
+    await sink.end();
+  }
+
+  /** All rows are there. Without statistics a planner would take them for few and choose nested loops. */
+  async finish(): Promise<void> {
+    const indexes = this.request.lookups.map((column) => `CREATE INDEX ON pg_temp.${this.name} (${quoteIdentifier(column)})`);
+    const text = [...indexes, `ANALYZE pg_temp.${this.name}`].join('; ');
+    await settled(this.connections.map((connection) => connection.query({ text, simple: true }, { signal: this.signal })));
+  }
+}
+
+/** Waits for all, then throws the first error: nothing is left running. */
+export async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(promises);
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}

@@ -1,0 +1,158 @@
+import type { ResultTable } from '../../analyze/result-table.ts';
+import { at, present } from '../../base/assert.ts';
+import type { ColocationGroup, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { RawRow } from '../../cluster/node-connection.ts';
+import { bindTarget } from '../../plan/bind.ts';
+import type { FanOut } from '../../plan/fan-out.ts';
+import { shardSql } from '../../plan/shard-template.ts';
+import type { Stage, StageSource } from '../../plan/staged/stage.ts';
+import type { PrunableUse, SelectPlan } from '../../plan/statement-plan.ts';
+import { closeParameterGaps } from '../../sql/parameters.ts';
+import { withEvaluated } from '../evaluate.ts';
+import { runMerge } from '../merge/run-merge.ts';
+import type { FanOutOptions } from '../run-fan-out.ts';
+import { checkLocalTables } from '../read-local-tables.ts';
+import { runResidual } from '../run-residual.ts';
+import type { StatementScope, SteadyScope } from '../statement-scope.ts';
+import { cursorRows } from './cursor-rows.ts';
+import type { HeldResults } from './held-result.ts';
+import { hashedNode } from './hashed-node.ts';
+import { holdRows, settled } from './hold-rows.ts';
+import { nodeStatement, type NodeStatementInput, resultsIn } from './node-statement.ts';
+
+type Batches = AsyncGenerator<readonly RawRow[]>;
+
+export interface StagedCall {
+  readonly fanOut: FanOut;
+  /** Of the statement that `fanOut` is for; those of a statement made from it are its own. */
+  readonly uses: readonly PrunableUse[];
+  /** By parameter number, evaluated expressions behind the caller's. */
+  readonly values: readonly unknown[];
+}
+
+/**
+ * Runs a query in stages: each intermediate result is read in batches and held where it is needed, then the query that is left runs. All its statements
+ * on one server are of one transaction, so that they see one snapshot there (in a transaction of the caller's, what its isolation level shows).
+ */
+export class StagedRun {
+  readonly #results: HeldResults = new Map();
+
+  /** `host`: the node for statements that any node can answer. */
+  constructor(
+    private readonly scope: SteadyScope,
+    private readonly options: FanOutOptions,
+    private readonly host: NodeId,
+  ) {}
+
+  /** The query's rows in batches. */
+  async *rows({ fanOut, uses, values: given }: StagedCall): Batches {
+    const values = await withEvaluated(this.scope, fanOut, given);
+    await this.#stages({ fanOut, values });
+    if (fanOut.site === 'shards') yield* this.#byShard({ fanOut, uses, values });
+    else yield* this.#cursor({ template: fanOut.shardQuery, values, node: fanOut.site === 'node' ? this.host : coordinatorNodeId, shard: noShard });
+  }
+
+  /** Each as soon as what it reads is there; all of them have ended when this settles. */
+  async #stages({ fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
+    const held = new Map<ResultTable, Promise<void>>();
+    for (const stage of fanOut.stages) {
+      const needed = [...readBy(stage.source)].map((result) => held.get(result) ?? Promise.resolve());
+      held.set(stage.result, Promise.all(needed).then(() => this.#stage(stage, { fanOut, values })));
+    }
+    await settled([...held.values()]);
+  }
+
+  async #stage({ result, source }: Stage, { fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
+    const nodes = this.scope.snapshot.nodes.map(({ id }) => id);
+    const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.host : coordinatorNodeId];
+    const { columns, lookups, sampled, label, distribution } = result;
+    const nodeOf = distribution === undefined ? undefined : hashedNode(distribution, this.scope.snapshot);
+    this.#results.set(result, await holdRows(this.scope, { columns, lookups, sampled, label, targets, nodeOf, limits: this.options }, this.#source(source, values)));
+  }
+
+  async *#source(source: StageSource, values: readonly unknown[]): Batches {
+    if (source.kind === 'select') {
+      yield* this.#select(source, values);
+      return;
+    }
+    const { text, numbers } = closeParameterGaps(source.text);
+    const connection = await this.scope.join(coordinatorNodeId);
+    yield* cursorRows(connection, { text, values: numbers.map((number) => values[number - 1]) }, this.#cursorOptions());
+  }
+
+  async *#select(plan: SelectPlan, values: readonly unknown[]): Batches {
+    const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
+    if (target?.kind === 'one') {
+      yield* this.#cursor({ template: plan.whole, values, node: target.node, shard: (table, use) => shardSql(table, at(target.ordinals, use)) });
+    } else if (target?.kind === 'any') {
+      yield* this.#cursor({ template: plan.whole, values, node: this.host, shard: noShard });
+    } else {
+      yield* this.rows({ fanOut: await plan.fanOut(), uses: plan.uses, values });
+    }
+  }
+
+  /** Each shard group's answer, merged. Rows come over one connection per node, in turn. */
+  async *#byShard({ fanOut, uses, values }: StagedCall): Batches {
+    const own = fanOut.uses ?? uses;
+    const target = bindTarget(own, values);
+    const { group } = at(own, 0).placer;
+    const ordinals = target.kind === 'one' ? [...new Set(target.ordinals)] : target.kind === 'many' ? target.ordinals : [0];
+    const units = fanOut.unit === 'node' ? [...byNode(group, ordinals).values()] : ordinals.map((ordinal) => [ordinal]);
+    const streams = units.map((unit) => this.#cursor({
+      template: fanOut.shardQuery, values, node: at(group.shardGroups, at(unit, 0)).node, shard: (table) => unitSql(table, unit),
+    }));
+    yield* runMerge(fanOut.merge, {
+      streams, values,
+      residual: (residual, rows) => runResidual(this.scope, residual, { rows, values, limits: this.options }),
+    });
+  }
+
+  async *#cursor(input: NodeStatementInput): Batches {
+    const statement = await nodeStatement(this.scope, this.#results, input);
+    yield* cursorRows(await this.scope.join(input.node), statement, this.#cursorOptions());
+  }
+
+  #cursorOptions(): Parameters<typeof cursorRows>[2] {
+    return { name: this.scope.uniqueName(), signal: this.scope.signal, onNotice: this.scope.onNotice, batchRows: this.options.batchRows };
+  }
+}
+
+function readBy(source: StageSource): ReadonlySet<ResultTable> {
+  return source.kind === 'select' ? resultsIn(source.whole) : new Set();
+}
+
+function byNode(group: ColocationGroup, ordinals: readonly number[]): Map<NodeId, number[]> {
+  const found = new Map<NodeId, number[]>();
+  for (const ordinal of ordinals) {
+    const { node } = at(group.shardGroups, ordinal);
+    found.set(node, [...(found.get(node) ?? []), ordinal]);
+  }
+  return found;
+}
+
+/** Several shards of a table as one relation. */
+function unitSql(table: DistributedTable, ordinals: readonly number[]): string {
+  const [only] = ordinals;
+  if (ordinals.length === 1 && only !== undefined) return shardSql(table, only);
+  return `(${ordinals.map((ordinal) => `SELECT * FROM ${shardSql(table, ordinal)}`).join(' UNION ALL ')})`;
+}
+
+function noShard(): string {
+  return present<string>(undefined, 'shard group');
+}
+
+/**
+ * As `StagedRun`, in a scope that is opened for it. Local tables must still be local when they have been read: that is checked outside its snapshot,
+ * and before its locks go.
+ */
+export async function* stagedRows(scope: StatementScope, call: StagedCall, { options, host }: { readonly options: FanOutOptions; readonly host: NodeId }): Batches {
+  const steady = scope.steady();
+  try {
+    yield* new StagedRun(steady, options, host).rows(call);
+    if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
+  } finally {
+    await steady.end();
+  }
+}

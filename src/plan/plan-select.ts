@@ -1,0 +1,123 @@
+import type { SelectStmt } from '@pgsql/types';
+import { analyzeSelect, namesSystemColumn } from '../analyze/analyze-statement.ts';
+import type { TableUse } from '../analyze/relation.ts';
+import type { RelationNames } from '../analyze/relation-names.ts';
+import { present } from '../base/assert.ts';
+import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
+import type { Statement } from '../sql/parse.ts';
+import { checkOverlooked, checkReadable, checkSequenceCalls, checkViews, positionColumns } from './check-select.ts';
+import type { Describe } from './describe.ts';
+import type { FanOut } from './fan-out.ts';
+import { functionRules } from './function-rules.ts';
+import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
+import { evaluateOnce } from './select/evaluate-once.ts';
+import { planFanOut } from './select/plan-fan-out.ts';
+import type { Finishing } from './select/select-context.ts';
+import { checkRowTypes } from './select/select-context.ts';
+import { isBeyondShards, unsupported } from './select/unsupported.ts';
+import { shardTemplate } from './shard-template.ts';
+import { planStaged } from './staged/plan-staged.ts';
+import type { Statistics } from './staged/statistics.ts';
+import type { ResultNames } from './staged/result-names.ts';
+import type { SelectPlan, StatementPlan } from './statement-plan.ts';
+import { withTypedParameters } from './typed-parameters.ts';
+
+export interface PlanInput {
+  readonly snapshot: CatalogSnapshot;
+  /** Schemas in order, without the implied pg_catalog. */
+  readonly searchPath: readonly string[];
+  readonly describe: Describe;
+  readonly statistics: Statistics;
+  /** `application` by default. */
+  readonly finishing?: Finishing | undefined;
+}
+
+export interface Named extends PlanInput {
+  readonly names: RelationNames;
+  /** Given for a part of a statement that is planned in stages: it reads intermediate results, and its parameters are cast to their types. */
+  readonly part?: ResultNames | undefined;
+}
+
+export async function planSelect(statement: Statement, select: SelectStmt, input: Named): Promise<StatementPlan> {
+  const analyzed = analyzeSelect(select, input.names);
+  checkViews(analyzed, input.names);
+  checkOverlooked(analyzed, input.names);
+  checkSequenceCalls(select, input.snapshot);
+  if (analyzed.uses.length === 0 && analyzed.results.length === 0) {
+    return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
+  }
+  checkReadable(analyzed, select);
+  if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
+  const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
+  const routable = analyzed.foreign.length === 0 && uses !== undefined;
+  let fanOut: Promise<FanOut> | undefined;
+  const plan: SelectPlan = {
+    kind: 'select',
+    whole: shardTemplate(statement, analyzed.uses, analyzed.results),
+    tables: tablesOf(analyzed),
+    uses: uses ?? [],
+    routable,
+    locks: select.lockingClause !== undefined,
+    fanOut: () => {
+      fanOut ??= makeFanOut(statement, select, { ...input, routable }).catch((error: unknown) => {
+        fanOut = undefined;
+        throw error;
+      });
+      return fanOut;
+    },
+  };
+  return plan;
+}
+
+interface FanOutInput extends Named {
+  readonly routable: boolean;
+}
+
+/** By the shard groups alone where that is possible, else in stages. */
+async function makeFanOut(original: Statement, select: SelectStmt, input: FanOutInput): Promise<FanOut> {
+  try {
+    if (input.routable) return await makeDirectFanOut(original, select, input);
+  } catch (error) {
+    if (!isBeyondShards(error)) throw error;
+  }
+  return planStaged(original, { ...input, planQuery: planSelect, planDirect: makeDirectFanOut });
+}
+
+async function makeDirectFanOut(original: Statement, select: SelectStmt, input: Named): Promise<FanOut> {
+  const description = await input.describe.statement(original.text);
+  const rules = await functionRules(select, input.describe);
+  const typed = input.part === undefined ? withTypedParameters(select, description.parameterTypes) : select;
+  const { query, placed, uses } = analyzeSelect(typed, input.names, rules);
+  if (namesSystemColumn(select, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
+  const rowTypes = rowTypesOf(uses);
+  checkRowTypes(description.columns, rowTypes);
+  const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, rowTypes, finishing: input.finishing ?? 'application' });
+  const parameters = description.parameterTypes.length;
+  const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
+  const ownUses = input.part === undefined ? undefined : await certainUses(prunableUses(analyzeSelect(select, input.names), input.snapshot), original, input.describe);
+  const made = present('SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined);
+  return {
+    shardQuery: shardTemplate(statement, made.uses, made.results),
+    shardOrder: draft.shardOrder,
+    merge: draft.merge,
+    columns: draft.columns,
+    parameters,
+    rules: evaluated.length > 0 ? [...draft.rules, 'evaluate_once'] : draft.rules,
+    evaluated,
+    stages: [],
+    site: 'shards',
+    unit: 'shard',
+    readsLocalTables: false,
+    uses: ownUses,
+  };
+}
+
+/** As a server may print their names, quoted or not. */
+function rowTypesOf(uses: readonly TableUse[]): Set<string> {
+  return new Set(uses.flatMap(({ table: { kind, schema, name } }) => {
+    if (kind === 'reference') return [];
+    const names = [name, quoteIdentifier(name)];
+    return [schema, quoteIdentifier(schema)].flatMap((prefix) => names.map((last) => `${prefix}.${last}`));
+  }));
+}

@@ -1,0 +1,71 @@
+import type { Node, RangeVar } from '@pgsql/types';
+import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import { analyzeSelect } from '../../analyze/analyze-statement.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { nameParts, walk } from '../../sql/ast.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { renderTemplate, shardTemplate } from '../shard-template.ts';
+import type { ColumnNeeds } from './needed-columns.ts';
+import { sourceTable } from './source-table.ts';
+import { selectOf, type StagedState } from './staged-state.ts';
+import type { RowEstimate } from './statistics.ts';
+import { tableFilters } from './table-filters.ts';
+import { tableSource } from './table-source.ts';
+import type { UsePlace } from './use-places.ts';
+
+export interface EstimateInput {
+  readonly analyzed: AnalyzedStatement;
+  readonly places: ReadonlyMap<RangeVar, UsePlace>;
+  readonly needs: ColumnNeeds;
+}
+
+const unknownBytes = 100_000;
+
+/** About the bytes that each occurrence of a table would send: rows that pass its filters, of the columns that are needed. All are asked for side by side. */
+export async function estimateUses(state: StagedState, input: EstimateInput): Promise<ReadonlyMap<RangeVar, number>> {
+  const known = [...input.places.values()].filter(({ rangeVar }) => rangeVar.schemaname !== 'pg_temp');
+  const bytes = await Promise.all(known.map(async (place): Promise<[RangeVar, number]> => [place.rangeVar, await bytesOf(state, place, input)]));
+  return new Map(bytes);
+}
+
+async function bytesOf(state: StagedState, place: UsePlace, { analyzed, needs }: EstimateInput): Promise<number> {
+  const { rules } = state.context;
+  const [open, plain] = [place.conditions.filter(hasParameter), place.conditions.filter((condition) => !hasParameter(condition))];
+  const { statement } = tableSource(await sourceTable(state, place.rangeVar, analyzed), { ...place, conditions: plain }, { needs, rules });
+  const table = analyzed.uses.find(({ rangeVar }) => rangeVar === place.rangeVar)?.table;
+  const estimate = await estimateOf(state, statement, table);
+  if (estimate === undefined) return unknownBytes;
+  const guessed = tableFilters({ ...place, conditions: open }, rules).map(selectivity);
+  return estimate.rows * Math.max(estimate.width, 1) * guessed.reduce((product, one) => product * one, 1);
+}
+
+function estimateOf({ context }: StagedState, statement: Statement, table: CatalogTable | undefined): Promise<RowEstimate | undefined> {
+  const { statistics, names } = context.input;
+  if (table === undefined) return statistics.local(statement.text);
+  const template = shardTemplate(statement, analyzeSelect(selectOf(statement), names, context.rules).uses);
+  return statistics.table(table, (ordinal) => renderTemplate(template, () => ordinal));
+}
+
+function hasParameter(tree: Node): boolean {
+  let found = false;
+  walk(tree, (kind) => {
+    found ||= kind === 'ParamRef';
+    return !found;
+  });
+  return found;
+}
+
+/** Rough guesses for conditions whose values are not known yet, as planners make them without statistics. */
+function selectivity(condition: Node): number {
+  if (!('A_Expr' in condition)) return 0.5;
+  const operator = nameParts(condition.A_Expr.name).at(-1) ?? '';
+  switch (condition.A_Expr.kind) {
+    case 'AEXPR_OP':
+      return operator === '=' ? 0.02 : operator === '<>' ? 0.95 : 0.35;
+    case 'AEXPR_IN':
+    case 'AEXPR_OP_ANY':
+      return operator === '=' ? 0.1 : 0.9;
+    default:
+      return 0.3;
+  }
+}

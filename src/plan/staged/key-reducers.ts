@@ -1,0 +1,93 @@
+import type { RangeVar, SelectStmt } from '@pgsql/types';
+import type { ResultTable } from '../../analyze/result-table.ts';
+import { resultSchema } from '../../analyze/result-table.ts';
+import { present } from '../../base/assert.ts';
+import { deparseChecked } from '../../sql/deparse.ts';
+import { columnNode, targetNode } from '../select/made-nodes.ts';
+import { querySource } from './query-source.ts';
+import { joinedColumn, type ListReducer, listedIn, type Reducer } from './reductions.ts';
+import { sourceTable } from './source-table.ts';
+import type { SpreadContext } from './spread-rows.ts';
+import type { StagedState } from './staged-state.ts';
+import { allOf, tableFilters } from './table-filters.ts';
+import type { UsePlace } from './use-places.ts';
+
+/** Rows below so many bytes are not worth a stage that makes them fewer. */
+const worthBytes = 300_000;
+/** Keys must be so much less than the rows that they reduce. */
+const keysShare = 0.3;
+
+export interface KeyReducers {
+  readonly state: StagedState;
+  readonly reducers: readonly Reducer[];
+  readonly lists: readonly ListReducer[];
+}
+
+export interface KeySearch {
+  readonly context: SpreadContext;
+  /** Already spread, or going to be: these reduce without keys of their own. */
+  readonly spread: ReadonlySet<unknown>;
+  readonly nodes: number;
+}
+
+/**
+ * Keys of tables that stay where they are, and results of queries that rows are looked up in, when they would leave out much of the rows of `place`: stages
+ * of their own, for that only.
+ */
+export async function keyReducers(state: StagedState, place: UsePlace, search: KeySearch): Promise<KeyReducers> {
+  const { context } = search;
+  const bytes = context.bytesOf(place.rangeVar);
+  const isSmall = (part: RangeVar | SelectStmt): boolean => context.bytesOf(part) * search.nodes < bytes * keysShare;
+  let reached = state;
+  const reducers: Reducer[] = [];
+  const lists: ListReducer[] = [];
+  if (bytes < worthBytes) return { state, reducers, lists };
+  for (const other of context.places.values()) {
+    if (search.spread.has(other.rangeVar) || !context.analyzed.uses.some(({ rangeVar, table }) => rangeVar === other.rangeVar && table.kind === 'distributed')) continue;
+    const column = joinedColumn(place, other);
+    if (column === undefined || !isSmall(other.rangeVar)) continue;
+    const result = await keysOf(reached, other, { column, context });
+    if (result === undefined) continue;
+    reached = result.state;
+    reducers.push({ place: other, relation: rangeOf(result.table), reduced: true, column });
+  }
+  for (const query of listedIn(place, [...context.places.values()])) {
+    if (search.spread.has(query) || !isSmall(query)) continue;
+    const made = await querySource(reached, state.statement, query);
+    if (made === undefined) continue;
+    reached = reached.with(made.stage);
+    lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
+  }
+  return { state: reached, reducers, lists };
+}
+
+interface KeyRequest {
+  readonly column: string;
+  readonly context: SpreadContext;
+}
+
+async function keysOf(state: StagedState, place: UsePlace, { column, context }: KeyRequest): Promise<{ readonly state: StagedState; readonly table: ResultTable } | undefined> {
+  const filters = tableFilters(place, state.context.rules);
+  if (filters.length === 0 || place.rangeVar.alias?.colnames !== undefined) return undefined;
+  const source = await sourceTable(state, place.rangeVar, context.analyzed);
+  const columns = source.columns.filter(({ name }) => name === column);
+  const select: SelectStmt = {
+    distinctClause: [{} as never],
+    targetList: [targetNode(columnNode(place.rangeVar.alias?.aliasname ?? place.rangeVar.relname ?? '', column))],
+    fromClause: [{ RangeVar: place.rangeVar }],
+    whereClause: allOf(filters),
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  };
+  const statement = deparseChecked({ SelectStmt: select });
+  if (statement === undefined) return undefined;
+  const table: ResultTable = {
+    kind: 'result', name: state.context.resultNames.next(), columns, distribution: undefined, lookups: [], sampled: false, standIn: source.sql, label: `keys of ${source.name}`,
+  };
+  return { state: state.with({ result: table, source: await state.source(statement) }), table };
+}
+
+/** As the parser gives `pg_temp.name AS name`. */
+export function rangeOf({ name }: ResultTable): RangeVar {
+  return { schemaname: resultSchema, relname: name, inh: true, relpersistence: 'p', alias: { aliasname: name } };
+}

@@ -1,0 +1,147 @@
+import type { RangeVar, SelectStmt } from '@pgsql/types';
+import { namesSystemColumn } from '../../analyze/analyze-statement.ts';
+import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import type { Spread } from '../../analyze/placement.ts';
+import { walk } from '../../sql/ast.ts';
+import { quoteQualified } from '../../sql/identifiers.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { positionColumns } from '../check-select.ts';
+import type { Describe } from '../describe.ts';
+import type { FanOut } from '../fan-out.ts';
+import { functionRules } from '../function-rules.ts';
+import { evaluateOnce } from '../select/evaluate-once.ts';
+import { isBeyondShards, unsupported } from '../select/unsupported.ts';
+import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-template.ts';
+import { chooseSpread } from './choose-spread.ts';
+import { ColumnNeeds } from './needed-columns.ts';
+import { estimateUses } from './estimate-uses.ts';
+import { ResultNames } from './result-names.ts';
+import { SpreadCosts } from './spread-costs.ts';
+import { spreadRows } from './spread-rows.ts';
+import { selectOf, type StagedInput, StagedState } from './staged-state.ts';
+import { typedStatement } from './typed-statement.ts';
+import { usePlaces } from './use-places.ts';
+
+/**
+ * A plan for what shard groups cannot answer alone: parts of the query run first, as queries of their own, and their rows are put where the
+ * rest needs them. Refuses only what cannot keep its meaning so: locks, positions of rows.
+ */
+export async function planStaged(original: Statement, input: StagedInput): Promise<FanOut> {
+  const description = await input.describe.statement(original.text);
+  checkStageable(original, input);
+  const parameters = description.parameterTypes.length;
+  const isPart = input.part !== undefined;
+  const typed = isPart ? original : typedStatement(original, description.parameterTypes);
+  const { statement, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
+  const rules = await functionRules(statement.node, input.describe);
+  const context = { input, rules, resultNames: input.part ?? new ResultNames() };
+  const plan = await planStages(new StagedState(context, statement, []));
+  const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
+  return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
+}
+
+/** The cheapest way that works out; the last one, gathering what is needed of all tables on one server, always does. */
+async function planStages(state: StagedState): Promise<FanOut> {
+  const analyzed = state.analyzed();
+  const { snapshot } = state.context.input;
+  const places = usePlaces(analyzed.query);
+  const needs = new ColumnNeeds(state.statement.node);
+  const bytes = await estimateUses(state, { analyzed, places, needs });
+  const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes });
+  const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part) };
+  const everything = everyTable(analyzed);
+  for (const spread of spreadsToTry(state, costs, everything)) {
+    const reached = await spreadRows(state, spread, context);
+    const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
+    if (plan !== undefined) return plan;
+  }
+  throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
+}
+
+/** The cheapest first; a rehash may turn out impossible, gathering everything never. */
+function spreadsToTry(state: StagedState, costs: SpreadCosts, everything: Spread): Spread[] {
+  const rehashes = (state.context.input.finishing ?? 'application') === 'application';
+  const choices = [rehashes, false].map((mayRehash) => chooseSpread({
+    analyze: (spread) => state.analyzed(spread), cost: (spread) => (mayRehash || spread.rehashed.size === 0 ? costs.of(spread) : Infinity),
+  }));
+  const cheaper = choices.filter((spread) => spread !== undefined && costs.of(spread) <= costs.of(everything));
+  return [...new Set([...cheaper.filter((spread) => spread !== undefined), everything])];
+}
+
+/** With local tables the coordinator database answers, which needs the rows of reference tables too. */
+function everyTable({ uses, foreign }: AnalyzedStatement): Spread {
+  const tables = uses.filter(({ table }) => table.kind === 'distributed' || foreign.length > 0).map(({ rangeVar }) => rangeVar);
+  return { tables: new Set(tables), queries: new Set(), rehashed: new Map() };
+}
+
+/** The plan of the query that is left: by shard groups, or on one server; undefined when neither can answer it. */
+async function finished(state: StagedState, rule: string): Promise<FanOut | undefined> {
+  const { uses, results, foreign, placed } = state.analyzed();
+  const { input } = state.context;
+  const readsLocalTables = foreign.length > 0 || state.stages.some(({ source }) => source.kind === 'coordinator');
+  if (placed.rows.kind === 'by_shard') {
+    const direct = await orUndefined(() => input.planDirect(state.statement, state.select, state.partInput()));
+    if (direct === undefined) return undefined;
+    const unit = await unitOf(direct.shardQuery, input.describe);
+    // Nodes hold the rows of all their shard groups together.
+    if (unit === 'shard' && results.some(({ result }) => result.distribution !== undefined)) return undefined;
+    return { ...direct, stages: state.stages, rules: [rule, ...direct.rules], readsLocalTables, unit };
+  }
+  if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
+  return {
+    shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
+    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, uses: undefined,
+  };
+}
+
+/**
+ * All shards of a node can be read as one relation, unless the query needs a table there: TABLESAMPLE does, and so do columns that depend on a grouped
+ * primary key. The coordinator database tells, with its shells.
+ */
+async function unitOf(shardQuery: ShardTemplate, describe: Describe): Promise<'shard' | 'node'> {
+  // A join of two such relations would be planned without statistics of what it joins.
+  if (shardQuery.uses !== 1 && !readsRehashed(shardQuery)) return 'shard';
+  const text = fillShardTemplate(shardQuery, {
+    shard: ({ schema, name }) => `(SELECT * FROM ${quoteQualified(schema, name)})`,
+    reference: ({ schema, name }) => quoteQualified(schema, name),
+    result: ({ standIn }) => standIn,
+  });
+  try {
+    await describe.statement(text);
+    return 'node';
+  } catch {
+    return 'shard';
+  }
+}
+
+function readsRehashed({ template }: ShardTemplate): boolean {
+  return template.parts.some((part) => typeof part === 'object' && part.kind === 'result' && part.result.distribution !== undefined);
+}
+
+async function orUndefined<T>(plan: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await plan();
+  } catch (error) {
+    if (isBeyondShards(error)) return undefined;
+    throw error;
+  }
+}
+
+function checkStageable(statement: Statement, { finishing }: StagedInput): void {
+  if (locksRows(statement)) throw unsupported('FOR UPDATE or FOR SHARE would lock rows of several shard groups.', 'Filter by the distribution column.');
+  if (namesSystemColumn(selectOf(statement), positionColumns)) {
+    throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
+  }
+  if (finishing === 'server_rounded_floats') {
+    throw unsupported('Floating-point values would reach the last step of the query rounded by extra_float_digits.', 'RESET extra_float_digits.');
+  }
+}
+
+function locksRows({ node }: Statement): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    found ||= kind === 'LockingClause';
+    return !found;
+  });
+  return found;
+}

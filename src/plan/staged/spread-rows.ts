@@ -1,0 +1,119 @@
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types';
+import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import type { Rehash, Spread } from '../../analyze/placement.ts';
+import type { ResultColumn, ResultDistribution, ResultTable } from '../../analyze/result-table.ts';
+import { resultSchema } from '../../analyze/result-table.ts';
+import { present } from '../../base/assert.ts';
+import { quoteQualified } from '../../sql/identifiers.ts';
+import { conditionExtent } from '../../sql/condition-extent.ts';
+import { parseOne } from '../../sql/parse.ts';
+import type { Extent } from '../../sql/query-extent.ts';
+import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
+import { NameCutter, type NamedUse } from '../name-cutter.ts';
+import { keyReducers, rangeOf } from './key-reducers.ts';
+import { ColumnNeeds } from './needed-columns.ts';
+import { type ListReducer, lookupsOf, type Reducer, reductionsOf } from './reductions.ts';
+import { querySource } from './query-source.ts';
+import { type SourceTable, sourceTable } from './source-table.ts';
+import type { StagedState } from './staged-state.ts';
+import { tableFilters } from './table-filters.ts';
+import { type TableSource, tableSource } from './table-source.ts';
+import type { UsePlace } from './use-places.ts';
+
+export interface SpreadContext {
+  readonly analyzed: AnalyzedStatement;
+  readonly places: ReadonlyMap<RangeVar, UsePlace>;
+  readonly needs: ColumnNeeds;
+  /** About how large each part is: small ones come first, since later ones may be reduced by them. */
+  bytesOf(part: RangeVar | SelectStmt): number;
+}
+
+/**
+ * Makes every spread table and query a stage, and puts results in their places. Undefined when a query cannot be cut out of the text.
+ */
+export async function spreadRows(state: StagedState, spread: Spread, context: SpreadContext): Promise<StagedState | undefined> {
+  const { tables, queries } = outermost(state, spread);
+  const parts: readonly Part[] = [...tables.map((rangeVar) => ({ rangeVar, query: undefined })), ...queries.map((query) => ({ rangeVar: undefined, query }))];
+  const order = parts.toSorted((a, b) => context.bytesOf(present(a.rangeVar ?? a.query)) - context.bytesOf(present(b.rangeVar ?? b.query)));
+  const cutter = new NameCutter(state.statement);
+  const edits: Edit<never>[] = [];
+  const named: NamedUse[] = [];
+  const reducers: Reducer[] = referenceReducers(context);
+  const neighbours = [...context.places.values()];
+  const going = new Set<unknown>([...tables, ...queries]);
+  const lists: ListReducer[] = [];
+  let reached = state;
+  for (const { rangeVar, query } of order) {
+    if (query !== undefined) {
+      const made = await querySource(reached, state.statement, query);
+      if (made === undefined) return undefined;
+      reached = reached.with(made.stage);
+      edits.push({ ...made.extent, parts: [made.replacement] });
+      lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
+      continue;
+    }
+    const place = present(context.places.get(rangeVar), 'place of a table');
+    const keys = await keyReducers(reached, place, { context, spread: going, nodes: state.context.input.snapshot.nodes.length });
+    const reductions = reductionsOf(place, { reducers: [...reducers, ...keys.reducers], lists: [...lists, ...keys.lists], rules: state.context.rules, neighbours });
+    const table = await sourceTable(keys.state, rangeVar, context.analyzed);
+    const { source, done } = reducedSource(state, place, { table, needs: context.needs, reductions });
+    const result: ResultTable = {
+      kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(spread.rehashed.get(rangeVar), source.columns),
+      lookups: lookupsOf(place), sampled: place.sampled, standIn: table.sql, label: table.name,
+    };
+    reached = keys.state.with({ result, source: await keys.state.source(source.statement) });
+    edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
+    if (table.schema !== undefined) named.push({ rangeVar, schema: table.schema, name: table.name });
+    if (result.distribution === undefined) reducers.push({ place, relation: rangeOf(result), reduced: source.reduced });
+  }
+  const text = fillTemplate(applyEdits<never>(state.statement.text, [...edits, ...cutter.columnEdits(named)]), () => '');
+  return reached.rewritten(parseOne(text));
+}
+
+interface SourceRequest {
+  readonly table: SourceTable;
+  readonly needs: ColumnNeeds;
+  readonly reductions: readonly Node[];
+}
+
+/** The rows of a table that matter, and the conditions in the statement's text that are thereby met: columns that only these read are not needed. */
+function reducedSource({ statement, context: { rules } }: StagedState, place: UsePlace, { table, needs, reductions }: SourceRequest): { readonly source: TableSource; readonly done: readonly Extent[] } {
+  const own = tableFilters(place, rules).filter((filter) => place.conditions.includes(filter));
+  const found = own.map((filter) => ({ filter, extent: conditionExtent(statement, filter) })).filter(({ extent }) => extent !== undefined);
+  const lighter = new ColumnNeeds(statement.node, new Set(found.map(({ filter }) => filter)));
+  const source = tableSource(table, place, { needs: lighter, rules, reductions });
+  if (source.reduced) return { source, done: found.flatMap(({ extent }) => extent ?? []) };
+  return { source: tableSource(table, place, { needs, rules, reductions }), done: [] };
+}
+
+type Part = { readonly rangeVar: RangeVar; readonly query: undefined } | { readonly rangeVar: undefined; readonly query: SelectStmt };
+
+function distributionOf(rehash: Rehash | undefined, columns: readonly ResultColumn[]): ResultDistribution | undefined {
+  if (rehash === undefined) return undefined;
+  return { colocation: rehash.colocation, column: columns.findIndex(({ name }) => name === rehash.column) };
+}
+
+/** Without what stands in a query that is spread as a whole. */
+function outermost({ select }: StagedState, spread: Spread): { readonly tables: readonly RangeVar[]; readonly queries: readonly SelectStmt[] } {
+  const tables = new Set<RangeVar>();
+  const queries = new Set<SelectStmt>();
+  const visit = (tree: unknown): void => {
+    if (typeof tree !== 'object' || tree === null) return;
+    if (spread.queries.has(tree)) queries.add(tree);
+    else if (spread.tables.has(tree) || spread.rehashed.has(tree)) tables.add(tree);
+    else for (const value of Object.values(tree)) visit(value);
+  };
+  visit(select);
+  return { tables: [...tables], queries: [...queries] };
+}
+
+function referenceReducers({ analyzed, places }: SpreadContext): Reducer[] {
+  return analyzed.uses.flatMap(({ table, rangeVar }) => {
+    const place = places.get(rangeVar);
+    return table.kind === 'reference' && place !== undefined ? [{ place, relation: rangeVar, reduced: false }] : [];
+  });
+}
+
+function resultSql({ name }: ResultTable): string {
+  return quoteQualified(resultSchema, name);
+}

@@ -1,0 +1,11 @@
+import type { ResultTable } from '../../analyze/result-table.ts';
+import type { StatementPlan } from '../statement-plan.ts';
+
+/** One intermediate result and the query whose rows it holds. */
+export interface Stage {
+  readonly result: ResultTable;
+  readonly source: StageSource;
+}
+
+/** A planned query: of distributed tables and results, or of local tables alone. */
+export type StageSource = Extract<StatementPlan, { readonly kind: 'select' | 'coordinator' }>;

@@ -1,0 +1,59 @@
+import type { Node, SelectStmt } from '@pgsql/types';
+import type { FunctionRules } from '../../analyze/function-calls.ts';
+import type { ResultColumn } from '../../analyze/result-table.ts';
+import { deparseChecked } from '../../sql/deparse.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { parseOne } from '../../sql/parse.ts';
+import { columnNode, targetNode } from '../select/made-nodes.ts';
+import type { ColumnNeeds } from './needed-columns.ts';
+import type { SourceTable } from './source-table.ts';
+import { allOf, tableFilters } from './table-filters.ts';
+import type { UsePlace } from './use-places.ts';
+
+/** The rows and columns of one occurrence of a table that its statement needs, as a query of their own. */
+export interface TableSource {
+  readonly statement: Statement;
+  readonly columns: readonly ResultColumn[];
+  /** Conditions leave out some rows. */
+  readonly reduced: boolean;
+}
+
+export interface SourceInput {
+  readonly needs: ColumnNeeds;
+  readonly rules: FunctionRules;
+  /** Further conditions on the rows, in terms of the occurrence. */
+  readonly reductions?: readonly Node[];
+}
+
+export function tableSource(table: SourceTable, place: UsePlace, { needs, rules, reductions = [] }: SourceInput): TableSource {
+  const { rangeVar } = place;
+  const names = needs.of(rangeVar, table.columns.map(({ name }) => name));
+  const columns = table.columns.filter(({ name }) => names.includes(name));
+  const own = tableFilters(place, rules);
+  const made = filtered(place, { names, filters: [...own, ...reductions] }) ?? filtered(place, { names, filters: own });
+  return { statement: made ?? wholeTable(table, names), columns, reduced: made !== undefined };
+}
+
+/** Undefined where the conditions cannot be written faithfully: all rows are read then. */
+function filtered({ rangeVar }: UsePlace, { names, filters }: { readonly names: readonly string[]; readonly filters: readonly Node[] }): Statement | undefined {
+  if (filters.length === 0) return undefined;
+  const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
+  const shown = rangeVar.alias?.colnames ?? [];
+  const select: SelectStmt = {
+    targetList: names.map((name, i) => targetNode(columnNode(alias, nameOf(shown[i]) ?? name))),
+    fromClause: [{ RangeVar: rangeVar }],
+    whereClause: allOf(filters),
+    limitOption: 'LIMIT_OPTION_DEFAULT',
+    op: 'SETOP_NONE',
+  };
+  return deparseChecked({ SelectStmt: select });
+}
+
+function nameOf(node: Node | undefined): string | undefined {
+  return node !== undefined && 'String' in node ? node.String.sval : undefined;
+}
+
+function wholeTable({ sql }: SourceTable, columns: readonly string[]): Statement {
+  return parseOne(`SELECT ${columns.map(quoteIdentifier).join(', ')} FROM ${sql}`);
+}

@@ -1,0 +1,51 @@
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { ScopeInput } from './pool-scope.ts';
+import { TransactionScope } from './transaction-scope.ts';
+
+/** Modes of a transaction that is one statement's: a snapshot for each server, and the right to make temporary tables. */
+export const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
+
+/** In a transaction of the statement's own, which is rolled back: nothing that it made is left. */
+export class OwnSteadyScope extends TransactionScope {
+  constructor(
+    private readonly own: DistributedTransaction,
+    input: ScopeInput,
+  ) {
+    super(new WholeResults(own), input, { temporaryTables: true, names: { last: 0 } });
+  }
+
+  override end(): Promise<void> {
+    return this.own.rollback();
+  }
+}
+
+/** Cursors are read to their end, so they are planned for that. */
+class WholeResults implements DistributedTransaction {
+  readonly #told = new Set<NodeId>();
+
+  constructor(private readonly inner: DistributedTransaction) {}
+
+  get id(): string {
+    return this.inner.id;
+  }
+
+  async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
+    const connection = await this.inner.join(node, effect, options);
+    if (!this.#told.has(node)) {
+      this.#told.add(node);
+      // Not awaited: it fails only with the connection, as the next statement then does.
+      connection.query({ text: 'SET LOCAL cursor_tuple_fraction = 1', simple: true }).catch(() => undefined);
+    }
+    return connection;
+  }
+
+  commit(options?: CallOptions): Promise<void> {
+    return this.inner.commit(options);
+  }
+
+  rollback(): Promise<void> {
+    return this.inner.rollback();
+  }
+}

@@ -1,0 +1,83 @@
+import { at } from '../base/assert.ts';
+import { LruMap } from '../base/lru.ts';
+import type { CatalogSnapshot, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import { shardName } from '../catalog/shard-name.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { RowEstimate, Statistics } from '../plan/staged/statistics.ts';
+
+const keptMs = 60_000;
+const capacity = 5_000;
+/** For shards that were never analyzed. */
+const rowBytesGuess = 100;
+
+interface Kept<T> {
+  readonly value: Promise<T>;
+  readonly atMs: number;
+}
+
+/** Estimates of the servers' own planners, kept for a minute. A server that does not answer counts nothing: the statement itself will say so. */
+export class TableStatistics {
+  readonly #shardRows = new LruMap<string, Kept<readonly number[]>>(capacity);
+  readonly #explained = new LruMap<string, Kept<RowEstimate | undefined>>(capacity);
+
+  constructor(private readonly pools: NodePools) {}
+
+  /** Under one snapshot of the catalog. */
+  of(snapshot: CatalogSnapshot): Statistics {
+    return {
+      local: (sql) => this.#explain(coordinatorNodeId, sql),
+      table: (table, sqlFor) => (table.kind === 'reference' ? this.#explain(at(snapshot.nodes, 0).id, sqlFor(0)) : this.#ofShards(snapshot, table, sqlFor)),
+    };
+  }
+
+  /** The largest shard's selectivity for all. */
+  async #ofShards(snapshot: CatalogSnapshot, table: DistributedTable, sqlFor: (ordinal: number) => string): Promise<RowEstimate | undefined> {
+    const rows = await kept(this.#shardRows, `${table.oid}/${snapshot.version}`, () => this.#readShardRows(snapshot, table));
+    const largest = rows.indexOf(Math.max(...rows));
+    const group = snapshot.colocationGroups.get(table.colocationId);
+    const node = group?.shardGroups[largest]?.node;
+    const explained = node === undefined ? undefined : await this.#explain(node, sqlFor(largest));
+    const inShard = rows[largest] ?? 0;
+    if (explained === undefined || inShard <= 0) return explained;
+    const total = rows.reduce((sum, one) => sum + one, 0);
+    return { rows: total * Math.min(1, explained.rows / inShard), width: explained.width };
+  }
+
+  /** By ordinal. */
+  async #readShardRows(snapshot: CatalogSnapshot, table: DistributedTable): Promise<readonly number[]> {
+    const names = table.shardIds.map((id) => shardName(table.name, id));
+    const text = `SELECT c.relname, c.reltuples, pg_catalog.pg_relation_size(c.oid) FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])`;
+    const answers = await Promise.allSettled(snapshot.nodes.map(({ id }) => this.pools.get(id).query({ text, values: [table.schema, names] })));
+    const found = new Map<string, number>();
+    for (const answer of answers) {
+      if (answer.status === 'rejected') continue;
+      for (const [name, tuples, bytes] of answer.value.rows) found.set(name ?? '', Number(tuples) > 0 ? Number(tuples) : Number(bytes) / rowBytesGuess);
+    }
+    return names.map((name) => found.get(name) ?? 0);
+  }
+
+  #explain(node: NodeId, sql: string): Promise<RowEstimate | undefined> {
+    return kept(this.#explained, `${node} ${sql}`, async () => {
+      try {
+        const { rows } = await this.pools.get(node).query({ text: `EXPLAIN (FORMAT JSON) ${sql}`, simple: true });
+        const [explained] = JSON.parse(rows[0]?.[0] ?? '[]') as { Plan?: { 'Plan Rows'?: number; 'Plan Width'?: number } }[];
+        return { rows: explained?.Plan?.['Plan Rows'] ?? 0, width: explained?.Plan?.['Plan Width'] ?? 0 };
+      } catch {
+        return undefined;
+      }
+    });
+  }
+}
+
+/** What is remembered under a key, read anew when it is too old. */
+function kept<T>(memory: LruMap<string, Kept<T>>, key: string, read: () => Promise<T>): Promise<T> {
+  const now = performance.now();
+  const known = memory.get(key);
+  if (known !== undefined && now - known.atMs < keptMs) return known.value;
+  const value = read();
+  memory.set(key, { value, atMs: now });
+  return value;
+}
