@@ -331,7 +331,7 @@ export class Cluster extends PoolBase {
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
     const coordinator = this.#coordinator;
     return {
-      scope: new PoolScope(coordinator.pools, () => coordinator.begin(snapshot), { snapshot, signal }),
+      scope: new PoolScope(coordinator.pools, (modes) => coordinator.begin(snapshot, modes), { snapshot, signal }),
       sequences: coordinator.sequences,
       options: coordinator.options,
       objects: coordinator.objects,

@@ -79,8 +79,8 @@ export class Coordinator implements SessionServices {
     return at(this.#nodes, this.#turn).id;
   }
 
-  begin(snapshot: CatalogSnapshot): DistributedTransaction {
-    return beginTransaction(this.pools, { clusterId: snapshot.clusterId });
+  begin(snapshot: CatalogSnapshot, modes = ''): DistributedTransaction {
+    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes });
   }
 
   ddlContext(snapshot: CatalogSnapshot): DdlContext {

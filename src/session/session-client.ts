@@ -3,6 +3,7 @@ import { type CustomTypesConfig, escapeIdentifier, escapeLiteral, TypeOverrides 
 import type { SessionServices } from './session-services.ts';
 import { answer, type QueryCallback, readQueryCall } from './query-call.ts';
 import { Session } from './session.ts';
+import { adoptCursor, cursorIn } from './adopted-cursor.ts';
 import { StatementNames } from './statement-names.ts';
 
 /**
@@ -40,6 +41,14 @@ export class SessionClient extends EventEmitter {
   }
 
   query(...args: readonly unknown[]): unknown {
+    const cursor = cursorIn(args[0]);
+    if (cursor !== undefined) {
+      const { text, values, _conf } = cursor;
+      const adopted = adoptCursor(cursor, () => this.#session.stream({ rowMode: _conf?.rowMode, types: _conf?.types ?? this.#types, text, values: values ?? [] }));
+      // A session that was ended meanwhile says so when the cursor is read.
+      this.enqueue(() => adopted.turn()).catch(() => adopted.turn());
+      return args[0];
+    }
     let call;
     try {
       call = readQueryCall(args);

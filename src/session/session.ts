@@ -13,11 +13,17 @@ import type { Finishing } from '../plan/select/select-context.ts';
 import { nameParts } from '../sql/ast.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
+import { fieldsOf } from '../execute/fields.ts';
+import { StagedRun } from '../execute/staged/run-staged.ts';
+import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
+import { type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import { Planner, type PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
-import { runStatement } from './run-statement.ts';
+import { type RunContext, runStatement } from './run-statement.ts';
+import { streamStatement } from './stream-rows.ts';
+import { SessionCursors } from './session-cursors.ts';
 import type { SessionServices } from './session-services.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -56,6 +62,7 @@ export class Session {
   #ownPlanner = new Planner();
   /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
   #finishing: Finishing = 'application';
+  readonly #cursors = new SessionCursors();
   readonly #describing: DescribeConnection = {
     describe: (text) => this.#onCoordinator((connection) => connection.describe(text)),
     query: (query) => this.#onCoordinator((connection) => connection.query(query)),
@@ -94,6 +101,21 @@ export class Session {
     }
   }
 
+  /** The rows of one statement in batches, parsed. */
+  async *stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
+    await loadGrammar();
+    const statement = at(this.#parse(query), 0);
+    if (this.#failed) throw transactionAborted();
+    const snapshot = await this.#services.store.load({ signal: query.signal });
+    try {
+      const prepared = await this.#plan(statement, snapshot);
+      yield* streamStatement(prepared, this.#context(snapshot, query.signal), { ...query, values: query.values ?? [] });
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#describerOfErrors());
+    }
+  }
+
   /** The statement's plan, under this session's search path. */
   async prepare(statement: Statement): Promise<PreparedPlan> {
     const snapshot = await this.#services.store.load();
@@ -119,6 +141,7 @@ export class Session {
   async rollback(): Promise<void> {
     const transaction = this.#transaction;
     if (transaction === undefined) return;
+    await this.#cursors.endTransaction('rollback');
     this.#leave();
     this.#settings.rollback();
     await transaction.rollback();
@@ -160,6 +183,8 @@ export class Session {
     try {
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
       if ('DiscardStmt' in node) return await this.#discard(node.DiscardStmt.target);
+      const ofCursor = await this.#cursorStatement(statement, query);
+      if (ofCursor !== undefined) return ofCursor;
       const result = await this.#run(statement, query);
       if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(node, query.values ?? [], valuesOf(result)));
       return result;
@@ -167,6 +192,33 @@ export class Session {
       if (this.#transaction !== undefined) this.#failed = true;
       throw error;
     }
+  }
+
+  /** DECLARE, FETCH, MOVE and CLOSE of cursors over distributed tables; undefined for all else, which the coordinator database does. */
+  async #cursorStatement(statement: Statement, query: SessionQuery): Promise<QueryResult | undefined> {
+    const { node } = statement;
+    if ('DeclareCursorStmt' in node) return this.#declare(declaredQuery(statement, node.DeclareCursorStmt), query);
+    if ('FetchStmt' in node && this.#cursors.has(node.FetchStmt.portalname ?? '')) return this.#cursors.fetch(node.FetchStmt, query);
+    if (!('ClosePortalStmt' in node)) return undefined;
+    const { portalname } = node.ClosePortalStmt;
+    if (portalname === undefined) await this.#cursors.closeAll();
+    return portalname !== undefined && this.#cursors.has(portalname) ? this.#cursors.close(portalname) : undefined;
+  }
+
+  async #declare({ name, query: declared, scrolls, held, binary }: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
+    const snapshot = await this.#services.store.load({ signal });
+    const { plan } = await this.#plan(declared, snapshot);
+    if (plan.kind !== 'select') return undefined;
+    this.#cursors.checkFree(name);
+    if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
+    if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
+    const { columns } = await this.#describer(snapshot).statement(declared.text);
+    const steady = this.scope(snapshot, undefined).steady();
+    const batches = new StagedRun(steady, this.#services.options, this.#services.nextNode()).select(plan, values);
+    const rows = held || scrolls ? new KeptRows(await keptRows(batches, name)) : await ForwardRows.open(batches);
+    if (held || scrolls) await steady.end();
+    this.#cursors.declare(name, { fields: fieldsOf(columns), rows, held });
+    return tagged('DECLARE');
   }
 
   async #run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
@@ -194,18 +246,21 @@ export class Session {
     const prepared = await this.#plan(statement, snapshot);
     const { plan } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
+    return runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+  }
+
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
     const { sequences, options, objects } = this.#services;
-    const context = {
-      scope: this.scope(snapshot, query.signal), sequences, options, objects,
+    return {
+      scope: this.scope(snapshot, signal), sequences, options, objects,
       nextNode: () => this.#services.nextNode(),
-      utility: (call: Parameters<SessionServices['utility']>[0], values: readonly unknown[]) => {
+      utility: (call, values) => {
         if (this.#transaction !== undefined) {
           throw new ClusterError('unsupportedDdl', `${call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
         }
         return this.#services.utility(call, values);
       },
     };
-    return runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types: query.types, name: query.name });
   }
 
   /** The statement may leave something behind in its server session, so the session keeps the connection. */
@@ -220,16 +275,26 @@ export class Session {
   }
 
   async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
-    const { planner, pools, describeMemory, statistics } = this.#services;
+    const { planner, statistics } = this.#services;
     if (this.#searchPathUnknown) {
       await this.#readState();
     }
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     // A transaction may see what nobody else does; another search path finds other objects. Then only this session's connection can tell.
     const inside = this.#transaction?.has(coordinatorNodeId) === true;
-    const isOwn = inside || this.#searchPath !== undefined || this.#pinned.isHeld;
-    const describe = new Describer(isOwn ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
+    const isOwn = this.#hasOwnView;
+    const describe = this.#describer(snapshot);
     return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, statistics: statistics.of(snapshot), cache: !inside, finishing: this.#finishing });
+  }
+
+  /** Whether only this session's connection sees what its statements name. */
+  get #hasOwnView(): boolean {
+    return this.#transaction?.has(coordinatorNodeId) === true || this.#searchPath !== undefined || this.#pinned.isHeld;
+  }
+
+  #describer(snapshot: CatalogSnapshot): Describer {
+    const { pools, describeMemory } = this.#services;
+    return new Describer(this.#hasOwnView ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
   }
 
   /** What planning must know of the session's settings; only a server can tell. */
@@ -309,6 +374,7 @@ export class Session {
 
   async #commit(): Promise<void> {
     const transaction = present(this.#transaction);
+    await this.#cursors.endTransaction('commit');
     this.#leave();
     const snapshot = this.#services.store.current();
     try {

@@ -57,8 +57,6 @@ export const refusedStatements: ReadonlySet<string> = new Set([
   `WITH gone AS (DELETE FROM w_stock RETURNING *) SELECT count(*) FROM gone`,
   `INSERT INTO w_places (code, label) SELECT 'S' || id, name FROM regions`,
   `TRUNCATE w_stock CASCADE`,
-  `DECLARE c CURSOR FOR SELECT id FROM orders WHERE tenant_id = 1 ORDER BY id`,
-  `DECLARE c CURSOR FOR SELECT tenant_id, id FROM orders ORDER BY tenant_id, id`,
   `PREPARE p (bigint) AS SELECT id FROM orders WHERE tenant_id = $1`,
   `SELECT o.id, s.x FROM orders o JOIN scratch s ON s.tenant_id = o.tenant_id WHERE o.tenant_id = 2`,
   `CREATE TEMP TABLE items (label text)`,

@@ -34,7 +34,7 @@ const arrayRowsMax = 20;
 /** Where each of many rows looks some up, an index is worth its table earlier. */
 const arrayRowsMaxOfLookups = 20;
 /** In a transaction of the caller's, which a temporary table would keep from being prepared, rows stay in memory: up to here. */
-const memoryBytesMax = 256 * 1024 * 1024;
+export const memoryBytesMax = 256 * 1024 * 1024;
 
 /** Takes in all rows of an intermediate result. Throws `resultTooLarge` as soon as they exceed their limit, and what the rows throw. */
 export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: AsyncIterable<readonly RawRow[]>): Promise<HeldResult> {
@@ -72,7 +72,7 @@ function split(rows: readonly RawRow[], nodeOf: (row: RawRow) => NodeId): Map<No
 }
 
 /** Counts what an intermediate result holds against its limit. */
-class ResultSize {
+export class ResultSize {
   #bytes = 0;
 
   constructor(

@@ -74,7 +74,7 @@ export class StagedRun {
 
   async *#source(source: StageSource, values: readonly unknown[]): Batches {
     if (source.kind === 'select') {
-      yield* this.#select(source, values);
+      yield* this.select(source, values);
       return;
     }
     const { text, numbers } = closeParameterGaps(source.text);
@@ -82,7 +82,8 @@ export class StagedRun {
     yield* cursorRows(connection, { text, values: numbers.map((number) => values[number - 1]) }, this.#cursorOptions());
   }
 
-  async *#select(plan: SelectPlan, values: readonly unknown[]): Batches {
+  /** The rows of any planned query. */
+  async *select(plan: SelectPlan, values: readonly unknown[]): Batches {
     const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
     if (target?.kind === 'one') {
       yield* this.#cursor({ template: plan.whole, values, node: target.node, shard: (table, use) => shardSql(table, at(target.ordinals, use)) });

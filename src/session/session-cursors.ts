@@ -1,0 +1,94 @@
+import type { FetchStmt } from '@pgsql/types';
+import type { QueryResult } from 'pg';
+import { present } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { FieldDescriptor } from '../cluster/node-connection.ts';
+import { makeQueryResult } from '../cluster/query-result.ts';
+import type { ResultOptions } from '../execute/statement-scope.ts';
+import type { CursorRows, Movement } from './cursor-rows.ts';
+
+/** A cursor over distributed tables. Those over local tables alone are the coordinator database's. */
+export interface OpenCursor {
+  readonly fields: readonly FieldDescriptor[];
+  readonly rows: CursorRows;
+  /** WITH HOLD: it outlives a transaction that commits. */
+  readonly held: boolean;
+}
+
+/** The cursors of one session, by name. */
+export class SessionCursors {
+  readonly #open = new Map<string, OpenCursor>();
+  /** Opened in the transaction that is under way: gone if it is rolled back. */
+  readonly #fresh = new Set<string>();
+
+  has(name: string): boolean {
+    return this.#open.has(name);
+  }
+
+  declare(name: string, cursor: OpenCursor): void {
+    this.#open.set(name, cursor);
+    this.#fresh.add(name);
+  }
+
+  /** Throws 42P03 as PostgreSQL does. */
+  checkFree(name: string): void {
+    if (this.#open.has(name)) throw new ClusterError('invalidParameter', `cursor "${name}" already exists`, { sqlState: '42P03' });
+  }
+
+  /** FETCH and MOVE. */
+  async fetch({ portalname = '', direction, howMany, ismove }: FetchStmt, options: ResultOptions): Promise<QueryResult> {
+    const { rows: source, fields } = present(this.#open.get(portalname), 'cursor');
+    const rows = await source.move(movementOf(direction, howMany));
+    if (ismove === true) return makeQueryResult({ command: 'MOVE', rowCount: rows.length, fields: [], rows: [] });
+    return makeQueryResult({ command: 'FETCH', rowCount: rows.length, fields, rows, ...options });
+  }
+
+  async close(name: string): Promise<QueryResult> {
+    await this.#drop([name]);
+    return closed();
+  }
+
+  /** CLOSE ALL; whoever else has cursors closes those. */
+  async closeAll(): Promise<void> {
+    await this.#drop([...this.#open.keys()]);
+  }
+
+  /** To be called before the transaction's connections go. */
+  async endTransaction(outcome: 'commit' | 'rollback'): Promise<void> {
+    const ended = [...this.#open].filter(([name, { held }]) => !held || (outcome === 'rollback' && this.#fresh.has(name)));
+    await this.#drop(ended.map(([name]) => name));
+    this.#fresh.clear();
+  }
+
+  async #drop(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const cursor = this.#open.get(name);
+      this.#open.delete(name);
+      this.#fresh.delete(name);
+      // What goes wrong in closing does not matter: nobody reads on.
+      await cursor?.rows.close().catch(() => undefined);
+    }
+  }
+}
+
+function closed(): QueryResult {
+  return makeQueryResult({ command: 'CLOSE', rowCount: null, fields: [], rows: [] });
+}
+
+/** The parser's number for ALL is the largest integer. */
+const allRows = 2_147_483_647;
+
+function movementOf(direction: FetchStmt['direction'], howMany: FetchStmt['howMany']): Movement {
+  const given = Number(howMany ?? 0);
+  const rows = given >= allRows ? Infinity : given;
+  switch (direction) {
+    case 'FETCH_BACKWARD':
+      return { direction: 'backward', rows };
+    case 'FETCH_ABSOLUTE':
+      return { direction: 'absolute', rows };
+    case 'FETCH_RELATIVE':
+      return { direction: 'relative', rows };
+    default:
+      return { direction: 'forward', rows };
+  }
+}
