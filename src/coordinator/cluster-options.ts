@@ -1,5 +1,6 @@
 import type { ClientConfig, PoolConfig } from 'pg';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
+import type { Finishing } from '../plan/select/select-context.ts';
 
 /**
  * Options of `new Cluster`: those of pg.Pool for the coordinator database, which also serve as defaults for the nodes (user, password, TLS),
@@ -18,8 +19,16 @@ export interface ClusterOptions extends PoolConfig {
   readonly connectTimeoutMs?: number | undefined;
   /** Bytes that the rows gathered for one statement's last step may have: 1 GiB by default. `resultTooLarge` beyond. */
   readonly maxIntermediateBytes?: number | undefined;
-  /** For tests: rows per batch in merges. */
-  readonly tuning?: { readonly batchRows?: number | undefined; readonly exclusivePerNode?: number | undefined } | undefined;
+  /** For tests. */
+  readonly tuning?: ClusterTuning | undefined;
+}
+
+export interface ClusterTuning {
+  /** Rows per batch in merges. */
+  readonly batchRows?: number | undefined;
+  readonly exclusivePerNode?: number | undefined;
+  /** `server`: merges are finished by the coordinator database even where the application could. */
+  readonly finishing?: Finishing | undefined;
 }
 
 export const defaultIntermediateBytes = 2 ** 30;

@@ -13,6 +13,7 @@ import type { DdlContext } from '../ddl/ddl-context.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
 import { DescribeMemory } from '../session/describer.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
@@ -35,6 +36,7 @@ export class Coordinator implements SessionServices {
   readonly objects: NodeObjects;
   readonly statistics: TableStatistics;
   readonly options: FanOutOptions;
+  readonly finishing: Finishing;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
@@ -66,6 +68,7 @@ export class Coordinator implements SessionServices {
     });
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
+    this.finishing = tuning?.finishing ?? 'application';
     this.options = {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,

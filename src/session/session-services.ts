@@ -3,6 +3,7 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import type { DescribeMemory } from './describer.ts';
@@ -19,6 +20,8 @@ export interface SessionServices {
   readonly statistics: TableStatistics;
   readonly objects: NodeObjects;
   readonly options: FanOutOptions;
+  /** Who finishes merges, unless a session's settings say more. */
+  readonly finishing: Finishing;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
   utility(call: UtilityCall, values: readonly unknown[]): Promise<string | undefined>;

@@ -61,7 +61,7 @@ export class Session {
   #modes = '';
   #ownPlanner = new Planner();
   /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
-  #finishing: Finishing = 'application';
+  #finishing: Finishing;
   readonly #cursors = new SessionCursors();
   readonly #describing: DescribeConnection = {
     describe: (text) => this.#onCoordinator((connection) => connection.describe(text)),
@@ -70,6 +70,7 @@ export class Session {
 
   constructor(services: SessionServices, events: SessionEvents = {}) {
     this.#services = services;
+    this.#finishing = services.finishing;
     this.#onNotice = events.onNotice;
     this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
   }
@@ -301,7 +302,7 @@ export class Session {
   async #readState(): Promise<void> {
     const isDefault = this.#settings.isEmpty && this.#transaction === undefined;
     const state: SessionState | undefined = isDefault ? undefined : await this.#onCoordinator(stateOf);
-    const finishing = state?.finishing ?? 'application';
+    const { finishing } = state === undefined || state.finishing === 'application' ? this.#services : state;
     if (finishing !== this.#finishing) this.#ownPlanner = new Planner();
     this.#finishing = finishing;
     this.#searchPath = state?.searchPath;

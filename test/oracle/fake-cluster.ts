@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { Pool } from 'pg';
+import { Pool, type QueryResult } from 'pg';
 import { copyingOf } from './copying.ts';
 import type { ClusterUnderTest } from './install.ts';
 
@@ -15,6 +15,12 @@ export class FakeCluster extends Pool implements ClusterUnderTest {
 
   createReferenceTable(): Promise<void> {
     return Promise.resolve();
+  }
+
+  async *stream(sql: string, values: readonly unknown[] = []): AsyncGenerator {
+    const result: QueryResult | QueryResult[] = await this.query(sql, [...values]);
+    if (Array.isArray(result)) throw new Error('exactly one statement is expected');
+    yield* result.rows as unknown[];
   }
 
   copyFrom(sql: string, source: Readable): Promise<{ readonly rowCount: number }> {

@@ -1,13 +1,13 @@
 import { Client } from 'pg';
 import type { Copying } from './copying.ts';
-import type { Connectable } from './outcome.ts';
+import type { Connectable, Streaming } from './outcome.ts';
 import { makeRows } from './rows.ts';
 import type { TableRows } from './rows.ts';
 import { prerequisites, tables, writeTables } from './schema.ts';
 import type { OracleTable } from './schema.ts';
 
 /** What the suite needs of a `Cluster`. */
-export interface ClusterUnderTest extends Connectable, Copying {
+export interface ClusterUnderTest extends Connectable, Copying, Streaming {
   end(): Promise<void>;
   addNode(node: ServerAddress): Promise<unknown>;
   createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string }): Promise<unknown>;

@@ -10,6 +10,11 @@ export interface Connectable extends Queryable {
   connect(): Promise<Queryable & { release(destroy?: boolean): void }>;
 }
 
+/** Rows one by one. */
+export interface Streaming {
+  stream(sql: string, values?: readonly unknown[]): AsyncIterable<unknown>;
+}
+
 /** A value as the server sent it; `null` is SQL NULL. */
 export type RawValue = string | null;
 
@@ -71,6 +76,18 @@ export async function runParsed(pool: Queryable, sql: string, values?: readonly 
     const results = (Array.isArray(answer) ? answer : [answer]) as { rows: unknown[] }[];
     return results.map((result) => result.rows);
   } catch (error) {
+    return failureOf(error).code;
+  }
+}
+
+/** Runs a statement as `runParsed` does, its rows taken from a stream. Undefined for what no stream takes: none or several statements. */
+export async function runStreamed(side: Streaming, sql: string, values: readonly unknown[] = []): Promise<unknown> {
+  const rows: unknown[] = [];
+  try {
+    for await (const row of side.stream(sql, values)) rows.push(row);
+    return [rows];
+  } catch (error) {
+    if (error instanceof Error && error.message === 'exactly one statement is expected') return undefined;
     return failureOf(error).code;
   }
 }

@@ -3,14 +3,16 @@ import { inspect } from 'node:util';
 import { compareOutcomes, isRefusal } from './compare-outcomes.ts';
 import type { Difference } from './compare-outcomes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
-import { readObjectNames, runParsed, runRaw } from './outcome.ts';
-import type { Connectable, ObjectNames, Outcome, Queryable } from './outcome.ts';
+import { readObjectNames, runParsed, runRaw, runStreamed } from './outcome.ts';
+import type { Connectable, ObjectNames, Outcome, Queryable, Streaming } from './outcome.ts';
 import { restoreWriteTables } from './write-seed.ts';
 
 /** One plain PostgreSQL and the cluster under test, holding the same data. */
 export interface Pair {
   readonly plain: Connectable;
   readonly cluster: Connectable;
+  /** The cluster's rows one by one. */
+  readonly streaming: Streaming;
   readonly plainNames: ObjectNames;
   /** Names in the coordinator database: the cluster's results speak of its types and tables. */
   readonly clusterNames: ObjectNames;
@@ -19,9 +21,10 @@ export interface Pair {
 type Sides = Pick<Pair, 'plainNames' | 'clusterNames'> & { readonly plain: Queryable; readonly cluster: Queryable };
 
 /** `coordinator` is a plain connection to the cluster's coordinator database. */
-export async function makePair(pools: { plain: Connectable; cluster: Connectable; coordinator: Queryable }): Promise<Pair> {
+export async function makePair(pools: { plain: Connectable; cluster: Connectable & Streaming; coordinator: Queryable }): Promise<Pair> {
   const { plain, cluster, coordinator } = pools;
-  return { plain, cluster, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
+  const streaming: Streaming = { stream: (sql, values) => cluster.stream(sql, values) };
+  return { plain, cluster, streaming, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
 }
 
 /** Runs one statement on both sides and compares everything a client can see. */
@@ -30,13 +33,19 @@ export async function compareStatement(pair: Pair, how: OracleCase): Promise<Dif
   return compareOutcomes(expected, actual, how);
 }
 
-/** Reads once more the way applications do: rows as objects of pg's own JavaScript values. */
+/** Reads once more the way applications do: rows as objects of pg's own JavaScript values, all at once and as a stream. */
 export async function compareParsed(pair: Pair, how: OracleCase): Promise<Difference[]> {
   if (how.choosesFreely === true || how.floats !== undefined || how.volatile !== undefined) return [];
-  const [expected, actual] = await Promise.all([pair.plain, pair.cluster].map((pool) => runParsed(pool, how.sql, how.values)));
-  if (canonical(expected, how) === canonical(actual, how)) return [];
-  if (actual === '0A000' && (how.refused === true || refusedStatements.has(how.sql))) return [];
-  return [{ kind: 'rows', text: `parsed rows are ${show(actual)} instead of ${show(expected)}` }];
+  const [expected, parsed, streamed] = await Promise.all([
+    ...[pair.plain, pair.cluster].map((pool) => runParsed(pool, how.sql, how.values)),
+    runStreamed(pair.streaming, how.sql, how.values),
+  ]);
+  const wanted = canonical(expected, how);
+  const read = [{ what: 'parsed', actual: parsed }, ...(streamed === undefined ? [] : [{ what: 'streamed', actual: streamed }])];
+  return read.flatMap(({ what, actual }): Difference[] => {
+    if (canonical(actual, how) === wanted || (actual === '0A000' && (how.refused === true || refusedStatements.has(how.sql)))) return [];
+    return [{ kind: 'rows', text: `${what} rows are ${show(actual)} instead of ${show(expected)}` }];
+  });
 }
 
 /** Fills the write tables afresh on both sides, runs the steps, then compares what the tables hold. */

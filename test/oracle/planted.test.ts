@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { openCell } from './cell.ts';
 import { FakeCluster } from './fake-cluster.ts';
 import { ordered } from './oracle-case.ts';
-import type { Connectable, Queryable } from './outcome.ts';
+import type { Connectable, Queryable, Streaming } from './outcome.ts';
 import { runReads, runWrites } from './run-section.ts';
 
 type Result = QueryArrayResult<(string | null)[]>;
@@ -48,6 +48,13 @@ test('every planted lie shows', async () => {
     cluster.lie = lie;
     expect((await runReads(pair, list, open.share)).join('\n'), name).toContain(kind);
   }
+  cluster.lie = () => undefined;
+  const streaming: Streaming = {
+    async *stream(sql, values) {
+      for await (const row of open.pair.streaming.stream(sql, values)) if (!String(Object.values(row as object)[0]).startsWith('1')) yield row;
+    },
+  };
+  expect((await runReads({ ...pair, streaming }, list, open.share)).join('\n')).toContain('[rows]');
   cluster.lie = ({ command }, truth) => (command === 'UPDATE' ? truth.query(`UPDATE w_words SET count = 7 WHERE word = 'ower'`) : undefined);
   const written = await runWrites(pair, [{ name: 'a write elsewhere', steps: [{ sql: `UPDATE w_words SET count = 8 WHERE word = 'old'` }] }], open.share);
   cluster.lie = () => undefined;
