@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canceled, onAbort } from '../../base/abort.ts';
 import type { ReferenceTable } from '../../catalog/catalog-snapshot.ts';
-import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions, CopySink } from '../../cluster/node-connection.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
@@ -9,15 +8,13 @@ import type { DistributedTransaction } from '../../txn/distributed-transaction.t
 import { AddedRows } from './added-rows.ts';
 import { addedColumns, AddedValues } from './added-columns.ts';
 import type { ColumnDefaults } from './added-columns.ts';
-import { checkCopyIn } from './check-copy.ts';
 import { copyColumns } from './copy-columns.ts';
 import { tellOrigin } from './copy-error.ts';
-import { openCopySource } from './copy-source.ts';
 import type { CopyPieces, CopySource } from './copy-source.ts';
 import type { CopyStatement } from './copy-statement.ts';
 import { Interrupt } from './interrupt.ts';
-import { refuseDefaultMarker } from './refuse-default-marker.ts';
 import { renderCopyIn, renderWholeCopyIn } from './render-copy.ts';
+import { withCheckedSource } from './with-checked-source.ts';
 
 export interface ReferenceCopyIn {
   readonly copy: CopyStatement;
@@ -41,19 +38,8 @@ export interface ReferenceCopyIn {
  * Columns whose default may differ between nodes get one value for all. Errors as `shardedCopyIn`; the transaction must then be
  * rolled back.
  */
-export async function referenceCopyIn(source: CopySource, options: ReferenceCopyIn): Promise<number> {
-  const { copy, table, transaction, signal } = options;
-  const pieces = openCopySource(source);
-  try {
-    const connection = await transaction.join(coordinatorNodeId, 'read', { signal });
-    const columns = copyColumns(copy, table);
-    await checkCopyIn(copy, { table, columns: columns.map(({ name }) => name), connection }, { signal });
-    refuseDefaultMarker(copy.options, table, columns);
-    return await broadcast(pieces, options);
-  } catch (error) {
-    pieces.leave();
-    throw error;
-  }
+export function referenceCopyIn(source: CopySource, options: ReferenceCopyIn): Promise<number> {
+  return withCheckedSource(source, options, (pieces) => broadcast(pieces, options));
 }
 
 async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<number> {

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canceled, onAbort } from '../../base/abort.ts';
-import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions } from '../../cluster/node-connection.ts';
@@ -8,13 +7,10 @@ import { quoteQualified } from '../../sql/identifiers.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { addedColumns, AddedValues } from './added-columns.ts';
 import type { ColumnDefaults } from './added-columns.ts';
-import { checkCopyIn } from './check-copy.ts';
 import { copyColumns } from './copy-columns.ts';
-import { openCopySource } from './copy-source.ts';
 import type { CopyPieces, CopySource } from './copy-source.ts';
 import type { CopyStatement } from './copy-statement.ts';
 import { fieldDecoderOf } from './field-decoder-of.ts';
-import { refuseDefaultMarker } from './refuse-default-marker.ts';
 import { renderCopyIn } from './render-copy.ts';
 import { RowLocator } from './row-locator.ts';
 import type { ShardOf } from './row-locator.ts';
@@ -22,6 +18,7 @@ import { RowRouter } from './row-router.ts';
 import { rowScannerOf } from './row-scanner-of.ts';
 import { RowSplitter } from './row-splitter.ts';
 import { ShardOutbox } from './shard-outbox.ts';
+import { withCheckedSource } from './with-checked-source.ts';
 
 export interface ShardedCopyIn {
   readonly copy: CopyStatement;
@@ -52,19 +49,8 @@ const defaultMemoryBytes = 32 * 1024 * 1024;
  * `unsupportedQuery`, `canceled`. The transaction must then be rolled back: nothing of the COPY is kept. Of several bad lines any
  * may be the one reported, when they belong to different shards.
  */
-export async function shardedCopyIn(source: CopySource, options: ShardedCopyIn): Promise<number> {
-  const { copy, table, transaction, signal } = options;
-  const pieces = openCopySource(source);
-  try {
-    const connection = await transaction.join(coordinatorNodeId, 'read', { signal });
-    const columns = copyColumns(copy, table);
-    await checkCopyIn(copy, { table, columns: columns.map(({ name }) => name), connection }, { signal });
-    refuseDefaultMarker(copy.options, table, columns);
-    return await routeAll(pieces, options);
-  } catch (error) {
-    pieces.leave();
-    throw error;
-  }
+export function shardedCopyIn(source: CopySource, options: ShardedCopyIn): Promise<number> {
+  return withCheckedSource(source, options, (pieces) => routeAll(pieces, options));
 }
 
 async function routeAll(pieces: CopyPieces, options: ShardedCopyIn): Promise<number> {
