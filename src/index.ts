@@ -1,4 +1,5 @@
 export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinator/cluster.ts';
+export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
 export type { ClusterOptions } from './coordinator/cluster-options.ts';
 export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
 export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';

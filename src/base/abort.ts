@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { ClusterError } from './errors.ts';
 
 /** Throws `canceled` when the signal is aborted. */
@@ -12,12 +13,27 @@ export function canceled(signal: AbortSignal): ClusterError {
     : new ClusterError('canceled', 'canceling statement due to user request', { cause: signal.reason });
 }
 
-/** Calls `onAbort` once when the signal aborts (at once if it already has). Dispose to stop listening. */
+/**
+ * Calls `onAbort` once when the signal aborts (at once if it already has). Dispose to stop listening. All statements of one call may
+ * listen to its signal at a time, so Node's warning at more than 10 listeners is turned off for it.
+ */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): Disposable {
   if (signal === undefined) return { [Symbol.dispose]: () => undefined };
   if (signal.aborted) listener();
-  else signal.addEventListener('abort', listener, { once: true });
+  else {
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', listener, { once: true });
+  }
   return { [Symbol.dispose]: () => signal.removeEventListener('abort', listener) };
+}
+
+/** The promise, or `canceled` as soon as the signal aborts. What the promise stands for goes on, for others who wait for it. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const listening = onAbort(signal, () => reject(canceled(signal)));
+    void promise.then(resolve, reject).finally(() => listening[Symbol.dispose]());
+  });
 }
 
 /**

@@ -19,6 +19,8 @@ export class CopyInStatement extends Statement implements CopySink {
   #rows: number | undefined = undefined;
   #copying = false;
   #finished = false;
+  /** Why the caller gave up. */
+  #reason: unknown = undefined;
   #sinceYield = 0;
   #start: () => void = () => undefined;
   #refuse: (error: unknown) => void = () => undefined;
@@ -73,14 +75,15 @@ export class CopyInStatement extends Statement implements CopySink {
   }
 
   async fail(reason: string): Promise<void> {
-    this.giveUp(reason);
+    this.giveUp(reason, undefined);
     await this.over;
   }
 
-  /** Makes a server that waits for data stop the COPY; without effect when it is over. */
-  giveUp(reason: string): void {
+  /** Makes a server that waits for data stop the COPY; without effect when it is over. Later calls throw `error`. */
+  giveUp(reason: string, error: unknown): void {
     if (!this.#copying || this.#finished || this.ended) return;
     this.#finished = true;
+    this.#reason = error;
     const text = Buffer.from(`${reason}\0`);
     const header = Buffer.allocUnsafe(5);
     header[0] = 0x66;
@@ -103,6 +106,7 @@ export class CopyInStatement extends Statement implements CopySink {
 
   #check(): void {
     if (this.error !== undefined) throw this.error;
+    if (this.#reason !== undefined) throw this.#reason;
     if (this.#finished || this.ended) throw new ClusterError('invalidParameter', 'COPY is over already');
   }
 

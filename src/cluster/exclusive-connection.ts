@@ -18,7 +18,7 @@ import type {
 import type { PulledSource } from './pulled-statement.ts';
 import type { Statement } from './statement.ts';
 import { StreamStatement } from './stream-statement.ts';
-import { onAbort } from '../base/abort.ts';
+import { canceled, onAbort } from '../base/abort.ts';
 import { assert, at } from '../base/assert.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { QueryResult } from 'pg';
@@ -74,10 +74,12 @@ export class ExclusiveConnection implements NodeConnection {
     const link = this.#held();
     const statement = new CopyInStatement(sql, options, () => link.socket);
     link.start(statement);
-    const listening = onAbort(options?.signal, () => statement.giveUp('the call was aborted'));
+    const { signal } = options ?? {};
+    const giveUp = (): void => statement.giveUp('the call was aborted', signal === undefined ? undefined : canceled(signal));
+    const listening = onAbort(signal, giveUp);
     void statement.over.then(() => listening[Symbol.dispose]());
     await statement.started;
-    if (options?.signal?.aborted === true) statement.giveUp('the call was aborted');
+    if (signal?.aborted === true) giveUp();
     return statement;
   }
 

@@ -2,7 +2,7 @@ import type { ReleaseOutcome } from './exclusive-connection.ts';
 import { runRaw } from './exclusive-connection.ts';
 import { Link } from './link.ts';
 import type { NodeSettings } from './node-settings.ts';
-import { canceled } from '../base/abort.ts';
+import { canceled, onAbort } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 
 interface Waiter {
@@ -80,15 +80,14 @@ export class ExclusivePool {
       const leave = (): void => {
         this.#waiters.delete(waiter);
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        listening[Symbol.dispose]();
       };
       const waiter: Waiter = {
         grant: (link) => (leave(), resolve(link)),
         fail: (error) => (leave(), reject(error)),
       };
-      const abort = (): void => signal && waiter.fail(canceled(signal));
       const timer = setTimeout(() => waiter.fail(timedOut(this.settings)), acquireTimeoutMs);
-      signal?.addEventListener('abort', abort, { once: true });
+      const listening = onAbort(signal, () => signal && waiter.fail(canceled(signal)));
       this.#waiters.add(waiter);
       this.#grow();
     });

@@ -4,7 +4,7 @@ import { DriverClient } from './driver-client.ts';
 import type { NodeNotification } from './node-connection.ts';
 import type { Statement } from './statement.ts';
 import { connectionLost, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
-import { canceled } from '../base/abort.ts';
+import { canceled, onAbort } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { Duplex } from 'node:stream';
 
@@ -160,9 +160,8 @@ export class Link {
   }
 
   #listen(statement: Statement, signal: AbortSignal): void {
-    const abort = (): void => this.cancel(statement, canceled(signal));
-    statement.stopListening = () => signal.removeEventListener('abort', abort);
-    signal.addEventListener('abort', abort, { once: true });
+    const listening = onAbort(signal, () => this.cancel(statement, canceled(signal)));
+    statement.stopListening = () => listening[Symbol.dispose]();
   }
 
   #refuse(statement: Statement, error: unknown): void {

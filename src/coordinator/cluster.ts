@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Pool, type PoolConfig, type QueryResult } from 'pg';
+import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
@@ -29,6 +30,7 @@ import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
+import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runUtility } from './run-utility.ts';
 
 export type { ClusterOptions };
@@ -42,11 +44,10 @@ export interface StreamOptions extends CallOptions {
   readonly rowMode?: 'array' | undefined;
 }
 
-type QueryFunction = Pool['query'];
 type QueryOutcome = QueryResult | QueryResult[];
 
 /** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
-const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | 'end'> & { end(): Promise<void> };
+const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | keyof PoolMethods> & PoolMethods;
 
 /**
  * Many PostgreSQL servers as one database: a drop-in for pg.Pool. Connects lazily, to a server when a statement needs it; the catalog is
@@ -88,7 +89,24 @@ export class Cluster extends PoolBase {
   }
 
   /** As pg.Pool's `query`, in all its shapes; a query config may also have a `signal`, which cancels on the servers. */
-  readonly query: QueryFunction = ((...args: readonly unknown[]) => this.#query(args)) as QueryFunction;
+  readonly query: ClusterQuery = ((...args: readonly unknown[]) => this.#query(args)) as ClusterQuery;
+
+  /** As pg.Pool's `connect`: a session, with pg's client interface. Aborting `signal` gives up the wait for one. */
+  override connect(options?: SignalOption): Promise<ClusterClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(given?: SignalOption | ConnectCallback): Promise<ClusterClient> | undefined {
+    if (typeof given === 'function') {
+      super.connect(given);
+      return undefined;
+    }
+    if (given?.signal?.aborted === true) return Promise.reject(canceled(given.signal));
+    const connected = super.connect();
+    return orAborted(connected, given?.signal).catch((error: unknown) => {
+      // Nobody waits for it any more; if it never comes, its error is the one thrown.
+      if (given?.signal?.aborted === true) connected.then((client) => client.release(), () => undefined);
+      throw error;
+    });
+  }
 
   /**
    * The rows of a query one by one, pulled: memory stays flat whatever their number. Leaving the loop early, or aborting `signal`,
@@ -303,7 +321,7 @@ export class Cluster extends PoolBase {
 
   async #prepare(session: Session, sql: string, signal: AbortSignal | undefined) {
     const opened = await this.#open(session, sql, signal);
-    return { ...opened, prepared: await session.prepare(opened.statement) };
+    return { ...opened, prepared: await orAborted(session.prepare(opened.statement), signal) };
   }
 
   async #open(session: Session, sql: string, signal: AbortSignal | undefined) {
@@ -320,7 +338,7 @@ export class Cluster extends PoolBase {
     const session = new Session(this.#coordinator);
     try {
       const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
-      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, prepare: (query) => session.prepare(query) });
+      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, prepare: (query) => orAborted(session.prepare(query), options.signal) });
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {

@@ -1,4 +1,5 @@
 import { at, present } from '../base/assert.ts';
+import { orAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
@@ -39,7 +40,7 @@ export async function copiedRows(copy: CopyStatement, prepared: PreparedPlan, co
   const part = (node: NodeId, sql: string): CopyOutPart => ({ node, source: `(${sql})` });
   if (target.kind === 'one') return { kind: 'parts', parts: [part(target.node, present(prepared.texts).forUses(target.ordinals))] };
   if (target.kind === 'any') return { kind: 'parts', parts: [part(context.nextNode(), present(prepared.texts).forOrdinal(0))] };
-  const fanOut = await plan.fanOut();
+  const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const { ordinals } = target;
   if (fanOut.merge.kind === 'gather' && fanOut.evaluated.length === 0 && !isStaged(fanOut)) {
     const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut));

@@ -1,4 +1,5 @@
 import { at, present } from '../base/assert.ts';
+import { orAborted } from '../base/abort.ts';
 import type { ResultTable } from '../analyze/result-table.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -43,7 +44,7 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, values: reado
       const target = bindTarget(plan.uses, values);
       const name = plan.command.toLowerCase();
       if (target.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: present(prepared.texts).forUses(target.ordinals) });
-      const spread = await plan.spread();
+      const spread = await orAborted(plan.spread(), context.scope.signal);
       const texts = new RenderedTexts(spread.template);
       const nodes = target.kind === 'any'
         ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: texts.forOrdinal(0) }))
@@ -66,7 +67,7 @@ async function selectTree(plan: SelectPlan, { context, values, texts, memoryOf }
   const target = targetOf(plan, values);
   if (target.kind === 'one') return routed('router', { context, node: target.node, sql: texts.forUses(target.ordinals) });
   if (target.kind === 'any') return leaf('any_node', { sql: texts.forOrdinal(0) });
-  const fanOut = await plan.fanOut();
+  const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   if (isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, { context, values });
   const memory = memoryOf(fanOut);
   const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory);

@@ -7,8 +7,8 @@ import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
-import { openCopySource } from '../execute/copy/copy-source.ts';
 import { copyStatement, type CopyStatement } from '../execute/copy/copy-statement.ts';
+import { localCopyIn } from '../execute/copy/local-copy-in.ts';
 import { referenceCopyIn } from '../execute/copy/reference-copy-in.ts';
 import { shardedCopyIn } from '../execute/copy/sharded-copy-in.ts';
 import { type CopyOutPart, shardedCopyOut } from '../execute/copy/sharded-copy-out.ts';
@@ -28,7 +28,9 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
   const copy = copyOf(statement, 'from');
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
-  if (table === undefined) return localCopyIn(scope, statement.text, source);
+  if (table === undefined) {
+    return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal }));
+  }
   return scope.atomically((transaction) => {
     const { snapshot, signal, onNotice } = scope;
     const shared = {
@@ -126,21 +128,6 @@ function partsOf({ subject }: CopyStatement, table: CatalogTable, context: RunCo
     node,
     source: `${quoteIdentifier(table.schema)}.${quoteIdentifier(name)}${renderColumns(columns)}`,
   }));
-}
-
-async function localCopyIn(scope: StatementScope, sql: string, source: CopySource): Promise<number> {
-  return scope.withConnection(coordinatorNodeId, 'write', async (connection) => {
-    const pieces = openCopySource(source);
-    const sink = await connection.copyIn(sql, { signal: scope.signal });
-    try {
-      for (let piece = await pieces.next(); piece !== undefined; piece = await pieces.next()) await sink.write(piece);
-    } catch (error) {
-      pieces.leave();
-      await sink.fail(error instanceof Error ? error.message : 'the source failed').catch(() => undefined);
-      throw error;
-    }
-    return sink.end();
-  });
 }
 
 async function* heldCopyOut(scope: StatementScope, node: typeof coordinatorNodeId, sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,6 @@
 import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
+import { orAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
@@ -124,7 +125,7 @@ function tableOf({ table }: PrunableUse): DistributedTable {
 
 async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & { readonly ordinals: readonly number[] }): Promise<QueryResult> {
   const { values, context, result, ordinals } = call;
-  const fanOut = await plan.fanOut();
+  const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const rows = isStaged(fanOut)
     ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, { options: context.options, host: context.nextNode() }))
     : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
@@ -145,7 +146,7 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
     return runOnNode(context, { node: target.node, text, values, name, tables: plan.tables, effect: 'write' }, result);
   }
-  const spread = await plan.spread();
+  const spread = await orAborted(plan.spread(), context.scope.signal);
   const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));
   const texts = new RenderedTexts(spread.template);
   const fields = fieldsOf(spread.columns);

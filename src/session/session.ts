@@ -1,6 +1,6 @@
 import type { Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { QueryResult } from 'pg';
-import { throwIfAborted } from '../base/abort.ts';
+import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
@@ -244,7 +244,7 @@ export class Session {
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, snapshot: CatalogSnapshot): Promise<QueryResult> {
-    const prepared = await this.#plan(statement, snapshot);
+    const prepared = await orAborted(this.#plan(statement, snapshot), query.signal);
     const { plan } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     return runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });

@@ -4,6 +4,7 @@ import { fieldsOf } from '../execute/fields.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
+import { orAborted } from '../base/abort.ts';
 import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -36,7 +37,7 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     yield* streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
     return;
   }
-  const fanOut = await plan.fanOut();
+  const fanOut = await orAborted(plan.fanOut(), scope.signal);
   const options = { ...context.options, batchRows: input.batchRows ?? context.options.batchRows };
   const batches = fanOutRows(prepared, context, { plan, fanOut, ordinals: target.ordinals, values: input.values }, options);
   yield* parsed(batches, fieldsOf(fanOut.columns), input);

@@ -1,4 +1,4 @@
-import { canceled, onAbort } from '../base/abort.ts';
+import { orAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
@@ -50,11 +50,11 @@ class Store implements CatalogStore {
 
   load(options?: CallOptions): Promise<CatalogSnapshot> {
     if (this.#current !== undefined && !this.#ended) return Promise.resolve(this.#current);
-    return abortable(this.#running ?? this.#read(), options?.signal);
+    return orAborted(this.#running ?? this.#read(), options?.signal);
   }
 
   refresh(options?: CallOptions): Promise<CatalogSnapshot> {
-    return abortable(this.#readAfterRunning(), options?.signal);
+    return orAborted(this.#readAfterRunning(), options?.signal);
   }
 
   onChange(listener: (snapshot: CatalogSnapshot) => void): Disposable {
@@ -111,13 +111,4 @@ class Store implements CatalogStore {
     const [id, version] = rows[0] ?? [];
     if (id !== this.#current?.clusterId || Number(version) !== this.#current?.version) await this.#readAfterRunning();
   }
-}
-
-/** Leaves the shared reading alone: the aborting caller just no longer waits for it. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const listening = onAbort(signal, () => reject(canceled(signal)));
-    void promise.then(resolve, reject).finally(() => listening[Symbol.dispose]());
-  });
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Client, Pool, type PoolClient, type QueryConfig } from 'pg';
+import { Client, Pool, type PoolClient } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
 
@@ -182,12 +182,12 @@ describe('signals', () => {
   }
 
   const calls: [string, (signal: AbortSignal) => Promise<unknown>, number][] = [
-    ['query, one node', (signal) => pair.cluster.query({ text: `${slow} AND tenant_id = 3`, signal } as QueryConfig), 1],
-    ['query, all nodes', (signal) => pair.cluster.query({ text: slow, signal } as QueryConfig), 2],
-    ['query, local', (signal) => pair.cluster.query({ text: 'SELECT pg_sleep(20) FROM notes', signal } as QueryConfig), 1],
+    ['query, one node', (signal) => pair.cluster.query({ text: `${slow} AND tenant_id = 3`, signal }), 1],
+    ['query, all nodes', (signal) => pair.cluster.query({ text: slow, signal }), 2],
+    ['query, local', (signal) => pair.cluster.query({ text: 'SELECT pg_sleep(20) FROM notes', signal }), 1],
     ['stream', async (signal) => { for await (const row of pair.cluster.stream(slow, [], { signal })) expect(row).toBe('no row'); }, 1],
     ['stream, one node', async (signal) => { for await (const row of pair.cluster.stream(`${slow} AND tenant_id = 3`, [], { signal })) expect(row).toBe('no row'); }, 1],
-    ['UPDATE of one shard', (signal) => pair.cluster.query({ text: `UPDATE orders SET note = 'slept' || pg_sleep(20)::text WHERE id = 1 AND tenant_id = 3`, signal } as QueryConfig), 1],
+    ['UPDATE of one shard', (signal) => pair.cluster.query({ text: `UPDATE orders SET note = 'slept' || pg_sleep(20)::text WHERE id = 1 AND tenant_id = 3`, signal }), 1],
   ];
   test.each(calls)('%s', async (_, call, servers) => {
     const controller = new AbortController();
@@ -208,7 +208,7 @@ describe('signals', () => {
     try {
       await client.query('BEGIN');
       const controller = new AbortController();
-      const settled = (client.query({ text: `${slow} AND tenant_id = 3`, signal: controller.signal } as QueryConfig)).catch((error: unknown) => error);
+      const settled = client.query({ text: `${slow} AND tenant_id = 3`, signal: controller.signal }).catch((error: unknown) => error);
       await running((n) => n === 1);
       controller.abort();
       expect(await settled).toMatchObject({ code: '57014' });

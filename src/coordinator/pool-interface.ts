@@ -1,0 +1,30 @@
+import type { Pool, PoolClient, QueryArrayConfig, QueryArrayResult, QueryConfig, QueryConfigValues, QueryResult, QueryResultRow } from 'pg';
+
+/** What a query config may have beyond pg's: aborting cancels on the servers. */
+export interface SignalOption {
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface QueryWithSignal {
+  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & SignalOption, values?: QueryConfigValues<I>): Promise<QueryArrayResult<R>>;
+  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & SignalOption, values?: QueryConfigValues<I>): Promise<QueryResult<R>>;
+  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & SignalOption, callback: (error: Error, result: QueryArrayResult<R>) => void): void;
+  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & SignalOption, callback: (error: Error, result: QueryResult<R>) => void): void;
+}
+
+/** pg's `query` in all its shapes; configs may have a `signal`. */
+export type ClusterQuery = Pool['query'] & QueryWithSignal;
+
+/** What `connect()` gives: pg's pool client, whose `query` also takes a `signal`. */
+export interface ClusterClient extends PoolClient {
+  query: ClusterQuery;
+}
+
+export type ConnectCallback = (error: Error | undefined, client: ClusterClient | undefined, done: (release?: unknown) => void) => void;
+
+/** Those methods of pg.Pool that a cluster has its own types for. */
+export interface PoolMethods {
+  connect(): Promise<ClusterClient>;
+  connect(callback: ConnectCallback): void;
+  end(): Promise<void>;
+}
