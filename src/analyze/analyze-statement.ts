@@ -1,15 +1,15 @@
-import type { DeleteStmt, Node, RangeVar, SelectStmt, UpdateStmt, WithClause } from '@pgsql/types';
+import type { DeleteStmt, InsertStmt, Node, RangeVar, SelectStmt, UpdateStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import { nameParts, walk } from '../sql/ast.ts';
 import { QueryBuilder } from './build-query.ts';
-import { factsOfCondition } from './conditions.ts';
+import { buildWriteQuery } from './build-write.ts';
 import type { ConstantSet } from './constant-set.ts';
 import type { FunctionRules } from './function-calls.ts';
 import { builtinRules } from './function-calls.ts';
 import type { PlacedQuery } from './place-query.ts';
 import { nothingSpread, type Spread } from './placement.ts';
 import { QueryPlacer } from './place-query.ts';
-import type { Query, SelectQuery } from './query-level.ts';
+import type { Query } from './query-level.ts';
 import type { ForeignUse, TableUse } from './relation.ts';
 import type { ResultUse } from './result-table.ts';
 import type { RelationNames } from './relation-names.ts';
@@ -27,6 +27,8 @@ export interface AnalyzedStatement {
   readonly overlooked: readonly RangeVar[];
   /** For each use of a distributed table that could be placed: a conjunction of sets for its distribution value. */
   readonly restrictions: ReadonlyMap<TableUse | ResultUse, readonly ConstantSet[]>;
+  /** Those uses that are targets of INSERTs: their restrictions are what is inserted, by VALUES or by a query. */
+  readonly inserted: ReadonlyMap<TableUse, 'values' | 'select'>;
   /** A common table expression writes. */
   readonly writesInside: boolean;
 }
@@ -39,23 +41,18 @@ export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules
 
 /** UPDATE and DELETE: as a query that joins the target with what FROM or USING adds. */
 export function analyzeModify(kind: 'update' | 'delete', statement: UpdateStmt | DeleteStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
-  const builder = new QueryBuilder(names);
-  const from = fromItems(statement);
-  const sources = builder.buildWrite(present(statement.relation, 'target'), from, statement.withClause, statement);
-  const { facts, strict } = factsOfCondition(statement.whereClause, sources.scope);
-  const assigned = kind === 'update' && 'targetList' in statement ? statement.targetList : undefined;
-  const query: SelectQuery = {
-    kind: 'select', statement: {}, outputs: undefined, common: sources.common, scope: sources.scope,
-    from: { kind: 'join', type: 'inner', left: sources.target, right: sources.from, facts: [], strict: new Set(), merged: [] },
-    facts, strict,
-    sublinks: builder.buildSublinks([assigned, statement.whereClause, statement.returningClause], sources),
-  };
-  return placed(statement, query, builder, new QueryPlacer(rules));
+  return analyzeWrite(kind === 'update' ? { UpdateStmt: statement } : { DeleteStmt: statement }, statement, names, rules);
 }
 
-function fromItems(statement: UpdateStmt | DeleteStmt): readonly Node[] {
-  if ('fromClause' in statement) return statement.fromClause ?? [];
-  return 'usingClause' in statement ? (statement.usingClause ?? []) : [];
+/** INSERT, as a query of its target; its rows are one of its subqueries. */
+export function analyzeInsert(statement: InsertStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
+  return analyzeWrite({ InsertStmt: statement }, statement, names, rules);
+}
+
+function analyzeWrite(node: Node, statement: object, names: RelationNames, rules: FunctionRules): AnalyzedStatement {
+  const builder = new QueryBuilder(names);
+  const query = present(buildWriteQuery(builder, node, { outer: undefined, common: [] }));
+  return placed(statement, query, builder, new QueryPlacer(rules));
 }
 
 function placed(statement: object, query: Query, builder: QueryBuilder, placer: QueryPlacer): AnalyzedStatement {
@@ -64,7 +61,7 @@ function placed(statement: object, query: Query, builder: QueryBuilder, placer: 
   return {
     query, placed: result, uses: builder.found.uses, results: builder.found.results, foreign: builder.found.foreign,
     overlooked: namedRelations(statement).filter((rangeVar) => !resolved.has(rangeVar)),
-    restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
+    inserted: builder.found.inserted, restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
   };
 }
 

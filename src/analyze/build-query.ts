@@ -1,6 +1,7 @@
 import type { JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import { nameParts } from '../sql/ast.ts';
+import { buildWriteQuery } from './build-write.ts';
 import type { ColumnId, Fact } from './facts.ts';
 import { factsOfCondition } from './conditions.ts';
 import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, Sublink } from './query-level.ts';
@@ -19,12 +20,15 @@ export interface Found {
   readonly foreign: ForeignUse[];
   /** Every relation name that was resolved, also to a common table expression. What is not in here stands where nobody looked. */
   readonly resolved: Set<RangeVar>;
+  /** Targets of INSERTs: their restrictions are values to be assigned. */
+  readonly inserted: Map<TableUse, 'values' | 'select'>;
 }
 
 /** Names of common table expressions in sight, innermost last. */
 type CommonScope = readonly CommonQuery[];
 
-interface Surroundings {
+/** What a query sees from within others. */
+export interface Surroundings {
   readonly outer: Scope | undefined;
   readonly common: CommonScope;
 }
@@ -34,7 +38,7 @@ interface Surroundings {
  * occurrence an id, and notes what conditions make certain. Knows nothing of shards.
  */
 export class QueryBuilder {
-  readonly found: Found = { uses: [], results: [], foreign: [], resolved: new Set() };
+  readonly found: Found = { uses: [], results: [], foreign: [], resolved: new Set(), inserted: new Map() };
   readonly #names: RelationNames;
   #nextColumn: ColumnId = 1;
 
@@ -54,23 +58,36 @@ export class QueryBuilder {
   }
 
   /** The scope and tree of a write: its target first, then what FROM or USING adds. */
-  buildWrite(target: RangeVar, from: readonly Node[], withClause: WithClause | undefined, statement: object): WriteSources {
-    const common = this.#buildCommon(withClause, { outer: undefined, common: [] }, statement);
-    const around: Surroundings = { outer: undefined, common };
+  buildWrite(target: RangeVar, from: readonly Node[], { withClause, statement, around }: WriteParts): WriteSources {
+    const common = this.#buildCommon(withClause, around, statement);
+    const inside: Surroundings = { outer: undefined, common: [...around.common, ...common] };
     const targetTree = this.#fromTable(target);
-    const { tree, visible, relations } = this.#buildFrom(from, around);
+    const { tree, visible, relations } = this.#buildFrom(from, inside);
     const targetRelation = relationsOf(targetTree);
     const scope: Scope = {
       relations: [...targetRelation, ...relations],
       visible: [...targetRelation.flatMap(visibleColumns), ...visible],
       outer: undefined,
     };
-    return { target: targetTree, from: tree, scope, common, around };
+    return { target: targetTree, from: tree, scope, common, around: inside };
   }
 
   /** The queries inside expressions of a write. */
   buildSublinks(expressions: readonly unknown[], sources: WriteSources): Sublink[] {
     return this.#buildSublinks(expressions, sources.scope, sources.around);
+  }
+
+  /** The columns of a select list or of RETURNING; undefined when only a server knows them. */
+  outputsOf(targets: readonly Node[], scope: Scope): OutputColumn[] | undefined {
+    return this.#selectOutputs({ targetList: [...targets] }, scope);
+  }
+
+  detached(output: OutputColumn): OutputColumn {
+    return { ...output, id: this.#newColumns(1), plain: false };
+  }
+
+  noteInsert(use: TableUse, rows: 'values' | 'select'): void {
+    this.found.inserted.set(use, rows);
   }
 
   #buildSelect(statement: SelectStmt, common: readonly CommonQuery[], around: Surroundings): Query {
@@ -254,16 +271,19 @@ export class QueryBuilder {
       if (!('CommonTableExpr' in node)) continue;
       const { ctename: name = '', ctequery, aliascolnames } = node.CommonTableExpr;
       const select = ctequery !== undefined && 'SelectStmt' in ctequery ? ctequery.SelectStmt : undefined;
-      if (select === undefined) {
+      // WITH RECURSIVE shows all its queries to each other, also those that come later.
+      const later = pending.slice(pending.indexOf(node)).map((other): CommonQuery => ({ name: commonName(other), query: undefined, shared: undefined, cycle }));
+      const inside: Surroundings = { outer: around.outer, common: [...around.common, ...built, ...later] };
+      const write = select !== undefined || ctequery === undefined ? undefined : buildWriteQuery(this, ctequery, inside);
+      const query = select === undefined ? write : this.build(select, inside);
+      if (query === undefined) {
         built.push({ name, query: undefined, shared: undefined, cycle: unknownCycle });
         continue;
       }
-      // WITH RECURSIVE shows all its queries to each other, also those that come later.
-      const later = pending.slice(pending.indexOf(node)).map((other): CommonQuery => ({ name: commonName(other), query: undefined, shared: undefined, cycle }));
-      const query = this.build(select, { outer: around.outer, common: [...around.common, ...built, ...later] });
       const outputs = query.outputs?.map((output, i) => ({ ...output, name: nameParts(aliascolnames)[i] ?? output.name }));
       const named: Query = { ...query, outputs };
-      const once = countUses(statement, name) === 1;
+      // A write is done once, and whole, whatever is read of it.
+      const once = write === undefined && countUses(statement, name) === 1;
       built.push({ name, query: once ? named : undefined, shared: once ? undefined : { query: named }, cycle: unknownCycle });
     }
     cycle.readsDistributed = this.found.uses.slice(usesBefore).some(({ key }) => key !== undefined);
@@ -288,6 +308,12 @@ export class QueryBuilder {
     this.#nextColumn += count;
     return first;
   }
+}
+
+interface WriteParts {
+  readonly withClause: WithClause | undefined;
+  readonly statement: object;
+  readonly around: Surroundings;
 }
 
 export interface WriteSources {

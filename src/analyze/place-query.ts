@@ -344,6 +344,7 @@ function columnsOf(tree: FromTree): ColumnId[] {
 /** What is certain of every row that a FROM tree gives. */
 function exportedFacts(tree: FromTree): Fact[] {
   if (tree.kind === 'query') return [...outputLinks(tree.relation, tree.query, () => true), ...queryFacts(tree.query)];
+  if (tree.kind === 'shared') return sharedFacts(tree.relation, tree.shared.query);
   if (tree.kind !== 'join') return [];
   switch (tree.type) {
     case 'inner':
@@ -355,6 +356,16 @@ function exportedFacts(tree: FromTree): Fact[] {
     case 'full':
       return [];
   }
+}
+
+/** Two references to one query give different rows: what is certain of each column may be said of both, but not that columns are equal. */
+function sharedFacts({ firstColumn }: Relation, query: Query): Fact[] {
+  return (query.outputs ?? []).flatMap((output, i) => outputConstants(query, output).map((set): Fact => ({ kind: 'among', column: firstColumn + i, set })));
+}
+
+/** The sets of constants that an output column of a query is certainly among. */
+export function outputConstants(query: Query, { id, plain }: OutputColumn): readonly ConstantSet[] {
+  return plain ? constantsOf(queryFacts(query), id) : [];
 }
 
 function queryFacts(query: Query): Fact[] {

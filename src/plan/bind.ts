@@ -1,5 +1,6 @@
 import { at } from '../base/assert.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { assignedOrdinals } from './insert/assigned-ordinals.ts';
 import type { UnknownHash } from './prune.ts';
 import { pruneOrdinals } from './prune.ts';
 import { renderTemplate, type ShardTemplate } from './shard-template.ts';
@@ -24,7 +25,7 @@ export function bindTarget(uses: readonly PrunableUse[], values: readonly unknow
   const first = uses[0];
   if (first === undefined) return { kind: 'any' };
   const unknown: UnknownHash[] = [];
-  const pruned = uses.map(({ restrictions, placer }) => pruneOrdinals(restrictions, placer, values, unknown));
+  const pruned = uses.map((use) => (use.assigned === undefined ? pruneOrdinals(use.restrictions, use.placer, values, unknown) : assignedOrdinals(use, values)));
   const ordinals = singleOrdinals(pruned, uses);
   if (ordinals !== undefined) {
     const node = nodeOf(first, at(ordinals, 0));

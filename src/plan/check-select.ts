@@ -50,7 +50,6 @@ export function checkOverlooked({ overlooked, writesInside }: AnalyzedStatement,
 const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
 export const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax']);
 
-export function checkReadable({ writesInside }: AnalyzedStatement, tree: unknown): void {
-  if (writesInside) throw unsupported('A common table expression writes.', 'Run it as a statement of its own.');
+export function checkReadable(tree: unknown): void {
   if (namesSystemColumn(tree, shardColumns)) throw unsupported('System column "tableoid" would show shards.', 'Leave it out.');
 }

@@ -10,6 +10,7 @@ import { checkOverlooked, checkReadable, checkSequenceCalls, checkViews, positio
 import type { Describe } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
 import { functionRules } from './function-rules.ts';
+import { planWriting } from './plan-writing.ts';
 import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
@@ -47,7 +48,8 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
   if (analyzed.uses.length === 0 && analyzed.results.length === 0) {
     return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
   }
-  checkReadable(analyzed, select);
+  checkReadable(select);
+  if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const routable = analyzed.foreign.length === 0 && uses !== undefined;

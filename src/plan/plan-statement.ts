@@ -18,6 +18,7 @@ import { columnTypeName, planInsert, refused } from './insert/plan-insert.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
 import type { Named, PlanInput } from './plan-select.ts';
 import { planSelect } from './plan-select.ts';
+import { planWriting } from './plan-writing.ts';
 import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
@@ -80,8 +81,9 @@ async function planInsertStatement(statement: Statement, insert: InsertStmt, inp
     checkViews({ foreign: namedRelations(insert).map((rangeVar) => ({ rangeVar })) }, input.names);
     return { kind: 'coordinator', text: statement.text, effect: 'write' };
   }
-  if (select !== undefined && select.valuesLists === undefined) {
-    throw refused('INSERT … SELECT into a distributed or reference table.', 'Read the rows first, and insert them as values or with COPY.');
+  if (insert.withClause !== undefined || (select !== undefined && select.valuesLists === undefined)) {
+    if (table.kind === 'distributed') return planWriting(statement, { InsertStmt: insert }, input);
+    throw refused('INSERT … SELECT, or INSERT with WITH, into a reference table.', 'Read the rows first, and insert them as values or with COPY.');
   }
   if (select !== undefined && (select.sortClause !== undefined || select.limitCount !== undefined || select.limitOffset !== undefined || select.withClause !== undefined)) {
     throw refused('VALUES with ORDER BY, LIMIT or WITH.', 'Write the rows in order.');
@@ -111,7 +113,8 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
   if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
-  checkReadable(analyzed, modify);
+  checkReadable(modify);
+  if (analyzed.writesInside) return planWriting(statement, kind === 'update' ? { UpdateStmt: modify } : { DeleteStmt: modify }, input);
   const relation = present(modify.relation, 'target');
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
@@ -128,6 +131,7 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
     tables: tablesOf(analyzed),
     uses,
     everywhere,
+    sequences: [],
     spread: () => {
       spread ??= makeSpread(statement, kind, modify, input).catch((error: unknown) => {
         spread = undefined;

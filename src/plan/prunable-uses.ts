@@ -12,13 +12,13 @@ export function tablesOf({ uses }: AnalyzedStatement): CatalogTable[] {
 }
 
 /** Where a use was not placed, nothing is known of it, so the statement cannot be sent anywhere. */
-export function prunableUses({ uses, results, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
+export function prunableUses({ uses, results, inserted, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
   const prunable: PrunableUse[] = [];
   for (const use of uses) {
     if (use.table.kind !== 'distributed') continue;
     const known = restrictions.get(use);
     if (known === undefined) return undefined;
-    prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known });
+    prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known, assigned: inserted.get(use) });
   }
   for (const use of results) {
     const { distribution } = use.result;

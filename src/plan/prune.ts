@@ -87,7 +87,8 @@ function ordinalsOf(
   return [...ordinals].sort((a, b) => a - b);
 }
 
-function constantValues(set: ConstantSet, values: readonly unknown[]): 'all' | unknown[] {
+/** The values of a set; `all` for an array that cannot be read here. */
+export function constantValues(set: ConstantSet, values: readonly unknown[]): 'all' | unknown[] {
   const constants = set.values.map((source) => constantValue(source, values));
   for (const number of set.arrays) {
     const array = values[number - 1];

@@ -38,7 +38,7 @@ export function shardTemplate(statement: Statement, uses: readonly TableUse[], r
   const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
   const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use))));
   for (const { rangeVar, result } of results) edits.push(cutter.relationEdit<Hole>(rangeVar, { kind: 'result', result }));
-  edits.push(...cutter.columnEdits(named), ...constraintEdits(statement, cutter, { target: uses[0], distributed }));
+  edits.push(...cutter.columnEdits(named), ...constraintEdits(statement, cutter, { uses, distributed }));
   const numbers = parameterNumbers(statement.node);
   const contiguous = numbers.every((number, i) => number === i + 1);
   if (!contiguous) {
@@ -97,16 +97,17 @@ export function parameterNumbers(tree: unknown): number[] {
 }
 
 interface Targets {
-  readonly target: TableUse | undefined;
+  readonly uses: readonly TableUse[];
   readonly distributed: readonly TableUse[];
 }
 
 /** `ON CONFLICT ON CONSTRAINT name`: a shard's constraint has the shard's id in its name. */
-function constraintEdits(statement: Statement, cutter: NameCutter, { target, distributed }: Targets): Edit<Hole>[] {
+function constraintEdits(statement: Statement, cutter: NameCutter, { uses, distributed }: Targets): Edit<Hole>[] {
   const edits: Edit<Hole>[] = [];
   walk(statement.node, (kind, body) => {
     if (kind !== 'InsertStmt' || !('onConflictClause' in body)) return undefined;
     const { infer } = body.onConflictClause as { infer?: { conname?: string; location?: number } };
+    const target = uses.find(({ rangeVar }) => 'relation' in body && rangeVar === body.relation);
     if (infer?.conname === undefined || target === undefined) return undefined;
     const tokens = cutter.tokens();
     let i = cutter.tokenOf(infer.location ?? 0);

@@ -21,6 +21,8 @@ export interface PrunableUse {
   readonly table: DistributedTable | undefined;
   readonly placer: Placer;
   readonly restrictions: readonly ConstantSet[];
+  /** The target of an INSERT: the restrictions are values that are assigned, by VALUES or by a query. */
+  readonly assigned?: 'values' | 'select' | undefined;
 }
 
 export interface SelectPlan {
@@ -40,13 +42,15 @@ export interface SelectPlan {
 
 export interface ModifyPlan {
   readonly kind: 'modify';
-  readonly command: 'UPDATE' | 'DELETE';
+  readonly command: 'UPDATE' | 'DELETE' | 'INSERT' | 'SELECT';
   readonly whole: ShardTemplate;
   /** All distributed and reference tables in it. */
   readonly tables: readonly CatalogTable[];
   readonly uses: readonly PrunableUse[];
   /** The target when it is a reference table: the statement then runs on every node. */
   readonly everywhere: boolean;
+  /** Sequences whose next values are sent behind the caller's. */
+  readonly sequences: readonly string[];
   spread(): Promise<SpreadModify>;
 }
 

@@ -81,7 +81,8 @@ function hashOf(text: string): string {
 }
 
 function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
-  const numbers = plan.kind === 'select' || plan.kind === 'modify' ? plan.whole.parameters : parameterNumbers(node);
+  const ours = plan.kind === 'modify' && plan.sequences.length > 0;
+  const numbers = (plan.kind === 'select' || plan.kind === 'modify') && !ours ? plan.whole.parameters : parameterNumbers(node);
   return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
 }
 

@@ -144,7 +144,8 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
   if (target?.kind === 'one') {
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
-    return runOnNode(context, { node: target.node, text, values, name, tables: plan.tables, effect: 'write' }, result);
+    const sent = plan.sequences.length === 0 ? values : [...values, ...(await context.sequences.nextOfEach(plan.sequences))];
+    return runOnNode(context, { node: target.node, text, values: sent, name, tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
   const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));

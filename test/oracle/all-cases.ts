@@ -6,6 +6,7 @@ import { routerCases } from './cases/router.ts';
 import { sessionCases } from './cases/sessions.ts';
 import { sortingByTypeCases, sortingCases } from './cases/sorting.ts';
 import { distributionValueCases, parameterCases } from './cases/values.ts';
+import { routerWriteCases } from './cases/router-writes.ts';
 import { transactionCases, writeCases } from './cases/writes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
 
@@ -26,6 +27,7 @@ export const readSections: Readonly<Record<string, readonly OracleCase[]>> = {
 
 export const writeSections: Readonly<Record<string, readonly WriteCase[]>> = {
   writes: writeCases,
+  'router writes': routerWriteCases,
   transactions: transactionCases,
   sessions: sessionCases,
 };

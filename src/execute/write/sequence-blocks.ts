@@ -45,6 +45,13 @@ export class SequenceBlocks {
     return taken;
   }
 
+  /** The next value of each, in order; one may be named more than once. */
+  async nextOfEach(sequences: readonly string[]): Promise<string[]> {
+    const values = new Map<string, string[]>();
+    for (const sequence of new Set(sequences)) values.set(sequence, await this.next(sequence, sequences.filter((other) => other === sequence).length));
+    return sequences.map((sequence) => values.get(sequence)?.shift() ?? '');
+  }
+
   /** Forgets what is left: after TRUNCATE … RESTART IDENTITY and setval. */
   forget(): void {
     this.#blocks.clear();

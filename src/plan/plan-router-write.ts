@@ -1,0 +1,67 @@
+import type { InsertStmt, Node, UpdateStmt } from '@pgsql/types';
+import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
+import type { RelationNames } from '../analyze/relation-names.ts';
+import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
+import { nameParts, walk } from '../sql/ast.ts';
+import { refused } from './insert/plan-insert.ts';
+import type { Supplied } from './insert/supply-sequences.ts';
+import { shardTemplate } from './shard-template.ts';
+import type { ModifyPlan, PrunableUse } from './statement-plan.ts';
+
+export interface RouterWrite extends Supplied {
+  readonly command: ModifyPlan['command'];
+  readonly analyzed: AnalyzedStatement;
+  readonly uses: readonly PrunableUse[];
+  readonly names: RelationNames;
+}
+
+/**
+ * A statement whose WITH writes, or INSERT … SELECT: it goes to one node as it is, when all its distributed tables are restricted to shard groups
+ * there; else it is refused. It may read reference tables, but not write them.
+ */
+export function planRouterWrite({ statement, command, analyzed, uses, names, sequences }: RouterWrite): ModifyPlan {
+  walk(statement.node, (kind, body) => {
+    if (kind !== 'InsertStmt' && kind !== 'UpdateStmt' && kind !== 'DeleteStmt') return undefined;
+    const write: Pick<UpdateStmt, 'relation' | 'targetList'> = body;
+    const table = names.resolve(write.relation?.schemaname, write.relation?.relname ?? '');
+    if (table?.kind !== 'distributed') throw refused('A reference table is written together with other tables.', 'Write it by a statement of its own.');
+    if (kind === 'UpdateStmt') checkAssigned(write.targetList ?? [], table);
+    if (kind === 'InsertStmt') checkInsert(body, table);
+    return undefined;
+  });
+  return {
+    kind: 'modify',
+    command,
+    whole: shardTemplate(statement, analyzed.uses),
+    tables: [...new Set(analyzed.uses.map(({ table }) => table))],
+    uses,
+    everywhere: false,
+    sequences,
+    spread: () => Promise.reject(refused(
+      command === 'INSERT' && !analyzed.writesInside ? 'INSERT … SELECT or INSERT with WITH reaches several shard groups, or some that are not known.' : 'A statement whose WITH writes reaches several shard groups, or some that are not known.',
+      'Compare the distribution column of each table with the same constant or parameter, and insert that value; or run the parts as statements of their own.',
+    )),
+  };
+}
+
+function checkInsert(insert: InsertStmt, table: DistributedTable): void {
+  if (insert.override === 'OVERRIDING_USER_VALUE') throw refused('INSERT … OVERRIDING USER VALUE.', 'Leave the identity column out of the column list.');
+  const always = table.columns.filter(({ identity }) => identity === 'always').map(({ name }) => name);
+  const named = insert.cols?.map((item) => ('ResTarget' in item ? (item.ResTarget.name ?? '') : '')) ?? table.columns.map(({ name }) => name);
+  const rows = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt.valuesLists : undefined;
+  // Values of ours stand there in VALUES; what the caller wrote there itself is PostgreSQL's to refuse.
+  if (insert.override !== 'OVERRIDING_SYSTEM_VALUE' && rows === undefined && always.some((name) => named.includes(name))) {
+    throw refused('INSERT … SELECT into a column that is GENERATED ALWAYS.', 'Leave the column out, or write OVERRIDING SYSTEM VALUE.');
+  }
+  checkAssigned(insert.onConflictClause?.targetList ?? [], table);
+}
+
+/** Rows must stay on their shard. */
+function checkAssigned(items: readonly Node[], { distributionColumn: { name } }: DistributedTable): void {
+  for (const item of items) {
+    const target = 'ResTarget' in item ? item.ResTarget : undefined;
+    if (target?.name !== name) continue;
+    const value = target.val !== undefined && 'ColumnRef' in target.val ? nameParts(target.val.ColumnRef.fields).join('.') : '';
+    if (value !== `excluded.${name}`) throw refused(`The distribution column "${name}" is set, which may move rows to other shards.`, 'Leave the column as it is.');
+  }
+}
