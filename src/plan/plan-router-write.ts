@@ -3,8 +3,9 @@ import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { nameParts, walk } from '../sql/ast.ts';
-import { refused } from './insert/plan-insert.ts';
+import { refused } from './insert/refused.ts';
 import type { Supplied } from './insert/supply-sequences.ts';
+import { refuseDefaults } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
 import type { ModifyPlan, PrunableUse } from './statement-plan.ts';
 
@@ -56,8 +57,10 @@ function checkInsert(insert: InsertStmt, table: DistributedTable): void {
   checkAssigned(insert.onConflictClause?.targetList ?? [], table);
 }
 
-/** Rows must stay on their shard. */
-function checkAssigned(items: readonly Node[], { distributionColumn: { name } }: DistributedTable): void {
+/** Rows must stay on their shard, and defaults be those that nodes can compute. */
+function checkAssigned(items: readonly Node[], table: DistributedTable): void {
+  const { name } = table.distributionColumn;
+  refuseDefaults(items, table, 'one_node');
   for (const item of items) {
     const target = 'ResTarget' in item ? item.ResTarget : undefined;
     if (target?.name !== name) continue;

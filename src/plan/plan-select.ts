@@ -17,6 +17,7 @@ import { planFanOut } from './select/plan-fan-out.ts';
 import type { Finishing } from './select/select-context.ts';
 import { checkRowTypes } from './select/select-context.ts';
 import { isBeyondShards, unsupported } from './select/unsupported.ts';
+import { refuseSequences } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
 import { planStaged } from './staged/plan-staged.ts';
 import type { Statistics } from './staged/statistics.ts';
@@ -49,6 +50,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
     return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
   }
   checkReadable(select);
+  refuseSequences(select);
   if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Create the table first, and fill it from the application.');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);

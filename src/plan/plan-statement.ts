@@ -14,7 +14,8 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf, positionColumns } from './check-select.ts';
 import { functionRules } from './function-rules.ts';
-import { columnTypeName, planInsert, refused } from './insert/plan-insert.ts';
+import { columnTypeName, planInsert } from './insert/plan-insert.ts';
+import { refused } from './insert/refused.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
 import type { Named, PlanInput } from './plan-select.ts';
 import { planSelect } from './plan-select.ts';
@@ -25,6 +26,7 @@ import { refusal, unsupported } from './select/unsupported.ts';
 import { shardTemplate } from './shard-template.ts';
 import { sharesParameters } from './typed-parameters.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
+import { refuseDefaults, refuseSequences } from './sequence-use.ts';
 import { planUtilityCall } from './utility-call.ts';
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
@@ -114,12 +116,14 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
   checkOverlooked(analyzed, input.names);
   if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   checkReadable(modify);
+  refuseSequences(modify);
   if (analyzed.writesInside) return planWriting(statement, kind === 'update' ? { UpdateStmt: modify } : { DeleteStmt: modify }, input);
   const relation = present(modify.relation, 'target');
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target === undefined) throw refused('A local table is written from distributed or reference tables.', 'Read the rows first, then write.');
   if (analyzed.foreign.length > 0 || uses === undefined) throw obstacleOf(analyzed);
+  refuseDefaults(assignedBy(modify), target, 'one_node');
   if (kind === 'update' && target.kind === 'distributed') checkKeyAssignment(modify, target, analyzed);
   const everywhere = target.kind === 'reference';
   if (everywhere && uses.length > 0) throw refused('A reference table is written from distributed tables.', 'Read the rows first, then write.');
@@ -146,8 +150,7 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
 /** An UPDATE may set the distribution column only to the value that its WHERE says it has. */
 function checkKeyAssignment(modify: UpdateStmt | DeleteStmt, table: DistributedTable, { uses, placed }: AnalyzedStatement): void {
   const column = table.distributionColumn;
-  const assigned = 'targetList' in modify ? (modify.targetList ?? []) : [];
-  for (const node of assigned) {
+  for (const node of assignedBy(modify)) {
     const item = 'ResTarget' in node ? node.ResTarget : undefined;
     if (item?.name !== column.name) continue;
     const value = item.val === undefined ? undefined : constantOf(item.val, columnTypeName(column));
@@ -160,6 +163,10 @@ function checkKeyAssignment(modify: UpdateStmt | DeleteStmt, table: DistributedT
   }
 }
 
+function assignedBy(modify: UpdateStmt | DeleteStmt): readonly Node[] {
+  return 'targetList' in modify ? (modify.targetList ?? []) : [];
+}
+
 async function makeSpread(original: Statement, kind: 'update' | 'delete', modify: UpdateStmt | DeleteStmt, input: Named): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(modify, input.describe);
@@ -168,6 +175,7 @@ async function makeSpread(original: Statement, kind: 'update' | 'delete', modify
   const { rows } = analyzed.placed;
   if (rows.kind === 'scattered') throw refusal(rows.obstacle);
   const target = present(analyzed.uses[0]).table;
+  refuseDefaults(assignedBy(modify), target, target.kind === 'reference' ? 'copies' : 'shard_groups');
   if (target.kind === 'reference' && callsVolatile(modify, rules)) {
     throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
   }

@@ -5,11 +5,12 @@ import type { RelationNames } from '../analyze/relation-names.ts';
 import { present } from '../base/assert.ts';
 import type { Statement } from '../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf } from './check-select.ts';
-import { refused } from './insert/plan-insert.ts';
+import { refused } from './insert/refused.ts';
 import { supplySequences } from './insert/supply-sequences.ts';
 import { planRouterWrite } from './plan-router-write.ts';
 import type { Named } from './plan-select.ts';
 import { certainUses, prunableUses } from './prunable-uses.ts';
+import { refuseSequences } from './sequence-use.ts';
 import type { ModifyPlan } from './statement-plan.ts';
 
 /** A statement whose WITH writes, or INSERT … SELECT. */
@@ -21,6 +22,7 @@ export async function planWriting(original: Statement, node: Node, input: Named)
   checkViews(analyzed, names);
   checkOverlooked(analyzed, names);
   checkReadable(statement.node);
+  refuseSequences(statement.node);
   const uses = await certainUses(prunableUses(analyzed, snapshot), original, describe);
   if (analyzed.foreign.length > 0) throw refused('Local tables stand beside distributed or reference tables in a statement that writes.', 'Read the one first, then write.');
   if (uses === undefined) throw obstacleOf(analyzed);

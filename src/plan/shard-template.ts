@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Edit, Template } from '../sql/template.ts';
 import { applyEdits, fillTemplate } from '../sql/template.ts';
+import { checkSameNames } from './check-same-names.ts';
 import { NameCutter } from './name-cutter.ts';
 
 /** What differs between the shard groups that one statement runs on. */
@@ -33,6 +34,7 @@ export interface ShardTemplate {
  * can stay as it was written; column references that name a schema lose it.
  */
 export function shardTemplate(statement: Statement, uses: readonly TableUse[], results: readonly ResultUse[] = []): ShardTemplate {
+  checkSameNames(statement, uses);
   const cutter = new NameCutter(statement);
   const distributed = uses.filter((use) => use.table.kind === 'distributed');
   const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
@@ -123,7 +125,9 @@ function tableHole({ table }: TableUse, use: number): Hole | string {
   return table.kind === 'distributed' ? { kind: 'shard', table, use } : { kind: 'reference', table };
 }
 
+/** A constraint that the table does not have keeps the caller's name in the server's error. */
 function constraintHole({ table }: TableUse, use: number, name: string): Hole | string {
+  if (!table.constraints.includes(name)) return quoteIdentifier(name);
   if (table.kind === 'distributed') return { kind: 'constraint', table, use, name };
   return quoteIdentifier(shardName(name, table.shardId));
 }

@@ -11,10 +11,11 @@ beforeAll(async () => {
   cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
   for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
   await cluster.query(`
+    CREATE SEQUENCE numbers;
     CREATE TABLE local (id bigint);
     CREATE TABLE plans (code text PRIMARY KEY, price float8);
     CREATE TABLE tenants (id bigint PRIMARY KEY, name text);
-    CREATE TABLE orders (tenant_id bigint, id bigint, plan text, total numeric, PRIMARY KEY (tenant_id, id));
+    CREATE TABLE orders (tenant_id bigint, id bigint, plan text, total numeric, placed_at timestamptz DEFAULT now(), PRIMARY KEY (tenant_id, id));
     CREATE TABLE events (tenant_id bigint, id bigint)`);
   await cluster.createReferenceTable('plans');
   await cluster.createDistributedTable('tenants', 'id');

@@ -31,6 +31,8 @@ export interface LineOrigin {
   readonly relation: string;
   /** The caller's line of a line of what was sent, both from 1. */
   readonly lineOf: (line: number) => number;
+  /** Values that the caller did not write stand in what was sent: a line is not shown then. */
+  readonly hasAdded: boolean;
 }
 
 /**
@@ -44,7 +46,8 @@ export function tellOrigin(error: unknown, origin: LineOrigin): unknown {
     if (!text.startsWith(prefix)) return text;
     const digits = /^\d+/.exec(text.slice(prefix.length))?.[0] ?? '';
     const rest = text.slice(prefix.length + digits.length);
-    return copyContext(origin.relation, origin.lineOf(Number(digits))) + rest;
+    const shown = origin.hasAdded && rest.startsWith(': "') ? '' : rest;
+    return copyContext(origin.relation, origin.lineOf(Number(digits))) + shown;
   });
   Object.assign(error, { where: lines.join('\n') });
   return error;

@@ -44,7 +44,7 @@ export function referenceCopyIn(source: CopySource, options: ReferenceCopyIn): P
 
 async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<number> {
   const { signal } = options;
-  const { sql, pieces, lineOf } = streamOf(source, options);
+  const { sql, pieces, lineOf, hasAdded } = streamOf(source, options);
   const interrupt = new Interrupt();
   using _abort = onAbort(signal, () => {
     if (signal !== undefined) interrupt.raise(canceled(signal));
@@ -64,7 +64,7 @@ async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<
     return counts[0] ?? 0;
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.fail('COPY failed elsewhere')));
-    const origin = { shard: options.name, relation: options.table.name, lineOf };
+    const origin = { shard: options.name, relation: options.table.name, lineOf, hasAdded };
     throw options.translateError(tellOrigin(error, origin));
   }
 }
@@ -74,6 +74,7 @@ interface ReferenceStream {
   readonly pieces: Pick<CopyPieces, 'next'>;
   /** The caller's line of a line of the stream. */
   readonly lineOf: (line: number) => number;
+  readonly hasAdded: boolean;
 }
 
 /** The caller's own bytes, unless columns have to be added: then the header line is left out. */
@@ -81,7 +82,7 @@ function streamOf(source: CopyPieces, { copy, table, name, defaults, serverVersi
   const relation = quoteQualified(table.schema, name);
   const listed = copyColumns(copy, table).map((column) => column.name);
   const added = addedColumns(table, listed);
-  if (added.length === 0) return { sql: renderWholeCopyIn(copy, relation, listed), pieces: source, lineOf: (line) => line };
+  if (added.length === 0) return { sql: renderWholeCopyIn(copy, relation, listed), pieces: source, lineOf: (line) => line, hasAdded: false };
   const rows = new AddedRows(source, {
     copy,
     columns: listed,
@@ -90,7 +91,7 @@ function streamOf(source: CopyPieces, { copy, table, name, defaults, serverVersi
     values: new AddedValues(added, { options: copy.options, defaults, listedCount: listed.length }),
   });
   const columns = [...added.map(({ column }) => column.name), ...listed];
-  return { sql: renderCopyIn(copy, relation, { columns, listed }), pieces: rows, lineOf: (line) => line + rows.headerLines };
+  return { sql: renderCopyIn(copy, relation, { columns, listed }), pieces: rows, lineOf: (line) => line + rows.headerLines, hasAdded: true };
 }
 
 /** Adds to `sinks` what could be opened, also when it rejects. */

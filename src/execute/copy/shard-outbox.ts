@@ -22,6 +22,8 @@ export interface ShardOutboxOptions {
   readonly format: CopyFormat;
   /** The table's name, for error contexts. */
   readonly relation: string;
+  /** Columns that the caller did not list are added to the rows. */
+  readonly hasAdded: boolean;
   /** Starts a COPY on a node's connection. One at a time per node. */
   readonly copyIn: (node: NodeId, sql: string, options: CallOptions) => Promise<CopySink>;
   /** Makes a node's error speak of the table: its message and fields name the shard. The context is put right already. */
@@ -145,7 +147,7 @@ export class ShardOutbox {
       const rows = await sink.end();
       this.#rows += rows;
     } catch (error) {
-      const origin = { shard: target.name, relation: this.#options.relation, lineOf: (line: number) => buffer.lineOf(line) };
+      const origin = { shard: target.name, relation: this.#options.relation, lineOf: (line: number) => buffer.lineOf(line), hasAdded: this.#options.hasAdded };
       this.interrupt.raise(this.#options.translateError(tellOrigin(error, origin), buffer.ordinal));
     } finally {
       this.#release(buffer);

@@ -102,6 +102,7 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
     })),
     format,
     relation: table.name,
+    hasAdded: added.length > 0,
     copyIn: async (node, sql, call) => (await transaction.join(node, 'write', call)).copyIn(sql, { ...call, onNotice }),
     translateError: options.translateError,
     memoryBytesMax: memoryBytesMax ?? defaultMemoryBytes,

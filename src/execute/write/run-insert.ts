@@ -144,6 +144,7 @@ function renderInsert(plan: InsertPlan, rows: readonly number[], { values, compu
 }
 
 function targetSql(hole: TargetHole | ValueSlot, table: CatalogTable, suffix: Rendering['suffix']): string {
-  if (hole.kind === 'constraint') return quoteIdentifier(shardName(hole.name, suffix));
+  // A constraint that the table does not have keeps the caller's name in the server's error.
+  if (hole.kind === 'constraint') return quoteIdentifier(table.constraints.includes(hole.name) ? shardName(hole.name, suffix) : hole.name);
   return quoteQualified(table.schema, shardName(table.name, suffix));
 }

@@ -16,8 +16,10 @@ import { applyEdits } from '../../sql/template.ts';
 import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
 import { callsOnce, onceExpressions, onceTimeType } from '../select/evaluate-once.ts';
+import { refuseDefaults, refuseSequences, usesSequence } from '../sequence-use.ts';
 import { readsAlike } from '../typed-parameters.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
+import { refused } from './refused.ts';
 import type { ValueRow } from './value-rows.ts';
 import { keywordAt, valueRows } from './value-rows.ts';
 
@@ -43,10 +45,6 @@ export function planInsert(statement: Statement, insert: InsertStmt, input: Inse
   const listed = listedColumns(insert, input.table);
   if (listed === undefined) return undefined;
   return new InsertPlanner(statement, insert, { ...input, listed }).plan();
-}
-
-export function refused(detail: string, hint: string): ClusterError {
-  return new ClusterError('unsupportedWrite', 'the write cannot be distributed', { detail, hint });
 }
 
 function listedColumns(insert: InsertStmt, table: CatalogTable): Column[] | undefined {
@@ -149,6 +147,8 @@ class InsertPlanner {
   /** ON CONFLICT DO UPDATE may set the distribution column to the value it has, and to nothing else. */
   #checkConflictTarget(): void {
     const { table } = this.#target;
+    refuseSequences([this.#insert.onConflictClause, this.#insert.returningClause]);
+    refuseDefaults(this.#insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? 'copies' : this.#nodes.length > 1 ? 'shard_groups' : 'one_node');
     if (table.kind !== 'distributed') {
       const conflict = this.#insert.onConflictClause;
       const items = [...(conflict?.targetList ?? []), ...(conflict?.whereClause === undefined ? [] : [conflict.whereClause])];
@@ -216,7 +216,7 @@ class InsertPlanner {
     }
     const { table } = this.#target;
     const subquery = hasSubquery(node);
-    const once = callsOnce(node) && (table.kind === 'reference' || this.#nodes.length > 1);
+    const once = (callsOnce(node) && (table.kind === 'reference' || this.#nodes.length > 1)) || usesSequence(node);
     const variable = table.kind === 'reference' && hasCall(node);
     if (!isKey && !subquery && !once && !variable) return undefined;
     if (subquery && namedRelations(node).some(() => true)) {

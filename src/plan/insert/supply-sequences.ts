@@ -11,7 +11,8 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit } from '../../sql/template.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
 import { parameterNumbers } from '../shard-template.ts';
-import { columnTypeName, refused } from './plan-insert.ts';
+import { columnTypeName } from './plan-insert.ts';
+import { refused } from './refused.ts';
 import { valueRows } from './value-rows.ts';
 
 /** A statement that leaves no sequence to the node that runs it. */

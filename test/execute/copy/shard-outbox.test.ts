@@ -28,6 +28,7 @@ function open(nodes: SlowNodes): ShardOutbox {
     targets: [1, 2, 1, 2].map((node, i) => ({ node: nodeId(node), name: `orders_${i}`, sql: `COPY orders_${i} FROM STDIN` })),
     format: 'text',
     relation: 'orders',
+    hasAdded: false,
     copyIn: nodes.copyIn,
     translateError: (error) => error,
     memoryBytesMax,

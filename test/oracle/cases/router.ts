@@ -77,6 +77,7 @@ export const routerCases = [
     `SELECT * FROM "Ünï"."Odd ""Name" WHERE "select" = 1`,
     `SELECT "Odd ""Name"."from", "quo""te" FROM "Ünï"."Odd ""Name" WHERE "Ünï"."Odd ""Name"."select" = 2`,
     `SELECT i.label, j.label FROM items i JOIN other.items j ON i.tenant_id = j.tenant_id WHERE i.tenant_id = 3`,
+    `SELECT label, (SELECT count(*) FROM other.items WHERE tenant_id = 3) FROM items WHERE tenant_id = 3`,
     `SELECT public.items.label, other.items.label FROM items JOIN other.items ON public.items.tenant_id = other.items.tenant_id WHERE other.items.tenant_id = 3`,
     `SELECT * FROM orders /* a comment with orders in it */ WHERE tenant_id = 2 -- and orders here`,
     `SELECT 'orders', "orders".id, $$orders$$ FROM "orders" WHERE tenant_id = 2`,

@@ -1,0 +1,48 @@
+import type { Node } from '@pgsql/types';
+import { collectCalls } from '../analyze/function-calls.ts';
+import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
+import { builtinName } from '../sql/ast.ts';
+import { refused } from './insert/refused.ts';
+import { unsupported } from './select/unsupported.ts';
+
+const sequenceFunctions: ReadonlySet<string> = new Set(['nextval', 'currval', 'lastval', 'setval']);
+
+/** Whether a function of sequences is called: they are in the coordinator database alone. */
+export function usesSequence(tree: unknown): boolean {
+  let found = false;
+  collectCalls(tree, (call) => {
+    found ||= sequenceFunctions.has(builtinName(call.funcname) ?? '');
+    return !found;
+  }, true);
+  return found;
+}
+
+/** For statements that run on nodes. */
+export function refuseSequences(tree: unknown): void {
+  if (usesSequence(tree)) throw unsupported('A function of sequences is called where nodes run it, and sequences are in the coordinator database.', 'Call it by a statement of its own, and pass its result as a parameter.');
+}
+
+/**
+ * `SET column = DEFAULT`: nodes do not have the sequences; statements that are sent to several shard groups would each have their own `now()`;
+ * copies of a reference table must not differ.
+ */
+export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTable, sentTo: 'one_node' | 'shard_groups' | 'copies'): void {
+  for (const [i, item] of assigned.entries()) {
+    const target = 'ResTarget' in item ? item.ResTarget : undefined;
+    const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
+    const column = columns.find(({ name }) => name === target?.name);
+    if (value === undefined || !('SetToDefault' in value) || column?.default === undefined) continue;
+    const { default: meant } = column;
+    const isSafe = meant.kind !== 'sequence' && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
+    if (!isSafe) throw refused(`Column "${column.name}" is set to its default, which nodes cannot compute alike.`, 'Compute the value first, and pass it as a parameter.');
+  }
+}
+
+/** What one column of `(a, b) = (1, DEFAULT)` gets. The row stands at the first of its columns alone. */
+function singleValue(value: Node, assigned: readonly Node[], index: number): Node | undefined {
+  if (!('MultiAssignRef' in value)) return value;
+  const { colno = 1 } = value.MultiAssignRef;
+  const first = assigned[index - colno + 1];
+  const source = first !== undefined && 'ResTarget' in first && first.ResTarget.val !== undefined && 'MultiAssignRef' in first.ResTarget.val ? first.ResTarget.val.MultiAssignRef.source : undefined;
+  return source !== undefined && 'RowExpr' in source ? source.RowExpr.args?.[colno - 1] : undefined;
+}
