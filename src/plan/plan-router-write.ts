@@ -14,13 +14,15 @@ export interface RouterWrite extends Supplied {
   readonly analyzed: AnalyzedStatement;
   readonly uses: readonly PrunableUse[];
   readonly names: RelationNames;
+  /** Rejects with PostgreSQL's own error, if it has one. */
+  readonly check: () => Promise<unknown>;
 }
 
 /**
  * A statement whose WITH writes, or INSERT … SELECT: it goes to one node as it is, when all its distributed tables are restricted to shard groups
  * there; else it is refused. It may read reference tables, but not write them.
  */
-export function planRouterWrite({ statement, command, analyzed, uses, names, sequences }: RouterWrite): ModifyPlan {
+export function planRouterWrite({ statement, command, analyzed, uses, names, sequences, check }: RouterWrite): ModifyPlan {
   walk(statement.node, (kind, body) => {
     if (kind !== 'InsertStmt' && kind !== 'UpdateStmt' && kind !== 'DeleteStmt') return undefined;
     const write: Pick<UpdateStmt, 'relation' | 'targetList'> = body;
@@ -38,10 +40,10 @@ export function planRouterWrite({ statement, command, analyzed, uses, names, seq
     uses,
     everywhere: false,
     sequences,
-    spread: () => Promise.reject(refused(
+    spread: () => check().then(() => Promise.reject(refused(
       command === 'INSERT' && !analyzed.writesInside ? 'INSERT … SELECT or INSERT with WITH reaches several shard groups, or some that are not known.' : 'A statement whose WITH writes reaches several shard groups, or some that are not known.',
       'Compare the distribution column of each table with the same constant or parameter, and insert that value; or run the parts as statements of their own.',
-    )),
+    ))),
   };
 }
 

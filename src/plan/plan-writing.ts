@@ -26,7 +26,7 @@ export async function planWriting(original: Statement, node: Node, input: Named)
   const uses = await certainUses(prunableUses(analyzed, snapshot), original, describe);
   if (analyzed.foreign.length > 0) throw refused('Local tables stand beside distributed or reference tables in a statement that writes.', 'Read the one first, then write.');
   if (uses === undefined) throw obstacleOf(analyzed);
-  return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names });
+  return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names, check: () => describe.statement(original.text) });
 }
 
 function analyzeAny(node: Node, names: RelationNames): AnalyzedStatement {

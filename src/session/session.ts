@@ -183,6 +183,7 @@ export class Session {
     if (this.#failed) throw transactionAborted();
     try {
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
+      if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
       if ('DiscardStmt' in node) return await this.#discard(node.DiscardStmt.target);
       const ofCursor = await this.#cursorStatement(statement, query);
       if (ofCursor !== undefined) return ofCursor;
@@ -435,6 +436,25 @@ export class Session {
     else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
     this.#searchPathUnknown = true;
     return tag;
+  }
+
+  /** SET CONSTRAINTS in a block: on every server that joins it. Shards' constraints have other names, so all or those of local tables alone. */
+  async #setConstraints({ text }: Statement, named: readonly Node[]): Promise<QueryResult> {
+    const transaction = present(this.#transaction);
+    const snapshot = await this.#services.store.load();
+    const names = named.flatMap((node) => ('RangeVar' in node ? [node.RangeVar.relname ?? ''] : []));
+    const isOurs = (name: string): boolean => [...snapshot.tables.values()].some(({ constraints }) => constraints.includes(name));
+    if (names.some(isOurs)) {
+      throw new ClusterError('unsupportedQuery', 'SET CONSTRAINTS cannot name constraints of distributed or reference tables', { hint: 'Use SET CONSTRAINTS ALL.' });
+    }
+    const coordinator = await transaction.join(coordinatorNodeId, 'read');
+    try {
+      if (names.length === 0) await transaction.broadcast(text);
+      else await coordinator.query({ text, simple: true });
+    } catch (error) {
+      throw withLogicalNames(error, snapshot);
+    }
+    return tagged('SET');
   }
 
   /** What set_config has set on the coordinator's connection reaches the others. */

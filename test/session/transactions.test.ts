@@ -179,3 +179,18 @@ test('queries issued at once run in order', async () => {
 test('two-phase commit statements are refused', async () => {
   await expect(pair.cluster.query(`PREPARE TRANSACTION 'x'`)).rejects.toMatchObject({ code: '0A000' });
 });
+
+test('SET CONSTRAINTS reaches the nodes', async () => {
+  const table = 'CREATE TABLE later (k bigint, v int, CONSTRAINT once UNIQUE (k, v) DEFERRABLE INITIALLY DEFERRED)';
+  await Promise.all([pair.cluster.query(table), pair.plain.query(table)]);
+  await pair.cluster.createDistributedTable('later', 'k', { colocateWith: 'none', shardCount: 4 });
+  await expectSameSteps('INSERT INTO later VALUES (1, 1), (2, 1)', 'BEGIN', 'INSERT INTO later VALUES (1, 1)', 'DELETE FROM later WHERE k = 1', 'INSERT INTO later VALUES (1, 1)', 'COMMIT');
+  await expectSameSteps('BEGIN', 'SET CONSTRAINTS ALL IMMEDIATE', 'INSERT INTO later VALUES (2, 1)', 'ROLLBACK');
+  await expectSameSteps('BEGIN', 'INSERT INTO later VALUES (2, 1)', 'SET CONSTRAINTS ALL IMMEDIATE', 'SELECT 1', 'COMMIT');
+  await expectSameSteps('SET CONSTRAINTS ALL DEFERRED', 'BEGIN', 'INSERT INTO later VALUES (2, 1)', 'COMMIT');
+  const client = await pair.cluster.connect();
+  await client.query('BEGIN');
+  await expect(client.query('SET CONSTRAINTS once IMMEDIATE')).rejects.toMatchObject({ code: '0A000' });
+  await client.query('ROLLBACK');
+  client.release();
+});

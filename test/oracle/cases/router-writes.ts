@@ -56,6 +56,7 @@ export const routerWriteCases: readonly WriteCase[] = [
   perhaps(`WITH n AS (INSERT INTO w_places (code, label) VALUES ('NN', 'n') RETURNING code) UPDATE w_stock SET name = 'nn' WHERE tenant_id = 1 AND id = 1`),
   perhaps(`INSERT INTO w_log (tenant_id, note) SELECT tenant_id, 'n' FROM w_stock WHERE tenant_id = 1`),
   perhaps(`INSERT INTO w_stock (tenant_id, id) SELECT NULL, 1 WHERE false`),
+  write(`INSERT INTO w_log (tenant_id, note) TABLE w_stock`),
   perhaps(`INSERT INTO w_stock (tenant_id, id) SELECT tenant_id + 1, id + 6000 FROM w_stock WHERE tenant_id = 1`),
   perhaps(`INSERT INTO w_stock (tenant_id, id) SELECT 1, 7001 UNION ALL SELECT 2, 7002`),
   perhaps(`WITH n AS (INSERT INTO w_stock (tenant_id, id) VALUES (1, 900) ON CONFLICT (tenant_id, id) DO UPDATE SET tenant_id = 2) SELECT 1`),
