@@ -12,7 +12,7 @@ import type { PlanInput } from '../plan/plan-select.ts';
 import { planStatement } from '../plan/plan-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
 import type { Statistics } from '../plan/staged/statistics.ts';
-import type { StatementPlan } from '../plan/statement-plan.ts';
+import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
@@ -21,6 +21,7 @@ import { parseStatements } from '../sql/parse.ts';
 export class PreparedPlan {
   readonly texts: RenderedTexts | undefined;
   readonly #fanOuts = new WeakMap<FanOut, FanOutMemory>();
+  readonly #spreads = new WeakMap<SpreadModify, RenderedTexts>();
   /** Texts of one-row inserts by ordinal. */
   readonly insertTexts: (string | undefined)[] = [];
   /**
@@ -52,6 +53,14 @@ export class PreparedPlan {
     const suffix = shards.length === 0 ? this.#tag : `${this.#tag}_${shards.join('_')}`;
     const full = `${name}_${suffix}`;
     return full.length * bytesPerCharacterMax <= nameBytesMax || Buffer.byteLength(full) <= nameBytesMax ? full : hashOf(full);
+  }
+
+  spreadTexts(spread: SpreadModify): RenderedTexts {
+    const known = this.#spreads.get(spread);
+    if (known !== undefined) return known;
+    const texts = new RenderedTexts(spread.template);
+    this.#spreads.set(spread, texts);
+    return texts;
   }
 
   memoryOf(fanOut: FanOut): FanOutMemory {

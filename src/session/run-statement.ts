@@ -18,7 +18,7 @@ import type { Effect, ResultOptions, StatementScope } from '../execute/statement
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
-import { bindTarget, partialValues, RenderedTexts, targetOf } from '../plan/bind.ts';
+import { bindTarget, partialValues, targetOf } from '../plan/bind.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
@@ -149,7 +149,7 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
   const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));
-  const texts = new RenderedTexts(spread.template);
+  const texts = prepared.spreadTexts(spread);
   const fields = fieldsOf(spread.columns);
   if (target === undefined) {
     const sql = texts.forOrdinal(0);

@@ -4,7 +4,8 @@ import type { DescribedColumn } from '../describe.ts';
 import type { ComparisonOperator, FilterCondition } from '../merge-plan.ts';
 
 const exactTypes: ReadonlySet<number> = new Set([20, 21, 23, 1700]);
-const mirrored: Readonly<Record<string, ComparisonOperator>> = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
+const operators: ReadonlyMap<string, ComparisonOperator> = new Map(Object.entries({ '=': '=', '<>': '<>', '<': '<', '<=': '<=', '>': '>', '>=': '>=' }));
+const mirrored: Readonly<Record<ComparisonOperator, ComparisonOperator>> = { '=': '=', '<>': '<>', '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
 
 /**
  * A HAVING that only compares integers and numerics with constants, so that it can be applied without a PostgreSQL. `columnOf` tells the
@@ -19,20 +20,15 @@ export function filterConditions(
   for (const conjunct of conjuncts(having)) {
     if (!('A_Expr' in conjunct) || conjunct.A_Expr.kind !== 'AEXPR_OP') return undefined;
     const { name, lexpr, rexpr } = conjunct.A_Expr;
-    const operator = nameParts(name).join('.');
-    const mirror = mirrored[operator];
+    const operator = operators.get(nameParts(name).join('.'));
     const left = columnOf(lexpr);
     const column = left ?? columnOf(rexpr);
     const constant = numericConstant(left === undefined ? lexpr : rexpr);
-    if (mirror === undefined || column === undefined || constant === undefined) return undefined;
+    if (operator === undefined || column === undefined || constant === undefined) return undefined;
     if (!exactTypes.has(rows[column]?.typeOid ?? 0)) return undefined;
-    conditions.push({ column, constant, operator: left === undefined ? mirror : mirroredBack(mirror) });
+    conditions.push({ column, constant, operator: left === undefined ? mirrored[operator] : operator });
   }
   return conditions;
-}
-
-function mirroredBack(operator: ComparisonOperator): ComparisonOperator {
-  return mirrored[operator] ?? operator;
 }
 
 function numericConstant(node: Node | undefined): string | undefined {
