@@ -19,6 +19,7 @@ class DescribeStatement extends Statement {
   override submit(out: MessageWriter): void {
     out.parse('', this.query.text);
     out.describe();
+    out.sync();
   }
 
   override onParameters(typeOids: readonly number[]): void {

@@ -83,7 +83,7 @@ export class DriverClient extends PgClient {
     } catch (error) {
       this.#out.rewind(undo);
       statement.error = error;
-      this.#forgetUnparsed(statement);
+      statement.forgetUnparsed(this.prepared);
       process.nextTick(() => this.#end(statement));
       return;
     }
@@ -131,7 +131,7 @@ export class DriverClient extends PgClient {
   }
 
   _handleParseComplete(): void {
-    if (this.#head !== undefined) this.#head.parsed = true;
+    this.#head?.onParsed();
   }
 
   _handleRowDescription(message: { readonly fields: FieldDescriptor[] }): void {
@@ -178,15 +178,10 @@ export class DriverClient extends PgClient {
   };
 
   #end(statement: Statement): void {
-    this.#forgetUnparsed(statement);
+    statement.forgetUnparsed(this.prepared);
     statement.ended = true;
     statement.behind = undefined;
     this.#events.onEnded(statement);
-  }
-
-  #forgetUnparsed(statement: Statement): void {
-    const { name } = statement.query;
-    if (statement.parses && !statement.parsed && name !== undefined) this.prepared.delete(name);
   }
 
   #lost(): void {

@@ -1,3 +1,4 @@
+import { runBatch } from './batch-statement.ts';
 import { RawStatement, ParsedStatement } from './collect-statement.ts';
 import { CopyInStatement } from './copy-in-statement.ts';
 import { CopyOutStatement } from './copy-out-statement.ts';
@@ -54,6 +55,10 @@ export class ExclusiveConnection implements NodeConnection {
 
   describe(text: string): Promise<StatementShape> {
     return runDescribe(this.#held(), text);
+  }
+
+  batch(queries: readonly NodeQuery[], options?: CallOptions): Promise<RawResult[]> {
+    return runBatch(this.#held(), queries, options);
   }
 
   queryEach(text: string, options?: CallOptions): Promise<RawResult[]> {

@@ -3,11 +3,12 @@ import { prepareValue } from 'pg/lib/utils.js';
 
 const chunkBytes = 16 * 1024;
 const parametersMax = 65_535;
-/** Describe and Execute of the unnamed portal, then Sync. */
-const runPortal = Buffer.from('D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04', 'latin1');
+/** Describe and Execute of the unnamed portal. */
+const runPortal = Buffer.from('D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0', 'latin1');
 
-/** Describe of the unnamed statement, then Sync. */
-const describeStatement = Buffer.from('D\0\0\0\x06S\0S\0\0\0\x04', 'latin1');
+/** Describe of the unnamed statement. */
+const describeStatement = Buffer.from('D\0\0\0\x06S\0', 'latin1');
+const syncMessage = Buffer.from('S\0\0\0\x04', 'latin1');
 
 /** Frontend messages, appended to one piece of memory, so that all the statements of a tick leave in one write. */
 export class MessageWriter {
@@ -65,7 +66,12 @@ export class MessageWriter {
     this.#close(length);
   }
 
-  /** Bind, Describe, Execute, Sync. Values are mapped as pg maps them; Buffers travel as binary. */
+  /** Ends what makes one unit: the server answers up to here, and commits unless it is in a transaction block. */
+  sync(): void {
+    this.#bytes(syncMessage);
+  }
+
+  /** Bind, Describe, Execute. Values are mapped as pg maps them; Buffers travel as binary. */
   run(statement: string, values: readonly unknown[]): void {
     this.#bind(statement, values);
     this.#bytes(runPortal);

@@ -42,6 +42,11 @@ export interface NodeQuery {
    * is queued on the wire behind the wait: what holds the lock might itself be waiting for that.
    */
   readonly mayWait?: boolean | undefined;
+  /**
+   * Outside a transaction it may share one with others of the kind, and be run a second time when that one fails. For one statement with values or
+   * a name that has no effects beside its rows.
+   */
+  readonly groups?: boolean | undefined;
 }
 
 /** A statement whose rows pg's own parsers turn into values. */
@@ -111,6 +116,11 @@ export interface NodeConnection {
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
   /** As that of NodeConnections, but sees what the connection's transaction has made. */
   describe(text: string): Promise<StatementShape>;
+  /**
+   * Several statements sent as one: after an error the server skips the rest. Outside a transaction block they are a transaction of
+   * their own. One result per query; rejects with the first error.
+   */
+  batch(queries: readonly NodeQuery[], options?: CallOptions): Promise<RawResult[]>;
   /** All statements of one simple text, in order. */
   queryEach(text: string, options?: CallOptions): Promise<RawResult[]>;
   /**

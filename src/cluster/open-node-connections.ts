@@ -1,5 +1,6 @@
 import { ExclusiveConnection, type ReleaseOutcome, runParsed, runRaw } from './exclusive-connection.ts';
 import { ExclusivePool } from './exclusive-pool.ts';
+import { GroupedWrites } from './grouped-writes.ts';
 import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
 import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, StatementShape } from './node-connection.ts';
@@ -27,6 +28,7 @@ export function openNodeConnections(node: NamedNode, config: NodeConnectionsConf
 class PooledConnections implements NodeConnections {
   readonly #shared: SharedLinks;
   readonly #exclusive: ExclusivePool;
+  readonly #grouped: GroupedWrites;
   readonly #takeBack = (link: Link, outcome: ReleaseOutcome): void => this.#exclusive.release(link, outcome);
   #ending: Promise<void> | undefined = undefined;
 
@@ -36,6 +38,7 @@ class PooledConnections implements NodeConnections {
   ) {
     this.#shared = new SharedLinks(settings);
     this.#exclusive = new ExclusivePool(settings);
+    this.#grouped = new GroupedWrites(this.#exclusive, (query, options) => this.#alone((own) => runParsed(own, query, options), options));
   }
 
   get name(): string {
@@ -46,7 +49,7 @@ class PooledConnections implements NodeConnections {
     return {
       open: this.#shared.open + this.#exclusive.open,
       idle: this.#shared.idle + this.#exclusive.idle,
-      waiting: this.#exclusive.waiting,
+      waiting: this.#exclusive.waiting + this.#grouped.waiting,
     };
   }
 
@@ -57,6 +60,7 @@ class PooledConnections implements NodeConnections {
   }
 
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult> {
+    if (query.groups === true && options?.signal === undefined && this.#ending === undefined) return this.#grouped.run(query, options);
     const link = this.#sharedFor(query, options);
     if (link === undefined) return this.#alone((own) => runParsed(own, query, options), options);
     return runParsed(link, query, options);

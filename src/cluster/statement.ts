@@ -48,11 +48,15 @@ export abstract class Statement {
    * drops what was written.
    */
   submit(out: MessageWriter, prepared: Map<string, string>): void {
+    if (this.#extended()) {
+      this.writeExtended(out, prepared);
+      out.sync();
+    } else out.query(this.query.text);
+  }
+
+  /** Writes it for the extended protocol, without the Sync that would end it. */
+  writeExtended(out: MessageWriter, prepared: Map<string, string>): void {
     const { text, values, name } = this.query;
-    if (!this.#extended()) {
-      out.query(text);
-      return;
-    }
     if (name !== undefined) this.#prepare(name, out, prepared);
     else out.parse('', text);
     out.run(name ?? '', values ?? []);
@@ -82,6 +86,17 @@ export abstract class Statement {
     this.ended = false;
     this.parsed = false;
     this.reparse = true;
+  }
+
+  /** The server has taken a Parse. */
+  onParsed(): void {
+    this.parsed = true;
+  }
+
+  /** Called at its end: a name whose Parse was refused or skipped is not known to the server. */
+  forgetUnparsed(prepared: Map<string, string>): void {
+    const { name } = this.query;
+    if (this.parses && !this.parsed && name !== undefined) prepared.delete(name);
   }
 
   onNotice(notice: NodeNotice): void {
