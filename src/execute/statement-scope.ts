@@ -4,6 +4,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { QueryResult } from 'pg';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { NodeBatch } from '../txn/run-batches.ts';
 
 export type Effect = 'read' | 'write';
 
@@ -25,6 +26,8 @@ export interface StatementScope {
    * Runs `work` in the session's transaction, or in one of its own that commits when it is done: for writes to several shards.
    */
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T>;
+  /** Runs a write's statements, all nodes side by side: in the session's transaction, or as a whole one of their own. */
+  writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]>;
   /** Whether the session is in a transaction block. */
   readonly inTransaction: boolean;
   /** For a statement that takes several steps: one connection and, unless the session's transaction says otherwise, one snapshot for each server. */

@@ -16,7 +16,7 @@ import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/run-staged.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
-import { runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { bindTarget, partialValues, targetOf } from '../plan/bind.ts';
 import { isStaged } from '../plan/fan-out.ts';
@@ -186,7 +186,7 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
   if (tasks.length === 1 && only !== undefined) {
     return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, tables, effect: 'write' }, result);
   }
-  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runSpread(context.scope, tasks);
+  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
 }
 

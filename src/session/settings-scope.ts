@@ -5,6 +5,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
 import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -60,6 +61,10 @@ export class SettingsScope implements StatementScope {
 
   steady(): SteadyScope {
     return new OwnSteadyScope(new SessionTransaction(this.input.begin(steadyModes), this.input.settings), this);
+  }
+
+  writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
+    return this.atomically((transaction, options) => runBatches(transaction, batches, options));
   }
 
   /** Nothing has been set that the node would have to know of. */

@@ -4,6 +4,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { Effect, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { ScopeInput } from './pool-scope.ts';
 
 export interface TransactionScopeOptions {
@@ -49,6 +50,10 @@ export class TransactionScope implements SteadyScope {
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
     return work(this.transaction, this.#options());
+  }
+
+  writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
+    return runBatches(this.transaction, batches, this.#options());
   }
 
   /** It is steady already. What is opened here ends with it, not before. */

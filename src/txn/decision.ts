@@ -1,4 +1,4 @@
-import type { CallOptions } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeQuery } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { sqlStateOf } from '../base/errors.ts';
@@ -14,9 +14,11 @@ export interface Decision {
 }
 
 /** Commits the last agent's work together with the decision: one message, and nothing of it without the other. */
-export function decideAndCommitSql(transactionId: string): string {
-  return `INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ('${transactionId}', 'commit'); COMMIT`;
+export function decideAndCommit(transactionId: string): readonly NodeQuery[] {
+  return [{ name: 'shardwright_decide', text: decideSql, values: [transactionId] }, { text: 'COMMIT' }];
 }
+
+const decideSql = "INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ($1, 'commit')";
 
 /**
  * Learns the outcome, deciding for abort if nothing is decided: the row's unique key lets only one of the two in. It waits for a

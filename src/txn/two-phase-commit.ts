@@ -1,13 +1,14 @@
-import { decideAndCommitSql, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
+import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
 import type { BeginOptions } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
 import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { allSettledOrThrow } from './run-batches.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import type { CallOptions } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 
@@ -48,6 +49,31 @@ export async function commitInTwoPhases(context: CommitContext, participants: Pa
   await commit.finish();
 }
 
+/** What a participant does in a transaction all of whose statements are known beforehand. */
+export interface Work {
+  readonly participant: Participant;
+  readonly queries: readonly NodeQuery[];
+}
+
+/**
+ * Runs and commits a whole transaction of two writers or more, none of which has begun. As `commitInTwoPhases`, but step 1 is one message to
+ * each server, with its statements between BEGIN and PREPARE TRANSACTION: where one fails, the server skips what is behind it. The last agent, which does
+ * not prepare, is the one with the most to do.
+ */
+export async function runInTwoPhases(context: CommitContext, work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
+  const most = work.reduce((a, b) => (b.queries.length > a.queries.length ? b : a));
+  const commit = new TwoPhaseCommit(context, most.participant, work.filter((one) => one !== most).map(({ participant }) => participant));
+  try {
+    const results = await commit.runAndPrepare(work, options);
+    await commit.decide(options);
+    await commit.finish();
+    return results;
+  } catch (error) {
+    if (!commit.inDoubt) await commit.rollback();
+    throw error;
+  }
+}
+
 /** The coordinator database if it writes: then its commit needs no second round trip. */
 function chooseLastAgent(writers: readonly Participant[]): Participant {
   return writers.find(({ node }) => node === coordinatorNodeId) ?? at(writers, 0);
@@ -75,8 +101,23 @@ class TwoPhaseCommit {
     await this.#step('prepared');
   }
 
+  async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
+    await this.#step('before_prepare');
+    throwIfAborted(options?.signal);
+    const results = await allSettledOrThrow(work.map(({ participant: { node, connection }, queries }) => {
+      const end = connection === this.agent.connection ? [] : [{ text: this.#prepareSql(node) }];
+      return connection.batch([{ text: 'BEGIN' }, ...queries, ...end], options);
+    }));
+    await this.#step('prepared');
+    return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
+  }
+
+  #prepareSql(node: NodeId): string {
+    return `PREPARE TRANSACTION '${this.#gid(node)}'`;
+  }
+
   async #prepareOne({ node, connection }: Participant, options: CallOptions | undefined): Promise<void> {
-    const { command } = await connection.query({ text: `PREPARE TRANSACTION '${this.#gid(node)}'`, simple: true }, options);
+    const { command } = await connection.query({ text: this.#prepareSql(node), simple: true }, options);
     // A transaction that has failed already is rolled back instead, without an error.
     if (command === 'ROLLBACK') throw transactionAborted();
   }
@@ -85,7 +126,7 @@ class TwoPhaseCommit {
     await this.#step('before_decision');
     throwIfAborted(options?.signal);
     try {
-      await this.agent.connection.queryEach(decideAndCommitSql(this.context.transactionId));
+      await this.agent.connection.batch(decideAndCommit(this.context.transactionId));
     } catch (error) {
       if (!isConnectionFailure(error)) throw isOvertaken(error) ? transactionAborted(error) : error;
       await this.#learn(error);
@@ -124,7 +165,7 @@ class TwoPhaseCommit {
   /** Over the connection that prepared; if that is lost, once over another. */
   async #finishOne({ node, connection }: Participant, outcome: Outcome): Promise<void> {
     const work = { gid: this.#gid(node), outcome };
-    if (connection.transactionStatus !== 'idle') await rollbackParticipant({ connection });
+    if (await isRolledBack(connection)) return;
     try {
       await finishPrepared(connection, work);
     } catch {
@@ -140,6 +181,17 @@ class TwoPhaseCommit {
     const { clusterId, transactionId } = this.context;
     return formatGid({ cluster: gidCluster(clusterId), decisionNode: this.agent.node, transactionId, participant });
   }
+}
+
+/** Rolls back what is still open. A server that was in a transaction block has not prepared it; a lost connection cannot tell. */
+async function isRolledBack(connection: NodeConnection): Promise<boolean> {
+  if (isIdle(connection)) return false;
+  await rollbackParticipant({ connection });
+  return isIdle(connection);
+}
+
+function isIdle({ transactionStatus }: NodeConnection): boolean {
+  return transactionStatus === 'idle';
 }
 
 /** Whether the decision row was there before ours: a deferred constraint of the caller's may say 23505 as well. */

@@ -1,18 +1,22 @@
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
+import { until } from '../cluster/connections.ts';
 import { clusterId, insertOn, one } from './transaction-cluster.ts';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { nodeSchemaSql } from '../../src/store/node-schema.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
-import type { CommitStep } from '../../src/txn/distributed-transaction.ts';
+import { commitBatches } from '../../src/txn/commit-batches.ts';
+import type { BeginOptions, CommitStep } from '../../src/txn/distributed-transaction.ts';
 import { recover } from '../../src/txn/recover.ts';
 
 const steps: readonly CommitStep[] = ['before_prepare', 'prepared', 'before_decision', 'decided'];
 const nodes = [coordinatorNodeId, one] as const;
 
-test.each(steps.flatMap((step) => nodes.map((victim) => ({ step, victim }))))('a server crashes: $step, node $victim', async ({ step, victim }) => {
+const ways = ['begun', 'batches'] as const;
+
+test.each(ways.flatMap((way) => steps.flatMap((step) => nodes.map((victim) => ({ way, step, victim })))))('a server crashes: $way, $step, node $victim', async ({ way, step, victim }) => {
   await using coordinator = await startServer();
   await using other = await startServer();
   const servers = [coordinator, other];
@@ -24,9 +28,7 @@ test.each(steps.flatMap((step) => nodes.map((victim) => ({ step, victim }))))('a
     server?.kill();
     if (server !== undefined) restarted.push(server.restart());
   };
-  const transaction = beginTransaction(pools, { clusterId, onStep });
-  await insertOn(transaction, nodes, 'a');
-  const outcome = await transaction.commit().then(() => 'committed', () => 'failed');
+  const outcome = await insert(way, pools, { clusterId, onStep }).then(() => 'committed', () => 'failed');
   await Promise.all(restarted);
   const report = await recover(pools, { clusterId, graceMs: 0 });
   expect(report.left).toEqual([]);
@@ -54,8 +56,35 @@ test('the deciding server stays away: the outcome is unknown until it is back', 
   await pools.end();
 });
 
-async function startServer(): Promise<PostgresServer> {
-  const server = await startPostgres();
+/** A server that waits for a standby has prepared already, and does not say so. */
+test.each(ways)('a connection lost behind PREPARE TRANSACTION: %s, it is rolled back over another', async (way) => {
+  await using coordinator = await startServer();
+  await using other = await startServer({ synchronous_standby_names: 'nobody', synchronous_commit: 'local' });
+  const pools = openPools([coordinator, other]);
+  const observer = new Client(other.connectionString);
+  await observer.connect();
+  const failed = expect(insert(way, pools, { clusterId }, 'SET LOCAL synchronous_commit = on')).rejects.toThrow();
+  await until(async () => (await observer.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")).rowCount === 1);
+  await failed;
+  expect((await observer.query('SELECT gid FROM pg_prepared_xacts')).rows).toEqual([]);
+  expect((await observer.query('SELECT a FROM t')).rows).toEqual([]);
+  await observer.end();
+  await pools.end();
+});
+
+async function insert(way: (typeof ways)[number], pools: NodePools, options: BeginOptions, before = 'SELECT'): Promise<void> {
+  if (way === 'batches') {
+    await commitBatches(pools, nodes.map((node) => ({ node, queries: [{ text: before }, { text: "INSERT INTO t VALUES ('a')" }] })), options);
+    return;
+  }
+  const transaction = beginTransaction(pools, options);
+  for (const node of nodes) await (await transaction.join(node, 'write')).query({ text: before });
+  await insertOn(transaction, nodes, 'a');
+  await transaction.commit();
+}
+
+async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+  const server = await startPostgres({ settings });
   const client = new Client(server.connectionString);
   await client.connect();
   await client.query(`${nodeSchemaSql} CREATE TABLE t (a text)`);

@@ -2,6 +2,7 @@ import { at } from '../../base/assert.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions, FieldDescriptor, RawResult, RawRow } from '../../cluster/node-connection.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
+import { type NodeBatch, runBatches } from '../../txn/run-batches.ts';
 import type { StatementScope } from '../statement-scope.ts';
 
 /** One statement of a write for one node; `slots` says which rows of the whole its RETURNING rows are, when that is known. */
@@ -10,6 +11,8 @@ export interface WriteTask {
   readonly sql: string;
   readonly values: readonly unknown[];
   readonly slots?: readonly number[] | undefined;
+  /** Makes it a prepared statement. */
+  readonly name?: string | undefined;
 }
 
 export interface WriteOutcome {
@@ -27,6 +30,15 @@ export function runSpread(scope: StatementScope, tasks: readonly WriteTask[]): P
 }
 
 /**
+ * As `runSpread`, for statements that take no time to speak of: outside a transaction each node may prepare when it is done, and then holds its locks
+ * until the slowest is, even if this process dies.
+ */
+export async function runBriefSpread(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
+  const batches = byNode(tasks);
+  return combined(tasks, resultsOf(batches, await scope.writeBatches(batches.map(batchOf))));
+}
+
+/**
  * Runs one statement on every node: a write to a reference table. The first node goes first: writers of the same rows wait for each
  * other there, and cannot meet in another order elsewhere. Counts and rows are those of the first node.
  */
@@ -40,21 +52,26 @@ export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[]
 }
 
 async function onNodes(transaction: DistributedTransaction, tasks: readonly WriteTask[], options: CallOptions): Promise<Map<WriteTask, RawResult>> {
-  const byNode = new Map<NodeId, WriteTask[]>();
-  for (const task of tasks) byNode.set(task.node, [...(byNode.get(task.node) ?? []), task]);
-  const results = new Map<WriteTask, RawResult>();
-  const branches = [...byNode].map(async ([node, own]) => {
-    const connection = await transaction.join(node, 'write', options);
-    const sent = own.map((task) => connection.query({ text: task.sql, values: task.values }, options));
-    const settled = await Promise.allSettled(sent);
-    for (const [i, outcome] of settled.entries()) {
-      if (outcome.status === 'rejected') throw outcome.reason;
-      results.set(at(own, i), outcome.value);
-    }
-  });
-  const settled = await Promise.allSettled(branches);
-  for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
-  return results;
+  const batches = byNode(tasks);
+  return resultsOf(batches, await runBatches(transaction, batches.map(batchOf), options));
+}
+
+function byNode(tasks: readonly WriteTask[]): WriteTask[][] {
+  const batches = new Map<NodeId, WriteTask[]>();
+  for (const task of tasks) {
+    const batch = batches.get(task.node);
+    if (batch === undefined) batches.set(task.node, [task]);
+    else batch.push(task);
+  }
+  return [...batches.values()];
+}
+
+function batchOf(tasks: readonly WriteTask[]): NodeBatch {
+  return { node: at(tasks, 0).node, queries: tasks.map(({ sql, values, name }) => ({ text: sql, values, name })) };
+}
+
+function resultsOf(batches: readonly (readonly WriteTask[])[], results: readonly (readonly RawResult[])[]): Map<WriteTask, RawResult> {
+  return new Map(batches.flatMap((tasks, i) => tasks.map((task, j) => [task, at(at(results, i), j)])));
 }
 
 function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, RawResult>): WriteOutcome {

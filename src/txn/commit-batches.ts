@@ -1,0 +1,55 @@
+import type { BeginOptions } from './distributed-transaction.ts';
+import { outcomeUnknown, type Participant } from './participant.ts';
+import { allSettledOrThrow, type NodeBatch } from './run-batches.ts';
+import { runInTwoPhases } from './two-phase-commit.ts';
+import { throwIfAborted } from '../base/abort.ts';
+import { at } from '../base/assert.ts';
+import type { CallOptions, NodeConnection, RawResult } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { randomBytes } from 'node:crypto';
+
+type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep'>;
+
+/**
+ * A whole transaction of writes: one round trip on one server, three with several. All or nothing; errors as those of
+ * `DistributedTransaction.commit` and of the statements. One batch per server; results in the order of batches and queries.
+ */
+export async function commitBatches(pools: NodePools, batches: readonly NodeBatch[], options: CommitOptions): Promise<RawResult[][]> {
+  const transactionId = randomBytes(16).toString('hex');
+  const participants = await acquireAll(pools, batches, options);
+  try {
+    throwIfAborted(options.signal);
+    if (batches.length === 1) return [await commitAlone(at(participants, 0).connection, at(batches, 0), { transactionId, options })];
+    const work = batches.map(({ queries }, i) => ({ participant: at(participants, i), queries }));
+    return await runInTwoPhases({ pools, transactionId, clusterId: options.clusterId, onStep: options.onStep }, work, options);
+  } finally {
+    for (const { connection } of participants) connection.release();
+  }
+}
+
+/** All are asked for at once, so that no two transactions wait for each other's. */
+async function acquireAll(pools: NodePools, batches: readonly NodeBatch[], options: CallOptions): Promise<Participant[]> {
+  const acquired = batches.map(({ node }) => pools.get(node).acquire(options));
+  try {
+    const connections = await allSettledOrThrow(acquired);
+    return connections.map((connection, i) => ({ node: at(batches, i).node, connection, effect: 'write' }));
+  } catch (error) {
+    for (const one of acquired) one.then((connection) => connection.release(), () => undefined);
+    throw error;
+  }
+}
+
+interface Alone {
+  readonly transactionId: string;
+  readonly options: CallOptions;
+}
+
+/** Without BEGIN the statements of a batch are one transaction, which ends with them. */
+async function commitAlone(connection: NodeConnection, { queries }: NodeBatch, { transactionId, options }: Alone): Promise<RawResult[]> {
+  try {
+    return await connection.batch(queries, options);
+  } catch (error) {
+    throw isConnectionFailure(error) ? outcomeUnknown(transactionId, error) : error;
+  }
+}
