@@ -351,6 +351,7 @@ export class Cluster extends PoolBase {
     return {
       scope: new PoolScope(coordinator.pools, (modes) => coordinator.begin(snapshot, modes), { snapshot, signal }),
       sequences: coordinator.sequences,
+      hotTexts: coordinator.hotTexts,
       options: coordinator.options,
       objects: coordinator.objects,
       nextNode: (): NodeId => coordinator.nextNode(),

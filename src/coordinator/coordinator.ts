@@ -12,6 +12,7 @@ import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
+import { HotTexts } from '../execute/write/hot-texts.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
@@ -32,6 +33,7 @@ export class Coordinator implements SessionServices {
   readonly store: CatalogStore;
   readonly planner = new Planner();
   readonly sequences: SequenceBlocks;
+  readonly hotTexts = new HotTexts();
   readonly describeMemory = new DescribeMemory();
   readonly objects: NodeObjects;
   readonly statistics: TableStatistics;

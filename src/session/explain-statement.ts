@@ -37,7 +37,7 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, values: reado
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
     case 'insert': {
-      const tasks = await bindInsert(context.scope, plan, values, context.sequences);
+      const tasks = await bindInsert(context.scope, plan, values, context);
       return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });
     }
     case 'modify': {

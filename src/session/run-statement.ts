@@ -17,6 +17,7 @@ import { stagedRows } from '../execute/staged/run-staged.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { bindTarget, partialValues, targetOf } from '../plan/bind.ts';
 import { isStaged } from '../plan/fan-out.ts';
@@ -27,6 +28,7 @@ import type { PreparedPlan } from './planner.ts';
 export interface RunContext {
   readonly scope: StatementScope;
   readonly sequences: SequenceBlocks;
+  readonly hotTexts: HotTexts;
   readonly options: FanOutOptions;
   readonly objects: NodeObjects;
   /** Nodes for statements that any node can answer, in turn. */
@@ -90,11 +92,12 @@ interface NodeCall {
   readonly effect: Effect;
   readonly name: string | undefined;
   readonly tables: readonly CatalogTable[];
+  readonly groups?: boolean;
 }
 
 /** One statement answered by one node, in the words of the coordinator database. */
-function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, tables }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
-  const query = { text, values, rowMode, types: objects.parsers(node, types), name };
+function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, tables, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
+  const query = { text, values, rowMode, types: objects.parsers(node, types), name, groups };
   const where = { node, snapshot: scope.snapshot, tables };
   return scope.runParsed(node, query, effect).then((result) => (result.fields.length === 0 ? result : objects.translate(result, where, types)));
 }
@@ -179,12 +182,12 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
     }
     const node = at(present(plan.placer).group.shardGroups, ordinal).node;
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, [at(plan.table.shardIds, ordinal)]);
-    return runOnNode(context, { node, text, values, name, tables, effect: 'write' }, result);
+    return runOnNode(context, { node, text, values, name, tables, effect: 'write', groups: plan.groups }, result);
   }
-  const tasks = await bindInsert(context.scope, plan, values, context.sequences);
+  const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined) {
-    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, tables, effect: 'write' }, result);
+    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, tables, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);

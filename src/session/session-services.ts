@@ -2,6 +2,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
+import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
@@ -16,6 +17,7 @@ export interface SessionServices {
   readonly store: CatalogStore;
   readonly planner: Planner;
   readonly sequences: SequenceBlocks;
+  readonly hotTexts: HotTexts;
   readonly describeMemory: DescribeMemory;
   readonly statistics: TableStatistics;
   readonly objects: NodeObjects;

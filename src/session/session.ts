@@ -252,9 +252,9 @@ export class Session {
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
-    const { sequences, options, objects } = this.#services;
+    const { sequences, hotTexts, options, objects } = this.#services;
     return {
-      scope: this.scope(snapshot, signal), sequences, options, objects,
+      scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects,
       nextNode: () => this.#services.nextNode(),
       utility: (call, values) => {
         if (this.#transaction !== undefined) {

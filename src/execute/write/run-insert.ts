@@ -10,33 +10,46 @@ import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import { askServerHash } from '../server-hash.ts';
 import type { StatementScope } from '../statement-scope.ts';
+import type { HotTexts } from './hot-texts.ts';
+import { renderArrays } from './render-arrays.ts';
 import type { WriteTask } from './run-spread.ts';
 import type { SequenceBlocks } from './sequence-blocks.ts';
 
-/** Places the rows; asks the coordinator database for sequence values and expressions first, where there are any. */
-export async function bindInsert(scope: StatementScope, plan: InsertPlan, values: readonly unknown[], sequences: SequenceBlocks): Promise<readonly WriteTask[]> {
-  const computed = await computedValues(scope, plan, values, sequences);
+export interface InsertServices {
+  readonly sequences: SequenceBlocks;
+  readonly hotTexts: HotTexts;
+}
+
+/** Places the rows; asks the coordinator database for sequence values and expressions, where there are any. */
+export async function bindInsert(scope: StatementScope, plan: InsertPlan, values: readonly unknown[], services: InsertServices): Promise<readonly WriteTask[]> {
   const { table } = plan;
   if (table.kind === 'reference') {
+    const computed = await computedValues(scope, plan, { values, services, leaves: false });
     const rows = plan.rows.map((_, i) => i);
     const rendered = renderInsert(plan, rows, { values, computed, suffix: table.shardId });
     return scope.snapshot.nodes.map(({ id }) => ({ node: id, ...rendered, slots: rows }));
   }
-  const ordinals = await Promise.all(plan.rows.map((row) => ordinalOf(scope, { plan, table, row }, { values, computed })));
+  const early = plan.rows.some(({ distribution }) => distribution?.kind === 'computed');
+  const first = early ? await computedValues(scope, plan, { values, services, leaves: false }) : [];
+  const ordinals = await placeRows(scope, { plan, table }, { values, computed: first });
+  const batches = batchRows(plan, ordinals);
+  const render = (computed: readonly (string | null)[], leaves: boolean): WriteTask[] | undefined =>
+    renderBatches(plan, batches, { values, computed, table, leaves, hotTexts: services.hotTexts });
+  const leaving = !early && batches.length === 1 && plan.arrays !== undefined;
+  const tasks = leaving ? render(await computedValues(scope, plan, { values, services, leaves: true }), true) : undefined;
+  return tasks ?? present(render(early ? first : await computedValues(scope, plan, { values, services, leaves: false }), false));
+}
+
+/** Ordinals with the rows that go there in one statement. */
+function batchRows(plan: InsertPlan, ordinals: readonly number[]): [number, number[]][] {
   const byOrdinal = new Map<number, number[]>();
   for (const [i, ordinal] of ordinals.entries()) {
     const own = byOrdinal.get(ordinal);
     if (own === undefined) byOrdinal.set(ordinal, [i]);
     else own.push(i);
   }
-  const { group } = present(plan.placer);
   const batches = [...byOrdinal].sort(([a], [b]) => a - b);
-  const statements = plan.rowByRow ? batches.flatMap(([ordinal, rows]) => rows.map((row): [number, number[]] => [ordinal, [row]])) : batches;
-  return statements.map(([ordinal, rows]) => ({
-    node: at(group.shardGroups, ordinal).node,
-    ...renderInsert(plan, rows, { values, computed, suffix: at(table.shardIds, ordinal) }),
-    slots: rows,
-  }));
+  return plan.rowByRow ? batches.flatMap(([ordinal, rows]) => rows.map((row): [number, number[]] => [ordinal, [row]])) : batches;
 }
 
 /** The ordinal of a verbatim insert whose distribution value can be hashed here; undefined when the long way is needed. */
@@ -59,11 +72,23 @@ export function verbatimText(plan: InsertPlan, table: CatalogTable, ordinal: num
   return parts.map((part) => (typeof part === 'string' ? part : 'number' in part ? `$${part.number}` : targetSql(part, table, id))).join('');
 }
 
-async function computedValues(scope: StatementScope, { computed }: InsertPlan, values: readonly unknown[], sequences: SequenceBlocks): Promise<readonly (string | null)[]> {
+interface Computing {
+  readonly values: readonly unknown[];
+  readonly services: InsertServices;
+  /** Without the columns that the server fills by itself. */
+  readonly leaves: boolean;
+}
+
+async function computedValues(scope: StatementScope, { computed, arrays }: InsertPlan, { values, services: { sequences }, leaves }: Computing): Promise<readonly (string | null)[]> {
+  const left = new Set(leaves && arrays !== undefined ? arrays.columns.flatMap(({ leavable }, i) => {
+    const slot = leavable ? arrays.rows[0]?.[i] : undefined;
+    return slot?.kind === 'computed' ? [slot.index] : [];
+  }) : []);
   const results: (string | null)[] = computed.map(() => null);
   const bySequence = new Map<string, number[]>();
   const expressions: number[] = [];
   for (const [i, value] of computed.entries()) {
+    if (left.has(i)) continue;
     if (value.kind === 'expression') expressions.push(i);
     else bySequence.set(value.sequence, [...(bySequence.get(value.sequence) ?? []), i]);
   }
@@ -87,19 +112,37 @@ interface Known {
   readonly computed: readonly (string | null)[];
 }
 
-interface RowOf {
+interface Target {
   readonly plan: InsertPlan;
   readonly table: DistributedTable;
-  readonly row: InsertRow;
 }
 
-async function ordinalOf(scope: StatementScope, { plan, table, row }: RowOf, { values, computed }: Known): Promise<number> {
-  const placer = present(plan.placer);
-  const source = present(row.distribution, 'distribution value');
+/** The ordinal of each row's shard group. Asks a server only about values that cannot be read here. */
+async function placeRows(scope: StatementScope, target: Target, known: Known): Promise<readonly number[]> {
+  const { rows } = target.plan;
+  const values = rows.map((row) => distributionValue(row, target.table, known));
+  const ordinals = values.map((value) => ordinalHere(present(target.plan.placer), value));
+  const placed = ordinals.filter((ordinal) => ordinal !== undefined);
+  if (placed.length === ordinals.length) return placed;
+  return Promise.all(ordinals.map((ordinal, i) => (ordinal === undefined ? askOrdinal(scope, target, values[i]) : Promise.resolve(ordinal))));
+}
+
+function distributionValue({ distribution }: InsertRow, table: DistributedTable, { values, computed }: Known): unknown {
+  const source = present(distribution, 'distribution value');
   const value = source.kind === 'literal' ? source.text : source.kind === 'parameter' ? values[source.number - 1] : computed[source.index];
   if (value === null || value === undefined) throw distributionValueMissing(table, table.distributionColumn);
-  if (isRefusedByServer(placer, value)) return 0;
-  const hash = hashAssigned(placer, value) ?? (await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read')));
+  return value;
+}
+
+function ordinalHere(placer: Placer, value: unknown): number | undefined {
+  const hash = hashAssigned(placer, value);
+  if (hash !== undefined) return shardGroupFor(placer.group, hash).ordinal;
+  return isRefusedByServer(placer, value) ? 0 : undefined;
+}
+
+async function askOrdinal(scope: StatementScope, { plan, table }: Target, value: unknown): Promise<number> {
+  const placer = present(plan.placer);
+  const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));
   if (hash === null) throw distributionValueMissing(table, table.distributionColumn);
   return shardGroupFor(placer.group, hash).ordinal;
 }
@@ -112,6 +155,32 @@ function isRefusedByServer({ type, group, modifier }: Placer, value: unknown): b
 
 interface Rendering extends Known {
   readonly suffix: Parameters<typeof shardName>[1];
+}
+
+interface ShardRendering extends Known {
+  readonly table: DistributedTable;
+  /** Leaves out columns that the server fills by itself. */
+  readonly leaves: boolean;
+  readonly hotTexts: HotTexts;
+}
+
+/** Undefined when columns are to be left out, which VALUES cannot do, and the rows do not fit into arrays. */
+function renderBatches(plan: InsertPlan, batches: readonly (readonly [number, readonly number[]])[], { table, leaves, hotTexts, ...known }: ShardRendering): WriteTask[] | undefined {
+  const { group } = present(plan.placer);
+  const tasks: WriteTask[] = [];
+  for (const [ordinal, rows] of batches) {
+    const suffix = at(table.shardIds, ordinal);
+    const arrays = plan.arrays === undefined ? undefined : renderArrays(plan.arrays, {
+      rows,
+      leaves,
+      targetSql: (hole) => targetSql(hole, table, suffix),
+      valueOf: (slot) => (slot.kind === 'computed' ? known.computed[slot.index] : known.values[slot.number - 1]),
+    });
+    if (arrays === undefined && leaves) return undefined;
+    const rendered = arrays === undefined ? renderInsert(plan, rows, { ...known, suffix }) : { ...arrays, name: hotTexts.nameOf(arrays.sql) };
+    tasks.push({ node: at(group.shardGroups, ordinal).node, ...rendered, slots: rows });
+  }
+  return tasks;
 }
 
 function renderInsert(plan: InsertPlan, rows: readonly number[], { values, computed, suffix }: Rendering): { sql: string; values: unknown[] } {

@@ -1,6 +1,7 @@
 import type { ConstantSource } from '../../analyze/constant-set.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Template } from '../../sql/template.ts';
+import type { ArrayRows } from './array-rows.ts';
 import type { Placer } from '../prune.ts';
 
 /** A value that a PostgreSQL must make before the rows can be placed or sent. */
@@ -42,4 +43,8 @@ export interface InsertPlan {
    * the caller's text, and its parameters keep their numbers.
    */
   readonly verbatim: boolean;
+  /** A verbatim statement whose only effect is its row: it may share a transaction with others, and may be run again. */
+  readonly groups: boolean;
+  /** Undefined when the rows must be sent as VALUES. */
+  readonly arrays: ArrayRows | undefined;
 }

@@ -6,7 +6,7 @@ import { namedRelations, namesSystemColumn } from '../../analyze/analyze-stateme
 import type { ConstantSource } from '../../analyze/constant-set.ts';
 import { builtinRules, hasVolatileCall } from '../../analyze/function-calls.ts';
 import type { CatalogSnapshot, CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
-import { nameParts, walk } from '../../sql/ast.ts';
+import { nameParts } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import type { Token } from '../../sql/scan.ts';
@@ -17,9 +17,11 @@ import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
 import { callsOnce, onceExpressions, onceTimeType } from '../select/evaluate-once.ts';
 import { refuseDefaults, refuseSequences, usesSequence } from '../sequence-use.ts';
-import { readsAlike } from '../typed-parameters.ts';
+import { readsAlike, sharesParameters } from '../typed-parameters.ts';
+import { type ArrayRows, arrayRows } from './array-rows.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
 import { refused } from './refused.ts';
+import { hasCall, hasSubquery, isDefault, rowNodes } from './row-nodes.ts';
 import type { ValueRow } from './value-rows.ts';
 import { keywordAt, valueRows } from './value-rows.ts';
 
@@ -73,6 +75,9 @@ class InsertPlanner {
   readonly #tokens: readonly Token[];
   readonly #nodes: readonly (readonly Node[])[];
   readonly #computed: ComputedValue[] = [];
+  readonly #defaults = new Map<Column, ComputedSlot>();
+  /** Every value is a parameter, or a computed one. */
+  #bareRows = true;
   readonly #onceCuts: Edit<ValueSlot>[] = [];
   /** What stands before the table's name in `schema.table.column`: a shard is known by its alias alone. */
   readonly #schemaCuts: readonly { readonly start: number; readonly end: number }[];
@@ -103,17 +108,27 @@ class InsertPlanner {
     }
     const rows = this.#nodes.map((nodes, i) => this.#row({ nodes, span: spans[i], given, added }));
     const verbatim = rows.length === 1 && this.#computed.length === 0 && spans.length === 1;
+    const tail = this.#tail(spans);
     return {
       kind: 'insert',
       table,
       placer: table.kind === 'distributed' ? placerOf(table, snapshot) : undefined,
       head: this.#head({ values, spans, given, added }),
       rows,
-      tail: this.#tail(spans),
+      tail,
       computed: this.#computed,
       rowByRow: this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
       verbatim,
+      groups: verbatim && this.#insert.onConflictClause === undefined && !hasCall([this.#nodes[0], this.#insert.returningClause]),
+      arrays: this.#arrays(rows, tail, { given, added }),
     };
+  }
+
+  /** Not with RETURNING: a prepared statement fails when the columns that it returns change. */
+  #arrays(rows: readonly InsertRow[], tail: Template<AnyHole>, { given, added }: { given: readonly Column[]; added: readonly Column[] }): ArrayRows | undefined {
+    // A parameter that stands in one place has the type of that place, its column's.
+    if (!this.#bareRows || this.#insert.returningClause !== undefined || sharesParameters(this.#insert)) return undefined;
+    return arrayRows(rows, tail, { head: { parts: this.#headParts().parts }, overriding: this.#overriding(), given, added });
   }
 
   /** Behind the table's name, which may itself be `values` behind a schema. */
@@ -195,12 +210,14 @@ class InsertPlanner {
       const constant = isKey ? this.#constant(node, column) : undefined;
       const slot = constant === undefined ? this.#computedItem(node, column, { isKey, span: span?.items[i] }) : undefined;
       if (isKey) distribution = constant ?? slot;
-      if (slot === undefined) parts.push(...this.#itemParts(span, i));
-      else parts.push(...slotParts(slot, column));
+      if (slot === undefined) {
+        if (!('ParamRef' in node)) this.#bareRows = false;
+        parts.push(...this.#itemParts(span, i));
+      } else parts.push(...slotParts(slot, column));
     }
     for (const column of added) {
       separate();
-      const slot = this.#compute(defaultValue(column));
+      const slot = this.#computeDefault(column);
       if (table.kind === 'distributed' && column === table.distributionColumn) distribution = slot;
       parts.push(...slotParts(slot, column));
     }
@@ -212,7 +229,7 @@ class InsertPlanner {
   #computedItem(node: Node, column: Column, { isKey, span }: { isKey: boolean; span: ValueRow['items'][number] | undefined }): ComputedSlot | undefined {
     if (isDefault(node)) {
       if (isKey && column.default === undefined) this.#failMissing(column);
-      return this.#mustCompute(column) ? this.#compute(defaultValue(column)) : undefined;
+      return this.#mustCompute(column) ? this.#computeDefault(column) : undefined;
     }
     const { table } = this.#target;
     const subquery = hasSubquery(node);
@@ -242,6 +259,15 @@ class InsertPlanner {
   #compute(value: ComputedValue): ComputedSlot {
     this.#computed.push(value);
     return { kind: 'computed', index: this.#computed.length - 1 };
+  }
+
+  /** A default that does not change within a statement is computed once for all rows. */
+  #computeDefault(column: Column): ComputedSlot {
+    const known = this.#defaults.get(column);
+    if (known !== undefined) return known;
+    const slot = this.#compute(defaultValue(column));
+    if (column.default?.kind === 'expression' && column.default.volatility !== 'volatile') this.#defaults.set(column, slot);
+    return slot;
   }
 
   #itemParts(span: ValueRow | undefined, index: number): (string | ValueSlot)[] {
@@ -274,6 +300,12 @@ class InsertPlanner {
   }
 
   #head({ values, spans, given, added }: { values: number; spans: readonly ValueRow[]; given: readonly Column[]; added: readonly Column[] }): Template<AnyHole> {
+    const { parts, end } = this.#headParts();
+    return { parts: [...parts, added.length === 0 ? this.#writtenList(end, values, spans) : this.#extendedList([...given, ...added])] };
+  }
+
+  /** Up to the list of columns, and the token that it ends with. */
+  #headParts(): { readonly parts: readonly (string | TargetHole)[]; readonly end: number } {
     const relation = present(this.#insert.relation, 'target');
     const first = tokenAt(this.#tokens, this.#statement.source.index(relation.location ?? 0));
     const last = first + (relation.catalogname === undefined ? (relation.schemaname === undefined ? 0 : 2) : 4);
@@ -281,8 +313,7 @@ class InsertPlanner {
     const aliasEnd = relation.alias === undefined ? last : last + 2;
     const before = this.#statement.text.slice(0, at(this.#tokens, first).start);
     const named = this.#statement.text.slice(at(this.#tokens, last).end, at(this.#tokens, aliasEnd).end);
-    const list = added.length === 0 ? this.#writtenList(aliasEnd, values, spans) : this.#extendedList([...given, ...added]);
-    return { parts: [before, { kind: 'target' }, ...alias, named, list] };
+    return { parts: [before, { kind: 'target' }, ...alias, named], end: aliasEnd };
   }
 
   /** The text from behind the table's name to the first row. */
@@ -293,8 +324,11 @@ class InsertPlanner {
   }
 
   #extendedList(columns: readonly Column[]): string {
-    const overriding = this.#insert.override === 'OVERRIDING_SYSTEM_VALUE' ? ' OVERRIDING SYSTEM VALUE' : '';
-    return ` (${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})${overriding} VALUES `;
+    return ` (${columns.map(({ name }) => quoteIdentifier(name)).join(', ')})${this.#overriding()} VALUES `;
+  }
+
+  #overriding(): string {
+    return this.#insert.override === 'OVERRIDING_SYSTEM_VALUE' ? ' OVERRIDING SYSTEM VALUE' : '';
   }
 
   #tail(spans: readonly ValueRow[]): Template<AnyHole> {
@@ -346,32 +380,4 @@ export function distributionValueMissing(table: CatalogTable, column: Column): C
 
 export function columnTypeName(column: Column): string {
   return column.type.sql.replace(/\(.*\)/, '');
-}
-
-function rowNodes(insert: InsertStmt): readonly (readonly Node[])[] {
-  const select = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt : undefined;
-  if (select === undefined) return [[]];
-  return (select.valuesLists ?? []).map((row) => ('List' in row ? (row.List.items ?? []) : []));
-}
-
-function isDefault(node: Node | undefined): boolean {
-  return node !== undefined && 'SetToDefault' in node;
-}
-
-function hasSubquery(node: Node): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'SubLink';
-    return !found;
-  });
-  return found;
-}
-
-function hasCall(node: Node): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'FuncCall';
-    return !found;
-  });
-  return found;
 }
