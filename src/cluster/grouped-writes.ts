@@ -21,7 +21,7 @@ interface Write {
 }
 
 interface Lane {
-  /** When its group was sent. */
+  /** When its group was sent; infinite before it has a link. */
   sinceMs: number;
 }
 
@@ -86,6 +86,12 @@ export class GroupedWrites {
     return quick;
   }
 
+  /** Whether a lane has a link that will soon take the next group. */
+  #isServed(): boolean {
+    const oldestMs = performance.now() - slowMs;
+    return [...this.#lanes].some(({ sinceMs }) => sinceMs > oldestMs && sinceMs !== Number.POSITIVE_INFINITY);
+  }
+
   async #runLane(): Promise<void> {
     const lane: Lane = { sinceMs: Number.POSITIVE_INFINITY };
     this.#lanes.add(lane);
@@ -97,8 +103,7 @@ export class GroupedWrites {
         this.pool.release(link, {});
       }
     } catch (error) {
-      // No connection: while another lane has one, that will do.
-      if (this.#lanes.size === 1) for (const write of this.#queue.splice(0)) write.reject(error);
+      if (!this.#isServed()) for (const write of this.#queue.splice(0)) write.reject(error);
     } finally {
       this.#lanes.delete(lane);
       if (this.#queue.length > 0) this.#schedule();

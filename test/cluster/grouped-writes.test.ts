@@ -100,8 +100,22 @@ test('without a connection all that wait are told', async () => {
   await using node = await openTestNode({ exclusiveMax: 1, acquireTimeoutMs: 30 });
   await create(node, 'a int');
   await node.acquire();
-  const settled = await Promise.allSettled([insert(node, 1), insert(node, 2)]);
+  const first = insert(node, 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  const settled = await Promise.allSettled([first, insert(node, 2)]);
   expect(settled).toMatchObject([{ reason: { id: 'poolTimeout' } }, { reason: { id: 'poolTimeout' } }]);
+});
+
+test('behind one that waits for a lock, with no other connection, the rest is told', async () => {
+  await using node = await openTestNode({ exclusiveMax: 2, acquireTimeoutMs: 50 });
+  await create(node, 'a int PRIMARY KEY');
+  const blocker = await node.acquire();
+  await blocker.query({ text: 'BEGIN; INSERT INTO t VALUES (1)', simple: true });
+  const blocked = insert(node, 1);
+  await until(() => node.sees("EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())"));
+  await expect(insert(node, 2)).rejects.toMatchObject({ id: 'poolTimeout' });
+  await blocker.query({ text: 'ROLLBACK' });
+  expect((await blocked).rowCount).toBe(1);
 });
 
 async function create(node: TestNode, columns: string): Promise<void> {
