@@ -23,8 +23,8 @@ export class RawStatement extends Statement {
     this.#fields = fields;
   }
 
-  override onRow(fields: (string | null)[]): void {
-    this.#rows.push(fields);
+  override onRow(row: RawRow): void {
+    this.#rows.push(row);
   }
 
   override onComplete(message: CompleteMessage): void {
@@ -43,7 +43,7 @@ export class RawStatement extends Statement {
 /** What this file uses of pg's Result beyond its documented interface. */
 interface ResultBuilder extends QueryResult {
   addFields(fields: FieldDescriptor[]): void;
-  parseRow(fields: (string | null)[]): QueryResultRow;
+  parseRow(row: RawRow): QueryResultRow;
   addCommandComplete(message: CompleteMessage): void;
 }
 
@@ -67,10 +67,10 @@ export class ParsedStatement extends Statement {
     this.#result.addFields(fields);
   }
 
-  override onRow(fields: (string | null)[]): void {
+  override onRow(row: RawRow): void {
     if (this.error !== undefined) return;
     try {
-      this.#result.rows.push(this.#result.parseRow(fields));
+      this.#result.rows.push(this.#result.parseRow(row));
     } catch (error) {
       this.error = error;
     }

@@ -1,15 +1,19 @@
 import type { CallOptions } from './node-connection.ts';
 import { type PulledSource, PulledStatement } from './pulled-statement.ts';
 
-const chunkBytes = 64 * 1024;
+const bytesHeldMax = 128 * 1024;
 
 /**
- * COPY TO STDOUT: the server's messages, gathered into chunks of about 64 KiB. pg may reuse the memory that a message lies
- * in, so it is copied at once.
+ * COPY TO STDOUT. What one read of the socket brought becomes one chunk: the server's messages are moved together where they lie, over
+ * their headers, which costs a third of copying them elsewhere.
  */
 export class CopyOutStatement extends PulledStatement<Uint8Array> {
-  #chunk = Buffer.allocUnsafe(chunkBytes);
-  #used = 0;
+  readonly #chunks: Uint8Array[] = [];
+  #bytesHeld = 0;
+  /** The memory that the last messages lie in, and where their data is gathered. */
+  #memory: Buffer | undefined = undefined;
+  #start = 0;
+  #end = 0;
 
   constructor(sql: string, options: CallOptions | undefined, source: PulledSource) {
     super({ text: sql, simple: true }, options, source);
@@ -19,32 +23,41 @@ export class CopyOutStatement extends PulledStatement<Uint8Array> {
   override onRow(): void {}
   override onComplete(): void {}
 
-  override onCopyData(data: Uint8Array): void {
+  override onCopyData(bytes: Buffer, start: number, end: number): void {
     if (this.abandoned) return;
-    if (this.#used + data.length > this.#chunk.length) this.#cut(data.length);
-    this.#chunk.set(data, this.#used);
-    this.#used += data.length;
+    this.#bytesHeld += end - start;
+    if (bytes === this.#memory) {
+      bytes.copyWithin(this.#end, start, end);
+      this.#end += end - start;
+    } else {
+      this.#cut();
+      this.#memory = bytes;
+      this.#start = start;
+      this.#end = end;
+    }
     this.received();
   }
 
-  protected override takePartial(): Uint8Array | undefined {
-    if (this.#used === 0) return undefined;
-    const partial = this.#chunk.subarray(0, this.#used);
-    this.#start(0);
-    return partial;
+  protected override get full(): boolean {
+    return this.#bytesHeld >= bytesHeldMax;
   }
 
-  /** Hands on what is gathered and makes room for so many bytes. */
-  #cut(bytes: number): void {
-    const full = this.#chunk.subarray(0, this.#used);
-    this.#start(bytes);
-    if (full.length > 0) this.enqueue(full);
+  protected override drop(): void {
+    this.#memory = undefined;
+    this.#chunks.length = 0;
+    this.#bytesHeld = 0;
   }
 
-  /** The rest of the chunk if it is large enough for what comes, else a new one. */
-  #start(bytes: number): void {
-    const rest = this.#chunk.subarray(this.#used);
-    this.#chunk = rest.length >= Math.max(bytes, chunkBytes / 4) ? rest : Buffer.allocUnsafe(Math.max(chunkBytes, bytes));
-    this.#used = 0;
+  protected override take(): Uint8Array | undefined {
+    if (this.#chunks.length === 0) this.#cut();
+    const chunk = this.#chunks.shift();
+    this.#bytesHeld -= chunk?.length ?? 0;
+    return chunk;
+  }
+
+  /** Ends the chunk that is being gathered. Later messages of the same memory begin another one. */
+  #cut(): void {
+    if (this.#memory !== undefined) this.#chunks.push(this.#memory.subarray(this.#start, this.#end));
+    this.#memory = undefined;
   }
 }

@@ -1,5 +1,7 @@
 import type { FieldDescriptor, NodeNotice, NodeNotification } from './node-connection.ts';
+import { DataRowReader } from './data-row.ts';
 import { MessageWriter } from './message-writer.ts';
+import { type TappedConnection, tapRows } from './tap-rows.ts';
 import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
 import type { Duplex } from 'node:stream';
 import { Client, type ClientConfig, type Connection } from 'pg';
@@ -9,7 +11,7 @@ interface ClientInternals {
   readonly processID: number;
   readonly secretKey: number;
   readonly _connecting: boolean;
-  readonly connection: Connection & CopyTarget;
+  readonly connection: Connection & CopyTarget & TappedConnection;
   ref(): void;
   unref(): void;
   getStartupConf(): Record<string, string>;
@@ -61,6 +63,18 @@ export class DriverClient extends PgClient {
     this.#events = events;
     this.on('error', (error) => (this.#cause ??= error));
     this.connection.once('end', () => this.#lost());
+    let reader: DataRowReader | undefined;
+    tapRows(this.connection, {
+      onDataRow: (bytes, start, end) => {
+        if (reader?.bytes !== bytes) reader = new DataRowReader(bytes);
+        this.#head?.onDataRow(reader, start, end);
+      },
+      onCopyData: (bytes, start, end) => this.#head?.onCopyData(bytes, start, end),
+      onChunkEnd: () => {
+        reader = undefined;
+        this.#head?.onChunkEnd();
+      },
+    });
     this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
       this.#head?.onParameters(message.dataTypeIDs);
     });
@@ -138,10 +152,6 @@ export class DriverClient extends PgClient {
     this.#head?.onFields(message.fields);
   }
 
-  _handleDataRow(message: { readonly fields: (string | null)[] }): void {
-    this.#head?.onRow(message.fields);
-  }
-
   _handleCommandComplete(message: CompleteMessage): void {
     this.#head?.onComplete(message);
   }
@@ -152,10 +162,6 @@ export class DriverClient extends PgClient {
 
   _handleCopyInResponse(): void {
     this.#head?.onCopyIn(this.connection);
-  }
-
-  _handleCopyData(message: { readonly chunk: Uint8Array }): void {
-    this.#head?.onCopyData(message.chunk);
   }
 
   _handleNotice(notice: NodeNotice): void {

@@ -14,17 +14,15 @@ interface Pull<Item> {
   reject(error: unknown): void;
 }
 
-const itemsQueued = 2;
 const end = { done: true, value: undefined } as const;
 
 /**
- * A statement whose answer is read by one consumer, item by item. When the consumer lags by two items the socket is paused, so
- * what is held is those and what one read of the socket brings. A waiting consumer gets what has come as soon as the
+ * A statement whose answer is read by one consumer, item by item. When the consumer lags too far the socket is paused, so
+ * what is held is bounded, but for what one read of the socket brings. A waiting consumer gets what has come as soon as the
  * socket's read has been worked off.
  */
 export abstract class PulledStatement<Item> extends Statement implements AsyncIterableIterator<Item, undefined> {
   protected abandoned = false;
-  readonly #queue: Item[] = [];
   #pull: Pull<Item> | undefined = undefined;
   #paused = false;
   #flushing = false;
@@ -62,7 +60,7 @@ export abstract class PulledStatement<Item> extends Statement implements AsyncIt
   /** The consumer leaves. Resolves when the connection is ready for another statement; never rejects. */
   leave(): Promise<void> {
     this.abandoned = true;
-    this.#queue.length = 0;
+    this.drop();
     this.#resume();
     if (this.#settled) return Promise.resolve();
     return new Promise((resolve) => {
@@ -83,18 +81,19 @@ export abstract class PulledStatement<Item> extends Statement implements AsyncIt
     else pull.reject(this.error);
   }
 
-  /** What has come of an item that is not full yet; undefined if nothing. */
-  protected abstract takePartial(): Item | undefined;
-
-  protected enqueue(item: Item): void {
-    this.#queue.push(item);
-    if (this.#queue.length < itemsQueued || this.#paused || this.ended) return;
-    this.#paused = true;
-    this.source.pause();
-  }
+  /** The next of what has come; undefined if nothing. */
+  protected abstract take(): Item | undefined;
+  /** Whether so much has come that the server shall wait. */
+  protected abstract readonly full: boolean;
+  /** Forgets what has come. */
+  protected abstract drop(): void;
 
   /** Something has come: a waiting consumer shall have it soon. */
   protected received(): void {
+    if (this.full && !this.#paused && !this.ended) {
+      this.#paused = true;
+      this.source.pause();
+    }
     if (this.#pull === undefined || this.#flushing) return;
     this.#flushing = true;
     process.nextTick(() => this.#flush());
@@ -110,8 +109,8 @@ export abstract class PulledStatement<Item> extends Statement implements AsyncIt
   }
 
   #take(): Item | undefined {
-    const item = this.#queue.shift() ?? this.takePartial();
-    if (this.#queue.length < itemsQueued) this.#resume();
+    const item = this.take();
+    if (this.#paused && !this.full) this.#resume();
     return item;
   }
 

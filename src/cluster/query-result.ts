@@ -1,5 +1,6 @@
 import { Result, types as defaultTypes, type CustomTypesConfig, type QueryResult, type QueryResultRow } from 'pg';
 import type { FieldDescriptor, RawRow } from './node-connection.ts';
+import { QuickParsers } from './quick-parsers.ts';
 
 export interface ResultInput {
   readonly command: string;
@@ -18,9 +19,12 @@ interface ResultBuilder extends QueryResult {
 
 const PgResult = Result as unknown as new (rowMode: string | undefined, types: CustomTypesConfig | undefined) => ResultBuilder;
 
+/** With fewer rows, finding quicker parsers takes longer than they save. */
+const quickRowsMin = 100;
+
 /** Rows as pg would have parsed them, in pg's own result. */
 export function makeQueryResult(input: ResultInput): QueryResult {
-  const result = new PgResult(input.rowMode, input.types ?? defaultTypes);
+  const result = new PgResult(input.rowMode, input.rows.length < quickRowsMin ? (input.types ?? defaultTypes) : new QuickParsers().over(input.types ?? defaultTypes));
   result.command = input.command;
   result.rowCount = input.rowCount as number;
   result.oid = (input.command === 'INSERT' ? 0 : null) as number;
@@ -31,7 +35,7 @@ export function makeQueryResult(input: ResultInput): QueryResult {
 
 /** A parser for rows one by one. */
 export function rowParser(fields: readonly FieldDescriptor[], { rowMode, types }: Pick<ResultInput, 'rowMode' | 'types'>): (row: RawRow) => unknown {
-  const result = new PgResult(rowMode, types ?? defaultTypes);
+  const result = new PgResult(rowMode, new QuickParsers().over(types ?? defaultTypes));
   result.addFields(fields);
   return (row) => result.parseRow(row);
 }

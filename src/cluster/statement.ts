@@ -1,4 +1,5 @@
-import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery } from './node-connection.ts';
+import type { DataRowReader } from './data-row.ts';
+import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery, RawRow } from './node-connection.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { MessageWriter } from './message-writer.ts';
 
@@ -106,7 +107,7 @@ export abstract class Statement {
   /** Called once, after `ended`; must not throw. */
   abstract settle(): void;
   abstract onFields(fields: FieldDescriptor[]): void;
-  abstract onRow(fields: (string | null)[]): void;
+  abstract onRow(row: RawRow): void;
   abstract onComplete(message: CompleteMessage): void;
 
   /** The types of a described statement's parameters. */
@@ -119,5 +120,14 @@ export abstract class Statement {
     if (this.#extended()) target.sync();
   }
 
-  onCopyData(_chunk: Uint8Array): void {}
+  /** A row's message, whose body lies in the reader's memory. */
+  onDataRow(reader: DataRowReader, start: number, _end: number): void {
+    this.onRow(reader.read(start));
+  }
+
+  /** All that one read of the socket brought has been handed on. */
+  onChunkEnd(): void {}
+
+  /** The body of a message of COPY TO. Its memory belongs to the statement up to `end`: it may be kept and written to. */
+  onCopyData(_bytes: Buffer, _start: number, _end: number): void {}
 }

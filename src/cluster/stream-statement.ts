@@ -1,20 +1,31 @@
+import type { DataRowReader } from './data-row.ts';
+import { HeldRows } from './held-rows.ts';
 import type { FieldDescriptor, NodeQuery, RawRow, StreamOptions } from './node-connection.ts';
 import { type PulledSource, PulledStatement } from './pulled-statement.ts';
 
 const batchRowsDefault = 256;
+const batchesHeld = 2;
+const bytesHeld = 1024 * 1024;
+/** Few rows exist as objects at a time: of those that outlive a scavenge, V8 would make its young generation larger. */
+const rowsAtOnce = 32;
 
-/** The rows of one result, in batches. */
+/**
+ * The rows of one result, in batches. Rows wait for the consumer as the server's bytes, and are read when they are pulled: so few objects
+ * live for long that V8's young generation stays small.
+ */
 export class StreamStatement extends PulledStatement<readonly RawRow[]> {
   /** Resolves when the rows are described, rejects with the statement's error. */
   readonly fields: Promise<readonly FieldDescriptor[]>;
   readonly #batchRows: number;
-  #batch: RawRow[] = [];
+  readonly #pieceRows: number;
+  readonly #held = new HeldRows();
   #resolveFields: (fields: readonly FieldDescriptor[]) => void = () => undefined;
   #rejectFields: (error: unknown) => void = () => undefined;
 
   constructor(query: NodeQuery, options: StreamOptions | undefined, source: PulledSource) {
     super(query, options, source);
     this.#batchRows = Math.max(1, options?.batchRows ?? batchRowsDefault);
+    this.#pieceRows = Math.min(this.#batchRows, rowsAtOnce);
     this.fields = new Promise((resolve, reject) => {
       this.#resolveFields = resolve;
       this.#rejectFields = reject;
@@ -26,15 +37,17 @@ export class StreamStatement extends PulledStatement<readonly RawRow[]> {
     this.#resolveFields(fields);
   }
 
-  override onRow(fields: (string | null)[]): void {
+  override onDataRow(reader: DataRowReader, start: number, end: number): void {
     if (this.abandoned) return;
-    this.#batch.push(fields);
+    this.#held.add(reader.bytes, start, end);
     this.received();
-    if (this.#batch.length < this.#batchRows) return;
-    const full = this.#batch;
-    this.#batch = [];
-    this.enqueue(full);
   }
+
+  override onChunkEnd(): void {
+    this.#held.settle();
+  }
+
+  override onRow(): void {}
 
   override onComplete(): void {
     this.#resolveFields([]);
@@ -45,10 +58,15 @@ export class StreamStatement extends PulledStatement<readonly RawRow[]> {
     super.settle();
   }
 
-  protected override takePartial(): readonly RawRow[] | undefined {
-    if (this.#batch.length === 0) return undefined;
-    const partial = this.#batch;
-    this.#batch = [];
-    return partial;
+  protected override get full(): boolean {
+    return this.#held.rows >= batchesHeld * this.#batchRows || this.#held.bytes >= bytesHeld;
+  }
+
+  protected override drop(): void {
+    this.#held.clear();
+  }
+
+  protected override take(): readonly RawRow[] | undefined {
+    return this.#held.rows === 0 ? undefined : this.#held.read(this.#pieceRows);
   }
 }

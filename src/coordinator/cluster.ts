@@ -20,6 +20,7 @@ import { PoolScope } from '../session/pool-scope.ts';
 import { positionedError } from '../session/positioned-error.ts';
 import { answer, type QueryCallback, readQueryCall } from '../session/query-call.ts';
 import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
+import { RowIterator } from '../session/row-iterator.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
@@ -112,8 +113,8 @@ export class Cluster extends PoolBase {
    * The rows of a query one by one, pulled: memory stays flat whatever their number. Leaving the loop early, or aborting `signal`,
    * cancels on the servers.
    */
-  async *stream<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<Row, void, undefined> {
-    for await (const batch of this.streamBatches<Row>(sql, values, options)) yield* batch;
+  stream<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<Row, void, undefined> {
+    return new RowIterator(this.streamBatches<Row>(sql, values, options));
   }
 
   /** As `stream`, in batches: cheaper for very many rows. */
