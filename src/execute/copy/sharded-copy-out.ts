@@ -28,8 +28,8 @@ export interface ShardedCopyOut {
 }
 
 /**
- * COPY TO STDOUT over several shards, as one stream with one header and one trailer. The next part is started while one is read; of it no more
- * is held than its connection buffers. Order: parts, within a part as its server sends. Leaving the loop early, or aborting, cancels on
+ * COPY TO STDOUT over several shards, as one stream with one header and one trailer. The next two parts are started while one is read; of them no
+ * more is held than their connections buffer. Order: parts, within a part as its server sends. Leaving the loop early, or aborting, cancels on
  * the servers and ends when their connections are free. Throws the nodes' errors and `canceled`.
  */
 export async function* shardedCopyOut(options: ShardedCopyOut): AsyncGenerator<Uint8Array, void, undefined> {
@@ -44,18 +44,20 @@ export async function* shardedCopyOut(options: ShardedCopyOut): AsyncGenerator<U
     return part;
   };
   try {
-    let next = start(0);
-    while (next !== undefined) {
-      const part = next;
-      next = start(part.index + 1);
+    const started = parts.slice(0, partsAtOnce).map((_, index) => start(index));
+    for (let part = started.shift(); part !== undefined; part = started.shift()) {
       yield* part.chunks();
       open.delete(part);
+      started.push(start(part.index + partsAtOnce));
     }
   } finally {
     controller.abort();
     await Promise.all([...open].map((part) => part.leave()));
   }
 }
+
+/** So many servers are at work. What comes of the parts whose turn is later waits in the buffers of their connections. */
+const partsAtOnce = 3;
 
 /** A part whose server is at work: its first chunk is pulled already. */
 class StartedPart {
