@@ -1,6 +1,7 @@
 import type { RawRow } from '../../cluster/node-connection.ts';
 import type { DeviationForm } from '../../plan/merge-plan.ts';
-import { addDecimal, type Decimal, formatDecimal, parseDecimal, zero } from '../../sql/values/decimal.ts';
+import { type Decimal, formatDecimal, zero } from '../../sql/values/decimal.ts';
+import { DecimalTotal } from '../../sql/values/decimal-total.ts';
 import { averageOf, deviationOf } from '../../sql/values/divide-decimal.ts';
 import type { Accumulator } from './accumulator.ts';
 
@@ -8,7 +9,7 @@ import type { Accumulator } from './accumulator.ts';
 export class NumericSum implements Accumulator {
   readonly #column: number;
   readonly #empty: string | null;
-  #total: Decimal | undefined;
+  readonly #total = new DecimalTotal();
 
   constructor(column: number, empty: string | null) {
     this.#column = column;
@@ -17,33 +18,33 @@ export class NumericSum implements Accumulator {
 
   add(row: RawRow): void {
     const text = row[this.#column] ?? null;
-    if (text === null) return;
-    const summand = parseDecimal(text);
-    this.#total = this.#total === undefined ? summand : addDecimal(this.#total, summand);
+    if (text !== null) this.#total.add(text);
   }
 
   result(): string | null {
-    return this.#total === undefined ? this.#empty : formatDecimal(this.#total);
+    const total = this.#total.value();
+    return total === undefined ? this.#empty : formatDecimal(total);
   }
 }
 
 /** avg() of exact types, from sums (bigint or numeric) and counts. */
 export class NumericAverage implements Accumulator {
   readonly #columns: { readonly sum: number; readonly count: number };
-  #sum: Decimal = zero;
-  #count = 0n;
+  readonly #sum = new DecimalTotal();
+  readonly #count = new DecimalTotal();
 
   constructor(columns: { readonly sum: number; readonly count: number }) {
     this.#columns = columns;
   }
 
   add(row: RawRow): void {
-    this.#sum = addText(this.#sum, row[this.#columns.sum]);
-    this.#count += BigInt(row[this.#columns.count] ?? 0);
+    addText(this.#sum, row[this.#columns.sum]);
+    addText(this.#count, row[this.#columns.count]);
   }
 
   result(): string | null {
-    return this.#count === 0n ? null : formatDecimal(averageOf(this.#sum, this.#count));
+    const count = wholeOf(this.#count);
+    return count === 0n ? null : formatDecimal(averageOf(this.#sum.value() ?? zero, count));
   }
 }
 
@@ -58,9 +59,9 @@ interface DeviationColumns {
 /** Variances and standard deviations of exact types. */
 export class NumericDeviation implements Accumulator {
   readonly #columns: DeviationColumns;
-  #count = 0n;
-  #sum: Decimal = zero;
-  #squares: Decimal = zero;
+  readonly #count = new DecimalTotal();
+  readonly #sum = new DecimalTotal();
+  readonly #squares = new DecimalTotal();
 
   constructor(columns: DeviationColumns) {
     this.#columns = columns;
@@ -68,17 +69,23 @@ export class NumericDeviation implements Accumulator {
 
   add(row: RawRow): void {
     const { count, sum, squares } = this.#columns;
-    this.#count += BigInt(row[count] ?? 0);
-    this.#sum = addText(this.#sum, row[sum]);
-    this.#squares = addText(this.#squares, row[squares]);
+    addText(this.#count, row[count]);
+    addText(this.#sum, row[sum]);
+    addText(this.#squares, row[squares]);
   }
 
   result(): string | null {
-    const deviation = deviationOf({ count: this.#count, sum: this.#sum, squares: this.#squares }, this.#columns.form);
+    const deviation = deviationOf({ count: wholeOf(this.#count), sum: this.#sum.value() ?? zero, squares: this.#squares.value() ?? zero }, this.#columns.form);
     return deviation === undefined ? null : formatDecimal(deviation);
   }
 }
 
-function addText(total: Decimal, text: string | null | undefined): Decimal {
-  return text === null || text === undefined ? total : addDecimal(total, parseDecimal(text));
+function addText(total: DecimalTotal, text: string | null | undefined): void {
+  if (text !== null && text !== undefined) total.add(text);
+}
+
+/** The total of counts. */
+function wholeOf(total: DecimalTotal): bigint {
+  const value: Decimal = total.value() ?? zero;
+  return value.kind === 'finite' ? value.coefficient : 0n;
 }
