@@ -6,6 +6,8 @@ const parametersMax = 65_535;
 /** Describe and Execute of the unnamed portal. */
 const runPortal = Buffer.from('D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0', 'latin1');
 
+const executePortal = Buffer.from('E\0\0\0\x09\0\0\0\0\0', 'latin1');
+
 /** Describe of the unnamed statement. */
 const describeStatement = Buffer.from('D\0\0\0\x06S\0', 'latin1');
 const syncMessage = Buffer.from('S\0\0\0\x04', 'latin1');
@@ -75,6 +77,12 @@ export class MessageWriter {
   run(statement: string, values: readonly unknown[]): void {
     this.#bind(statement, values);
     this.#bytes(runPortal);
+  }
+
+  /** Bind and Execute without a Describe, and without a Sync: what follows runs in the same transaction. */
+  runWith(statement: string): void {
+    this.#bind(statement, []);
+    this.#bytes(executePortal);
   }
 
   #bind(statement: string, values: readonly unknown[]): void {

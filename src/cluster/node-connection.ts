@@ -47,6 +47,8 @@ export interface NodeQuery {
    * a name that has no effects beside its rows.
    */
   readonly groups?: boolean | undefined;
+  /** A named statement shall run by its generic plan, even where one made for its values looks cheaper. Outside transaction blocks only. */
+  readonly genericPlan?: boolean | undefined;
 }
 
 /** A statement whose rows pg's own parsers turn into values. */

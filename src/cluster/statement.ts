@@ -14,6 +14,11 @@ export interface CopyTarget {
   sync(): void;
 }
 
+const genericPlan = {
+  name: 'shardwright_generic_plan',
+  text: `SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)`,
+};
+
 /**
  * One statement on its way through a connection: it writes its messages, takes the answers, and is settled once the server is
  * ready for the next (or the connection is gone). Subclasses say what becomes of the answers.
@@ -33,6 +38,8 @@ export abstract class Statement {
   reparse = false;
   /** Set while the link listens to the signal. */
   stopListening: (() => void) | undefined = undefined;
+  /** Parses of statements that run before this one. */
+  #parsesAhead = 0;
   /** Nothing may be sent behind it before it has ended: it may be cancelled, or it speaks COPY. */
   readonly alone: boolean;
 
@@ -58,14 +65,29 @@ export abstract class Statement {
   /** Writes it for the extended protocol, without the Sync that would end it. */
   writeExtended(out: MessageWriter, prepared: Map<string, string>): void {
     const { text, values, name } = this.query;
-    if (name !== undefined) this.#prepare(name, out, prepared);
-    else out.parse('', text);
+    if (name === undefined) out.parse('', text);
+    else {
+      if (this.query.genericPlan === true) this.#forceGenericPlan(out, prepared);
+      this.#prepare(name, out, prepared);
+    }
     out.run(name ?? '', values ?? []);
   }
 
   #extended(): boolean {
     const { values, name, simple } = this.query;
     return simple !== true && (name !== undefined || (values !== undefined && values.length > 0));
+  }
+
+  /** The setting lasts until the Sync behind the statement itself, whatever comes of that. Its result is one before the statement's own. */
+  #forceGenericPlan(out: MessageWriter, prepared: Map<string, string>): void {
+    const { name, text } = genericPlan;
+    if (this.reparse) out.close(name);
+    if (this.reparse || !prepared.has(name)) {
+      out.parse(name, text);
+      prepared.set(name, text);
+      this.#parsesAhead = 1;
+    }
+    out.runWith(name);
   }
 
   #prepare(name: string, out: MessageWriter, prepared: Map<string, string>): void {
@@ -81,17 +103,19 @@ export abstract class Statement {
     prepared.set(name, text);
   }
 
+  /** The server has read a Parse that came with this statement. */
+  onParsed(): void {
+    if (this.#parsesAhead > 0) this.#parsesAhead -= 1;
+    else this.parsed = true;
+  }
+
   /** Makes ready to be sent once more, with Parse. Only for one of which nothing ran. */
   prepareAgain(): void {
     this.error = undefined;
     this.ended = false;
     this.parsed = false;
+    this.#parsesAhead = 0;
     this.reparse = true;
-  }
-
-  /** The server has taken a Parse. */
-  onParsed(): void {
-    this.parsed = true;
   }
 
   /** Called at its end: a name whose Parse was refused or skipped is not known to the server. */

@@ -27,6 +27,8 @@ export interface ClusterTuning {
   /** Rows per batch in merges. */
   readonly batchRows?: number | undefined;
   readonly exclusivePerNode?: number | undefined;
+  /** Whether aggregates read a node's shard groups as one wherever they can. */
+  readonly unite?: boolean | undefined;
   /** `server`: merges are finished by the coordinator database even where the application could. */
   readonly finishing?: Finishing | undefined;
 }

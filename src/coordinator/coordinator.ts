@@ -75,6 +75,7 @@ export class Coordinator implements SessionServices {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
       batchRows: tuning?.batchRows,
+      unite: tuning?.unite,
     };
   }
 

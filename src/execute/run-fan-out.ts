@@ -1,15 +1,12 @@
-import { createHash } from 'node:crypto';
 import { allOrAbort } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
-import { RenderedTexts, partialValues } from '../plan/bind.ts';
+import { partialValues } from '../plan/bind.ts';
 import type { Task } from '../plan/distributed-plan.ts';
-import type { FanOut } from '../plan/fan-out.ts';
 import type { MergePlan } from '../plan/merge-plan.ts';
-import type { PrunableUse } from '../plan/statement-plan.ts';
 import { withEvaluated } from './evaluate.ts';
-import { rowCountOf } from './merge/row-count.ts';
+import { type BoundFanOut, type FanOutMemory, fanOutTasks, isFusable, judgeCost, judgePlans, judgeUnion, type TaskOptions } from './fan-out-tasks.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResultLimits } from './staged/hold-rows.ts';
@@ -17,79 +14,19 @@ import { runResidual } from './run-residual.ts';
 import { fusedTasks, shardTasks, tasksByNode } from './shard-tasks.ts';
 import type { StatementScope } from './statement-scope.ts';
 
-/** A fan-out with its shard groups chosen. */
-export interface BoundFanOut {
-  readonly fanOut: FanOut;
-  readonly uses: readonly PrunableUse[];
-  readonly ordinals: readonly number[];
-  readonly values: readonly unknown[];
-}
-
-export interface FanOutOptions extends ResultLimits {
+export interface FanOutOptions extends ResultLimits, TaskOptions {
   readonly batchRows?: number | undefined;
-  /** Connections that one statement may use on one node. */
-  readonly connectionsPerNode: number;
-}
-
-/** What is remembered of a fan-out between its runs. */
-export interface FanOutMemory {
-  readonly texts: RenderedTexts;
-  /** Lookups are fused into one statement per node; scans run one by one. Unknown before the first run. */
-  cost: 'lookup' | 'scan' | undefined;
-  runs: number;
-  /** A lookup that turns out slow from this run on is judged again: its tables may have grown, or have statistics now. */
-  judgedAgainAt: number;
-}
-
-export function fanOutMemory(fanOut: FanOut): FanOutMemory {
-  return { texts: new RenderedTexts(fanOut.shardQuery), cost: undefined, runs: 0, judgedAgainAt: 1 };
-}
-
-/** The tasks of a bound fan-out, fused or not. */
-export async function fanOutTasks(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory): Promise<Task[]> {
-  const values = await withEvaluated(scope, bound.fanOut, bound.values);
-  const tasks = shardTasks(memory.texts, present(bound.uses[0]), { ordinals: bound.ordinals, values: partialValues(bound.fanOut.shardQuery, values) });
-  memory.cost ??= await costOf(scope, at(tasks, 0));
-  memory.runs += 1;
-  const rowsMax = neededRows(bound.fanOut.merge, bound.values);
-  if (memory.cost === 'scan' && (rowsMax === undefined || rowsMax < fusedRowsMin)) return tasks;
-  if (!isFusable(bound.fanOut)) return tasks;
-  const fused = fusedTasks(tasks, { order: bound.fanOut.shardOrder, rowsMax });
-  return memory.cost === 'lookup' && memory.runs > preparedRunsMin ? fused.map(prepared) : fused;
-}
-
-const firstUserOid = 16_384;
-
-/** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. */
-function isFusable({ columns }: FanOut): boolean {
-  return columns.every(({ typeOid }) => typeOid < firstUserOid);
-}
-
-/** A statement run more often than this is prepared on the nodes' connections: planning it costs more than running it. */
-const preparedRunsMin = 3;
-
-function prepared(task: Task): Task {
-  return { ...task, name: `shardwright_${createHash('sha1').update(task.sql).digest('base64url')}` };
-}
-
-/** From so many rows on, each node sorts its shard groups' rows together and sends only those that LIMIT and OFFSET can take. */
-const fusedRowsMin = 500;
-
-/** The most rows of the sorted whole that a merge looks at; undefined when it may look at all. */
-function neededRows(merge: MergePlan, values: readonly unknown[]): number | undefined {
-  if (merge.kind === 'project') return neededRows(merge.input, values);
-  if (merge.kind !== 'limit' || merge.input.kind !== 'merge_sorted' || merge.limit === undefined || merge.ties !== undefined) return undefined;
-  const limit = rowCountOf(merge.limit, { clause: 'LIMIT', values });
-  const offset = merge.offset === undefined ? 0 : rowCountOf(merge.offset, { clause: 'OFFSET', values });
-  return limit === null ? undefined : limit + (offset ?? 0);
 }
 
 /** All rows of a fan-out, merged. */
 export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: FanOutOptions): Promise<readonly RawRow[]> {
-  const tasks = await fanOutTasks(scope, bound, memory);
+  const { tasks, united, planMode } = await fanOutTasks(scope, bound, memory, options);
   const started = performance.now();
-  const sets = await collectTasks(scope, tasks, memory, options);
-  if (performance.now() - started > slowLookupMs) judgeAgain(memory);
+  const sets = await collectTasks(scope, tasks, { ...options, genericPlan: planMode === 'generic', asLookups: memory.cost === 'lookup' });
+  const ms = performance.now() - started;
+  judgePlans(memory, planMode, ms);
+  judgeCost(memory, ms);
+  judgeUnion(memory, bound.fanOut, { united, rows: sets.reduce((sum, { length }) => sum + length, 0) });
   const complete = options.batchRows === undefined ? mergeComplete(bound.fanOut.merge, sets, bound.values) : undefined;
   if (complete !== undefined) return complete;
   const rows: RawRow[] = [];
@@ -119,10 +56,17 @@ function mergeStreams(scope: StatementScope, { fanOut, values }: BoundFanOut, { 
   });
 }
 
+interface CollectOptions extends FanOutOptions {
+  /** All at once, over shared connections. */
+  readonly asLookups: boolean;
+  readonly genericPlan: boolean;
+}
+
 /** Row sets in the order of the tasks. */
-async function collectTasks(scope: StatementScope, tasks: readonly Task[], memory: FanOutMemory, options: FanOutOptions): Promise<RawRow[][]> {
-  if (memory.cost === 'lookup' && scope.signal === undefined) {
-    const results = await settleAll(tasks.map((task) => scope.run(task.node, { text: task.sql, values: task.values, name: task.name }, 'read')));
+async function collectTasks(scope: StatementScope, tasks: readonly Task[], options: CollectOptions): Promise<RawRow[][]> {
+  const { asLookups, genericPlan } = options;
+  if (asLookups && scope.signal === undefined) {
+    const results = await settleAll(tasks.map(({ node, sql: text, values, name }) => scope.run(node, { text, values, name, genericPlan }, 'read')));
     return results.map(({ rows }) => rows);
   }
   const sets = new Map<Task, RawRow[]>();
@@ -178,7 +122,7 @@ export async function* streamFanOut(scope: StatementScope, bound: BoundFanOut, m
   const values = await withEvaluated(scope, bound.fanOut, bound.values);
   const tasks = fusedTasks(
     shardTasks(memory.texts, present(bound.uses[0]), { ordinals: bound.ordinals, values: partialValues(bound.fanOut.shardQuery, values) }),
-    { order: bound.fanOut.shardOrder, rowsMax: undefined },
+    { order: bound.fanOut.shardOrder, rowsMax: undefined, tasksMax: undefined, lanes: 1 },
   ).sort((a, b) => a.node - b.node);
   yield* openStreams(scope, tasks, [], (opened) => mergeStreams(scope, bound, { streams: opened, options }), options);
 }
@@ -245,23 +189,4 @@ class HeldConnections {
     for (const done of this.#done) done();
     await Promise.allSettled(this.#ended);
   }
-}
-
-/** A lookup that takes longer is perhaps none. */
-const slowLookupMs = 20;
-
-function judgeAgain(memory: FanOutMemory): void {
-  if (memory.cost !== 'lookup' || memory.runs < memory.judgedAgainAt) return;
-  memory.cost = undefined;
-  memory.judgedAgainAt = memory.runs * 2;
-}
-
-/** Costs up to here (in the planner's units) are worth one statement for all shard groups of a node. */
-const lookupCostMax = 400;
-
-/** Asks a node's planner about one shard group's statement. */
-async function costOf(scope: StatementScope, task: Task): Promise<'lookup' | 'scan'> {
-  const { rows } = await scope.run(task.node, { text: `EXPLAIN (FORMAT JSON) ${task.sql}`, values: task.values }, 'read');
-  const [explained] = JSON.parse(rows[0]?.[0] ?? '[]') as { Plan?: { 'Total Cost'?: number } }[];
-  return (explained?.Plan?.['Total Cost'] ?? Number.POSITIVE_INFINITY) <= lookupCostMax ? 'lookup' : 'scan';
 }

@@ -3,6 +3,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { PrunableUse } from '../plan/statement-plan.ts';
 import type { Task } from '../plan/distributed-plan.ts';
 import type { RenderedTexts } from '../plan/bind.ts';
+import { renderUnited, type ShardTemplate } from '../plan/shard-template.ts';
 
 /** The most shard queries that are fused into one statement. */
 const fusedMax = 64;
@@ -24,20 +25,41 @@ export interface TaskInput {
 export interface FusedOrder {
   readonly order: string | undefined;
   readonly rowsMax: number | undefined;
+  /** More shard queries than this are split over up to `lanes` statements; undefined for no such number. */
+  readonly tasksMax: number | undefined;
+  readonly lanes: number;
 }
 
-/** One statement per node, that unites its shard groups' rows; in order if the shard queries are. */
+/** One statement per node, or a few, that each unite some shard groups' rows; in order if the shard queries are. */
 export function fusedTasks(tasks: readonly Task[], order: FusedOrder): Task[] {
   const fused: Task[] = [];
   for (const [node, own] of tasksByNode(tasks)) {
-    for (let i = 0; i < own.length; i += fusedMax) {
-      const slice = own.slice(i, i + fusedMax);
+    const lanes = order.tasksMax === undefined ? 1 : Math.min(order.lanes, Math.ceil(own.length / order.tasksMax));
+    const size = Math.min(fusedMax, Math.ceil(own.length / lanes));
+    for (let i = 0; i < own.length; i += size) {
+      const slice = own.slice(i, i + size);
       const first = present(slice[0]);
       const sql = slice.length === 1 ? first.sql : fusedSql(slice, order);
       fused.push({ node, shardGroup: slice.length === 1 ? first.shardGroup : undefined, sql, values: first.values, effect: 'read' });
     }
   }
   return fused;
+}
+
+export interface UnitedInput {
+  readonly ordinals: readonly number[];
+  /** The columns that the query needs. */
+  readonly columns: readonly string[];
+}
+
+/** One statement per node that reads its shard groups as one. */
+export function unitedTasks(query: ShardTemplate, use: PrunableUse, { ordinals, columns }: UnitedInput): Task[] {
+  const byNode = new Map<NodeId, number[]>();
+  for (const ordinal of ordinals) {
+    const { node } = at(use.placer.group.shardGroups, ordinal);
+    byNode.set(node, [...(byNode.get(node) ?? []), ordinal]);
+  }
+  return [...byNode].map(([node, own]) => ({ node, shardGroup: undefined, sql: renderUnited(query, own, columns), values: [], effect: 'read' }));
 }
 
 function fusedSql(tasks: readonly Task[], { order, rowsMax }: FusedOrder): string {

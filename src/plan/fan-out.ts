@@ -9,6 +9,8 @@ export interface FanOut {
   readonly shardQuery: ShardTemplate;
   /** ORDER BY of the shard query by output positions, when its rows come sorted: for fusing several into one statement. */
   readonly shardOrder: string | undefined;
+  /** The columns that the shard query needs of its only distributed table, when a node's shard groups may be read as one: see `unitedColumns`. */
+  readonly united: readonly string[] | undefined;
   readonly merge: MergePlan;
   /** What the caller gets. */
   readonly columns: readonly DescribedColumn[];

@@ -16,6 +16,7 @@ import { evaluateOnce } from './select/evaluate-once.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
 import type { Finishing } from './select/select-context.ts';
 import { checkRowTypes } from './select/select-context.ts';
+import { unitedColumns } from './select/united-columns.ts';
 import { isBeyondShards, unsupported } from './select/unsupported.ts';
 import { refuseSequences } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
@@ -104,6 +105,7 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
   return {
     shardQuery: shardTemplate(statement, made.uses, made.results),
     shardOrder: draft.shardOrder,
+    united: 'SelectStmt' in statement.node ? unitedColumns(statement.node.SelectStmt, made.uses, draft.merge) : undefined,
     merge: draft.merge,
     columns: draft.columns,
     parameters,

@@ -84,6 +84,17 @@ export function shardSql(table: DistributedTable, ordinal: number): string {
   return quoteQualified(table.schema, shardName(table.name, at(table.shardIds, ordinal)));
 }
 
+/** Several shards of a table as one relation, of these columns or of all. */
+export function unitedSql(table: DistributedTable, ordinals: readonly number[], columns: readonly string[] | '*' = '*'): string {
+  const list = columns === '*' ? '*' : columns.map(quoteIdentifier).join(', ');
+  return `(${ordinals.map((ordinal) => `SELECT ${list} FROM ${shardSql(table, ordinal)}`).join(' UNION ALL ')})`;
+}
+
+/** The statement over several shard groups at once, of which it needs these columns; its only distributed table gives way to their union. */
+export function renderUnited(template: ShardTemplate, ordinals: readonly number[], columns: readonly string[]): string {
+  return fillShardTemplate(template, { shard: (table) => unitedSql(table, ordinals, columns), result: ({ name }) => `pg_temp.${quoteIdentifier(name)}` });
+}
+
 function copySql({ schema, name, shardId }: ReferenceTable): string {
   return quoteQualified(schema, shardName(name, shardId));
 }

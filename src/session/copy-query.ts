@@ -6,7 +6,7 @@ import type { RawRow } from '../cluster/node-connection.ts';
 import type { CopyStatement } from '../execute/copy/copy-statement.ts';
 import { copyEncoder } from '../execute/copy/encode-copy.ts';
 import type { CopyOutPart } from '../execute/copy/sharded-copy-out.ts';
-import { fanOutTasks } from '../execute/run-fan-out.ts';
+import { fanOutTasks } from '../execute/fan-out-tasks.ts';
 import { targetOf } from '../plan/bind.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -43,7 +43,7 @@ export async function copiedRows(copy: CopyStatement, prepared: PreparedPlan, co
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const { ordinals } = target;
   if (fanOut.merge.kind === 'gather' && fanOut.evaluated.length === 0 && !isStaged(fanOut)) {
-    const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut));
+    const { tasks } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut), context.options);
     return { kind: 'parts', parts: tasks.map(({ node, sql }) => part(node, sql)) };
   }
   if (copy.options.format === 'binary') {

@@ -3,7 +3,7 @@ import { orAborted } from '../base/abort.ts';
 import type { ResultTable } from '../analyze/result-table.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/run-fan-out.ts';
+import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/fan-out-tasks.ts';
 import { resultsIn } from '../execute/staged/node-statement.ts';
 import { bindInsert } from '../execute/write/run-insert.ts';
 import { bindTarget, RenderedTexts, targetOf } from '../plan/bind.ts';
@@ -70,8 +70,8 @@ async function selectTree(plan: SelectPlan, { context, values, texts, memoryOf }
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   if (isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, { context, values });
   const memory = memoryOf(fanOut);
-  const tasks = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory);
-  const below = leaf(memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
+  const { tasks, united } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory, context.options);
+  const below = leaf(united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
     rules: fanOut.rules,
     'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`,
     ...taskProperties(context, tasks),

@@ -4,7 +4,7 @@ import { namedRelations } from '../analyze/analyze-statement.ts';
 import { ClusterError } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { type FanOutMemory, fanOutMemory } from '../execute/run-fan-out.ts';
+import { type FanOutMemory, fanOutMemory } from '../execute/fan-out-tasks.ts';
 import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';

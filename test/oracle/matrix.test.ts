@@ -13,6 +13,8 @@ const cells: readonly Cell[] = [
   { major: 18, nodes: 3, shardCount: 7, share: { every: 3, offset: 1 }, options: { tuning: { exclusivePerNode: 1 } } },
   { major: 18, nodes: 3, shardCount: 7, share: { every: 3, offset: 2 }, options: { tuning: { finishing: 'server' } } },
   { major: 15, nodes: 1, shardCount: 2, share: { every: 3, offset: 1 }, options: { tuning: { finishing: 'server', batchRows: 1 } } },
+  { major: 15, nodes: 3, shardCount: 7, share: { every: 2, offset: 0 }, options: { tuning: { unite: true } } },
+  { major: 18, nodes: 1, shardCount: 7, share: { every: 2, offset: 1 }, options: { tuning: { unite: true } } },
 ];
 
 for (const cell of cells) describeCell(cell, (options) => new Cluster(options));

@@ -6,7 +6,7 @@ import type { NodeId } from '../../catalog/ids.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import { bindTarget } from '../../plan/bind.ts';
 import type { FanOut } from '../../plan/fan-out.ts';
-import { shardSql } from '../../plan/shard-template.ts';
+import { shardSql, unitedSql } from '../../plan/shard-template.ts';
 import type { Stage, StageSource } from '../../plan/staged/stage.ts';
 import type { PrunableUse, SelectPlan } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
@@ -133,11 +133,9 @@ function byNode(group: ColocationGroup, ordinals: readonly number[]): Map<NodeId
   return found;
 }
 
-/** Several shards of a table as one relation. */
 function unitSql(table: DistributedTable, ordinals: readonly number[]): string {
   const [only] = ordinals;
-  if (ordinals.length === 1 && only !== undefined) return shardSql(table, only);
-  return `(${ordinals.map((ordinal) => `SELECT * FROM ${shardSql(table, ordinal)}`).join(' UNION ALL ')})`;
+  return ordinals.length === 1 && only !== undefined ? shardSql(table, only) : unitedSql(table, ordinals);
 }
 
 function noShard(): string {

@@ -89,7 +89,7 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
   }
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
-    shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
+    shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
     evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, uses: undefined,
   };
 }
