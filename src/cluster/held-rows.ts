@@ -29,6 +29,7 @@ interface Arrived {
  */
 export class HeldRows {
   rows = 0;
+  /** Of the messages, headers included. */
   bytes = 0;
   #pages: Page[] = [];
   readonly #spare: Page[] = [];
@@ -37,7 +38,7 @@ export class HeldRows {
   /** Takes a row whose message's body lies there. Its memory must not change before `settle`. */
   add(bytes: Buffer, start: number, end: number): void {
     this.rows += 1;
-    this.bytes += end - start;
+    this.bytes += end - start + headerBytes;
     const arrived = this.#arrived;
     if (arrived?.bytes === bytes && arrived.end === start - headerBytes) {
       arrived.rows += 1;
@@ -64,13 +65,12 @@ export class HeldRows {
     this.settle();
     const rows: RawRow[] = [];
     for (let page = this.#pages[0]; page !== undefined && rows.length < rowsMax; page = this.#pages[0]) {
-      readPage(page, rows, rowsMax);
+      this.bytes -= readPage(page, rows, rowsMax);
       if (page.rows > 0) break;
       this.#pages.shift();
       this.#reuse(page);
     }
     this.rows -= rows.length;
-    this.bytes = this.rows === 0 ? 0 : this.bytes;
     return rows;
   }
 
@@ -98,13 +98,14 @@ export class HeldRows {
   }
 }
 
-/** Moves rows from a page to `rows`, until there are `rowsMax`. */
-function readPage(page: Page, rows: RawRow[], rowsMax: number): void {
-  const { reader } = page;
+/** Moves rows from a page to `rows`, until there are `rowsMax`; returns their bytes. */
+function readPage(page: Page, rows: RawRow[], rowsMax: number): number {
+  const { reader, start } = page;
   while (page.rows > 0 && rows.length < rowsMax) {
     rows.push(reader.read(page.start + headerBytes));
     page.rows -= 1;
     page.start = reader.end;
   }
   reader.rest();
+  return page.start - start;
 }
