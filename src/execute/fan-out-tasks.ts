@@ -147,8 +147,10 @@ export function judgeUnion(memory: FanOutMemory, { united }: FanOut, run: { read
   }
 }
 
-/** Runs that PostgreSQL plans as it likes, and then runs by generic plans, before the quicker way is kept. */
-const trialRuns = 5;
+/** Runs that PostgreSQL plans as it likes (by the values the first five times), and then runs by generic plans, before one is kept. */
+const trialRuns = 12;
+/** Asking for generic plans costs a little: they must be quicker by more than that. */
+const genericMsShare = 0.8;
 
 /**
  * PostgreSQL compares estimates only, in which planning a lookup on many shard groups hardly counts: `BETWEEN $1 AND $2` seems to give
@@ -157,7 +159,7 @@ const trialRuns = 5;
 function planModeOf({ runs, planMs }: FanOutMemory, { inTransaction }: StatementScope): PlanMode {
   if (inTransaction || runs <= preparedRunsMin + trialRuns) return 'chosen';
   if (runs <= preparedRunsMin + 2 * trialRuns) return 'generic';
-  return planMs.generic < planMs.chosen ? 'generic' : 'chosen';
+  return planMs.generic < planMs.chosen * genericMsShare ? 'generic' : 'chosen';
 }
 
 /** Learns from the time that a run of prepared statements took. */
