@@ -1,12 +1,12 @@
 import { allOrAbort } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
-import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import { partialValues } from '../plan/bind.ts';
 import type { Task } from '../plan/distributed-plan.ts';
 import type { MergePlan } from '../plan/merge-plan.ts';
 import { withEvaluated } from './evaluate.ts';
 import { type BoundFanOut, type FanOutMemory, fanOutTasks, isFusable, judgeCost, judgePlans, judgeUnion, type TaskOptions } from './fan-out-tasks.ts';
+import { HeldConnections } from './held-connections.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResultLimits } from './staged/hold-rows.ts';
@@ -164,29 +164,5 @@ async function* openStreams(
     yield* merge(all);
   } finally {
     await held.release();
-  }
-}
-
-/** Connections held over the life of a generator. */
-class HeldConnections {
-  readonly #done: (() => void)[] = [];
-  readonly #ended: Promise<unknown>[] = [];
-
-  constructor(private readonly scope: StatementScope) {}
-
-  take(node: NodeId): Promise<Parameters<Parameters<StatementScope['withConnection']>[2]>[0]> {
-    return new Promise((resolve, reject) => {
-      const ended = this.scope.withConnection(node, 'read', (connection) => {
-        resolve(connection);
-        return new Promise<void>((done) => this.#done.push(done));
-      });
-      ended.catch(reject);
-      this.#ended.push(ended);
-    });
-  }
-
-  async release(): Promise<void> {
-    for (const done of this.#done) done();
-    await Promise.allSettled(this.#ended);
   }
 }

@@ -3,6 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
@@ -12,6 +13,7 @@ import { localCopyIn } from '../execute/copy/local-copy-in.ts';
 import { referenceCopyIn } from '../execute/copy/reference-copy-in.ts';
 import { shardedCopyIn } from '../execute/copy/sharded-copy-in.ts';
 import { type CopyOutPart, shardedCopyOut } from '../execute/copy/sharded-copy-out.ts';
+import { HeldConnections } from '../execute/held-connections.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import { renderColumns } from '../execute/copy/render-copy.ts';
 import { askServerHash } from '../execute/server-hash.ts';
@@ -130,23 +132,12 @@ function partsOf({ subject }: CopyStatement, table: CatalogTable, context: RunCo
   }));
 }
 
-async function* heldCopyOut(scope: StatementScope, node: typeof coordinatorNodeId, sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
-  let release: () => void = () => undefined;
-  const over = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  let ended: Promise<unknown> = Promise.resolve();
-  const chunks = new Promise<AsyncIterable<Uint8Array>>((resolve, reject) => {
-    ended = scope.withConnection(node, 'read', async (connection) => {
-      resolve(connection.copyOut(sql, options));
-      await over;
-    });
-    ended.catch(reject);
-  });
+async function* heldCopyOut(scope: StatementScope, node: NodeId, sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
+  const held = new HeldConnections(scope);
   try {
-    yield* await chunks;
+    const connection = await held.take(node);
+    yield* connection.copyOut(sql, options);
   } finally {
-    release();
-    await ended.catch(() => undefined);
+    await held.release();
   }
 }

@@ -1,6 +1,7 @@
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { rowParser } from '../cluster/query-result.ts';
 import { fieldsOf } from '../execute/fields.ts';
+import { HeldConnections } from '../execute/held-connections.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
@@ -53,36 +54,15 @@ interface NodeStatement {
 }
 
 async function* streamNode(scope: StatementScope, { node, text, values, effect, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
-  const done = deferred();
-  const opened = new Promise<{ batches: AsyncIterable<readonly RawRow[]>; fields: readonly FieldDescriptor[] }>((resolve, reject) => {
-    done.ended = scope.withConnection(node, effect, async (connection) => {
-      const stream = connection.stream({ text, values }, { signal: scope.signal, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
-      resolve({ batches: stream, fields: await stream.fields });
-      await done.promise;
-    });
-    done.ended.catch(reject);
-  });
+  const held = new HeldConnections(scope);
   try {
-    const { batches, fields } = await opened;
-    yield* parsed(batches, logical === undefined ? fields : await logical(fields), input);
+    const connection = await held.take(node, effect);
+    const stream = connection.stream({ text, values }, { signal: scope.signal, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
+    const fields = await stream.fields;
+    yield* parsed(stream, logical === undefined ? fields : await logical(fields), input);
   } finally {
-    done.resolve();
-    await done.ended.catch(() => undefined);
+    await held.release();
   }
-}
-
-interface Deferred {
-  readonly promise: Promise<void>;
-  readonly resolve: () => void;
-  ended: Promise<unknown>;
-}
-
-function deferred(): Deferred {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve, ended: Promise.resolve() };
 }
 
 async function* parsed(batches: AsyncIterable<readonly RawRow[]>, fields: readonly FieldDescriptor[], options: ResultOptions): AsyncGenerator<readonly unknown[]> {
