@@ -149,6 +149,8 @@ function noShard(): string {
 export async function* stagedRows(scope: StatementScope, call: StagedCall, { options, host }: { readonly options: FanOutOptions; readonly host: NodeId }): Batches {
   const steady = scope.steady();
   try {
+    // Always in the same order, and before the coordinator database: so no two statements wait for each other's connections.
+    if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
     yield* new StagedRun(steady, options, host).rows(call);
     if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
   } finally {
