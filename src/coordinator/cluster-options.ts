@@ -17,7 +17,7 @@ export interface ClusterOptions extends PoolConfig {
   readonly connectionsPerStatement?: number | undefined;
   /** Milliseconds until an unanswered connection attempt is `nodeUnreachable`: 5 000 by default. */
   readonly connectTimeoutMs?: number | undefined;
-  /** Bytes that the rows gathered for one statement's last step may have: 1 GiB by default. `resultTooLarge` beyond. */
+  /** Bytes that one intermediate result, or the rows gathered for a statement's last step, may have: 1 GiB by default. `resultTooLarge` beyond. */
   readonly maxIntermediateBytes?: number | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
