@@ -21,8 +21,8 @@ export function queryExtent(statement: Statement, query: SelectStmt): Extent | u
   const first = firstLocation(query);
   if (first === undefined) return undefined;
   const tokens = scanTokens(statement.text);
-  const search: Search = { text: statement.text, tokens, query };
   const inner = tokenAt(tokens, statement.source.index(first));
+  const search: Search = { text: statement.text, tokens, query, inner };
   for (let open = inner - 1, depth = 0; open >= 0; open -= 1) {
     const { text } = at(tokens, open);
     if (text === ')' || text === ']') depth += 1;
@@ -39,6 +39,8 @@ interface Search {
   readonly text: string;
   readonly tokens: readonly Token[];
   readonly query: SelectStmt;
+  /** A token of the query: another may read just like it. */
+  readonly inner: number;
 }
 
 /** Positions of tokens, the last one excluded. */
@@ -48,12 +50,12 @@ interface Range {
 }
 
 /** The whole range, or a run of operands in it. */
-function among({ text, tokens, query }: Search, range: Range): Extent | undefined {
+function among({ text, tokens, query, inner }: Search, range: Range): Extent | undefined {
   const operands = operandsIn(tokens, range);
   const ranges = operands.length < 2 ? [range] : [range, ...operands.flatMap((first, i) => operands.slice(i).map((last) => ({ from: first.from, to: last.to })))];
   for (const { from, to } of ranges) {
     const [head, tail] = [tokens[from], tokens[to - 1]];
-    if (head === undefined || tail === undefined) continue;
+    if (head === undefined || tail === undefined || inner < from || inner >= to) continue;
     if (holds(text.slice(head.start, tail.end), query)) return { start: head.start, end: tail.end };
   }
   return undefined;

@@ -71,6 +71,7 @@ export const pushdownCases = cases(
   `WITH t AS (SELECT tenant_id, count(*) AS n FROM orders GROUP BY tenant_id) SELECT * FROM t`,
   `WITH t AS (SELECT tenant_id, count(*) AS n FROM orders GROUP BY tenant_id) SELECT a.id, t.n FROM accounts a JOIN t USING (tenant_id)`,
   `SELECT tenant_id FROM orders UNION SELECT tenant_id FROM accounts`,
+  `SELECT max(quantity) FROM orders UNION ALL SELECT max(quantity) FROM orders`,
   `SELECT tenant_id FROM orders UNION ALL SELECT tenant_id FROM accounts`,
   `SELECT tenant_id, id FROM accounts INTERSECT SELECT tenant_id, account_id FROM orders`,
   `SELECT tenant_id, id FROM accounts EXCEPT SELECT tenant_id, account_id FROM orders`,
