@@ -1,5 +1,6 @@
 import type { CallOptions, CopySink } from './node-connection.ts';
 import { Statement } from './statement.ts';
+import { throwIfAborted } from '../base/abort.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { once } from 'node:events';
@@ -107,6 +108,8 @@ export class CopyInStatement extends Statement implements CopySink {
   #check(): void {
     if (this.error !== undefined) throw this.error;
     if (this.#reason !== undefined) throw this.#reason;
+    // The server may not have answered yet that it gave up.
+    if (this.#finished) throwIfAborted(this.options?.signal);
     if (this.#finished || this.ended) throw new ClusterError('invalidParameter', 'COPY is over already');
   }
 
