@@ -1,4 +1,4 @@
-import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, CatalogTable, DependentView } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
 import { resultSchema, type ResultTable } from './result-table.ts';
 
@@ -28,8 +28,13 @@ export class RelationNames {
     return undefined;
   }
 
-  isDependentView(schema: string | undefined, name: string): boolean {
+  /** The view of that name that reads distributed or reference tables. The same holds for names without schema. */
+  dependentView(schema: string | undefined, name: string): DependentView | undefined {
     const schemas = schema === undefined ? this.searchPath : [schema];
-    return schemas.some((candidate) => this.snapshot.dependentViews.has(tableKey(candidate, name)));
+    for (const candidate of schemas) {
+      const view = this.snapshot.dependentViews.get(tableKey(candidate, name));
+      if (view !== undefined) return view;
+    }
+    return undefined;
   }
 }

@@ -95,6 +95,18 @@ export interface ColocationGroup {
   readonly shardGroups: readonly ShardGroup[];
 }
 
+/** A view of the coordinator database that reads, directly or not, a distributed or reference table. */
+export interface DependentView {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly materialized: boolean;
+  /** Its query. Every name in it that is not of `pg_catalog` is qualified. */
+  readonly sql: string;
+  /** WITH (security_barrier): its own conditions come before any other. */
+  readonly securityBarrier: boolean;
+}
+
 /**
  * The metadata at one version: an immutable value. One statement reads one snapshot.
  * Lookups are O(1); a new version is a new value.
@@ -107,8 +119,8 @@ export interface CatalogSnapshot {
   readonly colocationGroups: ReadonlyMap<ColocationId, ColocationGroup>;
   /** Keys as `tableKey` makes them. */
   readonly tables: ReadonlyMap<string, CatalogTable>;
-  /** Views of the coordinator database that read, directly or not, a distributed or reference table. */
-  readonly dependentViews: ReadonlySet<string>;
+  /** By keys as `tableKey` makes them. */
+  readonly dependentViews: ReadonlyMap<string, DependentView>;
   readonly server: ServerFacts;
 }
 

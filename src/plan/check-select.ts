@@ -33,8 +33,8 @@ export function obstacleOf({ placed }: AnalyzedStatement): ClusterError {
 
 export function checkViews({ foreign }: Pick<AnalyzedStatement, 'foreign'>, names: RelationNames): void {
   for (const { rangeVar } of foreign) {
-    if (!names.isDependentView(rangeVar.schemaname, rangeVar.relname ?? '')) continue;
-    throw unsupported(`View "${rangeVar.relname ?? ''}" reads distributed or reference tables.`, 'Write the view\'s query in its place.');
+    if (names.dependentView(rangeVar.schemaname, rangeVar.relname ?? '') === undefined) continue;
+    throw unsupported(`View "${rangeVar.relname ?? ''}" reads distributed or reference tables, and is named where it cannot be put in yet.`, 'Write the view\'s query in its place.');
   }
 }
 

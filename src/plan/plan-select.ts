@@ -6,8 +6,9 @@ import { present } from '../base/assert.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
-import { checkOverlooked, checkReadable, checkSequenceCalls, checkViews, positionColumns } from './check-select.ts';
+import { checkOverlooked, checkReadable, checkSequenceCalls, positionColumns } from './check-select.ts';
 import type { Describe } from './describe.ts';
+import { expandViews } from './expand-views.ts';
 import type { FanOut } from './fan-out.ts';
 import { functionRules } from './function-rules.ts';
 import { planWriting } from './plan-writing.ts';
@@ -21,6 +22,7 @@ import { isBeyondShards, unsupported } from './select/unsupported.ts';
 import { refuseSequences } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
 import { planStaged } from './staged/plan-staged.ts';
+import { selectOf } from './staged/staged-state.ts';
 import type { Statistics } from './staged/statistics.ts';
 import type { ResultNames } from './staged/result-names.ts';
 import type { SelectPlan, StatementPlan } from './statement-plan.ts';
@@ -44,7 +46,11 @@ export interface Named extends PlanInput {
 
 export async function planSelect(statement: Statement, select: SelectStmt, input: Named): Promise<StatementPlan> {
   const analyzed = analyzeSelect(select, input.names);
-  checkViews(analyzed, input.names);
+  const expanded = await expandViews(statement, analyzed, input);
+  if (expanded !== undefined) {
+    const plan = await planSelect(expanded.statement, selectOf(expanded.statement), input);
+    return plan.kind === 'select' ? { ...plan, columns: expanded.columns } : plan;
+  }
   checkOverlooked(analyzed, input.names);
   checkSequenceCalls(select, input.snapshot);
   if (analyzed.uses.length === 0 && analyzed.results.length === 0) {

@@ -9,7 +9,6 @@ import type { FunctionRules } from '../analyze/function-calls.ts';
 import { collectCalls } from '../analyze/function-calls.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
-import { nameParts } from '../sql/ast.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf, positionColumns } from './check-select.ts';
@@ -27,6 +26,7 @@ import { shardTemplate } from './shard-template.ts';
 import { sharesParameters } from './typed-parameters.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { refuseDefaults, refuseSequences } from './sequence-use.ts';
+import { planUtility } from './plan-utility.ts';
 import { planUtilityCall } from './utility-call.ts';
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
@@ -39,7 +39,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('UpdateStmt' in node) return planModify(statement, 'update', node.UpdateStmt, { ...input, names });
   if ('DeleteStmt' in node) return planModify(statement, 'delete', node.DeleteStmt, { ...input, names });
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
-  return planOther(statement, names);
+  return planUtility(statement, names);
 }
 
 /** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */
@@ -61,12 +61,12 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
 }
 
 /** A temporary table stands before every schema of the search path. */
-function checkTemporary({ relname, relpersistence, schemaname }: RangeVar, { tables }: CatalogSnapshot): void {
+function checkTemporary({ relname, relpersistence, schemaname }: RangeVar, { tables, dependentViews }: CatalogSnapshot): void {
   if (relpersistence !== 't' && schemaname !== 'pg_temp') return;
-  const hidden = [...tables.values()].find(({ name }) => name === relname);
+  const hidden = [...tables.values(), ...dependentViews.values()].find(({ name }) => name === relname);
   if (hidden === undefined) return;
   throw new ClusterError('unsupportedDdl', `a temporary table cannot be called "${hidden.name}"`, {
-    detail: `It would hide "${hidden.schema}.${hidden.name}", which is distributed or a reference table.`,
+    detail: `It would hide "${hidden.schema}.${hidden.name}", which is a distributed or reference table, or a view over one.`,
     hint: 'Choose another name.',
   });
 }
@@ -77,6 +77,7 @@ async function planInsertStatement(statement: Statement, insert: InsertStmt, inp
   const table = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const select = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt : undefined;
   if (table === undefined) {
+    checkNoView(relation, input.names);
     if (readsCatalogTables([insert.selectStmt, insert.withClause, insert.onConflictClause, insert.returningClause], input.names)) {
       throw refused('A local table is written from distributed or reference tables.', 'Read the rows first, and insert them as values.');
     }
@@ -106,11 +107,17 @@ async function planRows(statement: Statement, insert: InsertStmt, { table, input
   return planInsert(statement, insert, { table, snapshot: input.snapshot, parameterTypes });
 }
 
+function checkNoView({ schemaname, relname }: RangeVar, names: RelationNames): void {
+  if (names.dependentView(schemaname, relname ?? '') === undefined) return;
+  throw refused(`View "${relname ?? ''}" over distributed or reference tables is written to.`, 'Write to the tables themselves.');
+}
+
 function readsCatalogTables(tree: unknown, names: RelationNames): boolean {
   return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
 }
 
 async function planModify(statement: Statement, kind: 'update' | 'delete', modify: UpdateStmt | DeleteStmt, input: Named): Promise<StatementPlan> {
+  checkNoView(present(modify.relation, 'target'), input.names);
   const analyzed = analyzeModify(kind, modify, input.names);
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
@@ -202,37 +209,4 @@ function planTruncate(statement: Statement, truncate: TruncateStmt, names: Relat
   if (known.length < tables.length) throw refused('TRUNCATE names local and distributed tables together.', 'Truncate them in separate statements.');
   if (truncate.behavior === 'DROP_CASCADE') throw refused('TRUNCATE … CASCADE of a distributed or reference table.', 'Name all the tables, without CASCADE.');
   return { kind: 'truncate', tables: known, restartIdentity: truncate.restart_seqs === true, cascade: false };
-}
-
-/** Utility statements: for the coordinator database, unless they name a distributed or reference table. */
-function planOther(statement: Statement, names: RelationNames): StatementPlan {
-  const { node } = statement;
-  const kind = Object.keys(node)[0] ?? '';
-  const named = namedRelations(node).find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
-  const dropped = droppedNames(node).find((parts) => names.resolve(parts.at(-2), parts.at(-1) ?? '') !== undefined);
-  if (harmless.has(kind) && kind !== 'ExplainStmt') return { kind: 'coordinator', text: statement.text, effect: 'session' };
-  if (named !== undefined || dropped !== undefined) {
-    const instead = insteadOf[kind];
-    if (instead !== undefined) throw unsupported(`The statement is not understood as SQL text yet, since "${named?.relname ?? ''}" is not a local table.`, instead);
-    throw new ClusterError('unsupportedDdl', `this statement is not carried to the shards of "${named?.relname ?? dropped?.at(-1) ?? ''}" yet`, {
-      detail: 'The table is distributed or a reference table.',
-      hint: 'Call undistribute_table() first, or make the change before create_distributed_table().',
-    });
-  }
-  return { kind: 'coordinator', text: statement.text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
-}
-
-/** Statements that have a method of the cluster in their place. */
-const insteadOf: Readonly<Record<string, string>> = {
-  ExplainStmt: 'Call cluster.explain() with the statement.',
-  DeclareCursorStmt: 'Call cluster.stream() with the query.',
-  PrepareStmt: 'Give the query a name: query({ name, text, values }).',
-  CopyStmt: 'Call cluster.copyFrom() or cluster.copyTo() with the statement.',
-};
-
-const harmless: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 'NotifyStmt', 'CheckPointStmt']);
-
-function droppedNames(node: Node): string[][] {
-  if (!('DropStmt' in node)) return [];
-  return (node.DropStmt.objects ?? []).flatMap((object) => ('List' in object ? [nameParts(object.List.items)] : []));
 }

@@ -1,5 +1,6 @@
 import type { ConstantSet } from '../analyze/constant-set.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import type { RangeVar } from '../sql/ast.ts';
 import type { DescribedColumn } from './describe.ts';
 import type { FanOut, EvaluatedExpression } from './fan-out.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
@@ -9,12 +10,25 @@ import type { ShardTemplate } from './shard-template.ts';
 /** A statement planned without its parameter values; cached by text, search path and catalog version. */
 export type StatementPlan =
   /** No distributed or reference table is in it: the coordinator database runs it as it is. */
-  | { readonly kind: 'coordinator'; readonly text: string; readonly effect: 'read' | 'write' | 'session' }
+  | CoordinatorPlan
   | SelectPlan
   | ModifyPlan
   | InsertPlan
   | TruncatePlan
   | UtilityCall;
+
+export interface CoordinatorPlan {
+  readonly kind: 'coordinator';
+  readonly text: string;
+  readonly effect: 'read' | 'write' | 'session';
+  /** It changes views over distributed tables, and so the catalog. */
+  readonly changesViews?: ViewChange;
+}
+
+export interface ViewChange {
+  /** The view that is made or replaced. */
+  readonly created: RangeVar | undefined;
+}
 
 /** One occurrence of a distributed table, ready to be pruned; or of an intermediate result that is placed like one, which has no `table`. */
 export interface PrunableUse {
@@ -36,6 +50,8 @@ export interface SelectPlan {
   readonly routable: boolean;
   /** FOR UPDATE and the like. */
   readonly locks: boolean;
+  /** What the statement returns, where that names views that are not in the plan any more. */
+  readonly columns?: readonly DescribedColumn[];
   /** For many shard groups; made when first needed. Rejects with the refusal. */
   fanOut(): Promise<FanOut>;
 }

@@ -8,8 +8,9 @@ import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
+import { changeViews } from '../execute/change-views.ts';
 import { withEvaluated } from '../execute/evaluate.ts';
-import { fieldsOf } from '../execute/fields.ts';
+import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
 import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
@@ -44,6 +45,7 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
   switch (plan.kind) {
     case 'coordinator': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
+      if (plan.changesViews !== undefined) return changeViews(context.scope, query, plan.changesViews);
       const effect = plan.effect === 'read' ? 'read' : 'write';
       return prepared.readsLocalTables ? readLocalTables(context.scope, query, effect) : context.scope.runParsed(coordinatorNodeId, query, effect);
     }
@@ -110,7 +112,12 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
   const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
   const node = target.kind === 'one' ? target.node : context.nextNode();
   const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
-  return runOnNode(context, { node, text, values, name, tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
+  const answer = runOnNode(context, { node, text, values, name, tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
+  if (plan.columns === undefined) return answer;
+  return answer.then((found) => {
+    found.fields = withTablesOf(found.fields, plan.columns);
+    return found;
+  });
 }
 
 /** A prepared statement has another text on each shard, so it needs another name. */
@@ -132,7 +139,7 @@ async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & 
   const rows = isStaged(fanOut)
     ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, { options: context.options, host: context.nextNode() }))
     : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
-  return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(fanOut.columns), rows, ...result });
+  return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(plan.columns ?? fanOut.columns), rows, ...result });
 }
 
 async function collected(batches: AsyncIterable<readonly RawRow[]>): Promise<readonly RawRow[]> {

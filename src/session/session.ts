@@ -12,6 +12,7 @@ import type { ResultOptions, StatementScope } from '../execute/statement-scope.t
 import type { Finishing } from '../plan/select/select-context.ts';
 import { nameParts } from '../sql/ast.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
+import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { StagedRun } from '../execute/staged/run-staged.ts';
@@ -56,6 +57,8 @@ export class Session {
   #failed = false;
   /** Undefined: that of a new session. */
   #searchPath: readonly string[] | undefined;
+  /** The catalog as the transaction has changed it: nobody else sees that yet. */
+  #ownSnapshot: CatalogSnapshot | undefined;
   /** The settings changed in a way that only a server can tell the search path of. */
   #searchPathUnknown = false;
   #modes = '';
@@ -107,7 +110,7 @@ export class Session {
     await loadGrammar();
     const statement = at(this.#parse(query), 0);
     if (this.#failed) throw transactionAborted();
-    const snapshot = await this.#services.store.load({ signal: query.signal });
+    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     try {
       const prepared = await this.#plan(statement, snapshot);
       yield* streamStatement(prepared, this.#context(snapshot, query.signal), { ...query, values: query.values ?? [] });
@@ -119,7 +122,7 @@ export class Session {
 
   /** The statement's plan, under this session's search path. */
   async prepare(statement: Statement): Promise<PreparedPlan> {
-    const snapshot = await this.#services.store.load();
+    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
     return this.#plan(statement, snapshot);
   }
 
@@ -208,7 +211,7 @@ export class Session {
   }
 
   async #declare({ name, query: declared, scrolls, held, binary }: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
-    const snapshot = await this.#services.store.load({ signal });
+    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
     const { plan } = await this.#plan(declared, snapshot);
     if (plan.kind !== 'select') return undefined;
     this.#cursors.checkFree(name);
@@ -225,7 +228,7 @@ export class Session {
 
   async #run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     const { store } = this.#services;
-    const snapshot = await store.load({ signal: query.signal });
+    const snapshot = this.#ownSnapshot ?? (await store.load({ signal: query.signal }));
     try {
       return await this.#runOnce(statement, query, snapshot);
     } catch (error) {
@@ -248,7 +251,9 @@ export class Session {
     const prepared = await orAborted(this.#plan(statement, snapshot), query.signal);
     const { plan } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    return runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+    const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+    if (plan.kind === 'coordinator' && plan.changesViews !== undefined) await this.#readChangedCatalog(snapshot);
+    return result;
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
@@ -263,6 +268,11 @@ export class Session {
         return this.#services.utility(call, values);
       },
     };
+  }
+
+  async #readChangedCatalog({ server }: CatalogSnapshot): Promise<void> {
+    if (this.#transaction === undefined) await this.#services.store.refresh();
+    else this.#ownSnapshot = { ...(await readSnapshot(await this.#transaction.join(coordinatorNodeId, 'read'))), server };
   }
 
   /** The statement may leave something behind in its server session, so the session keeps the connection. */
@@ -377,11 +387,13 @@ export class Session {
   async #commit(): Promise<void> {
     const transaction = present(this.#transaction);
     await this.#cursors.endTransaction('commit');
+    const changesCatalog = this.#ownSnapshot !== undefined;
     this.#leave();
     const snapshot = this.#services.store.current();
     try {
       await transaction.commit();
       this.#settings.commit();
+      if (changesCatalog) await this.#services.store.refresh();
     } catch (error) {
       this.#settings.rollback();
       throw snapshot === undefined ? error : withLogicalNames(error, snapshot);
@@ -392,6 +404,7 @@ export class Session {
     // SET LOCAL ends with its transaction, and SET if it is rolled back.
     if (this.#transaction?.changedSettings === true) this.#searchPathUnknown = true;
     this.#transaction = undefined;
+    this.#ownSnapshot = undefined;
     this.#implicit = false;
     this.#failed = false;
   }
@@ -413,6 +426,7 @@ export class Session {
     else {
       this.#settings.rollbackTo(name);
       if (transaction.changedSettings) this.#searchPathUnknown = true;
+      if (this.#ownSnapshot !== undefined) await this.#readChangedCatalog(this.#ownSnapshot);
       this.#failed = false;
     }
     return tagged(command);

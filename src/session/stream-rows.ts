@@ -1,6 +1,6 @@
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { rowParser } from '../cluster/query-result.ts';
-import { fieldsOf } from '../execute/fields.ts';
+import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import { HeldConnections } from '../execute/held-connections.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
@@ -34,14 +34,14 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     const texts = present(prepared.texts);
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
     const node = target.kind === 'one' ? target.node : context.nextNode();
-    const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables });
+    const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables }).then((own) => withTablesOf(own, plan.columns));
     yield* streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
     return;
   }
   const fanOut = await orAborted(plan.fanOut(), scope.signal);
   const options = { ...context.options, batchRows: input.batchRows ?? context.options.batchRows };
   const batches = fanOutRows(prepared, context, { plan, fanOut, ordinals: target.ordinals, values: input.values }, options);
-  yield* parsed(batches, fieldsOf(fanOut.columns), input);
+  yield* parsed(batches, fieldsOf(plan.columns ?? fanOut.columns), input);
 }
 
 interface NodeStatement {

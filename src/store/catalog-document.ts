@@ -133,7 +133,8 @@ SELECT json_build_object(
       i.list,
       (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid)) ORDER BY r.oid)
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
-  'views', (SELECT json_agg(json_build_array(n.nspname, v.relname)) FROM readers JOIN pg_class v USING (oid)
+  'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),
+      EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = 'security_barrier' AND option_value::bool))) FROM readers JOIN pg_class v USING (oid)
     JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')))
 FROM shardwright.cluster c
 `;

@@ -1,7 +1,7 @@
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
 import type {
-  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, HashFamily, ServerFacts, ShardGroup, TableIndex,
+  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, ServerFacts, ShardGroup, TableIndex,
 } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
@@ -18,7 +18,7 @@ interface CatalogDocument {
   readonly nodes: readonly [id: number, host: string, port: number, database: string][] | null;
   readonly groups: readonly GroupTuple[] | null;
   readonly tables: readonly TableTuple[] | null;
-  readonly views: readonly [schema: string, name: string][] | null;
+  readonly views: readonly ViewTuple[] | null;
 }
 
 type GroupTuple = [
@@ -31,6 +31,8 @@ type TableTuple = [
   colocation: number | null, shardIds: readonly number[] | null, columns: readonly ColumnTuple[] | null,
   indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
 ];
+
+type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean];
 
 /** All as text; booleans are `true` and `false`. */
 type ColumnTuple = [
@@ -61,7 +63,8 @@ function isNotInstalled(error: unknown): boolean {
   return state === '3F000' || state === '42883' || state === '42P01';
 }
 
-async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, options?: CallOptions): Promise<CatalogSnapshot> {
+/** The metadata as a connection sees it, in a transaction that may have changed it. */
+export async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, options?: CallOptions): Promise<CatalogSnapshot> {
   const { rows } = await coordinator.query({ text: catalogDocumentQuery() }, options);
   const [document, searchPath, settings] = rows[0] ?? [];
   if (typeof document !== 'string' || typeof searchPath !== 'string' || typeof settings !== 'string') {
@@ -80,11 +83,15 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
     nodes: (document.nodes ?? []).map(nodeOf),
     colocationGroups: new Map((document.groups ?? []).map(groupOf).map((group) => [group.id, group])),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
-    dependentViews: new Set((document.views ?? []).map(([schema, name]) => tableKey(schema, name))),
+    dependentViews: new Map((document.views ?? []).map(viewOf).map((view) => [tableKey(view.schema, view.name), view])),
     server: serverOf(document, JSON.parse(searchPathJson) as string[], JSON.parse(settingsJson) as Record<string, string>),
   };
   checkInvariants(snapshot);
   return snapshot;
+}
+
+function viewOf([oid, schema, name, materialized, sql, securityBarrier]: ViewTuple): DependentView {
+  return { oid, schema, name, materialized, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier };
 }
 
 function nodeOf([id, host, port, database]: readonly [number, string, number, string]): ClusterNode {

@@ -22,6 +22,12 @@ const tables = `
   CREATE TABLE local_things (id bigint, name text);
 `;
 
+const views = `
+  CREATE VIEW large AS SELECT * FROM orders WHERE amount > 100;
+  CREATE VIEW totals (tenant, total) AS SELECT tenant_id, sum(amount) FROM large GROUP BY tenant_id;
+  CREATE VIEW guarded WITH (security_barrier) AS SELECT * FROM orders WHERE qty > 3;
+`;
+
 export interface PlanCluster extends AsyncDisposable {
   readonly cluster: Cluster;
   /** The EXPLAIN text, or the refusal's fields, without what differs from run to run. */
@@ -42,6 +48,7 @@ export async function openPlanCluster(): Promise<PlanCluster> {
     await cluster.createDistributedTable(table, column, { shardCount: 4 });
   }
   await cluster.createReferenceTable('regions');
+  await cluster.query(views);
   return {
     cluster,
     outcome: async (sql, values) => normalized(await explained(cluster, sql, values), databases),

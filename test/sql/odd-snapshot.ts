@@ -31,7 +31,7 @@ export function oddSnapshot(): CatalogSnapshot {
       ],
     }]]),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
-    dependentViews: new Set(),
+    dependentViews: new Map(),
     server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {} },
   };
 }

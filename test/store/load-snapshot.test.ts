@@ -82,7 +82,7 @@ test('views of views are dependent, also recursive and materialized ones', async
     CREATE VIEW v1 AS SELECT 1 FROM local WHERE EXISTS (SELECT FROM t); CREATE MATERIALIZED VIEW v2 AS SELECT * FROM v1; CREATE VIEW v3 AS SELECT * FROM v2;
     CREATE VIEW free AS SELECT * FROM local`);
   const { dependentViews } = await loadSnapshot(coordinator.connections);
-  expect([...dependentViews].sort()).toEqual(['6.public.v1', '6.public.v2', '6.public.v3']);
+  expect([...dependentViews.keys()].sort()).toEqual(['6.public.v1', '6.public.v2', '6.public.v3']);
 });
 
 test('a table dropped behind our back is left out, and one that came in its stead is not taken for it', async () => {

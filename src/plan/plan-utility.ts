@@ -1,0 +1,78 @@
+import type { Node, RangeVar, ViewStmt } from '@pgsql/types';
+import { namedRelations } from '../analyze/analyze-statement.ts';
+import type { RelationNames } from '../analyze/relation-names.ts';
+import { present } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import { nameParts } from '../sql/ast.ts';
+import type { Statement } from '../sql/parse.ts';
+import { unsupported } from './select/unsupported.ts';
+import type { StatementPlan } from './statement-plan.ts';
+
+/** Utility statements: for the coordinator database, unless they name a distributed or reference table, or a view over one. */
+export function planUtility(statement: Statement, names: RelationNames): StatementPlan {
+  const { node, text } = statement;
+  const kind = Object.keys(node)[0] ?? '';
+  if (harmless.has(kind)) return { kind: 'coordinator', text, effect: 'session' };
+  if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
+  const named = relationsIn(node);
+  const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
+  const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
+  if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
+  if (view === undefined) return { kind: 'coordinator', text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
+  if (!changesOfViews.has(kind)) throw refusedFor(kind, view.relname ?? '');
+  return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
+}
+
+/** A view stays in the coordinator database, over the shells; statements that read it get its query in its place. */
+function planView({ text }: Statement, { view: named, query }: ViewStmt, names: RelationNames): StatementPlan {
+  const view = present(named, 'name of a view');
+  const reads = namedRelations(query).some(({ schemaname, relname }) => isDistributed(names, schemaname, relname ?? ''));
+  const replaces = names.dependentView(view.schemaname, view.relname ?? '') !== undefined;
+  if (!reads && !replaces) return { kind: 'coordinator', text, effect: 'write' };
+  if (reads && (view.relpersistence === 't' || view.schemaname === 'pg_temp')) throw temporaryView(view.relname ?? '');
+  return { kind: 'coordinator', text, effect: 'write', changesViews: { created: reads ? view : undefined } };
+}
+
+/** Other processes could not know of it. */
+export function temporaryView(name: string): ClusterError {
+  return new ClusterError('unsupportedDdl', `view "${name}" cannot be temporary`, {
+    detail: 'It reads distributed or reference tables, and nobody but one connection to the coordinator database would know it.',
+    hint: 'Make an ordinary view, over tables that are not temporary.',
+  });
+}
+
+function isDistributed(names: RelationNames, schema: string | undefined, name: string): boolean {
+  return names.resolve(schema, name) !== undefined || names.dependentView(schema, name) !== undefined;
+}
+
+function refusedFor(kind: string, name: string): ClusterError {
+  const instead = insteadOf[kind];
+  if (instead !== undefined) return unsupported(`The statement is not understood as SQL text yet, since "${name}" is not a local table.`, instead);
+  return new ClusterError('unsupportedDdl', `this statement is not carried to the shards of "${name}" yet`, {
+    detail: 'It is a distributed or reference table, or a view over one.',
+    hint: 'Call undistribute_table() first, or make the change before create_distributed_table().',
+  });
+}
+
+/** Statements that have a method of the cluster in their place. */
+const insteadOf: Readonly<Record<string, string>> = {
+  ExplainStmt: 'Call cluster.explain() with the statement.',
+  DeclareCursorStmt: 'Call cluster.stream() with the query.',
+  PrepareStmt: 'Give the query a name: query({ name, text, values }).',
+  CopyStmt: 'Call cluster.copyFrom() or cluster.copyTo() with the statement.',
+};
+
+const harmless: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 'NotifyStmt', 'CheckPointStmt']);
+
+/** What may be done to a view over shells, and reads no rows. */
+const changesOfViews: ReadonlySet<string> = new Set([
+  'DropStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'AlterOwnerStmt', 'AlterTableStmt', 'CommentStmt', 'GrantStmt',
+]);
+
+function relationsIn(node: Node): readonly Pick<RangeVar, 'schemaname' | 'relname'>[] {
+  const dropped = 'DropStmt' in node ? (node.DropStmt.objects ?? []).flatMap((object) => ('List' in object ? [nameParts(object.List.items)] : [])) : [];
+  return [...namedRelations(node), ...dropped.map((parts) => {
+    const schemaname = parts.at(-2);
+    return { relname: parts.at(-1) ?? '', ...(schemaname === undefined ? {} : { schemaname }) };
+  })];
+}
