@@ -1,5 +1,5 @@
+import { createRequire } from 'node:module';
 import type { Node } from '@pgsql/types';
-import { deparseSync } from 'pgsql-deparser';
 import { sameTree } from './ast.ts';
 import type { Statement } from './parse.ts';
 import { parseOne } from './parse.ts';
@@ -15,7 +15,11 @@ export function deparseChecked(node: Node): Statement | undefined {
   return statement !== undefined && sameTree(statement.node, node) ? statement : undefined;
 }
 
+/** Loaded when first needed: it takes 20 MB, which programs whose statements are only spliced never use. */
+const load = createRequire(import.meta.url);
+
 function deparsed(node: Node): string | undefined {
+  const { deparseSync } = load('pgsql-deparser') as { readonly deparseSync: (node: Node) => string };
   try {
     return deparseSync(node);
   } catch {
