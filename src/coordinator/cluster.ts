@@ -15,7 +15,7 @@ import { removeNode } from '../ddl/remove-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
-import { type Explanation, explainStatement } from '../session/explain-statement.ts';
+import { type ExplainHow, type Explanation, explainStatement } from '../session/explain-statement.ts';
 import { PoolScope } from '../session/pool-scope.ts';
 import { positionedError } from '../session/positioned-error.ts';
 import { answer, type QueryCallback, readQueryCall } from '../session/query-call.ts';
@@ -152,12 +152,15 @@ export class Cluster extends PoolBase {
     return Readable.from(this.#copyOut(sql, options), { objectMode: false });
   }
 
-  /** The distributed plan of a statement, as data and as text. The statement itself is not run. */
-  async explain(sql: string, values: readonly unknown[] = [], options: CallOptions = {}): Promise<Explanation> {
+  /**
+   * The distributed plan of a statement, as data and as text. Only with `analyze` is the statement run, which must be a query then; `verbose` adds a
+   * node's own plan to each task.
+   */
+  async explain(sql: string, values: readonly unknown[] = [], options: CallOptions & ExplainHow = {}): Promise<Explanation> {
     const session = new Session(this.#coordinator);
     try {
       const { prepared, context } = await this.#prepare(session, sql, options.signal);
-      return await explainStatement(prepared, context, values);
+      return await explainStatement(prepared, context, values, options);
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {

@@ -26,6 +26,7 @@ import { shardTemplate } from './shard-template.ts';
 import { sharesParameters } from './typed-parameters.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { refuseDefaults, refuseSequences } from './sequence-use.ts';
+import { planExplain } from './plan-explain.ts';
 import { planUtility } from './plan-utility.ts';
 import { planUtilityCall } from './utility-call.ts';
 
@@ -39,6 +40,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('UpdateStmt' in node) return planModify(statement, 'update', node.UpdateStmt, { ...input, names });
   if ('DeleteStmt' in node) return planModify(statement, 'delete', node.DeleteStmt, { ...input, names });
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
+  if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   return planUtility(statement, names);
 }
 

@@ -1,9 +1,11 @@
 import type { ConstantSet } from '../analyze/constant-set.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
+import type { Statement } from '../sql/parse.ts';
 import type { DescribedColumn } from './describe.ts';
 import type { FanOut, EvaluatedExpression } from './fan-out.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
+import type { ExplainOptions } from './plan-explain.ts';
 import type { Placer } from './prune.ts';
 import type { ShardTemplate } from './shard-template.ts';
 
@@ -15,6 +17,7 @@ export type StatementPlan =
   | ModifyPlan
   | InsertPlan
   | TruncatePlan
+  | ExplainPlan
   | UtilityCall;
 
 export interface CoordinatorPlan {
@@ -77,6 +80,14 @@ export interface SpreadModify {
   readonly parameters: number;
   /** Of RETURNING; empty without. */
   readonly columns: readonly DescribedColumn[];
+}
+
+/** EXPLAIN of a statement with a plan of its own. */
+export interface ExplainPlan {
+  readonly kind: 'explain';
+  readonly statement: Statement;
+  readonly plan: StatementPlan;
+  readonly options: ExplainOptions;
 }
 
 export interface TruncatePlan {

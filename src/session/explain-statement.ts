@@ -5,13 +5,15 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/fan-out-tasks.ts';
 import { resultsIn } from '../execute/staged/node-statement.ts';
+import type { Measured } from '../execute/staged/run-measurements.ts';
 import { bindInsert } from '../execute/write/run-insert.ts';
-import { bindTarget, RenderedTexts, targetOf } from '../plan/bind.ts';
+import { bindTarget, partialValues, RenderedTexts, targetOf } from '../plan/bind.ts';
 import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts';
 import { type FanOut, isStaged } from '../plan/fan-out.ts';
-import { renderTemplate } from '../plan/shard-template.ts';
+import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { Stage } from '../plan/staged/stage.ts';
 import type { PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
+import { type MeasuredRun, measureRun } from './measure-run.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
 
@@ -21,14 +23,31 @@ export interface Explanation {
   readonly text: string;
 }
 
-/** Describes how a statement would run with these values. Nothing is run but what planning itself asks of the servers. */
-export async function explainStatement(prepared: PreparedPlan, context: RunContext, values: readonly unknown[]): Promise<Explanation> {
-  const plan = await treeOf(prepared, context, values);
+export interface ExplainHow {
+  /** The query runs, and what comes of it is counted: rows, bytes and time of each intermediate result and task. Its rows are dropped. */
+  readonly analyze?: boolean | undefined;
+  /** One node's own EXPLAIN below each task, and the estimates that the plan was chosen by. */
+  readonly verbose?: boolean | undefined;
+}
+
+/** Describes how a statement would run with these values. Without `analyze`, nothing is run but what planning itself asks of the servers. */
+export async function explainStatement(prepared: PreparedPlan, context: RunContext, values: readonly unknown[], how: ExplainHow = {}): Promise<Explanation> {
+  const verbose = how.verbose === true;
+  const measured = how.analyze === true ? await measureRun(prepared, context, { values, explains: verbose }) : undefined;
+  const tree = await treeOf(prepared, context, { values, verbose, measured });
+  const plan = measured === undefined ? tree : { ...tree, properties: { ...tree.properties, ...totals(measured.total) } };
   return { plan, text: planText(plan) };
 }
 
-async function treeOf(prepared: PreparedPlan, context: RunContext, values: readonly unknown[]): Promise<PlanNode> {
+interface Explaining {
+  readonly values: readonly unknown[];
+  readonly verbose: boolean;
+  readonly measured: MeasuredRun | undefined;
+}
+
+async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: Explaining): Promise<PlanNode> {
   const { plan } = prepared;
+  const { values } = explaining;
   switch (plan.kind) {
     case 'coordinator':
       return leaf('coordinator', { sql: plan.text });
@@ -36,6 +55,8 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, values: reado
       return leaf('utility_call', { function: plan.name });
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
+    case 'explain':
+      return leaf('explain', { sql: shortened(plan.statement.text) });
     case 'insert': {
       const tasks = await bindInsert(context.scope, plan, values, context);
       return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });
@@ -52,31 +73,31 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, values: reado
       return leaf(target.kind === 'any' ? `${name}_everywhere` : `${name}_by_shard`, taskProperties(context, nodes));
     }
     case 'select':
-      return selectTree(plan, { context, values, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
+      return selectTree(plan, { ...explaining, context, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
   }
 }
 
-interface SelectInput {
+interface SelectInput extends Explaining {
   readonly context: RunContext;
-  readonly values: readonly unknown[];
   readonly texts: RenderedTexts;
   readonly memoryOf: (fanOut: FanOut) => FanOutMemory;
 }
 
-async function selectTree(plan: SelectPlan, { context, values, texts, memoryOf }: SelectInput): Promise<PlanNode> {
+async function selectTree(plan: SelectPlan, input: SelectInput): Promise<PlanNode> {
+  const { context, values, texts, memoryOf } = input;
   const target = targetOf(plan, values);
-  if (target.kind === 'one') return routed('router', { context, node: target.node, sql: texts.forUses(target.ordinals) });
-  if (target.kind === 'any') return leaf('any_node', { sql: texts.forOrdinal(0) });
+  if (target.kind === 'one') {
+    const task = { node: target.node, sql: texts.forUses(target.ordinals) };
+    return { ...routed('router', { context, ...task }), inputs: await tasksBelow(plan.whole, input, task) };
+  }
+  if (target.kind === 'any') return { ...leaf('any_node', { sql: texts.forOrdinal(0) }), inputs: await tasksBelow(plan.whole, input, undefined) };
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
-  if (isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, { context, values });
+  if (input.measured !== undefined || isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, input);
   const memory = memoryOf(fanOut);
   const { tasks, united } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory, context.options);
-  const below = leaf(united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', {
-    rules: fanOut.rules,
-    'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`,
-    ...taskProperties(context, tasks),
-  });
-  return mergeTree(fanOut.merge, below);
+  const properties = { rules: fanOut.rules, 'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`, ...taskProperties(context, tasks) };
+  const inputs = await tasksBelow(fanOut.shardQuery, input, tasks[0]);
+  return mergeTree(fanOut.merge, { kind: united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', properties, inputs });
 }
 
 function groupsOf(uses: readonly PrunableUse[]): number {
@@ -84,8 +105,9 @@ function groupsOf(uses: readonly PrunableUse[]): number {
 }
 
 /** The query that is left, with the intermediate results below it. */
-async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: Pick<SelectInput, 'context' | 'values'>): Promise<PlanNode> {
-  const inputs = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut, input)));
+async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
+  const stages = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut, input)));
+  const inputs = [...(await tasksBelow(fanOut.shardQuery, input, undefined)), ...stages];
   const uses = fanOut.uses ?? plan.uses;
   const target = fanOut.site === 'shards' ? bindTarget(uses, input.values) : undefined;
   const ordinals = target?.kind === 'many' ? target.ordinals : target?.kind === 'one' ? [...new Set(target.ordinals)] : [0];
@@ -95,13 +117,18 @@ async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: Pick<SelectIn
   return mergeTree(fanOut.merge, { kind: 'shard_queries', properties, inputs });
 }
 
-async function stageTree({ result, source }: Stage, fanOut: FanOut, { context, values }: Pick<SelectInput, 'context' | 'values'>): Promise<PlanNode> {
+async function stageTree({ result, source, estimatedRows }: Stage, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
   const below = source.kind === 'coordinator'
     ? leaf('coordinator', { sql: shortened(source.text) })
-    : await selectTree(source, { context, values, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
+    : await selectTree(source, { ...input, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
+  const measured = input.measured?.measurements.results.get(result);
   return {
     kind: 'intermediate_result',
-    properties: { name: result.name, of: result.label, columns: result.columns.map(({ name }) => name), for: destination(result, fanOut) },
+    properties: {
+      name: result.name, of: result.label, columns: result.columns.map(({ name }) => name), for: destination(result, fanOut),
+      ...(estimatedRows === undefined || !(input.verbose || measured !== undefined) ? {} : { 'estimated rows': Math.round(estimatedRows) }),
+      ...(measured === undefined ? {} : totals(measured)),
+    },
     inputs: [below],
   };
 }
@@ -110,6 +137,26 @@ function destination({ distribution, columns }: ResultTable, { site }: FanOut): 
   if (site === 'coordinator') return 'coordinator database';
   if (site === 'node') return 'one node';
   return distribution === undefined ? 'every node' : `nodes by hash of ${at(columns, distribution.column).name}`;
+}
+
+interface PlannedTask {
+  readonly node: NodeId;
+  readonly sql: string;
+  readonly values?: readonly unknown[] | undefined;
+}
+
+/** The tasks that ran, or `first` of those that would, with its node's own plan. None where only their number is asked for. */
+async function tasksBelow(template: ShardTemplate, { context, values, verbose, measured }: SelectInput, first: PlannedTask | undefined): Promise<PlanNode[]> {
+  if (measured !== undefined) {
+    return measured.measurements.tasks(template).map(({ node, plan, ...task }) => leaf('task', { node: nodeName(context, node), ...totals(task), ...(plan === undefined ? {} : { plan }) }));
+  }
+  if (!verbose || first === undefined) return [];
+  const { rows } = await context.scope.run(first.node, { text: `EXPLAIN (VERBOSE) ${first.sql}`, values: first.values ?? partialValues(template, values) }, 'read');
+  return [leaf('task', { node: nodeName(context, first.node), plan: rows.map(([line]) => line ?? '') })];
+}
+
+function totals({ rows, bytes, ms }: Measured): PlanNode['properties'] {
+  return { 'actual rows': rows, 'actual bytes': bytes, 'actual ms': Math.round(ms * 1_000) / 1_000 };
 }
 
 interface Routed {

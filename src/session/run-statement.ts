@@ -21,10 +21,12 @@ import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type Write
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { bindTarget, partialValues, targetOf } from '../plan/bind.ts';
+import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
-import type { ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
-import type { PreparedPlan } from './planner.ts';
+import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
+import { explainStatement } from './explain-statement.ts';
+import { PreparedPlan } from './planner.ts';
 
 export interface RunContext {
   readonly scope: StatementScope;
@@ -59,6 +61,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
       return runTruncate(context, plan);
     case 'utility':
       return runUtility(plan, { values, context, result });
+    case 'explain':
+      return runExplain(plan, { values, context, result });
   }
 }
 
@@ -226,6 +230,15 @@ function sequencesOf({ tables }: TruncatePlan): string[] {
 }
 
 /** One row of one column, as a SELECT of the function gives. */
+/** Lines of text or one JSON value, as PostgreSQL's own EXPLAIN gives them. */
+async function runExplain({ plan, statement, options }: ExplainPlan, { values, context, result }: Call): Promise<QueryResult> {
+  const { plan: tree, text } = await explainStatement(new PreparedPlan(plan, context.scope.snapshot, statement), context, values, options);
+  const isText = options.format === 'text';
+  const rows = isText ? text.split('\n').map((line) => [line]) : [[planJson(tree)]];
+  const field = { name: 'QUERY PLAN', tableID: 0, columnID: 0, dataTypeID: isText ? 25 : 114, dataTypeSize: -1, dataTypeModifier: -1, format: 'text' };
+  return makeQueryResult({ command: 'EXPLAIN', rowCount: null, fields: [field], rows, ...result });
+}
+
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
   const value = await context.utility(call, values);
   const dataTypeID = value === undefined ? 2278 : call.name === 'get_shard_id_for_distribution_column' ? 20 : 23;

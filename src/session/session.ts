@@ -219,7 +219,7 @@ export class Session {
     if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
     const { columns } = await this.#describer(snapshot).statement(declared.text);
     const steady = this.scope(snapshot, undefined).steady();
-    const batches = new StagedRun(steady, this.#services.options, this.#services.nextNode()).select(plan, values);
+    const batches = new StagedRun(steady, { options: this.#services.options, host: this.#services.nextNode() }).select(plan, values);
     const rows = held || scrolls ? new KeptRows(await keptRows(batches, name)) : await ForwardRows.open(batches);
     if (held || scrolls) await steady.end();
     this.#cursors.declare(name, { fields: fieldsOf(columns), rows, held });

@@ -21,6 +21,7 @@ import type { HeldResults } from './held-result.ts';
 import { hashedNode } from './hashed-node.ts';
 import { holdRows, settled } from './hold-rows.ts';
 import { nodeStatement, type NodeStatementInput, resultsIn } from './node-statement.ts';
+import type { RunMeasurements } from './run-measurements.ts';
 
 type Batches = AsyncGenerator<readonly RawRow[]>;
 
@@ -32,6 +33,13 @@ export interface StagedCall {
   readonly values: readonly unknown[];
 }
 
+export interface StagedOptions {
+  readonly options: FanOutOptions;
+  /** The node for statements that any node can answer. */
+  readonly host: NodeId;
+  readonly measurements?: RunMeasurements | undefined;
+}
+
 /**
  * Runs a query in stages: each intermediate result is read in batches and held where it is needed, then the query that is left runs. All its statements
  * on one server are of one transaction, so that they see one snapshot there (in a transaction of the caller's, what its isolation level shows).
@@ -39,11 +47,9 @@ export interface StagedCall {
 export class StagedRun {
   readonly #results: HeldResults = new Map();
 
-  /** `host`: the node for statements that any node can answer. */
   constructor(
     private readonly scope: SteadyScope,
-    private readonly options: FanOutOptions,
-    private readonly host: NodeId,
+    private readonly how: StagedOptions,
   ) {}
 
   /** The query's rows in batches. */
@@ -51,7 +57,7 @@ export class StagedRun {
     const values = await withEvaluated(this.scope, fanOut, given);
     await this.#stages({ fanOut, values });
     if (fanOut.site === 'shards') yield* this.#byShard({ fanOut, uses, values });
-    else yield* this.#cursor({ template: fanOut.shardQuery, values, node: fanOut.site === 'node' ? this.host : coordinatorNodeId, shard: noShard });
+    else yield* this.#cursor({ template: fanOut.shardQuery, values, node: fanOut.site === 'node' ? this.how.host : coordinatorNodeId, shard: noShard });
   }
 
   /** Each as soon as what it reads is there; all of them have ended when this settles. */
@@ -66,10 +72,12 @@ export class StagedRun {
 
   async #stage({ result, source }: Stage, { fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
     const nodes = this.scope.snapshot.nodes.map(({ id }) => id);
-    const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.host : coordinatorNodeId];
+    const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.how.host : coordinatorNodeId];
     const { columns, lookups, sampled, label, distribution } = result;
     const nodeOf = distribution === undefined ? undefined : hashedNode(distribution, this.scope.snapshot);
-    this.#results.set(result, await holdRows(this.scope, { columns, lookups, sampled, label, targets, nodeOf, limits: this.options }, this.#source(source, values)));
+    const rows = this.#source(source, values);
+    const request = { columns, lookups, sampled, label, targets, nodeOf, limits: this.how.options };
+    this.#results.set(result, await holdRows(this.scope, request, this.how.measurements?.result(result, rows) ?? rows));
   }
 
   async *#source(source: StageSource, values: readonly unknown[]): Batches {
@@ -82,13 +90,13 @@ export class StagedRun {
     yield* cursorRows(connection, { text, values: numbers.map((number) => values[number - 1]) }, this.#cursorOptions());
   }
 
-  /** The rows of any planned query. */
+  /** A query's rows, wherever they are. */
   async *select(plan: SelectPlan, values: readonly unknown[]): Batches {
     const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
     if (target?.kind === 'one') {
       yield* this.#cursor({ template: plan.whole, values, node: target.node, shard: (table, use) => shardSql(table, at(target.ordinals, use)) });
     } else if (target?.kind === 'any') {
-      yield* this.#cursor({ template: plan.whole, values, node: this.host, shard: noShard });
+      yield* this.#cursor({ template: plan.whole, values, node: this.how.host, shard: noShard });
     } else {
       yield* this.rows({ fanOut: await plan.fanOut(), uses: plan.uses, values });
     }
@@ -106,17 +114,19 @@ export class StagedRun {
     }));
     yield* runMerge(fanOut.merge, {
       streams, values,
-      residual: (residual, rows) => runResidual(this.scope, residual, { rows, values, limits: this.options }),
+      residual: (residual, rows) => runResidual(this.scope, residual, { rows, values, limits: this.how.options }),
     });
   }
 
   async *#cursor(input: NodeStatementInput): Batches {
     const statement = await nodeStatement(this.scope, this.#results, input);
-    yield* cursorRows(await this.scope.join(input.node), statement, this.#cursorOptions());
+    const connection = await this.scope.join(input.node);
+    const rows = (): Batches => cursorRows(connection, statement, this.#cursorOptions());
+    yield* this.how.measurements?.task(input.template, { connection, query: statement }, rows) ?? rows();
   }
 
   #cursorOptions(): Parameters<typeof cursorRows>[2] {
-    return { name: this.scope.uniqueName(), signal: this.scope.signal, onNotice: this.scope.onNotice, batchRows: this.options.batchRows };
+    return { name: this.scope.uniqueName(), signal: this.scope.signal, onNotice: this.scope.onNotice, batchRows: this.how.options.batchRows };
   }
 }
 
@@ -146,12 +156,12 @@ function noShard(): string {
  * As `StagedRun`, in a scope that is opened for it. Local tables must still be local when they have been read: that is checked outside its snapshot,
  * and before its locks go.
  */
-export async function* stagedRows(scope: StatementScope, call: StagedCall, { options, host }: { readonly options: FanOutOptions; readonly host: NodeId }): Batches {
+export async function* stagedRows(scope: StatementScope, call: StagedCall, how: StagedOptions): Batches {
   const steady = scope.steady();
   try {
     // Always in the same order, and before the coordinator database: so no two statements wait for each other's connections.
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
-    yield* new StagedRun(steady, options, host).rows(call);
+    yield* new StagedRun(steady, how).rows(call);
     if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
   } finally {
     await steady.end();

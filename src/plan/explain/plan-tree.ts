@@ -53,6 +53,16 @@ function countText(count: RowCount): string {
   return count.kind === 'parameter' ? `$${count.number}` : String(count.rows ?? 'ALL');
 }
 
+/** The tree as JSON, in the manner of PostgreSQL's EXPLAIN (FORMAT JSON). */
+export function planJson(root: PlanNode): string {
+  return JSON.stringify([{ Plan: jsonNode(root) }], undefined, 2);
+}
+
+function jsonNode({ kind, properties, inputs }: PlanNode): object {
+  const own = Object.entries(properties).map(([name, value]) => [title(name), value]);
+  return { 'Node Type': title(kind), ...Object.fromEntries(own), ...(inputs.length === 0 ? {} : { Plans: inputs.map(jsonNode) }) };
+}
+
 /** The tree as indented text, in the manner of PostgreSQL's EXPLAIN. */
 export function planText(root: PlanNode): string {
   const lines: string[] = [];
@@ -65,7 +75,8 @@ function append({ kind, properties, inputs }: PlanNode, depth: number, lines: st
   lines.push(`${indent}${title(kind)}`);
   const inner = '      '.repeat(depth);
   for (const [name, value] of Object.entries(properties)) {
-    lines.push(`${inner}  ${title(name)}: ${typeof value === 'object' ? value.join(', ') : oneLine(String(value))}`);
+    if (name === 'plan' && typeof value === 'object') lines.push(`${inner}  Plan:`, ...value.map((line) => `${inner}    ${line}`));
+    else lines.push(`${inner}  ${title(name)}: ${typeof value === 'object' ? value.join(', ') : oneLine(String(value))}`);
   }
   for (const input of inputs) append(input, depth + 1, lines);
 }

@@ -19,24 +19,33 @@ export interface EstimateInput {
   readonly needs: ColumnNeeds;
 }
 
-const unknownBytes = 100_000;
-
-/** About the bytes that each occurrence of a table would send: rows that pass its filters, of the columns that are needed. All are asked for side by side. */
-export async function estimateUses(state: StagedState, input: EstimateInput): Promise<ReadonlyMap<RangeVar, number>> {
-  const known = [...input.places.values()].filter(({ rangeVar }) => rangeVar.schemaname !== 'pg_temp');
-  const bytes = await Promise.all(known.map(async (place): Promise<[RangeVar, number]> => [place.rangeVar, await bytesOf(state, place, input)]));
-  return new Map(bytes);
+export interface UseEstimate {
+  readonly rows: number | undefined;
+  readonly bytes: number;
 }
 
-async function bytesOf(state: StagedState, place: UsePlace, { analyzed, needs }: EstimateInput): Promise<number> {
+const unknownBytes = 100_000;
+
+/**
+ * About what each occurrence of a table would send: rows that pass its filters, of the columns that are needed. All
+ * are asked for side by side.
+ */
+export async function estimateUses(state: StagedState, input: EstimateInput): Promise<ReadonlyMap<RangeVar, UseEstimate>> {
+  const known = [...input.places.values()].filter(({ rangeVar }) => rangeVar.schemaname !== 'pg_temp');
+  const found = await Promise.all(known.map(async (place): Promise<[RangeVar, UseEstimate]> => [place.rangeVar, await estimateUse(state, place, input)]));
+  return new Map(found);
+}
+
+async function estimateUse(state: StagedState, place: UsePlace, { analyzed, needs }: EstimateInput): Promise<UseEstimate> {
   const { rules } = state.context;
   const [open, plain] = [place.conditions.filter(hasParameter), place.conditions.filter((condition) => !hasParameter(condition))];
   const { statement } = tableSource(await sourceTable(state, place.rangeVar, analyzed), { ...place, conditions: plain }, { needs, rules });
   const table = analyzed.uses.find(({ rangeVar }) => rangeVar === place.rangeVar)?.table;
   const estimate = await estimateOf(state, statement, table);
-  if (estimate === undefined) return unknownBytes;
+  if (estimate === undefined) return { rows: undefined, bytes: unknownBytes };
   const guessed = tableFilters({ ...place, conditions: open }, rules).map(selectivity);
-  return estimate.rows * Math.max(estimate.width, 1) * guessed.reduce((product, one) => product * one, 1);
+  const rows = estimate.rows * guessed.reduce((product, one) => product * one, 1);
+  return { rows, bytes: rows * Math.max(estimate.width, 1) };
 }
 
 function estimateOf({ context }: StagedState, statement: Statement, table: CatalogTable | undefined): Promise<RowEstimate | undefined> {

@@ -46,9 +46,10 @@ async function planStages(state: StagedState): Promise<FanOut> {
   const { snapshot } = state.context.input;
   const places = usePlaces(analyzed.query);
   const needs = new ColumnNeeds(state.statement.node);
-  const bytes = await estimateUses(state, { analyzed, places, needs });
+  const estimates = await estimateUses(state, { analyzed, places, needs });
+  const bytes = new Map([...estimates].map(([rangeVar, estimate]) => [rangeVar, estimate.bytes]));
   const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes });
-  const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part) };
+  const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows };
   const everything = everyTable(analyzed);
   for (const spread of spreadsToTry(state, costs, everything)) {
     const reached = await spreadRows(state, spread, context);

@@ -26,6 +26,8 @@ export interface SpreadContext {
   readonly needs: ColumnNeeds;
   /** About how large each part is: small ones come first, since later ones may be reduced by them. */
   bytesOf(part: RangeVar | SelectStmt): number;
+  /** About how many rows a table has that meet its own conditions, if known. */
+  rowsOf(table: RangeVar): number | undefined;
 }
 
 /**
@@ -61,7 +63,7 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
       kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(spread.rehashed.get(rangeVar), source.columns),
       lookups: lookupsOf(place), sampled: place.sampled, standIn: table.sql, label: table.name,
     };
-    reached = keys.state.with({ result, source: await keys.state.source(source.statement) });
+    reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar) });
     edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
     if (table.schema !== undefined) named.push({ rangeVar, schema: table.schema, name: table.name });
     if (result.distribution === undefined) reducers.push({ place, relation: rangeOf(result), reduced: source.reduced });

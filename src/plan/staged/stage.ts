@@ -5,6 +5,8 @@ import type { StatementPlan } from '../statement-plan.ts';
 export interface Stage {
   readonly result: ResultTable;
   readonly source: StageSource;
+  /** As the servers' planners guess. */
+  readonly estimatedRows?: number | undefined;
 }
 
 /** A planned query: of distributed tables and results, or of local tables alone. */
