@@ -27,6 +27,8 @@ export interface FanOut {
   readonly unit: 'shard' | 'node';
   /** It or one of its stages reads tables that the snapshot takes for local ones. */
   readonly readsLocalTables: boolean;
+  /** It was planned for a text made from the caller's, whose uses may be others. */
+  readonly rewritten: boolean;
   /** The uses of `shardQuery`, where it is not the caller's own statement. */
   readonly uses: readonly PrunableUse[] | undefined;
 }
@@ -37,7 +39,7 @@ export interface EvaluatedExpression {
   readonly number: number;
 }
 
-/** Whether it takes more than one statement for each shard group and a merge. */
-export function isStaged({ stages, site }: FanOut): boolean {
-  return stages.length > 0 || site !== 'shards';
+/** Whether it takes more than one statement for each shard group of the tables that the caller names, and a merge. */
+export function isStaged({ stages, site, rewritten }: FanOut): boolean {
+  return stages.length > 0 || site !== 'shards' || rewritten;
 }

@@ -21,6 +21,7 @@ import { unitedColumns } from './select/united-columns.ts';
 import { isBeyondShards, unsupported } from './select/unsupported.ts';
 import { refuseSequences } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
+import { hasUnusedCommon } from './staged/unused-common.ts';
 import { planStaged } from './staged/plan-staged.ts';
 import { selectOf } from './staged/staged-state.ts';
 import type { Statistics } from './staged/statistics.ts';
@@ -88,7 +89,7 @@ interface FanOutInput extends Named {
 /** By the shard groups alone where that is possible, else in stages. */
 async function makeFanOut(original: Statement, select: SelectStmt, input: FanOutInput): Promise<FanOut> {
   try {
-    if (input.routable) return await makeDirectFanOut(original, select, input);
+    if (input.routable && !hasUnusedCommon(select)) return await makeDirectFanOut(original, select, input);
   } catch (error) {
     if (!isBeyondShards(error)) throw error;
   }
@@ -121,6 +122,7 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
     site: 'shards',
     unit: 'shard',
     readsLocalTables: false,
+    rewritten: false,
     uses: ownUses,
   };
 }

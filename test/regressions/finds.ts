@@ -8,6 +8,15 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT sum(DISTINCT t0.credit) AS c0 FROM accounts AS t0 WHERE (t0.region_id BETWEEN 0::bigint AND 0::bigint)` },
   // The merge took USING > for ascending.
   { sql: `SELECT tenant_id, id FROM orders ORDER BY tenant_id USING >, id USING <`, order: 'total' },
+  // A condition was copied to where its table has another name.
+  { sql: `SELECT r2.ms FROM ghosts AS r0 JOIN visits AS r2 ON r0.label = r2.page AND r0.id <= 0 WHERE r0.id = ANY (SELECT s0.line FROM lines AS s0 JOIN visits AS s1 ON s0.line = s1.ms WHERE s0.tenant_id = r0.tenant_id)` },
+  // Common table expressions that nothing reads, or nothing any more.
+  { sql: `WITH "Cte ü" AS (SELECT r0.tenant_id AS c0 FROM settings AS r0) SELECT t0."select" FROM "Ünï"."Odd ""Name" AS t0 JOIN events AS t2 ON true` },
+  { sql: `WITH a AS (SELECT 1 FROM settings WHERE name = $1), b AS (SELECT $2::int AS x), c AS (SELECT 2) SELECT o.id FROM orders o, b WHERE o.id = b.x`, values: ['x', 3] },
+  { sql: `WITH a AS (SELECT r2.id FROM blanks AS r0 JOIN other.items AS r1 ON r0.o IN (SELECT true FROM settings) JOIN regions AS r2 ON true) SELECT t1.name FROM accounts AS t1` },
+  { sql: `WITH RECURSIVE a AS (SELECT r0.key AS c0 FROM events AS r0), b AS (SELECT 1 AS c0, x.account_id AS c1 FROM orders AS x UNION SELECT r.c0 + 1, x."from" FROM b AS r JOIN "Ünï"."Odd ""Name" AS x ON true) SELECT t0.c0 FROM a AS t0` },
+  { sql: `WITH a AS (SELECT true AS c0 FROM (SELECT s0.value FROM settings AS s0) AS r0) SELECT ARRAY(SELECT t1.id FROM regions AS r0 JOIN ((SELECT s0.id FROM accounts AS s0 JOIN a ON true) UNION SELECT s2.qty FROM accounts AS s0 JOIN lines AS s2 ON true ORDER BY 1 LIMIT 0) AS t1 ON true WHERE t0.id = r0.id ORDER BY 1) FROM ghosts AS t0` },
+  { sql: `WITH a AS (SELECT nope FROM accounts WHERE tenant_id = 1) SELECT count(*) FROM orders` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

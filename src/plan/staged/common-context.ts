@@ -29,17 +29,17 @@ export function withCommonContext(statement: Statement, query: SelectStmt, text:
   return `WITH ${list.join(', ')} ${text}`;
 }
 
-function commonTables({ ctes }: WithClause): CommonTableExpr[] {
+export function commonTables({ ctes }: WithClause): CommonTableExpr[] {
   return (ctes ?? []).flatMap((node) => ('CommonTableExpr' in node ? [node.CommonTableExpr] : []));
 }
 
 /** Relation names without schema: those of common table expressions among them. */
-function namedHere(tree: unknown): Set<string> {
+export function namedHere(tree: unknown): Set<string> {
   return new Set(namedRelations(tree).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : [])));
 }
 
 /** Those named, and those that these name, in their order. */
-function neededTables(common: readonly CommonTableExpr[], named: ReadonlySet<string>): number[] {
+export function neededTables(common: readonly CommonTableExpr[], named: ReadonlySet<string>): number[] {
   const needed = new Set<number>();
   const visit = (names: ReadonlySet<string>): void => {
     for (const [index, { ctename, ctequery }] of common.entries()) {
@@ -70,7 +70,7 @@ function contains(tree: unknown, query: SelectStmt): boolean {
 }
 
 /** The last token of `name (columns) AS MATERIALIZED (query)`; SEARCH and CYCLE only follow recursive ones. */
-function endOf(tokens: ReturnType<typeof scanTokens>, start: number): number {
+export function endOf(tokens: ReturnType<typeof scanTokens>, start: number): number {
   let position = start + 1;
   if (tokens[position]?.text === '(') position = afterGroup(tokens, position);
   while (tokens[position]?.text !== '(') position += 1;

@@ -20,6 +20,7 @@ import { SpreadCosts } from './spread-costs.ts';
 import { spreadRows } from './spread-rows.ts';
 import { selectOf, type StagedInput, StagedState } from './staged-state.ts';
 import { typedStatement } from './typed-statement.ts';
+import { withoutUnusedCommon } from './unused-common.ts';
 import { usePlaces } from './use-places.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   checkStageable(original, input);
   const parameters = description.parameterTypes.length;
   const isPart = input.part !== undefined;
-  const typed = isPart ? original : typedStatement(original, description.parameterTypes);
+  const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
   const { statement, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(statement.node, input.describe);
   const context = { input, rules, resultNames: input.part ?? new ResultNames() };
@@ -86,12 +87,12 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
     const unit = await unitOf(direct.shardQuery, input.describe);
     // Nodes hold the rows of all their shard groups together.
     if (unit === 'shard' && results.some(({ result }) => result.distribution !== undefined)) return undefined;
-    return { ...direct, stages: state.stages, rules: [rule, ...direct.rules], readsLocalTables, unit };
+    return { ...direct, stages: state.stages, rules: [rule, ...direct.rules], readsLocalTables, unit, rewritten: true };
   }
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
     shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
-    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, uses: undefined,
+    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined,
   };
 }
 

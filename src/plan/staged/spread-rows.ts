@@ -18,6 +18,7 @@ import { type SourceTable, sourceTable } from './source-table.ts';
 import type { StagedState } from './staged-state.ts';
 import { tableFilters } from './table-filters.ts';
 import { type TableSource, tableSource } from './table-source.ts';
+import { withoutUnusedCommon } from './unused-common.ts';
 import type { UsePlace } from './use-places.ts';
 
 export interface SpreadContext {
@@ -66,10 +67,11 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
     reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar) });
     edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
     if (table.schema !== undefined) named.push({ rangeVar, schema: table.schema, name: table.name });
-    if (result.distribution === undefined) reducers.push({ place, relation: rangeOf(result), reduced: source.reduced });
+    if (result.distribution === undefined) reducers.push({ place, relation: inPlaceOf(result, place), reduced: source.reduced });
   }
   const text = fillTemplate(applyEdits<never>(state.statement.text, [...edits, ...cutter.columnEdits(named)]), () => '');
-  return reached.rewritten(parseOne(text));
+  // What only a query named that is a stage now is not named any more.
+  return reached.rewritten(withoutUnusedCommon(parseOne(text)));
 }
 
 interface SourceRequest {
@@ -114,6 +116,12 @@ function referenceReducers({ analyzed, places }: SpreadContext): Reducer[] {
     const place = places.get(rangeVar);
     return table.kind === 'reference' && place !== undefined ? [{ place, relation: rangeVar, reduced: false }] : [];
   });
+}
+
+/** Under the names that the statement has for the table: conditions that are copied from there read these. */
+function inPlaceOf(result: ResultTable, { rangeVar }: UsePlace): RangeVar {
+  const relation = rangeOf(result);
+  return { ...relation, alias: rangeVar.alias ?? { aliasname: rangeVar.relname ?? '' } };
 }
 
 function resultSql({ name }: ResultTable): string {
