@@ -31,6 +31,8 @@ export interface ClusterTuning {
   readonly unite?: boolean | undefined;
   /** `server`: merges are finished by the coordinator database even where the application could. */
   readonly finishing?: Finishing | undefined;
+  /** Rows of an intermediate result that travel as parameters at most; more are copied into temporary tables. */
+  readonly arrayRowsMax?: number | undefined;
 }
 
 export const defaultIntermediateBytes = 2 ** 30;

@@ -76,6 +76,7 @@ export class Coordinator implements SessionServices {
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
       batchRows: tuning?.batchRows,
       unite: tuning?.unite,
+      arrayRowsMax: tuning?.arrayRowsMax,
     };
   }
 

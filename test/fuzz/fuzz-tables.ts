@@ -3,9 +3,11 @@ import type { ValueType } from './query-tree.ts';
 export interface FuzzTable {
   readonly name: string;
   /** Tables of one group are joined on their keys by preference. */
-  readonly group: 'tenant' | 'event' | 'note' | 'reference' | 'local';
+  readonly group: string;
   readonly key: string;
   readonly columns: Readonly<Record<string, ValueType>>;
+  /** `columns` are all it has, in their order. */
+  readonly complete?: true;
 }
 
 /**

@@ -2,11 +2,13 @@ import { compareOutcomes } from '../oracle/compare-outcomes.ts';
 import type { Difference } from '../oracle/compare-outcomes.ts';
 import type { OracleCase, WriteCase } from '../oracle/oracle-case.ts';
 import { runRaw } from '../oracle/outcome.ts';
+import type { Connectable, Outcome } from '../oracle/outcome.ts';
 import { compareWrites } from '../oracle/pair.ts';
 import type { Pair } from '../oracle/pair.ts';
 import { Random } from '../oracle/random.ts';
 import { makeSelect } from './generate-select.ts';
 import { makeWrites } from './generate-writes.ts';
+import type { Select } from './query-tree.ts';
 import { selectCase } from './select-case.ts';
 import { shrink, smallerLists, smallerSelects } from './shrink.ts';
 
@@ -17,36 +19,118 @@ export type Find =
 export interface Trial {
   /** Statements run: 1, or the steps of a write case. */
   readonly statements: number;
-  readonly outcome: 'agreed' | 'both_failed' | 'refused' | 'differed';
+  readonly outcome: 'agreed' | 'both_failed' | 'refused' | 'differed' | 'too_slow';
   readonly refusal?: string;
   readonly find?: Find;
+  /** Set where the cluster took very much longer. */
+  readonly slow?: string;
+}
+
+/** How reading statements are made and run. */
+export interface Hunting {
+  readonly makeRead: (random: Random) => Select;
+  /** Share of statements that only read. */
+  readonly reads: number;
+  /** Ways to run them, one of which a trial chooses. */
+  readonly readers: readonly Reader[];
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** Instead of the pair's. */
+  readonly plain?: Connectable;
+}
+
+/** Same rows and settings, reached otherwise. */
+export interface Reader {
+  readonly name: string;
+  readonly cluster: Connectable;
+  readonly inTransaction: boolean;
+  /** Rewrites a statement: other tables with the same rows. */
+  readonly rewrite?: (sql: string) => string;
 }
 
 /** One random case: a function of `seed` and the data. A difference comes back shrunk. */
-export async function hunt(pair: Pair, seed: number): Promise<Trial> {
+export async function hunt(pair: Pair, seed: number, hunting: Hunting = plainHunting(pair)): Promise<Trial> {
   const random = new Random(seed);
-  return random.chance(0.85) ? huntRead(pair, seed, random) : huntWrite(pair, seed, random);
+  return random.chance(hunting.reads) ? huntRead(hunting.plain === undefined ? pair : { ...pair, plain: hunting.plain }, { seed, random, hunting }) : huntWrite(pair, seed, random);
 }
 
-async function huntRead(pair: Pair, seed: number, random: Random): Promise<Trial> {
-  const start = makeSelect(random);
-  const { differences, bothFailed } = await compareRead(pair, selectCase(start));
+export function plainHunting({ cluster }: Pair): Hunting {
+  return { makeRead: makeSelect, reads: 0.85, readers: [{ name: 'cluster', cluster, inTransaction: false }], now: () => 0 };
+}
+
+/** A find is reported as small as it is after so long. */
+const shrinkMs = 30_000;
+
+interface ReadHunt {
+  readonly seed: number;
+  readonly random: Random;
+  readonly hunting: Hunting;
+}
+
+async function huntRead(pair: Pair, { seed, random, hunting }: ReadHunt): Promise<Trial> {
+  const reader = random.pick(hunting.readers);
+  const start = hunting.makeRead(random);
+  const compare = (select: Select): Promise<Compared> => compareRead(pair, { how: selectCase(select), reader, now: hunting.now });
+  const { differences, bothFailed, tooSlow, slow } = await compare(start);
   const [first] = differences;
-  if (first === undefined) return { statements: 1, outcome: bothFailed ? 'both_failed' : 'agreed' };
+  if (tooSlow) return { statements: 1, outcome: 'too_slow' };
+  if (first === undefined) return { statements: 1, outcome: bothFailed ? 'both_failed' : 'agreed', ...(slow === undefined ? {} : { slow }) };
   if (first.kind === 'refused') return { statements: 1, outcome: 'refused', refusal: first.text };
+  if (first.text.startsWith('failed: 57014')) return { statements: 1, outcome: 'agreed', slow: `timed out (${reader.name}): ${selectCase(start).sql} -- ${JSON.stringify(selectCase(start).values ?? [])}` };
   const wanted = signatureOf(first);
-  const smallest = await shrink(start, smallerSelects, async (candidate) => {
-    const again = await compareRead(pair, selectCase(candidate));
-    return again.differences.some((difference) => signatureOf(difference) === wanted);
-  });
+  const until = hunting.now() + shrinkMs;
+  const smallest = await shrink(start, smallerSelects, async (candidate) => hunting.now() < until && (await compare(candidate)).differences.some((difference) => signatureOf(difference) === wanted), 600);
   const found = selectCase(smallest);
-  return { statements: 1, outcome: 'differed', find: { kind: 'read', seed, found, differences: (await compareRead(pair, found)).differences } };
+  const differing = (await compare(smallest)).differences;
+  const sql = reader.rewrite === undefined ? found.sql : reader.rewrite(found.sql);
+  return { statements: 1, outcome: 'differed', find: { kind: 'read', seed, found: { ...found, sql }, differences: [...differing, { kind: 'shape', text: `read by: ${reader.name}` }] } };
 }
 
-async function compareRead(pair: Pair, how: OracleCase): Promise<{ differences: Difference[]; bothFailed: boolean }> {
-  const expected = await runRaw(pair.plain, pair.plainNames, how.sql, how.values);
-  const actual = await runRaw(pair.cluster, pair.clusterNames, how.sql, how.values);
-  return { differences: worthHunting(compareOutcomes(expected, actual, how)), bothFailed: expected.kind === 'failed' && actual.kind === 'failed' };
+interface Compared {
+  readonly differences: Difference[];
+  readonly bothFailed: boolean;
+  readonly tooSlow: boolean;
+  readonly slow: string | undefined;
+}
+
+interface Reading {
+  readonly how: OracleCase;
+  readonly reader: Reader;
+  readonly now: () => number;
+}
+
+async function compareRead(pair: Pair, { how, reader, now }: Reading): Promise<Compared> {
+  const sql = reader.rewrite === undefined ? how.sql : reader.rewrite(how.sql);
+  const began = now();
+  const expected = await runRaw(pair.plain, pair.plainNames, sql, how.values);
+  const between = now();
+  if (isTimeout(expected)) return { differences: [], bothFailed: false, tooSlow: true, slow: undefined };
+  const actual = await readBy(reader, pair, { ...how, sql });
+  const [plainMs, clusterMs] = [between - began, now() - between];
+  return {
+    differences: worthHunting(compareOutcomes(expected, actual, how)),
+    bothFailed: expected.kind === 'failed' && actual.kind === 'failed',
+    tooSlow: false,
+    slow: clusterMs > 2_000 && plainMs < clusterMs / 20 ? `${Math.round(plainMs)} ms on plain, ${Math.round(clusterMs)} ms on the cluster (${reader.name}): ${sql} -- ${JSON.stringify(how.values ?? [])}` : undefined,
+  };
+}
+
+/** `statement_timeout` of the plain database. */
+function isTimeout(outcome: Outcome): boolean {
+  return outcome.kind === 'failed' && outcome.failure.code === '57014';
+}
+
+async function readBy({ cluster, inTransaction }: Reader, { clusterNames }: Pair, { sql, values }: OracleCase): Promise<Outcome> {
+  if (!inTransaction) return runRaw(cluster, clusterNames, sql, values);
+  const client = await cluster.connect();
+  try {
+    await client.query('BEGIN');
+    const outcome = await runRaw(client, clusterNames, sql, values);
+    await client.query('ROLLBACK');
+    return outcome;
+  } finally {
+    client.release();
+  }
 }
 
 async function huntWrite(pair: Pair, seed: number, random: Random): Promise<Trial> {

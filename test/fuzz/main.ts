@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
+import { Pool } from 'pg';
 import type { PostgresMajor } from '../../src/embedded.ts';
 import { Cluster } from '../../src/index.ts';
 import { dataSeed } from '../oracle/data-seed.ts';
 import { FakeCluster } from '../oracle/fake-cluster.ts';
 import { loadPair } from '../oracle/load-pair.ts';
 import { fuzz, summarize } from './fuzz.ts';
+import { wideHunting } from './wide/wide-hunting.ts';
 import { startPlaces } from './start-places.ts';
 
-const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--plain]';
+const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--wide] [--plain]';
 
 /** Random statements on a cluster and on one plain PostgreSQL until the time is up; exit code 1 when any differed. */
 async function main(): Promise<number> {
@@ -17,23 +19,38 @@ async function main(): Promise<number> {
   const tuning = options.batchRows === 0 ? {} : { options: { tuning: { batchRows: options.batchRows } } };
   const loaded = await loadPair(started.places, { seed: dataSeed, shardCount: options.shards, ...tuning }, makeCluster);
   try {
-    const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now: () => performance.now() });
-    console.log(summarize(counts, options));
-    return counts.differences === 0 ? 0 : 1;
+    const opened: { end(): Promise<void> }[] = [];
+    const now = (): number => performance.now();
+    try {
+      const keep = <T extends { end(): Promise<void> }>(made: T): T => {
+        opened.push(made);
+        return made;
+      };
+      const hunting = options.wide ? wideHunting({
+        make: (settings) => keep(makeCluster({ connectionString: started.places.coordinator.connectionString, ...settings })),
+        makePlain: (settings) => keep(new Pool({ connectionString: started.places.plain.connectionString, ...settings })),
+        now,
+      }) : undefined;
+      const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now, ...(hunting === undefined ? {} : { hunting }) });
+      console.log(summarize(counts, options));
+      return counts.differences === 0 ? 0 : 1;
+    } finally {
+      for (const made of opened) await made.end();
+    }
   } finally {
     await loaded.end();
   }
 }
 
-function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean } {
+function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean; wide: boolean } {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' } } });
+  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' }, wide: { type: 'boolean' } } });
   const seed = numberOf(values.seed, Math.floor(Math.random() * 1e9));
   const major = majors.find((known) => known === numberOf(values.major, 18));
   if (major === undefined) throw new Error(usage);
   return {
     seed, major, seconds: numberOf(values.seconds, 60), nodes: numberOf(values.nodes, 3), shards: numberOf(values.shards, 7),
-    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true,
+    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true, wide: values.wide === true,
   };
 }
 

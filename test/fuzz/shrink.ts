@@ -1,5 +1,5 @@
 import { expression } from './query-tree.ts';
-import type { Expression, Select, Source } from './query-tree.ts';
+import type { CommonTable, Expression, Select, Source } from './query-tree.ts';
 import { literals, typeNames } from './fuzz-tables.ts';
 
 /**
@@ -25,18 +25,24 @@ export async function shrink<T>(start: T, reduce: (value: T) => Iterable<T>, sti
 
 /** Smaller queries, the boldest cuts first. */
 export function* smallerSelects(select: Select): Generator<Select> {
+  if (select.head !== undefined) {
+    yield { ...select.head, ctes: select.ctes };
+    for (const head of smallerSelects(select.head)) if (head.items.length === select.items.length) yield { ...select, head, items: head.items };
+  }
   if (select.setOperation !== undefined) {
     yield { ...select, setOperation: undefined };
     yield { ...select.setOperation.right, ctes: select.ctes };
     for (const right of smallerSelects(select.setOperation.right)) yield { ...select, setOperation: { ...select.setOperation, right } };
   }
-  for (const ctes of smallerLists(select.ctes, function* (cte) { for (const body of smallerSelects(cte.select)) yield { ...cte, select: body }; })) yield { ...select, ctes };
+  for (const ctes of smallerLists(select.ctes, smallerCommon)) yield { ...select, ctes };
   if (select.from !== undefined) for (const from of smallerSources(select.from)) yield { ...select, from };
   for (const key of ['where', 'having'] as const) for (const list of smallerLists(select[key], smallerExpressions)) yield { ...select, [key]: list };
   if (select.limit !== undefined) yield { ...select, limit: undefined };
   if (select.offset !== undefined) yield { ...select, offset: undefined };
   if (select.order !== undefined) yield* smallerOrders(select);
   if (select.distinct) yield { ...select, distinct: false };
+  if (select.distinctOn !== undefined) yield { ...select, distinctOn: 0 };
+  if (select.grouping !== undefined) yield without(select, 'grouping');
   if (select.groupBy.length > 0) yield { ...select, groupBy: [], having: [] };
   for (const index of select.groupBy.keys()) {
     yield withoutGroupKey(select, index);
@@ -45,11 +51,22 @@ export function* smallerSelects(select: Select): Generator<Select> {
   for (const items of smallerLists(select.items, smallerExpressions)) if (items.length > 0) yield { ...select, items };
 }
 
+function* smallerCommon(cte: CommonTable): Generator<CommonTable> {
+  if (cte.materialized !== undefined && cte.materialized !== '') yield { ...cte, materialized: '' };
+  for (const select of smallerSelects(cte.select)) yield { ...cte, select };
+}
+
+function without(select: Select, key: 'grouping'): Select {
+  const { [key]: _, ...rest } = select;
+  return rest;
+}
+
 function* smallerOrders(select: Select): Generator<Select> {
   const { order } = select;
   if (order === undefined) return;
   if (select.limit === undefined && select.offset === undefined) yield { ...select, order: undefined };
   if (order.directions.some((direction) => direction !== '')) yield { ...select, order: { ...order, directions: [''] } };
+  if (order.last !== undefined) yield { ...select, order: { total: order.total, keys: order.keys, directions: order.directions } };
   if (order.keys.length > 0 && order.total) yield { ...select, order: { ...order, keys: [] } };
 }
 
@@ -62,12 +79,13 @@ function withoutGroupKey(select: Select, index: number): Select {
 
 function* smallerSources(source: Source): Generator<Source> {
   if (source.kind === 'subquery') {
+    if (source.lateral === true) yield { ...source, lateral: false };
     for (const select of smallerSelects(source.select)) yield { ...source, select };
   }
   if (source.kind !== 'join') return;
   yield source.left;
   yield source.right;
-  if (source.type !== 'JOIN') yield { ...source, type: 'JOIN' };
+  if (source.type !== 'JOIN' && source.type !== 'CROSS JOIN') yield { ...source, type: 'JOIN' };
   for (const on of smallerLists(source.on, smallerExpressions)) yield { ...source, on };
   for (const left of smallerSources(source.left)) yield { ...source, left };
   for (const right of smallerSources(source.right)) yield { ...source, right };

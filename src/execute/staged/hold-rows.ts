@@ -11,6 +11,8 @@ import type { HeldResult } from './held-result.ts';
 export interface ResultLimits {
   /** Bytes of text that one intermediate result may hold. */
   readonly maxIntermediateBytes: number;
+  /** Rows up to here travel as array parameters of the statements that read them; more are copied into temporary tables. */
+  readonly arrayRowsMax?: number | undefined;
 }
 
 /** What is held, and where. */
@@ -29,16 +31,13 @@ export interface HoldRequest {
   readonly limits: ResultLimits;
 }
 
-/** Rows up to here travel as array parameters of the statements that read them; more are copied into temporary tables. */
-const arrayRowsMax = 20;
-/** Where each of many rows looks some up, an index is worth its table earlier. */
-const arrayRowsMaxOfLookups = 20;
+const arrayRowsMaxDefault = 20;
 /** In a transaction of the caller's, which a temporary table would keep from being prepared, rows stay in memory: up to here. */
 export const memoryBytesMax = 256 * 1024 * 1024;
 
 /** Takes in all rows of an intermediate result. Throws `resultTooLarge` as soon as they exceed their limit, and what the rows throw. */
 export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: AsyncIterable<readonly RawRow[]>): Promise<HeldResult> {
-  const max = request.sampled === true ? 0 : request.lookups.length > 0 ? arrayRowsMaxOfLookups : arrayRowsMax;
+  const max = request.sampled === true ? 0 : (request.limits.arrayRowsMax ?? arrayRowsMaxDefault);
   const limit = scope.temporaryTables ? request.limits.maxIntermediateBytes : Math.min(request.limits.maxIntermediateBytes, memoryBytesMax);
   const size = new ResultSize(request.label, { limit, inMemory: !scope.temporaryTables });
   const first: RawRow[] = [];
