@@ -4,7 +4,7 @@ import { nameParts } from '../sql/ast.ts';
 import { buildWriteQuery } from './build-write.ts';
 import type { ColumnId, Fact } from './facts.ts';
 import { factsOfCondition } from './conditions.ts';
-import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, Sublink } from './query-level.ts';
+import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, SelectQuery, SetQuery, Sublink, ValuesQuery } from './query-level.ts';
 import type { ForeignUse, Relation, RelationColumn, TableUse } from './relation.ts';
 import type { RelationNames } from './relation-names.ts';
 import type { ResultTable, ResultUse } from './result-table.ts';
@@ -47,6 +47,12 @@ export class QueryBuilder {
   }
 
   build(statement: SelectStmt, around: Surroundings = { outer: undefined, common: [] }): Query {
+    const first = this.#nextColumn;
+    const query = this.#buildQuery(statement, around);
+    return { ...query, ids: { first, end: this.#nextColumn } };
+  }
+
+  #buildQuery(statement: SelectStmt, around: Surroundings): Unnumbered {
     const common = this.#buildCommon(statement.withClause, around, statement);
     const inside: Surroundings = { outer: around.outer, common: [...around.common, ...common] };
     if (statement.op !== undefined && statement.op !== 'SETOP_NONE') return this.#buildSet(statement, common, inside);
@@ -90,7 +96,7 @@ export class QueryBuilder {
     this.found.inserted.set(use, rows);
   }
 
-  #buildSelect(statement: SelectStmt, common: readonly CommonQuery[], around: Surroundings): Query {
+  #buildSelect(statement: SelectStmt, common: readonly CommonQuery[], around: Surroundings): Unnumbered {
     const { tree, visible, relations } = this.#buildFrom(statement.fromClause ?? [], around);
     const scope: Scope = { relations, visible, outer: around.outer };
     const { facts, strict } = factsOfCondition(statement.whereClause, scope);
@@ -102,7 +108,7 @@ export class QueryBuilder {
     };
   }
 
-  #buildSet(statement: SelectStmt, common: readonly CommonQuery[], around: Surroundings): Query {
+  #buildSet(statement: SelectStmt, common: readonly CommonQuery[], around: Surroundings): Unnumbered {
     const left = this.build(present(statement.larg, 'left query'), around);
     const right = this.build(present(statement.rarg, 'right query'), around);
     const outputs = left.outputs?.map(({ name, type }, i): OutputColumn => {
@@ -309,6 +315,8 @@ export class QueryBuilder {
     return first;
   }
 }
+
+type Unnumbered = Omit<SelectQuery, 'ids'> | Omit<SetQuery, 'ids'> | Omit<ValuesQuery, 'ids'>;
 
 interface WriteParts {
   readonly withClause: WithClause | undefined;

@@ -118,7 +118,8 @@ export class QueryPlacer {
 
   #placeSubquery(tree: FromTree & { kind: 'query' }, facts: Facts, outerKeys: Keys): Placement {
     const { query, relation } = tree;
-    const inside = [...facts, ...importedFacts(relation, query, this.#rules)];
+    // What is known of columns inside holds for rows that come out. Below a LIMIT and the like there are others; what passes is imported.
+    const inside = [...facts.filter((fact) => !isAboutColumnsOf(fact, query)), ...importedFacts(relation, query, this.#rules)];
     const placed = this.place(query, inside, tree.lateral ? outerKeys : noKeys).whole;
     if (placed.kind === 'scattered') return withQueryWay(placed, query);
     if (placed.kind !== 'by_shard') return placed;
@@ -371,6 +372,11 @@ export function outputConstants(query: Query, { id, plain }: OutputColumn): read
 function queryFacts(query: Query): Fact[] {
   if (query.kind !== 'select' || hasGroupingSets(query.statement)) return [];
   return [...query.facts, ...exportedFacts(reduceOuterJoins(query.from, query.strict))];
+}
+
+function isAboutColumnsOf(fact: Fact, { ids: { first, end } }: Query): boolean {
+  const isInside = (id: ColumnId): boolean => id >= first && id < end;
+  return fact.kind === 'equal' ? isInside(fact.a) || isInside(fact.b) : isInside(fact.column);
 }
 
 /** Conditions on these columns may be applied below the query just as well as above it. */

@@ -46,6 +46,13 @@ interface QueryBase {
   /** Undefined when only a server knows them (a star over a relation with unknown columns). */
   readonly outputs: readonly OutputColumn[] | undefined;
   readonly common: readonly CommonQuery[];
+  /** The ids of all columns in it, those of queries in it among them: from `first` on, before `end`. */
+  readonly ids: ColumnRange;
+}
+
+export interface ColumnRange {
+  readonly first: ColumnId;
+  readonly end: ColumnId;
 }
 
 export interface SelectQuery extends QueryBase {

@@ -9,9 +9,17 @@ import { resolveColumn, resolveRelation } from './scope.ts';
  * count as dependent, also where they only look at neighbours inside.
  */
 export function readsAround(query: Query): boolean {
-  const levels = levelsIn(query);
+  const queries = queriesIn(query);
+  if (queries.some(({ kind, statement }) => kind === 'values' && columnRefs(statement.valuesLists ?? []).length > 0)) return true;
+  const levels = queries.filter((inner) => inner.kind === 'select');
   const inside = new Set(levels.map(({ scope }) => scope));
-  return levels.some((level) => !columnRefs(level.statement).every((fields) => isOwn(fields, level, within(level.scope, inside))));
+  return levels.some((level) => {
+    const { sortClause = [], groupClause = [], distinctClause = [], ...rest } = level.statement;
+    const scope = within(level.scope, inside);
+    const keys = [...sortClause.map((key) => ('SortBy' in key ? (key.SortBy.node ?? key) : key)), ...groupClause, ...distinctClause];
+    const others = keys.filter((key) => !('ColumnRef' in key && isOutput(key.ColumnRef.fields ?? [], level)));
+    return !columnRefs([rest, others]).every((fields) => isOwn(fields, scope));
+  });
 }
 
 /** The SELECTs of a query, itself included. */
@@ -49,13 +57,18 @@ function within(scope: Scope, inside: ReadonlySet<Scope>): Scope {
   return { ...scope, outer: outer !== undefined && inside.has(outer) ? within(outer, inside) : undefined };
 }
 
-function isOwn(fields: readonly Node[], { outputs }: SelectQuery, scope: Scope): boolean {
+/** What is sorted or grouped by may be named as it is in the result. */
+function isOutput(fields: readonly Node[], { outputs }: SelectQuery): boolean {
+  const [name, ...more] = nameParts(fields);
+  return more.length === 0 && outputs?.some((output) => output.name === name) === true;
+}
+
+function isOwn(fields: readonly Node[], scope: Scope): boolean {
   const parts = nameParts(fields);
   const last = parts.at(-1) ?? '';
   if (last === '*') return parts.length === 1 || resolveRelation(scope, parts.slice(0, -1)) !== undefined;
   if (resolveColumn(scope, fields) !== undefined || resolveRelation(scope, parts) !== undefined) return true;
-  if (parts.length > 1) return resolveRelation(scope, parts.slice(0, -1)) !== undefined;
-  return outputs?.some(({ name }) => name === last) === true;
+  return parts.length > 1 && resolveRelation(scope, parts.slice(0, -1)) !== undefined;
 }
 
 /** The column references of one level, not those of queries in it. */

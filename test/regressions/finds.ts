@@ -17,6 +17,11 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `WITH RECURSIVE a AS (SELECT r0.key AS c0 FROM events AS r0), b AS (SELECT 1 AS c0, x.account_id AS c1 FROM orders AS x UNION SELECT r.c0 + 1, x."from" FROM b AS r JOIN "Ünï"."Odd ""Name" AS x ON true) SELECT t0.c0 FROM a AS t0` },
   { sql: `WITH a AS (SELECT true AS c0 FROM (SELECT s0.value FROM settings AS s0) AS r0) SELECT ARRAY(SELECT t1.id FROM regions AS r0 JOIN ((SELECT s0.id FROM accounts AS s0 JOIN a ON true) UNION SELECT s2.qty FROM accounts AS s0 JOIN lines AS s2 ON true ORDER BY 1 LIMIT 0) AS t1 ON true WHERE t0.id = r0.id ORDER BY 1) FROM ghosts AS t0` },
   { sql: `WITH a AS (SELECT nope FROM accounts WHERE tenant_id = 1) SELECT count(*) FROM orders` },
+  // What holds for rows above a LIMIT was taken for true below it.
+  { sql: `SELECT a.credit, r.c FROM accounts AS a CROSS JOIN LATERAL (SELECT r0.a AS c FROM (SELECT o.discount AS a, o.id AS b, o.tenant_id AS k FROM orders AS o ORDER BY 1, 2, 3 LIMIT 6) AS r0 WHERE a.tenant_id = r0.k) AS r WHERE a.tenant_id = 2` },
+  // A column of the query around was taken for the result column of its name.
+  { sql: `SELECT t3.c1 FROM (VALUES (2::bigint, 1), (1, 2)) AS t3(c0, c1) WHERE EXISTS (SELECT e1.i AS c0 FROM blanks AS e1 WHERE e1.i = c0)` },
+  { sql: `SELECT count(*) FROM accounts a WHERE a.id IN (VALUES (a.region_id), ((SELECT max(o.id) FROM orders o WHERE o.account_id = a.id)))` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */
