@@ -56,7 +56,7 @@ function analyzeWrite(node: Node, statement: object, names: RelationNames, rules
 }
 
 function placed(statement: object, query: Query, builder: QueryBuilder, placer: QueryPlacer): AnalyzedStatement {
-  const result = placer.place(query, [], new Set());
+  const result = placer.place(query, [], new Map());
   const { resolved } = builder.found;
   return {
     query, placed: result, uses: builder.found.uses, results: builder.found.results, foreign: builder.found.foreign,

@@ -1,4 +1,5 @@
 import type { Node, SelectStmt } from '@pgsql/types';
+import type { ColocationId } from '../catalog/ids.ts';
 import type { ConstantSet } from './constant-set.ts';
 import type { ColumnId, Fact, Facts } from './facts.ts';
 import { anyEqual, constantsOf, equivalents } from './facts.ts';
@@ -14,7 +15,10 @@ import { resolveColumn } from './scope.ts';
 import { isSameWay, wayOf, wayOfQuery } from './ways.ts';
 
 type Keys = ReadonlySet<ColumnId>;
-const noKeys: Keys = new Set();
+
+/** Columns that hold the distribution value of a row around, each of the tables co-located so. */
+type OuterKeys = ReadonlyMap<ColumnId, ColocationId>;
+const noKeys: OuterKeys = new Map();
 
 /** A query level and where it can be computed. */
 export interface PlacedQuery {
@@ -48,7 +52,7 @@ export class QueryPlacer {
   }
 
   /** `around`: what is certain of the columns outside; `outerKeys`: those that hold the outer row's distribution value. */
-  place(query: Query, around: Facts, outerKeys: Keys): PlacedQuery {
+  place(query: Query, around: Facts, outerKeys: OuterKeys): PlacedQuery {
     if (this.#spread.queries.has(query.statement)) return { rows: everywhere, whole: everywhere, facts: around };
     for (const { shared } of query.common) if (shared !== undefined) this.#placeShared(shared);
     switch (query.kind) {
@@ -64,7 +68,7 @@ export class QueryPlacer {
   }
 
   /** A FROM tree below the conditions `facts`. `outerKeys` as for `place`, for LATERAL items. */
-  placeTree(tree: FromTree, facts: Facts, outerKeys: Keys): Placement {
+  placeTree(tree: FromTree, facts: Facts, outerKeys: OuterKeys): Placement {
     switch (tree.kind) {
       case 'empty':
         return everywhere;
@@ -116,7 +120,7 @@ export class QueryPlacer {
     return placed;
   }
 
-  #placeSubquery(tree: FromTree & { kind: 'query' }, facts: Facts, outerKeys: Keys): Placement {
+  #placeSubquery(tree: FromTree & { kind: 'query' }, facts: Facts, outerKeys: OuterKeys): Placement {
     const { query, relation } = tree;
     // What is known of columns inside holds for rows that come out. Below a LIMIT and the like there are others; what passes is imported.
     const inside = [...facts.filter((fact) => !isAboutColumnsOf(fact, query)), ...importedFacts(relation, query, this.#rules)];
@@ -126,28 +130,28 @@ export class QueryPlacer {
     return { ...placed, keys: translatedKeys(placed.keys, query.outputs, relation) };
   }
 
-  #placeJoin(tree: FromTree & { kind: 'join' }, above: Facts, outerKeys: Keys): Placement {
+  #placeJoin(tree: FromTree & { kind: 'join' }, above: Facts, outerKeys: OuterKeys): Placement {
     const left = exportedFacts(tree.left);
     const right = exportedFacts(tree.right);
     const pairs = [...above, ...tree.facts, ...left, ...right];
     const a = this.placeTree(tree.left, factsForSide(tree.type, 'left', { above, own: left, pairs }), outerKeys);
-    const leftKeys = a.kind === 'by_shard' ? new Set([...outerKeys, ...a.keys]) : outerKeys;
+    const leftKeys = withKeysOf(outerKeys, a);
     const b = this.placeTree(tree.right, factsForSide(tree.type, 'right', { above, own: right, pairs }), leftKeys);
     const result = joined(tree, a, b, pairs);
     return result.kind === 'scattered' && result.obstacle.ways.length === 0 ? withWays(result, waysOfJoin(tree, a, b, pairs)) : result;
   }
 
-  #placeSelect(query: SelectQuery, around: Facts, outerKeys: Keys): PlacedQuery {
+  #placeSelect(query: SelectQuery, around: Facts, outerKeys: OuterKeys): PlacedQuery {
     const from = reduceOuterJoins(query.from, query.strict);
     const facts = [...around, ...query.facts, ...exportedFacts(from)];
     const tree = this.placeTree(from, [...around, ...query.facts], outerKeys);
-    const keys = tree.kind === 'by_shard' ? new Set([...outerKeys, ...tree.keys]) : outerKeys;
+    const keys = withKeysOf(outerKeys, tree);
     const linked = this.#withSublinks(tree, query.sublinks, facts, keys);
-    const rows = linked.kind === 'by_shard' && anyEqual(facts, linked.keys, outerKeys) ? aligned : linked;
+    const rows = linked.kind === 'by_shard' && anyEqual(facts, linked.keys, keysIn(outerKeys, linked.colocation)) ? aligned : linked;
     return { rows, whole: placeAbove(query, { rows, facts, rules: this.#rules }), facts };
   }
 
-  #placeSet(query: SetQuery, around: Facts, outerKeys: Keys): PlacedQuery {
+  #placeSet(query: SetQuery, around: Facts, outerKeys: OuterKeys): PlacedQuery {
     const inside = (side: Query): Facts => [...around, ...linkOutputs(query.outputs, side, this.#rules)];
     const left = this.place(query.left, inside(query.left), outerKeys).whole;
     const right = this.place(query.right, inside(query.right), outerKeys).whole;
@@ -156,7 +160,7 @@ export class QueryPlacer {
     return { rows, whole: limited(query.statement, rows), facts: around };
   }
 
-  #withSublinks(rows: Placement, sublinks: readonly Sublink[], facts: Facts, keys: Keys): Placement {
+  #withSublinks(rows: Placement, sublinks: readonly Sublink[], facts: Facts, keys: OuterKeys): Placement {
     let result = rows;
     for (const { query, test } of sublinks) {
       const output = query.outputs?.[0];
@@ -170,6 +174,15 @@ export class QueryPlacer {
 }
 
 const aligned: Placement = { kind: 'aligned' };
+
+function withKeysOf(outer: OuterKeys, rows: Placement): OuterKeys {
+  return rows.kind === 'by_shard' ? new Map([...outer, ...[...rows.keys].map((key) => [key, rows.colocation] as const)]) : outer;
+}
+
+/** Of one colocation group: shards of others hold other values. */
+function keysIn(outer: OuterKeys, colocation: ColocationId): Keys {
+  return new Set([...outer].flatMap(([key, other]) => (other === colocation ? [key] : [])));
+}
 
 /** Either side's rows by shard could be spread, or placed by the other side's key. */
 function waysOfJoin(tree: FromTree & { kind: 'join' }, a: Placement, b: Placement, pairs: Facts): Way[] {
@@ -189,10 +202,10 @@ function rehashesOf(tree: FromTree, { colocation, keys }: ByShard, facts: Facts)
 }
 
 /** The same for the tables of a query in an expression, by what holds within it. */
-function rehashesWithin(query: Query, around: Facts, { keys, rows }: { readonly keys: Keys; readonly rows: Placement }): Way[] {
+function rehashesWithin(query: Query, around: Facts, { keys, rows }: { readonly keys: OuterKeys; readonly rows: Placement }): Way[] {
   if (query.kind !== 'select' || rows.kind !== 'by_shard') return [];
   const facts = [...around, ...query.facts, ...exportedFacts(query.from)];
-  return rehashesOf(query.from, { ...rows, keys }, facts);
+  return rehashesOf(query.from, { ...rows, keys: keysIn(keys, rows.colocation) }, facts);
 }
 
 /** Every server has the same rows already. */

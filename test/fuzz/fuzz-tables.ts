@@ -25,6 +25,7 @@ export const fuzzTables: readonly FuzzTable[] = [
   { name: 'events', group: 'event', key: 'key', columns: { key: 'uuid', seq: 'int', kind: 'text' } },
   { name: 'visits', group: 'event', key: 'event_key', columns: { event_key: 'uuid', page: 'text', ms: 'int' } },
   { name: 'notes', group: 'note', key: 'author', columns: { author: 'text', id: 'int', body: 'text', stars: 'int', written: 'date' } },
+  { name: 'marks', group: 'mark', key: 'tenant_id', columns: { tenant_id: 'key', id: 'int', label: 'text' } },
   { name: 'regions', group: 'reference', key: 'id', columns: { id: 'int', name: 'text', parent: 'int' } },
   { name: 'currencies', group: 'reference', key: 'code', columns: { name: 'text' } },
   { name: 'settings', group: 'local', key: 'name', columns: { name: 'text', value: 'text', tenant_id: 'key' } },

@@ -10,7 +10,7 @@ import type { OracleTable } from './schema.ts';
 export interface ClusterUnderTest extends Connectable, Copying, Streaming {
   end(): Promise<void>;
   addNode(node: ServerAddress): Promise<unknown>;
-  createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string }): Promise<unknown>;
+  createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string; hash?: 'postgres' | 'murmur3' }): Promise<unknown>;
   createReferenceTable(table: string): Promise<unknown>;
 }
 
@@ -58,8 +58,8 @@ async function place(cluster: ClusterUnderTest, table: OracleTable, shardCount: 
   const { placement } = table;
   if (placement.kind === 'reference') await cluster.createReferenceTable(table.name);
   if (placement.kind !== 'distributed') return;
-  const { column, colocateWith } = placement;
-  await cluster.createDistributedTable(table.name, column, colocateWith === undefined ? { shardCount, colocateWith: 'none' } : { colocateWith });
+  const { column, colocateWith, hash } = placement;
+  await cluster.createDistributedTable(table.name, column, colocateWith === undefined ? { shardCount, colocateWith: 'none', ...(hash === undefined ? {} : { hash }) } : { colocateWith });
 }
 
 async function loadRows(client: Client, batches: readonly TableRows[]): Promise<void> {

@@ -26,6 +26,7 @@ export interface LoadOptions {
 
 export interface LoadedPair {
   readonly pair: Pair;
+  readonly cluster: ClusterUnderTest;
   readonly copying: { readonly plain: Copying; readonly cluster: Copying };
   /** Closes every connection of both sides. */
   end(): Promise<void>;
@@ -47,7 +48,7 @@ export async function loadPair(places: Places, { seed, shardCount, options }: Lo
   try {
     for (const { host, port, database } of places.nodes) await cluster.addNode({ host, port, database });
     await installCluster(cluster, connectionString, { seed, shardCount });
-    return { pair: await makePair({ plain, cluster, coordinator }), copying: { plain: copyingOf(plain), cluster }, end };
+    return { pair: await makePair({ plain, cluster, coordinator }), cluster, copying: { plain: copyingOf(plain), cluster }, end };
   } catch (error) {
     await end();
     throw error;

@@ -24,7 +24,7 @@ export function makeRows(seed: number): TableRows[] {
   const accounts = makeAccounts(random);
   const orders = makeOrders(random, accounts);
   const events = makeEvents(random);
-  return [regions, currencies, accounts, orders, makeLines(random, orders), blanks, events, makeVisits(random, events), makeNotes(random), wideRows, ...makeItems(random), oddNames, settings];
+  return [regions, currencies, accounts, orders, makeLines(random, orders), blanks, events, makeVisits(random, events), makeNotes(random), marks, wideRows, ...makeItems(random), oddNames, settings];
 }
 
 const regions: TableRows = {
@@ -108,6 +108,12 @@ function makeLines(random: Random, orders: TableRows): TableRows {
   );
   return { table: 'lines', columns: ['tenant_id', 'order_id', 'line', 'sku', 'price', 'qty'], rows };
 }
+
+const marks: TableRows = {
+  table: 'marks',
+  columns: ['tenant_id', 'id', 'label'],
+  rows: tenants.flatMap((tenant, i) => [[tenant, String(i), i % 3 === 0 ? null : 'new'], [tenant, String(i + 20), 'paid']].slice(i % 4 === 0 ? 1 : 0)),
+};
 
 /** Rows whose every value is NULL. */
 const blanks: TableRows = { table: 'blanks', columns: ['tenant_id'], rows: tenants.map((tenant) => [tenant]) };

@@ -1,6 +1,6 @@
 /** How a table of the oracle's schema is kept in the cluster. */
 export type Placement =
-  | { readonly kind: 'distributed'; readonly column: string; readonly colocateWith?: string }
+  | { readonly kind: 'distributed'; readonly column: string; readonly colocateWith?: string; readonly hash?: 'murmur3' }
   | { readonly kind: 'reference' }
   | { readonly kind: 'local' };
 
@@ -83,6 +83,11 @@ export const tables: readonly OracleTable[] = [
     name: 'notes',
     definition: `CREATE TABLE notes (author text NOT NULL, id int NOT NULL, body text, stars smallint, written date, PRIMARY KEY (author, id))`,
     placement: { kind: 'distributed', column: 'author' },
+  },
+  {
+    name: 'marks',
+    definition: `CREATE TABLE marks (tenant_id bigint NOT NULL, id int NOT NULL, label text)`,
+    placement: { kind: 'distributed', column: 'tenant_id', hash: 'murmur3' },
   },
   {
     name: 'wide',

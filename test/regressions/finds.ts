@@ -22,6 +22,13 @@ export const readFinds: readonly OracleCase[] = [
   // A column of the query around was taken for the result column of its name.
   { sql: `SELECT t3.c1 FROM (VALUES (2::bigint, 1), (1, 2)) AS t3(c0, c1) WHERE EXISTS (SELECT e1.i AS c0 FROM blanks AS e1 WHERE e1.i = c0)` },
   { sql: `SELECT count(*) FROM accounts a WHERE a.id IN (VALUES (a.region_id), ((SELECT max(o.id) FROM orders o WHERE o.account_id = a.id)))` },
+  // Rows around a subquery, equal to its distribution column, but of tables that are not co-located with it.
+  { sql: `SELECT a.id FROM accounts a WHERE NOT EXISTS (SELECT FROM marks m WHERE m.tenant_id = a.tenant_id AND m.id > 3)` },
+  { sql: `SELECT a.id, w.id FROM accounts a LEFT JOIN LATERAL (SELECT m.id FROM marks m WHERE m.tenant_id = a.tenant_id) w ON true` },
+  // A column under another name was to have an index.
+  { sql: `SELECT t1.id, (SELECT max(r.b) FROM visits AS r(a, b, c) WHERE r.c = t2.seq) FROM orders t1 JOIN events AS t2 ON t1.id = t2.seq` },
+  // A count of texts has no collation.
+  { sql: `SELECT t0.id FROM orders AS t0 JOIN (SELECT count(DISTINCT r0.page) AS c0 FROM visits AS r0 HAVING true) AS t1 ON t0.id = t1.c0` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

@@ -139,11 +139,18 @@ export class HeldTable {
   }
 }
 
-/** Waits for all, then throws the first error: nothing is left running. */
+/** Waits for all, then throws the first error: nothing is left running. One that made a transaction fail comes before those that only say so. */
 export async function settled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   const outcomes = await Promise.allSettled(promises);
+  const cause = outcomes.find((outcome) => outcome.status === 'rejected' && !isAftermath(outcome.reason));
+  if (cause?.status === 'rejected') throw cause.reason;
   return outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   });
+}
+
+/** `in_failed_sql_transaction`. */
+function isAftermath(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '25P02';
 }

@@ -152,7 +152,9 @@ function combinesOf(layout: ShardLayout, columns: readonly DescribedColumn[]): C
   return known.length === combines.length ? known : undefined;
 }
 
+/** Of what is one of the values; numbers have none. */
 function collationOfCombined(combine: Combine | undefined, columns: readonly DescribedColumn[]): DescribedColumn['collation'] {
+  if (combine?.kind === 'count_distinct') return undefined;
   return combine !== undefined && 'column' in combine ? columns[combine.column]?.collation : undefined;
 }
 

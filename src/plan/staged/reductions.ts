@@ -75,14 +75,14 @@ export function listedIn(place: UsePlace, places: readonly UsePlace[]): SelectSt
   return [...new Set(queries)].filter((query) => listedColumn(place, places, query) !== undefined);
 }
 
-/** Columns of the relation that are compared with rows around its query, so looked up for each of them. */
-export function lookupsOf({ relation, conditions, query }: UsePlace): string[] {
+/** Positions, from 0, of the relation's columns that are compared with rows around its query, so looked up for each of them. */
+export function lookupsOf({ relation, conditions, query }: UsePlace): number[] {
   const here = query.scope.relations;
-  const found = new Set<string>();
+  const found = new Set<number>();
   for (const [a, b] of conditions.flatMap((condition) => comparedColumns(condition, query.scope))) {
     for (const [own, other] of [[a, b], [b, a]] as const) {
-      const name = columnIn(relation, own.id);
-      if (name !== undefined && !here.some((neighbour) => columnIn(neighbour, other.id) !== undefined)) found.add(name);
+      const isOwn = columnIn(relation, own.id) !== undefined;
+      if (isOwn && !here.some((neighbour) => columnIn(neighbour, other.id) !== undefined)) found.add(own.id - relation.firstColumn);
     }
   }
   return [...found];

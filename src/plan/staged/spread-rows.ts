@@ -3,7 +3,7 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Rehash, Spread } from '../../analyze/placement.ts';
 import type { ResultColumn, ResultDistribution, ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
-import { present } from '../../base/assert.ts';
+import { at, present } from '../../base/assert.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { conditionExtent } from '../../sql/condition-extent.ts';
 import { parseOne } from '../../sql/parse.ts';
@@ -62,7 +62,7 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
     const { source, done } = reducedSource(state, place, { table, needs: context.needs, reductions });
     const result: ResultTable = {
       kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(spread.rehashed.get(rangeVar), source.columns),
-      lookups: lookupsOf(place), sampled: place.sampled, standIn: table.sql, label: table.name,
+      lookups: lookupsOf(place).map((position) => at(table.columns, position).name), sampled: place.sampled, standIn: table.sql, label: table.name,
     };
     reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar) });
     edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
