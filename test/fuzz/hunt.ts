@@ -1,4 +1,4 @@
-import { compareOutcomes } from '../oracle/compare-outcomes.ts';
+import { compareOutcomes, isRefusal } from '../oracle/compare-outcomes.ts';
 import type { Difference } from '../oracle/compare-outcomes.ts';
 import type { OracleCase, WriteCase } from '../oracle/oracle-case.ts';
 import { runRaw } from '../oracle/outcome.ts';
@@ -10,6 +10,7 @@ import { makeSelect } from './generate-select.ts';
 import { makeWrites } from './generate-writes.ts';
 import type { Select } from './query-tree.ts';
 import { selectCase } from './select-case.ts';
+import { partitioned } from './wide/partition.ts';
 import { shrink, smallerLists, smallerSelects } from './shrink.ts';
 
 export type Find =
@@ -28,7 +29,7 @@ export interface Trial {
 
 /** How reading statements are made and run. */
 export interface Hunting {
-  readonly makeRead: (random: Random) => Select;
+  readonly makeRead: (random: Random) => ReadStatement;
   /** Share of statements that only read. */
   readonly reads: number;
   /** Ways to run them, one of which a trial chooses. */
@@ -37,6 +38,12 @@ export interface Hunting {
   readonly now: () => number;
   /** Instead of the pair's. */
   readonly plain?: Connectable;
+}
+
+export interface ReadStatement {
+  readonly select: Select;
+  /** The cluster gets the query in three parts, by its first condition, which plain PostgreSQL gets without that condition. */
+  readonly inParts: boolean;
 }
 
 /** Same rows and settings, reached otherwise. */
@@ -55,7 +62,7 @@ export async function hunt(pair: Pair, seed: number, hunting: Hunting = plainHun
 }
 
 export function plainHunting({ cluster }: Pair): Hunting {
-  return { makeRead: makeSelect, reads: 0.85, readers: [{ name: 'cluster', cluster, inTransaction: false }], now: () => 0 };
+  return { makeRead: (random) => ({ select: makeSelect(random), inParts: false }), reads: 0.85, readers: [{ name: 'cluster', cluster, inTransaction: false }], now: () => 0 };
 }
 
 /** A find is reported as small as it is after so long. */
@@ -69,8 +76,15 @@ interface ReadHunt {
 
 async function huntRead(pair: Pair, { seed, random, hunting }: ReadHunt): Promise<Trial> {
   const reader = random.pick(hunting.readers);
-  const start = hunting.makeRead(random);
-  const compare = (select: Select): Promise<Compared> => compareRead(pair, { how: selectCase(select), reader, now: hunting.now });
+  const { select: start, inParts } = hunting.makeRead(random);
+  const caseOf = (select: Select): OracleCase & { readonly asked: OracleCase } => {
+    const split = inParts ? partitioned(select) : undefined;
+    return split === undefined ? { ...selectCase(select), asked: selectCase(select) } : { ...selectCase(split.whole), asked: selectCase(split.parts) };
+  };
+  const compare = (select: Select): Promise<Compared> => {
+    const { asked, ...how } = caseOf(select);
+    return compareRead(pair, { how, asked, reader, now: hunting.now });
+  };
   const { differences, bothFailed, tooSlow, slow } = await compare(start);
   const [first] = differences;
   if (tooSlow) return { statements: 1, outcome: 'too_slow' };
@@ -80,7 +94,7 @@ async function huntRead(pair: Pair, { seed, random, hunting }: ReadHunt): Promis
   const wanted = signatureOf(first);
   const until = hunting.now() + shrinkMs;
   const smallest = await shrink(start, smallerSelects, async (candidate) => hunting.now() < until && (await compare(candidate)).differences.some((difference) => signatureOf(difference) === wanted), 600);
-  const found = selectCase(smallest);
+  const found = caseOf(smallest).asked;
   const differing = (await compare(smallest)).differences;
   const sql = reader.rewrite === undefined ? found.sql : reader.rewrite(found.sql);
   return { statements: 1, outcome: 'differed', find: { kind: 'read', seed, found: { ...found, sql }, differences: [...differing, { kind: 'shape', text: `read by: ${reader.name}` }] } };
@@ -95,23 +109,29 @@ interface Compared {
 
 interface Reading {
   readonly how: OracleCase;
+  /** What the cluster is asked: the same, or another text for it. */
+  readonly asked: OracleCase;
   readonly reader: Reader;
   readonly now: () => number;
 }
 
-async function compareRead(pair: Pair, { how, reader, now }: Reading): Promise<Compared> {
-  const sql = reader.rewrite === undefined ? how.sql : reader.rewrite(how.sql);
+async function compareRead(pair: Pair, { how, asked, reader, now }: Reading): Promise<Compared> {
+  const rewritten = (text: string): string => (reader.rewrite === undefined ? text : reader.rewrite(text));
+  const sql = rewritten(asked.sql);
   const began = now();
-  const expected = await runRaw(pair.plain, pair.plainNames, sql, how.values);
+  const expected = await runRaw(pair.plain, pair.plainNames, rewritten(how.sql), how.values);
   const between = now();
   if (isTimeout(expected)) return { differences: [], bothFailed: false, tooSlow: true, slow: undefined };
-  const actual = await readBy(reader, pair, { ...how, sql });
+  const actual = await readBy(reader, pair, { ...asked, sql });
+  // Its condition may be one that PostgreSQL does not take, or that fails for rows which the whole query does not ask about.
+  const failsInParts = asked.sql !== how.sql && actual.kind === 'failed' && !isRefusal(actual.failure);
+  if (failsInParts) return { differences: [], bothFailed: true, tooSlow: false, slow: undefined };
   const [plainMs, clusterMs] = [between - began, now() - between];
   return {
     differences: worthHunting(compareOutcomes(expected, actual, how)),
     bothFailed: expected.kind === 'failed' && actual.kind === 'failed',
     tooSlow: false,
-    slow: clusterMs > 2_000 && plainMs < clusterMs / 20 ? `${Math.round(plainMs)} ms on plain, ${Math.round(clusterMs)} ms on the cluster (${reader.name}): ${sql} -- ${JSON.stringify(how.values ?? [])}` : undefined,
+    slow: clusterMs > 2_000 && plainMs < clusterMs / 20 ? `${Math.round(plainMs)} ms on plain, ${Math.round(clusterMs)} ms on the cluster (${reader.name}): ${sql} -- ${JSON.stringify(asked.values ?? [])}` : undefined,
   };
 }
 

@@ -6,10 +6,11 @@ import { dataSeed } from '../oracle/data-seed.ts';
 import { FakeCluster } from '../oracle/fake-cluster.ts';
 import { loadPair } from '../oracle/load-pair.ts';
 import { fuzz, summarize } from './fuzz.ts';
+import { installRandom } from './wide/install-schema.ts';
 import { wideHunting } from './wide/wide-hunting.ts';
 import { startPlaces } from './start-places.ts';
 
-const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--wide] [--plain]';
+const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--wide [--schema N]] [--plain]';
 
 /** Random statements on a cluster and on one plain PostgreSQL until the time is up; exit code 1 when any differed. */
 async function main(): Promise<number> {
@@ -30,6 +31,7 @@ async function main(): Promise<number> {
         make: (settings) => keep(makeCluster({ connectionString: started.places.coordinator.connectionString, ...settings })),
         makePlain: (settings) => keep(new Pool({ connectionString: started.places.plain.connectionString, ...settings })),
         now,
+        tables: await installRandom({ plain: loaded.pair.plain, coordinator: started.places.coordinator, nodes: started.places.nodes, cluster: loaded.cluster, seed: options.schema }),
       }) : undefined;
       const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now, ...(hunting === undefined ? {} : { hunting }) });
       console.log(summarize(counts, options));
@@ -42,15 +44,15 @@ async function main(): Promise<number> {
   }
 }
 
-function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean; wide: boolean } {
+function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean; wide: boolean; schema: number } {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' }, wide: { type: 'boolean' } } });
+  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' }, wide: { type: 'boolean' }, schema: text } });
   const seed = numberOf(values.seed, Math.floor(Math.random() * 1e9));
   const major = majors.find((known) => known === numberOf(values.major, 18));
   if (major === undefined) throw new Error(usage);
   return {
     seed, major, seconds: numberOf(values.seconds, 60), nodes: numberOf(values.nodes, 3), shards: numberOf(values.shards, 7),
-    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true, wide: values.wide === true,
+    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true, wide: values.wide === true, schema: numberOf(values.schema, 1),
   };
 }
 

@@ -18,6 +18,17 @@ export function makeWide(random: Random, tables: readonly FuzzTable[]): Select {
   return random.chance(0.4) ? sorted(context, select) : select;
 }
 
+/** A query whose rows do not depend on each other, with a condition: the union of its parts by that condition. */
+export function makePartitionable(random: Random, tables: readonly FuzzTable[]): Select {
+  const context: WideContext = { random, tables, depth: 2, ctes: [], outer: [], level: 0, query: makeQuery };
+  return withCommon(context, 0.2, (inside) => {
+    const { source, columns } = makeWideFrom(inside);
+    const types = Array.from({ length: random.int(1, 3) }, () => random.pick(columns).type);
+    const items = types.map((type) => makeWideValue(inside, columns, type));
+    return { ...emptySelect, from: source, items, where: [makeWideCondition(inside, columns), ...makeWhere(inside, columns)] };
+  });
+}
+
 /** A query within another. */
 function makeQuery(context: WideContext, wish: QueryWish): Select {
   const { random } = context;

@@ -1,13 +1,17 @@
+import type { Random } from '../../oracle/random.ts';
 import type { Connectable } from '../../oracle/outcome.ts';
 import { fuzzTables } from '../fuzz-tables.ts';
-import type { Hunting, Reader } from '../hunt.ts';
-import { makeWide } from './make-wide.ts';
+import type { Hunting, Reader, ReadStatement } from '../hunt.ts';
+import type { FuzzTable } from '../fuzz-tables.ts';
+import { makePartitionable, makeWide } from './make-wide.ts';
 
 export interface WideInput {
   /** A further cluster over the same databases. */
   readonly make: (settings: Readonly<Record<string, unknown>>) => Connectable;
   readonly makePlain: (settings: Readonly<Record<string, unknown>>) => Connectable;
   readonly now: () => number;
+  /** Of the random schema. */
+  readonly tables: readonly FuzzTable[];
 }
 
 /** What takes plain PostgreSQL longer is not compared. */
@@ -16,7 +20,7 @@ const plainTimeoutMs = 1_500;
 const clusterTimeoutMs = 8_000;
 
 /** Queries of every construct, read with intermediate results as parameters and as temporary tables, in and outside transactions. */
-export function wideHunting({ make, makePlain, now }: WideInput): Hunting {
+export function wideHunting({ make, makePlain, now, tables: randomTables }: WideInput): Hunting {
   const limits = { statement_timeout: clusterTimeoutMs };
   const usual = make(limits);
   const tables = make({ ...limits, tuning: { arrayRowsMax: 0, batchRows: 3 } });
@@ -26,6 +30,17 @@ export function wideHunting({ make, makePlain, now }: WideInput): Hunting {
     { name: 'cluster in a transaction', cluster: usual, inTransaction: true },
     { name: 'all in temporary tables', cluster: tables, inTransaction: false },
     { name: 'all in arrays', cluster: arrays, inTransaction: false },
+    { name: 'tables distributed otherwise', cluster: usual, inTransaction: false, rewrite: otherwise },
+    { name: 'tables distributed otherwise, in temporary tables', cluster: tables, inTransaction: false, rewrite: otherwise },
   ];
-  return { makeRead: (random) => makeWide(random, fuzzTables), reads: 1, readers, now, plain: makePlain({ statement_timeout: plainTimeoutMs }) };
+  const makeRead = (random: Random): ReadStatement => {
+    const some = random.chance(0.4) ? fuzzTables : randomTables;
+    return random.chance(0.15) ? { select: makePartitionable(random, some), inParts: true } : { select: makeWide(random, some), inParts: false };
+  };
+  return { makeRead, reads: 1, readers, now, plain: makePlain({ statement_timeout: plainTimeoutMs }) };
+}
+
+/** The random schema's tables again, in the other schema. */
+function otherwise(sql: string): string {
+  return sql.replaceAll(/\bx\.(?=r\d|"r )/gu, 'y.');
 }
