@@ -30,7 +30,7 @@ export async function splitRows(source: AsyncIterable<Uint8Array>, options: Spli
     let start = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
       const fieldEnd = chunk.indexOf(tab, start);
-      assert(fieldEnd > start && fieldEnd < end, 'a row without its first field');
+      assert(fieldEnd >= start && fieldEnd < end, 'a row without its first field');
       const index = options.locate(chunk.subarray(start, fieldEnd));
       const part = parts[index];
       assert(part !== undefined, `no part ${index}`);

@@ -38,3 +38,9 @@ test('a source that ends within a row is noticed', async () => {
   const options = { parts: 1, partBytes: 10, locate: () => 0, sink: () => Promise.resolve() };
   await expect(splitRows(cut('0\ta\n0\tb', [2]), options)).rejects.toThrow('the last row has no end');
 });
+
+test('the first field may be empty: a text can be', async () => {
+  const parts = ['', ''];
+  await splitRows(cut('\ta\nx\tb\n', [3]), { parts: 2, partBytes: 10, locate: (field) => (field.length === 0 ? 0 : 1), sink: async (part, bytes) => { parts[part] += bytes.toString(); } });
+  expect(parts).toEqual(['a\n', 'b\n']);
+});

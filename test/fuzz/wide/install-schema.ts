@@ -19,15 +19,18 @@ export async function installRandom({ plain, coordinator, nodes, cluster, seed }
   const tables = makeTables(seed);
   const placements = [placeTables(seed * 2, tables), placeTables(seed * 2 + 1, tables)];
   const pool = new Pool({ connectionString: coordinator.connectionString, max: 1 });
-  for (const [i, schema] of ['x', 'y'].entries()) {
-    for (const { connectionString } of nodes) await once(connectionString, `CREATE SCHEMA ${schema}`);
-    for (const database of [plain, pool]) {
-      await database.query(`CREATE SCHEMA ${schema}`);
-      await createTables(database, schema, tables);
+  try {
+    for (const [i, schema] of ['x', 'y'].entries()) {
+      for (const { connectionString } of nodes) await once(connectionString, `CREATE SCHEMA ${schema}`);
+      for (const database of [plain, pool]) {
+        await database.query(`CREATE SCHEMA ${schema}`);
+        await createTables(database, schema, tables);
+      }
+      await placeInCluster(cluster, schema, { tables, placements: placements[i] ?? [] });
     }
-    await placeInCluster(cluster, schema, { tables, placements: placements[i] ?? [] });
+  } finally {
+    await pool.end();
   }
-  await pool.end();
   return fuzzTablesOf(tables, placements[0] ?? []);
 }
 
