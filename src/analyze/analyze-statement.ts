@@ -39,6 +39,11 @@ export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules
   return placed(statement, query, builder, new QueryPlacer(rules, spread));
 }
 
+/** Where an analyzed query could be computed, if so much were on every server. */
+export function placeAgain({ query }: AnalyzedStatement, rules: FunctionRules, spread: Spread): PlacedQuery {
+  return new QueryPlacer(rules, spread).place(query, [], new Map());
+}
+
 /** UPDATE and DELETE: as a query that joins the target with what FROM or USING adds. */
 export function analyzeModify(kind: 'update' | 'delete', statement: UpdateStmt | DeleteStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
   return analyzeWrite(kind === 'update' ? { UpdateStmt: statement } : { DeleteStmt: statement }, statement, names, rules);

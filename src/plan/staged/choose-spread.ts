@@ -1,10 +1,10 @@
-import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import type { PlacedQuery } from '../../analyze/place-query.ts';
 import type { Spread, Way } from '../../analyze/placement.ts';
 import { nothingSpread } from '../../analyze/placement.ts';
 
 export interface SpreadSearch {
-  /** What would be known if so much were on every server. */
-  readonly analyze: (spread: Spread) => AnalyzedStatement;
+  /** Where the query could be computed if so much were on every server. */
+  readonly place: (spread: Spread) => PlacedQuery;
   /** Cost of putting it there; infinite for what must not be. Grows with what is spread. */
   readonly cost: (spread: Spread) => number;
 }
@@ -14,15 +14,15 @@ const looksMax = 200;
 
 /**
  * The cheapest rows to put on every server so that shard groups, or any one server, can answer the rest; undefined when there are none. Best
- * first: each obstacle says what would take it away. Time: analyses of the statement, `looksMax` at most.
+ * first: each obstacle says what would take it away. Time: placings of the query, `looksMax` at most.
  */
-export function chooseSpread({ analyze, cost }: SpreadSearch): Spread | undefined {
+export function chooseSpread({ place, cost }: SpreadSearch): Spread | undefined {
   const open: Candidate[] = [{ spread: nothingSpread, cost: 0 }];
   const seen: Spread[] = [];
   for (let looks = 0; looks < looksMax; looks += 1) {
     const best = takeCheapest(open);
     if (best === undefined) return undefined;
-    const { rows } = analyze(best.spread).placed;
+    const { rows } = place(best.spread);
     if (rows.kind !== 'scattered') return best.spread;
     for (const way of rows.obstacle.ways) {
       const spread = joined(best.spread, way);

@@ -1,5 +1,5 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types';
-import { namesSystemColumn } from '../../analyze/analyze-statement.ts';
+import { namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { walk } from '../../sql/ast.ts';
@@ -52,7 +52,7 @@ async function planStages(state: StagedState): Promise<FanOut> {
   const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes });
   const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows };
   const everything = everyTable(analyzed);
-  for (const spread of spreadsToTry(state, costs, everything)) {
+  for (const spread of spreadsToTry(state, { analyzed, costs, everything })) {
     const reached = await spreadRows(state, spread, context);
     const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
     if (plan !== undefined) return plan;
@@ -60,14 +60,22 @@ async function planStages(state: StagedState): Promise<FanOut> {
   throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
 }
 
+interface Choice {
+  readonly analyzed: AnalyzedStatement;
+  readonly costs: SpreadCosts;
+  readonly everything: Spread;
+}
+
 /** The cheapest first; a rehash may turn out impossible, gathering everything never. */
-function spreadsToTry(state: StagedState, costs: SpreadCosts, everything: Spread): Spread[] {
+function spreadsToTry(state: StagedState, { analyzed, costs, everything }: Choice): Spread[] {
   const rehashes = (state.context.input.finishing ?? 'application') === 'application';
-  const choices = [rehashes, false].map((mayRehash) => chooseSpread({
-    analyze: (spread) => state.analyzed(spread), cost: (spread) => (mayRehash || spread.rehashed.size === 0 ? costs.of(spread) : Infinity),
-  }));
-  const cheaper = choices.filter((spread) => spread !== undefined && costs.of(spread) <= costs.of(everything));
-  return [...new Set([...cheaper.filter((spread) => spread !== undefined), everything])];
+  const choose = (mayRehash: boolean): Spread | undefined => chooseSpread({
+    place: (spread) => placeAgain(analyzed, state.context.rules, spread),
+    cost: (spread) => (mayRehash || spread.rehashed.size === 0 ? costs.of(spread) : Infinity),
+  });
+  const first = choose(rehashes);
+  const choices = first === undefined || first.rehashed.size > 0 ? [first, choose(false)] : [first];
+  return [...choices.filter((spread) => spread !== undefined).filter((spread) => costs.of(spread) <= costs.of(everything)), everything];
 }
 
 /** With local tables the coordinator database answers, which needs the rows of reference tables too. */
