@@ -5,7 +5,8 @@ import { collectCalls } from '../analyze/function-calls.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { builtinName } from '../sql/ast.ts';
+import { builtinName, walk } from '../sql/ast.ts';
+import type { Statement } from '../sql/parse.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 
 /** Values of these sequences are given out in blocks: no session has a last one. */
@@ -52,4 +53,14 @@ export const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid',
 
 export function checkReadable(tree: unknown): void {
   if (namesSystemColumn(tree, shardColumns)) throw unsupported('System column "tableoid" would show shards.', 'Leave it out.');
+}
+
+/** FOR UPDATE and the like, at any level. */
+export function locksRows({ node }: Statement): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    found ||= kind === 'LockingClause';
+    return !found;
+  });
+  return found;
 }

@@ -7,6 +7,7 @@ import { nameParts } from '../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { applyEdits, type Edit, fillTemplate } from '../sql/template.ts';
+import { locksRows } from './check-select.ts';
 import type { Describe, DescribedColumn, StatementDescription } from './describe.ts';
 import { functionRules } from './function-rules.ts';
 import { NameCutter, type NamedUse } from './name-cutter.ts';
@@ -35,6 +36,9 @@ export async function expandViews(statement: Statement, { foreign }: Pick<Analyz
   });
   if (found.length === 0) return undefined;
   const described = await input.describe.statement(statement.text);
+  if (locksRows(statement) && found.some(({ view }) => view.securityBarrier)) {
+    throw unsupported('FOR UPDATE or FOR SHARE reads a security barrier view, whose rows it would not lock.', 'Lock the rows of the table.');
+  }
   for (const { rangeVar, view } of found) await checkView(rangeVar, view, input);
   const cutter = new NameCutter(statement);
   const named: NamedUse[] = found.map(({ rangeVar, view: { schema, name } }) => ({ rangeVar, schema, name }));

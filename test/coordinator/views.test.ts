@@ -158,6 +158,7 @@ describe('definitions', () => {
     ['DELETE FROM large WHERE tenant_id = 1', 'unsupportedWrite'],
     ['SELECT l FROM large l', 'unsupportedQuery'],
     ['SELECT * FROM ONLY large', 'unsupportedQuery'],
+    ['SELECT * FROM secret WHERE tenant_id = 1 FOR UPDATE', 'unsupportedQuery'],
   ])('refused: %s', async (sql, id) => {
     const client = await cluster.connect();
     await expect(client.query(sql)).rejects.toMatchObject({ id });

@@ -2,10 +2,9 @@ import type { RangeVar, SelectStmt } from '@pgsql/types';
 import { namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
-import { walk } from '../../sql/ast.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { positionColumns } from '../check-select.ts';
+import { locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
@@ -145,13 +144,4 @@ function checkStageable(statement: Statement, { finishing }: StagedInput): void 
   if (finishing === 'server_rounded_floats') {
     throw unsupported('Floating-point values would reach the last step of the query rounded by extra_float_digits.', 'RESET extra_float_digits.');
   }
-}
-
-function locksRows({ node }: Statement): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'LockingClause';
-    return !found;
-  });
-  return found;
 }
