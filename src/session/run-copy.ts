@@ -17,6 +17,7 @@ import { HeldConnections } from '../execute/held-connections.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import { renderColumns } from '../execute/copy/render-copy.ts';
 import { askServerHash } from '../execute/server-hash.ts';
+import { streamLocalTables } from '../execute/read-local-tables.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
@@ -75,7 +76,7 @@ export async function* runCopyOut(statement: Statement, { context, searchPath, p
   }
   const parts = query?.kind === 'parts' ? query.parts : table === undefined ? undefined : partsOf(copy, table, context);
   if (parts === undefined) {
-    yield* heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal });
+    yield* streamLocalTables(scope, heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal }));
     return;
   }
   yield* shardedCopyOut({

@@ -2,6 +2,7 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { rowParser } from '../cluster/query-result.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import { HeldConnections } from '../execute/held-connections.ts';
+import { streamLocalTables } from '../execute/read-local-tables.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
@@ -22,7 +23,8 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   const { scope, objects } = context;
   if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
   if (plan.kind === 'coordinator') {
-    yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect: plan.effect === 'read' ? 'read' : 'write' }, input);
+    const effect = plan.effect === 'read' ? 'read' : 'write';
+    yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables }, input);
     return;
   }
   if (plan.kind !== 'select') {
@@ -49,17 +51,18 @@ interface NodeStatement {
   readonly text: string;
   readonly values: readonly unknown[];
   readonly effect: 'read' | 'write';
+  readonly readsLocalTables?: boolean;
   /** The fields as the coordinator database would have them. */
   readonly logical?: (fields: readonly FieldDescriptor[]) => Promise<readonly FieldDescriptor[]>;
 }
 
-async function* streamNode(scope: StatementScope, { node, text, values, effect, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+async function* streamNode(scope: StatementScope, { node, text, values, effect, readsLocalTables, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const held = new HeldConnections(scope);
   try {
     const connection = await held.take(node, effect);
     const stream = connection.stream({ text, values }, { signal: scope.signal, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
     const fields = await stream.fields;
-    yield* parsed(stream, logical === undefined ? fields : await logical(fields), input);
+    yield* parsed(readsLocalTables === true ? streamLocalTables(scope, stream) : stream, logical === undefined ? fields : await logical(fields), input);
   } finally {
     await held.release();
   }

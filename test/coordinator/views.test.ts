@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, run, startCluster } from './start-cluster.ts';
@@ -102,6 +103,27 @@ describe('definitions', () => {
     await cluster.query('CREATE TABLE changed (id int)');
     expect((await other.query('SELECT count(*)::int AS n FROM changed')).rows).toEqual([{ n: 0 }]);
     await cluster.query('DROP TABLE changed');
+  });
+
+  test('a process that has not heard of a view yet never reads empty shells', async () => {
+    const other = pair.another();
+    await other.query('SELECT 1');
+    const streamed = async (sql: string): Promise<unknown> => {
+      for await (const row of other.stream(sql)) return row;
+      return undefined;
+    };
+    for (let i = 0; i < 10; i += 1) {
+      const name = `fresh${i}`;
+      await cluster.query(`CREATE VIEW ${name} AS SELECT id FROM orders`);
+      const count = `SELECT count(*)::int AS n FROM ${name}`;
+      const failure = (error: { code: string }): string => error.code;
+      const [queried, read, copied] = await Promise.all([
+        other.query(count), streamed(count).catch(failure), text(other.copyTo(`COPY (${count}) TO STDOUT`)).catch(failure),
+      ]);
+      expect(queried.rows).toEqual([{ n: 60 }]);
+      expect(['42P01', '{"n":60}']).toContain(typeof read === 'string' ? read : JSON.stringify(read));
+      expect(['42P01', '60\n']).toContain(copied);
+    }
   });
 
   test('in a transaction, and undone with it', async () => {
