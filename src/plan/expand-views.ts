@@ -56,7 +56,7 @@ function relationOf({ name, sql, securityBarrier }: DependentView): string {
 
 async function checkView(rangeVar: RangeVar, view: DependentView, { searchPath, describe }: ViewInput): Promise<void> {
   if (view.materialized) {
-    throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables: it was filled from their empty shells.`, 'Make it an ordinary view.');
+    throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables, whose empty shells a refresh would fill it from.`, 'Make it an ordinary view.');
   }
   if (rangeVar.inh !== true) throw unsupported(`ONLY stands before view "${view.name}".`, 'Leave ONLY out.');
   if (searchPath.includes('pg_catalog') && searchPath[0] !== 'pg_catalog') {

@@ -17,6 +17,8 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const named = relationsIn(node);
   const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
+  const distributed = table ?? view;
+  if (distributed !== undefined && fillsView(node)) throw materializedView(distributed.relname ?? '');
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   if (view === undefined) return { kind: 'coordinator', text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
   if (!changesOfViews.has(kind)) throw refusedFor(kind, view.relname ?? '');
@@ -38,6 +40,18 @@ export function temporaryView(name: string): ClusterError {
   return new ClusterError('unsupportedDdl', `view "${name}" cannot be temporary`, {
     detail: 'It reads distributed or reference tables, and nobody but one connection to the coordinator database would know it.',
     hint: 'Make an ordinary view, over tables that are not temporary.',
+  });
+}
+
+/** CREATE and REFRESH MATERIALIZED VIEW: the coordinator database would fill it from the shells. */
+function fillsView(node: Node): boolean {
+  return 'RefreshMatViewStmt' in node || ('CreateTableAsStmt' in node && node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW');
+}
+
+function materializedView(name: string): ClusterError {
+  return new ClusterError('unsupportedDdl', 'a materialized view cannot be filled from distributed or reference tables', {
+    detail: `It reads "${name}".`,
+    hint: 'Make an ordinary view, or a table that the application fills.',
   });
 }
 
