@@ -1,4 +1,5 @@
 import type { ClientConfig, PoolConfig } from 'pg';
+import type { RowEstimate } from '../plan/staged/statistics.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 
@@ -33,6 +34,8 @@ export interface ClusterTuning {
   readonly finishing?: Finishing | undefined;
   /** Rows of an intermediate result that travel as parameters at most; more are copied into temporary tables. */
   readonly arrayRowsMax?: number | undefined;
+  /** What the planner believes instead of an estimate of rows and their bytes. */
+  readonly adjustEstimate?: ((estimate: RowEstimate) => RowEstimate) | undefined;
 }
 
 export const defaultIntermediateBytes = 2 ** 30;

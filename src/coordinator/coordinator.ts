@@ -52,7 +52,7 @@ export class Coordinator implements SessionServices {
     this.#client = clientConfig(settings);
     this.pools = createNodePools([this.#coordinatorEndpoint()]);
     this.objects = new NodeObjects(this.pools);
-    this.statistics = new TableStatistics(this.pools);
+    this.statistics = new TableStatistics(this.pools, settings.tuning?.adjustEstimate);
     const coordinator = this.pools.get(coordinatorNodeId);
     this.store = createCatalogStore({
       coordinator,

@@ -22,14 +22,23 @@ export class TableStatistics {
   readonly #shardRows = new LruMap<string, Kept<readonly number[]>>(capacity);
   readonly #explained = new LruMap<string, Kept<RowEstimate | undefined>>(capacity);
 
-  constructor(private readonly pools: NodePools) {}
+  /** `adjust`: for tests, what is to be believed instead. */
+  constructor(
+    private readonly pools: NodePools,
+    private readonly adjust: (estimate: RowEstimate) => RowEstimate = (estimate) => estimate,
+  ) {}
 
   /** Under one snapshot of the catalog. */
   of(snapshot: CatalogSnapshot): Statistics {
     return {
-      local: (sql) => this.#explain(coordinatorNodeId, sql),
-      table: (table, sqlFor) => (table.kind === 'reference' ? this.#explain(at(snapshot.nodes, 0).id, sqlFor(0)) : this.#ofShards(snapshot, table, sqlFor)),
+      local: (sql) => this.#adjusted(this.#explain(coordinatorNodeId, sql)),
+      table: (table, sqlFor) => this.#adjusted(table.kind === 'reference' ? this.#explain(at(snapshot.nodes, 0).id, sqlFor(0)) : this.#ofShards(snapshot, table, sqlFor)),
     };
+  }
+
+  async #adjusted(asked: Promise<RowEstimate | undefined>): Promise<RowEstimate | undefined> {
+    const estimate = await asked;
+    return estimate === undefined ? undefined : this.adjust(estimate);
   }
 
   /** The largest shard's selectivity for all. */

@@ -29,6 +29,9 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT t1.id, (SELECT max(r.b) FROM visits AS r(a, b, c) WHERE r.c = t2.seq) FROM orders t1 JOIN events AS t2 ON t1.id = t2.seq` },
   // A count of texts has no collation.
   { sql: `SELECT t0.id FROM orders AS t0 JOIN (SELECT count(DISTINCT r0.page) AS c0 FROM visits AS r0 HAVING true) AS t1 ON t0.id = t1.c0` },
+  // A query that depends on rows around it was to be run by itself, for its keys.
+  { sql: `SELECT count(*) FROM lines AS t0 CROSS JOIN (SELECT r2.id, rank() OVER (ORDER BY r1.id) FROM accounts AS r1 JOIN marks AS r2 ON r1.id < r2.id WHERE r1.name IN (SELECT s2.body FROM notes AS s2 WHERE s2.id = r2.id)) AS t1` },
+  { sql: `SELECT count(*) FROM blanks AS t0 CROSS JOIN (SELECT r2.id, rank() OVER (ORDER BY r1.ms) FROM visits AS r1 JOIN marks AS r2 ON r1.ms < r2.id WHERE r1.page IN (SELECT s2.label FROM ghosts AS s2 WHERE s2.id = r2.id)) AS t1` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

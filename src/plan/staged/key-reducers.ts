@@ -1,7 +1,10 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types';
+import { hasVolatileCall } from '../../analyze/function-calls.ts';
+import { queriesIn, readsAround } from '../../analyze/reads-around.ts';
 import type { ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { present } from '../../base/assert.ts';
+import { walk } from '../../sql/ast.ts';
 import { deparseChecked } from '../../sql/deparse.ts';
 import { columnNode, targetNode } from '../select/made-nodes.ts';
 import { querySource } from './query-source.ts';
@@ -52,13 +55,25 @@ export async function keyReducers(state: StagedState, place: UsePlace, search: K
     reducers.push({ place: other, relation: rangeOf(result.table), reduced: true, column });
   }
   for (const query of listedIn(place, [...context.places.values()])) {
-    if (search.spread.has(query) || !isSmall(query)) continue;
+    if (search.spread.has(query) || !isSmall(query) || !mayRunTwice(query, state, context)) continue;
     const made = await querySource(reached, state.statement, query);
     if (made === undefined) continue;
     reached = reached.with(made.stage);
     lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
   }
   return { state: reached, reducers, lists };
+}
+
+/** Whether a query depends on nothing around it, and gives the same rows each time: it stays where it is, too. */
+function mayRunTwice(statement: SelectStmt, { context: { rules } }: StagedState, { analyzed }: SpreadContext): boolean {
+  const query = queriesIn(analyzed.query).find((candidate) => candidate.statement === statement);
+  if (query === undefined || readsAround(query) || hasVolatileCall(statement, rules)) return false;
+  let chooses = false;
+  walk(statement, (kind, body) => {
+    chooses ||= kind === 'RangeTableSample' || kind === 'WindowDef';
+    return !chooses && body !== undefined;
+  });
+  return !chooses && queriesIn(query).every(({ statement: { limitCount, limitOffset, distinctClause } }) => limitCount === undefined && limitOffset === undefined && distinctClause === undefined);
 }
 
 interface KeyRequest {

@@ -1,4 +1,5 @@
 import type { Random } from '../../oracle/random.ts';
+import { typeNames } from '../fuzz-tables.ts';
 import type { FuzzTable } from '../fuzz-tables.ts';
 import { plainTypes, type ScopeColumn } from '../generate-expression.ts';
 import { expression } from '../query-tree.ts';
@@ -73,11 +74,11 @@ function makeRecursive({ random, tables }: WideContext, name: string): CommonTab
   const next = random.pick(Object.entries(second.columns).filter(([, own]) => own === type))[0];
   const step: Select = {
     ...emptySelect,
-    items: [expression('int', 'r.c0 + 1'), expression(type, `x.${next}`)],
+    items: [expression('int', 'r.c0 + 1'), expression(type, `x.${next}::${typeNames[type]}`)],
     from: { kind: 'join', type: 'JOIN', left: { kind: 'table', name, alias: 'r' }, right: { kind: 'table', name: second.name, alias: 'x' }, on: [expression('bool', `x.${other} = r.c1`)] },
     where: [expression('bool', 'r.c0 < 3')],
   };
-  const start: Select = { ...emptySelect, items: [expression('int', '1'), expression(type, `x.${one}`)], from: { kind: 'table', name: first.name, alias: 'x' } };
+  const start: Select = { ...emptySelect, items: [expression('int', '1'), expression(type, `x.${one}::${typeNames[type]}`)], from: { kind: 'table', name: first.name, alias: 'x' } };
   return { name, recursive: true, select: { ...start, setOperation: { operator: 'UNION', right: step } } };
 }
 
@@ -167,12 +168,12 @@ function makeWhere(context: WideContext, columns: readonly ScopeColumn[]): Expre
   const { random } = context;
   const keys = columns.filter((column) => column.keyOf !== undefined);
   const where: Expression[] = [];
-  if (context.outer.length > 0 && random.chance(0.6)) where.push(...linkTo(context, columns));
+  if (context.outer.length > 0 && random.chance(0.5)) where.push(...linkTo(context, columns));
   if (keys.length > 0 && random.chance(0.08)) {
     const key = random.pick(keys);
     where.push(expression('bool', `${key.sql} = `, expression(key.type, constant(random, key.type))));
   }
-  for (let left = random.weighted([[4, 0], [5, 1], [2, 2]]); left > 0; left -= 1) where.push(makeWideCondition(context, columns));
+  for (let left = random.weighted(context.level === 0 ? [[7, 0], [4, 1], [1, 2]] : [[5, 0], [4, 1], [1, 2]]); left > 0; left -= 1) where.push(makeWideCondition(context, columns));
   return where;
 }
 

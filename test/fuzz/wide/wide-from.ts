@@ -96,7 +96,7 @@ function makeJoin(context: WideContext, left: Relation, index: number): Relation
   if (shared.length > 0 && random.chance(0.15)) return mergedJoin(random, left, right, shared);
   const equalities = makeEqualities(random, left, right);
   if (equalities.length === 0) return joined(random.pick(['CROSS JOIN', 'JOIN', 'LEFT JOIN'] as const), left, right, random.chance(0.3) ? [] : [makeWideCondition({ ...context, depth: 0 }, both)]);
-  const type = random.pick(['JOIN', 'JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'] as const);
+  const type = random.pick(['JOIN', 'JOIN', 'LEFT JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN'] as const);
   const extra = type === 'FULL JOIN' || random.chance(0.7) ? [] : [makeWideCondition(random.chance(0.3) ? context : { ...context, depth: 0 }, both)];
   const nonEqui = type !== 'FULL JOIN' && random.chance(0.06) ? makeInequality(random, left, right) : undefined;
   return joined(type, left, right, nonEqui === undefined ? [...equalities, ...extra] : [nonEqui, ...extra]);
@@ -144,7 +144,7 @@ function makeEqualities(random: Random, left: Relation, right: Relation): Expres
   const wanted = pool.length > 0 ? pool : pairs;
   if (wanted.length === 0) return [];
   const equals = ({ one, other }: { one: ScopeColumn; other: ScopeColumn }): Expression => expression('bool', random.chance(0.7) ? `${one.sql} = ${other.sql}` : `${other.sql} = ${one.sql}`);
-  return random.chance(0.25) ? [equals(random.pick(wanted)), equals(random.pick(pairs))] : [equals(random.pick(wanted))];
+  return random.chance(0.1) ? [equals(random.pick(wanted)), equals(random.pick(pairs))] : [equals(random.pick(wanted))];
 }
 
 function comparable(random: Random, one: ValueType, other: ValueType): boolean {

@@ -25,7 +25,10 @@ export function wideHunting({ make, makePlain, now, tables: randomTables }: Wide
   const usual = make(limits);
   const tables = make({ ...limits, tuning: { arrayRowsMax: 0, batchRows: 3 } });
   const arrays = make({ ...limits, tuning: { arrayRowsMax: 1_000_000 } });
+  const misled = make({ ...limits, tuning: { adjustEstimate: misleading } });
   const readers: Reader[] = [
+    { name: 'wrong estimates', cluster: misled, inTransaction: false },
+    { name: 'tables distributed otherwise, wrong estimates', cluster: misled, inTransaction: false, rewrite: otherwise },
     { name: 'cluster', cluster: usual, inTransaction: false },
     { name: 'cluster in a transaction', cluster: usual, inTransaction: true },
     { name: 'all in temporary tables', cluster: tables, inTransaction: false },
@@ -38,6 +41,11 @@ export function wideHunting({ make, makePlain, now, tables: randomTables }: Wide
     return random.chance(0.15) ? { select: makePartitionable(random, some), inParts: true } : { select: makeWide(random, some), inParts: false };
   };
   return { makeRead, reads: 1, readers, now, plain: makePlain({ statement_timeout: plainTimeoutMs }) };
+}
+
+/** Many rows and few are taken for each other; tables seem large enough for all that is only done for large ones. */
+export function misleading({ rows, width }: { readonly rows: number; readonly width: number }): { readonly rows: number; readonly width: number } {
+  return { rows: 10 ** ((Math.round(rows) * 7) % 6), width: width * 10 };
 }
 
 /** The random schema's tables again, in the other schema. */
