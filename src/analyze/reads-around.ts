@@ -18,7 +18,7 @@ export function readsAround(query: Query): boolean {
     const scope = within(level.scope, inside);
     const keys = [...sortClause.map((key) => ('SortBy' in key ? (key.SortBy.node ?? key) : key)), ...groupClause, ...distinctClause];
     const others = keys.filter((key) => !('ColumnRef' in key && isOutput(key.ColumnRef.fields ?? [], level)));
-    return !columnRefs([rest, others]).every((fields) => isOwn(fields, scope));
+    return !columnRefs([rest, others]).every((fields) => isOwn(fields, scope)) || (level.statement.fromClause ?? []).some(joinLooksOut);
   });
 }
 
@@ -55,6 +55,30 @@ export function queriesIn(query: Query): Query[] {
 function within(scope: Scope, inside: ReadonlySet<Scope>): Scope {
   const { outer } = scope;
   return { ...scope, outer: outer !== undefined && inside.has(outer) ? within(outer, inside) : undefined };
+}
+
+/** Whether a join's condition names a relation that is none of the join's: there it means one outside, also where a later one of the level has its name. */
+function joinLooksOut(item: Node): boolean {
+  if (!('JoinExpr' in item)) return false;
+  const { larg, rarg, quals, join_using_alias } = item.JoinExpr;
+  const sides = [larg, rarg].filter((side) => side !== undefined);
+  if (join_using_alias !== undefined || sides.some(joinLooksOut)) return true;
+  const aliases = new Set(sides.flatMap(aliasesIn));
+  return columnRefs([quals]).some((fields) => {
+    const parts = nameParts(fields);
+    return parts.length > 1 && !aliases.has(parts.at(-2) ?? '');
+  });
+}
+
+function aliasesIn(item: Node): string[] {
+  const body: unknown = Object.values(item)[0];
+  const alias = typeof body === 'object' && body !== null && 'alias' in body ? (body.alias as { aliasname?: string }).aliasname : undefined;
+  if (alias !== undefined) return [alias];
+  if ('RangeVar' in item) return [item.RangeVar.relname ?? ''];
+  if ('RangeTableSample' in item && item.RangeTableSample.relation !== undefined) return aliasesIn(item.RangeTableSample.relation);
+  if ('JoinExpr' in item) return [item.JoinExpr.larg, item.JoinExpr.rarg].flatMap((side) => (side === undefined ? [] : aliasesIn(side)));
+  // A function without alias: only a server knows the name that it gives.
+  return [];
 }
 
 /** What is sorted or grouped by may be named as it is in the result. */

@@ -32,6 +32,8 @@ export const readFinds: readonly OracleCase[] = [
   // A query that depends on rows around it was to be run by itself, for its keys.
   { sql: `SELECT count(*) FROM lines AS t0 CROSS JOIN (SELECT r2.id, rank() OVER (ORDER BY r1.id) FROM accounts AS r1 JOIN marks AS r2 ON r1.id < r2.id WHERE r1.name IN (SELECT s2.body FROM notes AS s2 WHERE s2.id = r2.id)) AS t1` },
   { sql: `SELECT count(*) FROM blanks AS t0 CROSS JOIN (SELECT r2.id, rank() OVER (ORDER BY r1.ms) FROM visits AS r1 JOIN marks AS r2 ON r1.ms < r2.id WHERE r1.page IN (SELECT s2.label FROM ghosts AS s2 WHERE s2.id = r2.id)) AS t1` },
+  // A join's condition names a relation around the query, and a later one of its own has that name.
+  { sql: `WITH a AS (SELECT 0.00 AS c0 FROM regions), b AS (SELECT id AS c1, count(*) AS c2 FROM marks WHERE tenant_id < 3 GROUP BY id) SELECT t2.c1 FROM a AS t1 JOIN b AS t2 ON true WHERE t1.c0 IN (SELECT t2.c0 FROM other.items AS i JOIN b AS r1 ON i.id < t2.c2 JOIN a AS t2 ON true)` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */
