@@ -6,7 +6,9 @@ import { runRaw } from '../oracle/outcome.ts';
 import { Random } from '../oracle/random.ts';
 import { makeSelect } from './generate-select.ts';
 import { makeWrites } from './generate-writes.ts';
-import { hunt } from './hunt.ts';
+import { fuzzTables } from './fuzz-tables.ts';
+import { hunt, plainHunting } from './hunt.ts';
+import { makePartitionable, makeWide } from './wide/make-wide.ts';
 import { renderSelect } from './query-tree.ts';
 import { selectCase } from './select-case.ts';
 import { shrink, smallerSelects } from './shrink.ts';
@@ -31,6 +33,27 @@ test('PostgreSQL accepts nine of ten queries, and they use every clause', async 
   for (const clause of ['WITH ', 'DISTINCT', ' JOIN ', 'LEFT JOIN', 'FULL JOIN', 'GROUP BY', 'HAVING', 'ORDER BY', 'LIMIT', 'OFFSET', 'UNION', 'EXISTS', ' IN (SELECT', 'OVER (', 'FILTER', '$1', 'FROM (SELECT']) {
     expect(queries.some(({ sql }) => sql.includes(clause)), clause).toBe(true);
   }
+});
+
+test('PostgreSQL accepts most wide queries, and they use every construct', async () => {
+  await using open = await openCell(plainCell, makeFake);
+  const failures: string[] = [];
+  const queries = Array.from({ length: 500 }, (_, seed) => selectCase(makeWide(new Random(seed), fuzzTables)));
+  for (const { sql, values } of queries) {
+    const outcome = await runRaw(open.pair.plain, open.pair.plainNames, sql, values);
+    if (outcome.kind === 'failed') failures.push(`${outcome.failure.message}: ${sql}`);
+  }
+  expect(failures.length, failures.slice(0, 10).join('\n')).toBeLessThanOrEqual(queries.length / 20);
+  for (const construct of [
+    'WITH RECURSIVE', ' MATERIALIZED (', 'DISTINCT ON', 'LATERAL (', 'NATURAL ', ' USING (', 'RIGHT JOIN', 'FULL JOIN', 'CROSS JOIN', 'GROUPING SETS', 'CUBE', 'ROLLUP', 'WITHIN GROUP', 'OVER (', 'FILTER',
+    'INTERSECT', 'EXCEPT', 'UNION ALL', 'NOT EXISTS', ' NOT IN (', '= ANY (', '> ALL (', 'ARRAY(', '(VALUES ', 'generate_series', 'unnest(', '"T ü', '$2',
+  ]) expect(queries.some(({ sql }) => sql.includes(construct)), construct).toBe(true);
+});
+
+test('parts by a condition are together the whole', async () => {
+  await using open = await openCell(plainCell, makeFake);
+  const hunting = { ...plainHunting(open.pair), reads: 1, makeRead: (random: Random) => ({ select: makePartitionable(random, fuzzTables), inParts: true }) };
+  for (let seed = 1; seed <= 100; seed += 1) expect((await hunt(open.pair, seed, hunting)).find).toBeUndefined();
 });
 
 test('no difference between two plain databases whose rows lie in different orders', async () => {
