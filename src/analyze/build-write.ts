@@ -9,9 +9,6 @@ import type { FromTree, OutputColumn, Query, SelectQuery, Sublink } from './quer
 import type { TableUse } from './relation.ts';
 import type { Scope } from './scope.ts';
 
-/** A write has no LIMIT above its rows: what is known of them holds below, too. */
-const noColumns = { first: 0, end: 0 } as const;
-
 /** What `buildWriteQuery` asks of the query builder. */
 export interface WriteBuilder {
   build(statement: SelectStmt, around: Surroundings): Query;
@@ -46,7 +43,7 @@ function buildModify(builder: WriteBuilder, statement: UpdateStmt | DeleteStmt, 
   const outputs = builder.outputsOf(returningClause?.exprs ?? [], sources.scope);
   const changed = changedColumns(sources.target, assigned);
   return {
-    kind: 'select', statement: {}, ids: noColumns, common: sources.common, scope: sources.scope, facts, strict,
+    kind: 'select', statement: {}, ids: undefined, common: sources.common, scope: sources.scope, facts, strict,
     outputs: outputs?.map((output) => (changed.has(output.id) ? builder.detached(output) : output)),
     from: { kind: 'join', type: 'inner', left: sources.target, right: sources.from, facts: [], strict: new Set(), merged: [] },
     sublinks: builder.buildSublinks([assigned, whereClause, returningClause], sources),
@@ -71,7 +68,7 @@ function buildInsert(builder: WriteBuilder, statement: InsertStmt, around: Surro
   // The value stored may be a rounded one.
   const rounds = use?.table.kind === 'distributed' && use.table.distributionColumn.type.modifier >= 0;
   return {
-    kind: 'select', statement: {}, ids: noColumns, common: sources.common, scope: sources.scope, strict: new Set(), from: target,
+    kind: 'select', statement: {}, ids: undefined, common: sources.common, scope: sources.scope, strict: new Set(), from: target,
     facts: use === undefined || rows === undefined ? [] : insertedFacts(use, rows, statement),
     outputs: rounds ? outputs?.map((output) => builder.detached(output)) : outputs,
     sublinks: [...(rows === undefined ? [] : [{ query: rows, test: undefined }]), ...builder.buildSublinks([onConflictClause, returningClause], sources)],

@@ -7,7 +7,7 @@ import type { FunctionRules } from './function-calls.ts';
 import { aggregateCalls, hasVolatileCall, windowClauses } from './function-calls.ts';
 import type { Placement, Spread, Way } from './placement.ts';
 import { everywhere, nothingSpread, scattered, withWays } from './placement.ts';
-import type { FromTree, OutputColumn, Query, SelectQuery, SetQuery, SharedQuery, Sublink } from './query-level.ts';
+import type { ColumnRange, FromTree, OutputColumn, Query, SelectQuery, SetQuery, SharedQuery, Sublink } from './query-level.ts';
 import type { Relation, TableUse } from './relation.ts';
 import type { ResultUse } from './result-table.ts';
 import type { Scope } from './scope.ts';
@@ -382,14 +382,24 @@ export function outputConstants(query: Query, { id, plain }: OutputColumn): read
   return plain ? constantsOf(queryFacts(query), id) : [];
 }
 
+/** Only of columns inside: an aggregate without GROUP BY gives a row also where a condition on a column around it does not hold. */
 function queryFacts(query: Query): Fact[] {
   if (query.kind !== 'select' || hasGroupingSets(query.statement)) return [];
-  return [...query.facts, ...exportedFacts(reduceOuterJoins(query.from, query.strict))];
+  const { ids } = query;
+  const facts = [...query.facts, ...exportedFacts(reduceOuterJoins(query.from, query.strict))];
+  return ids === undefined ? facts : facts.filter((fact) => factColumns(fact).every((id) => isWithin(id, ids)));
 }
 
-function isAboutColumnsOf(fact: Fact, { ids: { first, end } }: Query): boolean {
-  const isInside = (id: ColumnId): boolean => id >= first && id < end;
-  return fact.kind === 'equal' ? isInside(fact.a) || isInside(fact.b) : isInside(fact.column);
+function isAboutColumnsOf(fact: Fact, { ids }: Query): boolean {
+  return ids !== undefined && factColumns(fact).some((id) => isWithin(id, ids));
+}
+
+function factColumns(fact: Fact): readonly ColumnId[] {
+  return fact.kind === 'equal' ? [fact.a, fact.b] : [fact.column];
+}
+
+function isWithin(id: ColumnId, { first, end }: ColumnRange): boolean {
+  return id >= first && id < end;
 }
 
 /** Conditions on these columns may be applied below the query just as well as above it. */

@@ -46,8 +46,8 @@ interface QueryBase {
   /** Undefined when only a server knows them (a star over a relation with unknown columns). */
   readonly outputs: readonly OutputColumn[] | undefined;
   readonly common: readonly CommonQuery[];
-  /** The ids of all columns in it, those of queries in it among them: from `first` on, before `end`. */
-  readonly ids: ColumnRange;
+  /** The ids of all columns in it, those of queries in it among them: from `first` on, before `end`. Undefined for a write: it sees nothing around, and has no LIMIT. */
+  readonly ids: ColumnRange | undefined;
 }
 
 export interface ColumnRange {

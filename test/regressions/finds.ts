@@ -34,6 +34,11 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT count(*) FROM blanks AS t0 CROSS JOIN (SELECT r2.id, rank() OVER (ORDER BY r1.ms) FROM visits AS r1 JOIN marks AS r2 ON r1.ms < r2.id WHERE r1.page IN (SELECT s2.label FROM ghosts AS s2 WHERE s2.id = r2.id)) AS t1` },
   // A join's condition names a relation around the query, and a later one of its own has that name.
   { sql: `WITH a AS (SELECT 0.00 AS c0 FROM regions), b AS (SELECT id AS c1, count(*) AS c2 FROM marks WHERE tenant_id < 3 GROUP BY id) SELECT t2.c1 FROM a AS t1 JOIN b AS t2 ON true WHERE t1.c0 IN (SELECT t2.c0 FROM other.items AS i JOIN b AS r1 ON i.id < t2.c2 JOIN a AS t2 ON true)` },
+  // An aggregate of no rows is a row, too: a LATERAL query's condition on a column around it says nothing of the rows around.
+  { sql: `SELECT t0."from" AS c0 FROM "Ünï"."Odd ""Name" AS t0 CROSS JOIN LATERAL (SELECT every(true) AS c0 FROM unnest('{3,NULL,1,1}'::int[]) AS r0(c0) WHERE t0."select" = 1) AS t1` },
+  { sql: `SELECT a.tenant_id, t.n FROM accounts AS a CROSS JOIN LATERAL (SELECT count(*) AS n FROM orders AS o WHERE o.tenant_id = a.tenant_id AND o.tenant_id = 3) AS t` },
+  { sql: `SELECT o.id, t.n FROM orders AS o, LATERAL (SELECT count(*) AS n FROM accounts AS a WHERE a.tenant_id = o.tenant_id AND o.tenant_id IN (1, 3)) AS t` },
+  { sql: `SELECT o.id, t.tenant_id FROM orders AS o, LATERAL (SELECT a.tenant_id FROM accounts AS a WHERE a.tenant_id = o.tenant_id AND o.tenant_id IN (1, 3)) AS t` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */
