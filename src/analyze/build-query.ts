@@ -1,6 +1,6 @@
 import type { JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
-import { nameParts } from '../sql/ast.ts';
+import { nameParts, relationAlias } from '../sql/ast.ts';
 import { buildWriteQuery } from './build-write.ts';
 import type { ColumnId, Fact } from './facts.ts';
 import { factsOfCondition } from './conditions.ts';
@@ -176,7 +176,7 @@ export class QueryBuilder {
     this.found.resolved.add(rangeVar);
     const common = rangeVar.schemaname === undefined ? findCommon(around.common, rangeVar.relname ?? '') : undefined;
     if (common === undefined) return this.#fromTable(rangeVar);
-    const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
+    const alias = relationAlias(rangeVar);
     const renames = nameParts(rangeVar.alias?.colnames);
     if (common.shared !== undefined) {
       const relation = this.#relation(alias, undefined, renamed(common.shared.query.outputs, renames));
@@ -202,7 +202,7 @@ export class QueryBuilder {
     const result = this.#names.result(rangeVar.schemaname, rangeVar.relname ?? '');
     if (result !== undefined) return this.#fromResult(rangeVar, result);
     const table = this.#names.resolve(rangeVar.schemaname, rangeVar.relname ?? '');
-    const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
+    const alias = relationAlias(rangeVar);
     const schema = rangeVar.alias === undefined ? (table?.schema ?? rangeVar.schemaname) : undefined;
     if (table === undefined) {
       this.found.foreign.push({ rangeVar });

@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types';
+import type { Node, RangeVar } from '@pgsql/types';
 
 export type * from '@pgsql/types';
 
@@ -85,6 +85,11 @@ const positionFields = new Set(['rexpr_list_start', 'rexpr_list_end', 'list_star
 
 function field(object: object, key: string): unknown {
   return Reflect.get(object, key);
+}
+
+/** The name that a relation has in its FROM list. */
+export function relationAlias({ alias, relname = '' }: RangeVar): string {
+  return alias?.aliasname ?? relname;
 }
 
 /** The parts of a dotted name; `*` for a star. */

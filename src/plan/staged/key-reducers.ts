@@ -4,7 +4,7 @@ import { queriesIn, readsAround } from '../../analyze/reads-around.ts';
 import type { ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { present } from '../../base/assert.ts';
-import { walk } from '../../sql/ast.ts';
+import { relationAlias, walk } from '../../sql/ast.ts';
 import { deparseChecked } from '../../sql/deparse.ts';
 import { columnNode, targetNode } from '../select/made-nodes.ts';
 import { querySource } from './query-source.ts';
@@ -88,7 +88,7 @@ async function keysOf(state: StagedState, place: UsePlace, { column, context }: 
   const columns = source.columns.filter(({ name }) => name === column);
   const select: SelectStmt = {
     distinctClause: [{} as never],
-    targetList: [targetNode(columnNode(place.rangeVar.alias?.aliasname ?? place.rangeVar.relname ?? '', column))],
+    targetList: [targetNode(columnNode(relationAlias(place.rangeVar), column))],
     fromClause: [{ RangeVar: place.rangeVar }],
     whereClause: allOf(filters),
     limitOption: 'LIMIT_OPTION_DEFAULT',

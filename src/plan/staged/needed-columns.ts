@@ -1,6 +1,6 @@
 import type { ColumnRef, JoinExpr, Node, RangeVar, SelectStmt } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
-import { nameParts } from '../../sql/ast.ts';
+import { nameParts, relationAlias } from '../../sql/ast.ts';
 
 /** What a statement says of columns, by name: more than it means, never less. */
 export class ColumnNeeds {
@@ -20,7 +20,7 @@ export class ColumnNeeds {
 
   /** Which of a relation's columns are needed, in their order; all of them where that cannot be told. At least one. */
   of(rangeVar: RangeVar, columns: readonly string[]): readonly string[] {
-    const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
+    const alias = relationAlias(rangeVar);
     const all = this.#natural || this.#starred.has(rangeVar) || this.#starredNames.has(alias) || this.#names.has(alias) || rangeVar.alias?.colnames !== undefined;
     if (all) return columns;
     const needed = columns.filter((name) => this.#names.has(name));

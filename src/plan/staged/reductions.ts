@@ -5,7 +5,7 @@ import type { FunctionRules } from '../../analyze/function-calls.ts';
 import type { Relation } from '../../analyze/relation.ts';
 import { resolveColumn, type VisibleColumn } from '../../analyze/scope.ts';
 import { comparableTypes } from '../../analyze/type-family.ts';
-import { nameParts } from '../../sql/ast.ts';
+import { nameParts, relationAlias } from '../../sql/ast.ts';
 import { columnNode, targetNode } from '../select/made-nodes.ts';
 import { allOf, tableFilters } from './table-filters.ts';
 import type { UsePlace } from './use-places.ts';
@@ -53,12 +53,12 @@ export function reductionsOf(place: UsePlace, context: ReductionContext, depth =
     const others = context.reducers.filter((other) => other !== reducer && other.place !== place);
     const conditions = reducer.reduced ? [] : [...tableFilters(reducer.place, context.rules), ...reductionsOf(reducer.place, { ...context, reducers: others, lists: [] }, depth + 1)];
     if (!reducer.reduced && conditions.length === 0) continue;
-    found.push(inQuery(columnNode(aliasOf(place), pair.own), { relation: reducer.relation, column: pair.other, conditions }));
+    found.push(inQuery(columnNode(relationAlias(place.rangeVar), pair.own), { relation: reducer.relation, column: pair.other, conditions }));
   }
   const around = [place, ...context.reducers.map((reducer) => reducer.place), ...(context.neighbours ?? [])];
   for (const list of context.lists) {
     const column = listedColumn(place, around, list.query);
-    if (column !== undefined) found.push(inQuery(columnNode(aliasOf(place), column), { ...list, conditions: [] }));
+    if (column !== undefined) found.push(inQuery(columnNode(relationAlias(place.rangeVar), column), { ...list, conditions: [] }));
   }
   return found;
 }
@@ -159,15 +159,11 @@ interface ListedRows {
 
 function inQuery(testexpr: Node, { relation, column, conditions }: ListedRows): Node {
   const select: SelectStmt = {
-    targetList: [targetNode(columnNode(relation.alias?.aliasname ?? relation.relname ?? '', column))],
+    targetList: [targetNode(columnNode(relationAlias(relation), column))],
     fromClause: [{ RangeVar: relation }],
     ...(conditions.length === 0 ? {} : { whereClause: allOf(conditions) }),
     limitOption: 'LIMIT_OPTION_DEFAULT',
     op: 'SETOP_NONE',
   };
   return { SubLink: { subLinkType: 'ANY_SUBLINK', testexpr, subselect: { SelectStmt: select } } };
-}
-
-function aliasOf({ rangeVar }: UsePlace): string {
-  return rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
 }

@@ -1,6 +1,7 @@
 import type { Node, SelectStmt } from '@pgsql/types';
 import type { FunctionRules } from '../../analyze/function-calls.ts';
 import type { ResultColumn } from '../../analyze/result-table.ts';
+import { relationAlias } from '../../sql/ast.ts';
 import { deparseChecked } from '../../sql/deparse.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -38,7 +39,7 @@ export function tableSource(table: SourceTable, place: UsePlace, { needs, rules,
 /** Undefined where the conditions cannot be written faithfully: all rows are read then. */
 function filtered({ rangeVar }: UsePlace, { names, filters }: { readonly names: readonly string[]; readonly filters: readonly Node[] }): Statement | undefined {
   if (filters.length === 0) return undefined;
-  const alias = rangeVar.alias?.aliasname ?? rangeVar.relname ?? '';
+  const alias = relationAlias(rangeVar);
   const shown = rangeVar.alias?.colnames ?? [];
   const select: SelectStmt = {
     targetList: names.map((name, i) => targetNode(columnNode(alias, nameOf(shown[i]) ?? name))),
