@@ -15,6 +15,7 @@ import { removeNode } from '../ddl/remove-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
+import type { PlannedQuery } from '../session/copy-query.ts';
 import { type ExplainHow, type Explanation, explainStatement } from '../session/explain-statement.ts';
 import { PoolScope } from '../session/pool-scope.ts';
 import { positionedError } from '../session/positioned-error.ts';
@@ -26,7 +27,7 @@ import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
-import { loadGrammar } from '../sql/parse.ts';
+import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
@@ -324,25 +325,36 @@ export class Cluster extends PoolBase {
   }
 
   async #prepare(session: Session, sql: string, signal: AbortSignal | undefined) {
-    const opened = await this.#open(session, sql, signal);
-    return { ...opened, prepared: await orAborted(session.prepare(opened.statement), signal) };
+    await loadGrammar();
+    return this.#planned(session, this.#only(sql), signal);
+  }
+
+  async #planned(session: Session, statement: Statement, signal: AbortSignal | undefined): Promise<PlannedQuery> {
+    const prepared = await orAborted(session.prepare(statement), signal);
+    return { prepared, context: this.#contextOf(session, prepared.snapshot, signal) };
   }
 
   async #open(session: Session, sql: string, signal: AbortSignal | undefined) {
     await loadGrammar();
     const snapshot = await this.#coordinator.store.load({ signal });
+    return { statement: this.#only(sql), context: this.#contextOf(session, snapshot, signal), snapshot };
+  }
+
+  #only(sql: string): Statement {
     const statements = this.#coordinator.planner.statements(sql);
     if (statements.length !== 1) throw new ClusterError('invalidParameter', 'exactly one statement is expected');
-    const statement = at(statements, 0);
-    const context: RunContext = { ...this.#context(snapshot, signal), scope: session.scope(snapshot, signal) };
-    return { statement, context, snapshot };
+    return at(statements, 0);
+  }
+
+  #contextOf(session: Session, snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
+    return { ...this.#context(snapshot, signal), scope: session.scope(snapshot, signal) };
   }
 
   async *#copyOut(sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
     const session = new Session(this.#coordinator);
     try {
       const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
-      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, prepare: (query) => orAborted(session.prepare(query), options.signal) });
+      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, planned: (query) => this.#planned(session, query, options.signal) });
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {

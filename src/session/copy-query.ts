@@ -30,7 +30,13 @@ export type CopiedRows =
   | { readonly kind: 'parts'; readonly parts: readonly CopyOutPart[] }
   | { readonly kind: 'merged'; readonly chunks: AsyncIterable<Uint8Array> };
 
-export async function copiedRows(copy: CopyStatement, prepared: PreparedPlan, context: RunContext): Promise<CopiedRows> {
+/** A plan, and what it runs in: by the catalog that it was made by. */
+export interface PlannedQuery {
+  readonly prepared: PreparedPlan;
+  readonly context: RunContext;
+}
+
+export async function copiedRows(copy: CopyStatement, { prepared, context }: PlannedQuery): Promise<CopiedRows> {
   const { plan } = prepared;
   if (plan.kind === 'coordinator') return { kind: 'coordinator' };
   if (plan.kind !== 'select') {

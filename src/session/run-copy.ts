@@ -22,8 +22,7 @@ import type { StatementScope } from '../execute/statement-scope.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
-import { copiedQuery, copiedRows } from './copy-query.ts';
-import type { PreparedPlan } from './planner.ts';
+import { copiedQuery, copiedRows, type PlannedQuery } from './copy-query.ts';
 import type { RunContext } from './run-statement.ts';
 
 /** COPY … FROM STDIN; resolves to the number of rows. All or nothing. */
@@ -60,16 +59,16 @@ export interface CopyContext {
 }
 
 export interface CopyOutContext extends CopyContext {
-  /** Plans the query of COPY (query) TO. */
-  readonly prepare: (query: Statement) => Promise<PreparedPlan>;
+  /** Plans the query of COPY (query) TO; perhaps by a newer catalog than the context's. */
+  readonly planned: (query: Statement) => Promise<PlannedQuery>;
 }
 
 /** COPY … TO STDOUT as chunks of bytes. */
-export async function* runCopyOut(statement: Statement, { context, searchPath, prepare }: CopyOutContext): AsyncGenerator<Uint8Array> {
+export async function* runCopyOut(statement: Statement, { context, searchPath, planned }: CopyOutContext): AsyncGenerator<Uint8Array> {
   const copy = copyOf(statement, 'to');
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
-  const query = copy.subject.kind === 'query' ? await copiedRows(copy, await prepare(copiedQuery(statement)), context) : undefined;
+  const query = copy.subject.kind === 'query' ? await copiedRows(copy, await planned(copiedQuery(statement))) : undefined;
   if (query?.kind === 'merged') {
     yield* query.chunks;
     return;

@@ -113,7 +113,7 @@ export class Session {
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     try {
       const prepared = await this.#plan(statement, snapshot);
-      yield* streamStatement(prepared, this.#context(snapshot, query.signal), { ...query, values: query.values ?? [] });
+      yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: query.values ?? [] });
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#describerOfErrors());
@@ -211,8 +211,8 @@ export class Session {
   }
 
   async #declare({ name, query: declared, scrolls, held, binary }: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
-    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
-    const { plan } = await this.#plan(declared, snapshot);
+    const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
+    const { plan, snapshot } = await this.#plan(declared, known);
     if (plan.kind !== 'select') return undefined;
     this.#cursors.checkFree(name);
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
@@ -247,9 +247,9 @@ export class Session {
     return this.#transaction === undefined ? this.#describing : undefined;
   }
 
-  async #runOnce(statement: Statement, query: SessionQuery, snapshot: CatalogSnapshot): Promise<QueryResult> {
-    const prepared = await orAborted(this.#plan(statement, snapshot), query.signal);
-    const { plan } = prepared;
+  async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
+    const prepared = await orAborted(this.#plan(statement, known), query.signal);
+    const { plan, snapshot } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
     if (plan.kind === 'coordinator' && plan.changesViews !== undefined) await this.#readChangedCatalog(snapshot);
@@ -286,7 +286,19 @@ export class Session {
     return this.#transaction === undefined ? this.#pinned.use(work) : work(await this.#transaction.join(coordinatorNodeId, 'read'));
   }
 
+  /** A refusal stands only by the newest catalog: what the statement names may have been something else in this one. */
   async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
+    try {
+      return await this.#planBy(snapshot, statement);
+    } catch (error) {
+      if (!(error instanceof ClusterError) || this.#ownSnapshot !== undefined) throw error;
+      const fresh = await this.#services.store.refreshIfOld().catch(() => snapshot);
+      if (fresh.version === snapshot.version) throw error;
+      return this.#planBy(fresh, statement);
+    }
+  }
+
+  async #planBy(snapshot: CatalogSnapshot, statement: Statement): Promise<PreparedPlan> {
     const { planner, statistics } = this.#services;
     if (this.#searchPathUnknown) {
       await this.#readState();

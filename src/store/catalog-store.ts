@@ -14,6 +14,8 @@ export interface CatalogStore {
   load(options?: CallOptions): Promise<CatalogSnapshot>;
   /** Reads again. What is returned is at least as new as the call. */
   refresh(options?: CallOptions): Promise<CatalogSnapshot>;
+  /** As `refresh`, but only asks for the version when nothing has changed. */
+  refreshIfOld(options?: CallOptions): Promise<CatalogSnapshot>;
   /** Calls the listener with each new version. Dispose to stop. */
   onChange(listener: (snapshot: CatalogSnapshot) => void): Disposable;
   /** Stops listening; later calls fail with `clusterClosed`. */
@@ -55,6 +57,10 @@ class Store implements CatalogStore {
 
   refresh(options?: CallOptions): Promise<CatalogSnapshot> {
     return orAborted(this.#readAfterRunning(), options?.signal);
+  }
+
+  refreshIfOld(options?: CallOptions): Promise<CatalogSnapshot> {
+    return orAborted(this.#readIfOld(), options?.signal);
   }
 
   onChange(listener: (snapshot: CatalogSnapshot) => void): Disposable {
@@ -103,12 +109,13 @@ class Store implements CatalogStore {
 
   /** A failure here is met again by whoever needs the new version; the old snapshot stays, which is safe. */
   #refreshQuietly(): void {
-    if (!this.#ended) this.#refreshIfOld().catch(() => undefined);
+    if (!this.#ended) this.#readIfOld().catch(() => undefined);
   }
 
-  async #refreshIfOld(): Promise<void> {
+  async #readIfOld(): Promise<CatalogSnapshot> {
     const { rows } = await this.coordinator.query({ text: 'SELECT id, catalog_version FROM shardwright.cluster' });
     const [id, version] = rows[0] ?? [];
-    if (id !== this.#current?.clusterId || Number(version) !== this.#current?.version) await this.#readAfterRunning();
+    const known = this.#current;
+    return known !== undefined && id === known.clusterId && Number(version) === known.version ? known : this.#readAfterRunning();
   }
 }

@@ -126,6 +126,18 @@ describe('definitions', () => {
     }
   });
 
+  test('a process that has not heard yet that a table took the place of a view reads the table', async () => {
+    const other = pair.another();
+    for (let i = 0; i < 20; i += 1) {
+      const count = `SELECT count(*)::int AS n FROM replaced${i}`;
+      await cluster.query(`CREATE VIEW replaced${i} AS SELECT id FROM orders`);
+      expect((await other.query(count)).rows).toEqual([{ n: 60 }]);
+      await cluster.query(`DROP VIEW replaced${i}; CREATE TABLE replaced${i} (id int)`);
+      expect((await other.query(`${count} WHERE id IS NULL`)).rows).toEqual([{ n: 0 }]);
+      await cluster.query(`DROP TABLE replaced${i}`);
+    }
+  });
+
   test('in a transaction, and undone with it', async () => {
     const client = await cluster.connect();
     const count = 'SELECT count(*)::int AS n FROM fleeting';

@@ -126,6 +126,18 @@ test('a refresh sees what was committed before it was asked for, also while anot
   }
 });
 
+test('a refresh of what may be old reads only what has changed', async () => {
+  await using coordinator = await openCoordinator();
+  await using watched = watch(coordinator);
+  const first = await watched.store.load();
+  const { readings } = watched;
+  const before = readings();
+  expect(await watched.store.refreshIfOld()).toBe(first);
+  expect(readings()).toBe(before);
+  await coordinator.sql(bump);
+  expect((await watched.store.refreshIfOld()).version).toBe(first.version + 1);
+});
+
 test('an aborted call stops waiting; an ended store refuses', async () => {
   await using coordinator = await openCoordinator();
   const watched = watch(coordinator);
