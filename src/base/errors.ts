@@ -24,7 +24,7 @@ export const errorCatalogue = {
   nodeInUse: { number: 'SW019', sqlState: '55006', transient: false, about: 'The node still holds shards.' },
   noNodes: { number: 'SW020', sqlState: '55000', transient: false, about: 'The cluster has no node that could hold shards.' },
   invalidParameter: { number: 'SW021', sqlState: '22023', transient: false, about: 'An argument of a call is not acceptable.' },
-  canceled: { number: 'SW022', sqlState: '57014', transient: false, about: 'The call was aborted by its AbortSignal; the servers were told to cancel.' },
+  canceled: { number: 'SW022', sqlState: '57014', transient: false, about: 'The call was aborted by its AbortSignal or took longer than statementTimeoutMs; the servers were told to cancel.' },
   poolTimeout: { number: 'SW023', sqlState: '53300', transient: true, about: 'No connection of the node became free in time, or its queue is full.' },
   resultTooLarge: { number: 'SW024', sqlState: '54000', transient: false, about: 'An intermediate result exceeds its limit. The detail names it and the setting.' },
   badCopyData: { number: 'SW025', sqlState: '22P04', transient: false, about: 'COPY data could not be read; nothing of that COPY is kept. The context has the line.' },

@@ -20,6 +20,11 @@ export interface ClusterOptions extends PoolConfig {
   readonly connectTimeoutMs?: number | undefined;
   /** Bytes that one intermediate result, or the rows gathered for a statement's last step, may have: 1 GiB by default. `resultTooLarge` beyond. */
   readonly maxIntermediateBytes?: number | undefined;
+  /**
+   * Milliseconds that one statement may take over all servers, waiting included: no limit by default, as with 0. `canceled` beyond, in the
+   * words and with the SQLSTATE of `statement_timeout`. Of a stream, each batch of rows may take this long.
+   */
+  readonly statementTimeoutMs?: number | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
 }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { Pool, type PoolConfig, type QueryResult } from 'pg';
 import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
+import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
@@ -119,7 +120,12 @@ export class Cluster extends PoolBase {
   }
 
   /** As `stream`, in batches: cheaper for very many rows. */
-  async *streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
+  streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
+    const { statementTimeoutMs } = this.#coordinator;
+    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => this.#batches<Row>(sql, values, { ...options, signal }));
+  }
+
+  async *#batches<Row>(sql: string, values: readonly unknown[], options: StreamOptions): AsyncGenerator<readonly Row[], void, undefined> {
     const session = new Session(this.#coordinator);
     try {
       const { prepared, context } = await this.#prepare(session, sql, options.signal);
@@ -139,8 +145,11 @@ export class Cluster extends PoolBase {
   async copyFrom(sql: string, source: CopySource, options: CallOptions = {}): Promise<{ readonly rowCount: number }> {
     const session = new Session(this.#coordinator);
     try {
-      const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
-      return { rowCount: await runCopyIn(statement, source, { context, searchPath: snapshot.server.searchPath }) };
+      const rowCount = await withinTime(this.#coordinator.statementTimeoutMs, options.signal, async (signal) => {
+        const { statement, context, snapshot } = await this.#open(session, sql, signal);
+        return runCopyIn(statement, source, { context, searchPath: snapshot.server.searchPath });
+      });
+      return { rowCount };
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -150,7 +159,8 @@ export class Cluster extends PoolBase {
 
   /** COPY … TO STDOUT of a table or query as a stream of bytes. Destroying it cancels on the servers. */
   copyTo(sql: string, options: CallOptions = {}): Readable {
-    return Readable.from(this.#copyOut(sql, options), { objectMode: false });
+    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => this.#copyOut(sql, { signal }));
+    return Readable.from(chunks, { objectMode: false });
   }
 
   /**
@@ -160,8 +170,10 @@ export class Cluster extends PoolBase {
   async explain(sql: string, values: readonly unknown[] = [], options: CallOptions & ExplainHow = {}): Promise<Explanation> {
     const session = new Session(this.#coordinator);
     try {
-      const { prepared, context } = await this.#prepare(session, sql, options.signal);
-      return await explainStatement(prepared, context, values, options);
+      return await withinTime(this.#coordinator.statementTimeoutMs, options.signal, async (signal) => {
+        const { prepared, context } = await this.#prepare(session, sql, signal);
+        return explainStatement(prepared, context, values, options);
+      });
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -282,10 +294,9 @@ export class Cluster extends PoolBase {
     const snapshot = this.#coordinator.store.current();
     const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
     if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || this.#ended !== undefined) return undefined;
-    const context = this.#context(snapshot, query.signal);
-    const types = query.types ?? this.#types();
+    const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
     try {
-      const result = runStatement(prepared, query.values ?? [], context, { rowMode: query.rowMode, types, name: query.name });
+      const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), asked));
       this.#running += 1;
       return result.then(
         (value) => {

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { at } from '../base/assert.ts';
+import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
@@ -39,6 +40,7 @@ export class Coordinator implements SessionServices {
   readonly statistics: TableStatistics;
   readonly options: FanOutOptions;
   readonly finishing: Finishing;
+  readonly statementTimeoutMs: Milliseconds;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
@@ -71,6 +73,7 @@ export class Coordinator implements SessionServices {
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
     this.finishing = tuning?.finishing ?? 'application';
+    this.statementTimeoutMs = checkedTimeout(settings.statementTimeoutMs);
     this.options = {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
@@ -150,12 +153,17 @@ export class Coordinator implements SessionServices {
   }
 }
 
+/** As `statement_timeout` is checked. */
+function checkedTimeout(ms: number | undefined): Milliseconds {
+  if (ms === undefined || (Number.isInteger(ms) && ms >= 0 && ms <= timeoutMax)) return ms;
+  throw new ClusterError('invalidParameter', `statementTimeoutMs must be an integer from 0 to ${timeoutMax}`, { detail: `It is ${ms}.` });
+}
 
 /** The options that pg.Client knows. */
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
     nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
-    maxIntermediateBytes: _bytes, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
+    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;
   return client;

@@ -3,7 +3,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { QueryResult } from 'pg';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import type { NodeBatch } from '../txn/run-batches.ts';
 
 export type Effect = 'read' | 'write';
@@ -32,7 +32,12 @@ export interface StatementScope {
   readonly inTransaction: boolean;
   /** For a statement that takes several steps: one connection and, unless the session's transaction says otherwise, one snapshot for each server. */
   steady(): SteadyScope;
+  /** What is run from here until one of the two is called can be undone: in a transaction block it stands behind a savepoint. */
+  undoable(): Promise<Undoable>;
 }
+
+/** Outside a transaction block a failed reading has left nothing. */
+export const nothingToUndo: Undoable = { keep: () => Promise.resolve(), undo: () => Promise.resolve() };
 
 /** A statement's scope with all its connections held until `end`. */
 export interface SteadyScope extends StatementScope {

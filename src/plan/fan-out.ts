@@ -31,6 +31,11 @@ export interface FanOut {
   readonly rewritten: boolean;
   /** The uses of `shardQuery`, where it is not the caller's own statement. */
   readonly uses: readonly PrunableUse[] | undefined;
+  /**
+   * The same query over whole tables, gathered on one server which then computes all of it: for when a part that is run first fails in a way in which the whole
+   * might not. Undefined where no part is.
+   */
+  readonly overWholeTables: (() => Promise<FanOut>) | undefined;
 }
 
 /** An expression that must have one value in the whole statement: evaluated by the coordinator database, passed as parameter `number`. */

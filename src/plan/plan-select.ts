@@ -123,6 +123,7 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
     unit: 'shard',
     readsLocalTables: false,
     rewritten: false,
+    overWholeTables: undefined,
     uses: ownUses,
   };
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import { memoryBytesMax, ResultSize } from '../execute/staged/hold-rows.ts';
@@ -11,7 +12,7 @@ export interface Movement {
 /** The rows of an open cursor, and where it stands. */
 export interface CursorRows {
   /** The rows that a FETCH gives. Throws 55000 for a direction that the cursor cannot go. */
-  move(movement: Movement): Promise<readonly RawRow[]>;
+  move(movement: Movement, signal?: AbortSignal): Promise<readonly RawRow[]>;
   close(): Promise<void>;
 }
 
@@ -24,19 +25,24 @@ export class ForwardRows implements CursorRows {
   #position = 0;
   #current: RawRow | undefined = undefined;
 
-  private constructor(batches: AsyncIterable<readonly RawRow[]>) {
-    this.#batches = batches[Symbol.asyncIterator]();
+  /** Outlives the statement that declares the cursor; each one that reads on may end it. */
+  readonly #reading = new AbortController();
+
+  private constructor(batches: (signal: AbortSignal) => AsyncIterable<readonly RawRow[]>) {
+    this.#batches = batches(this.#reading.signal)[Symbol.asyncIterator]();
   }
 
   /** Runs the query to its first rows: from now on later changes are not seen. */
-  static async open(batches: AsyncIterable<readonly RawRow[]>): Promise<ForwardRows> {
+  static async open(batches: (signal: AbortSignal) => AsyncIterable<readonly RawRow[]>, signal: AbortSignal | undefined): Promise<ForwardRows> {
     const rows = new ForwardRows(batches);
+    using _listening = rows.#endBy(signal);
     await rows.#more();
     return rows;
   }
 
-  async move({ direction, rows }: Movement): Promise<readonly RawRow[]> {
-    if (direction === 'forward' && rows > 0) return this.#take(rows);
+  async move({ direction, rows }: Movement, signal?: AbortSignal): Promise<readonly RawRow[]> {
+    using _listening = this.#endBy(signal);
+    if (direction === 'forward' && rows > 0) return await this.#take(rows);
     if (rows === 0 && direction !== 'absolute') return this.#current === undefined ? [] : [this.#current];
     const steps = direction === 'relative' ? rows : direction === 'absolute' ? rows - this.#position : -1;
     if (steps < 1) throw onlyForward();
@@ -46,6 +52,10 @@ export class ForwardRows implements CursorRows {
 
   async close(): Promise<void> {
     await this.#batches.return?.();
+  }
+
+  #endBy(signal: AbortSignal | undefined): Disposable {
+    return onAbort(signal, () => this.#reading.abort(signal?.reason));
   }
 
   async #take(rows: number): Promise<RawRow[]> {

@@ -1,7 +1,7 @@
 import type { RawRow } from '../cluster/node-connection.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { streamFanOut } from '../execute/run-fan-out.ts';
-import { stagedRows } from '../execute/staged/run-staged.ts';
+import { stagedRows } from '../execute/staged/staged-rows.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { SelectPlan } from '../plan/statement-plan.ts';

@@ -3,9 +3,9 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
+import { type Effect, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import type { NodeBatch } from '../txn/run-batches.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 
@@ -59,6 +59,10 @@ export class PoolScope implements StatementScope {
 
   steady(): SteadyScope {
     return new OwnSteadyScope(this.begin(steadyModes), this);
+  }
+
+  undoable(): Promise<Undoable> {
+    return Promise.resolve(nothingToUndo);
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {

@@ -14,7 +14,7 @@ import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
 import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
-import { stagedRows } from '../execute/staged/run-staged.ts';
+import { stagedRows } from '../execute/staged/staged-rows.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';

@@ -15,6 +15,10 @@ export interface OpenCursor {
   readonly held: boolean;
 }
 
+export interface FetchOptions extends ResultOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The cursors of one session, by name. */
 export class SessionCursors {
   readonly #open = new Map<string, OpenCursor>();
@@ -36,9 +40,9 @@ export class SessionCursors {
   }
 
   /** FETCH and MOVE. */
-  async fetch({ portalname = '', direction, howMany, ismove }: FetchStmt, options: ResultOptions): Promise<QueryResult> {
+  async fetch({ portalname = '', direction, howMany, ismove }: FetchStmt, options: FetchOptions): Promise<QueryResult> {
     const { rows: source, fields } = present(this.#open.get(portalname), 'cursor');
-    const rows = await source.move(movementOf(direction, howMany));
+    const rows = await source.move(movementOf(direction, howMany), options.signal);
     if (ismove === true) return makeQueryResult({ command: 'MOVE', rowCount: rows.length, fields: [], rows: [] });
     return makeQueryResult({ command: 'FETCH', rowCount: rows.length, fields, rows, ...options });
   }

@@ -1,3 +1,4 @@
+import type { Milliseconds } from '../base/deadline.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
@@ -24,6 +25,8 @@ export interface SessionServices {
   readonly options: FanOutOptions;
   /** Who finishes merges, unless a session's settings say more. */
   readonly finishing: Finishing;
+  /** How long one statement may take. */
+  readonly statementTimeoutMs: Milliseconds;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
   utility(call: UtilityCall, values: readonly unknown[]): Promise<string | undefined>;

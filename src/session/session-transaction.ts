@@ -1,6 +1,9 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
+
+/** No user's savepoint is meant by it: one of the same name is hidden, and is found again afterwards. */
+const guard = 'shardwright_part';
 
 /**
  * A transaction block of a session: what the session has set, and its savepoints, reach each server when it joins, in the
@@ -48,6 +51,23 @@ export class SessionTransaction implements DistributedTransaction {
     // One that was refused must not be repeated elsewhere.
     for (const outcome of settled) if (outcome.status === 'rejected') throw outcome.reason;
     this.#history.push(text);
+  }
+
+  /**
+   * A savepoint of the library's own around a part of one statement. It reaches servers that join meanwhile; it is not among what later ones repeat, however
+   * it ends.
+   */
+  async undoable(options?: CallOptions): Promise<Undoable> {
+    const start = this.#history.length;
+    const end = async (texts: readonly string[]): Promise<void> => {
+      await this.broadcast(texts.join(';\n'), options);
+      this.#history.length = start;
+    };
+    await this.broadcast(`SAVEPOINT ${guard}`, options);
+    return {
+      keep: () => end([`RELEASE SAVEPOINT ${guard}`]),
+      undo: () => end([`ROLLBACK TO SAVEPOINT ${guard}`, `RELEASE SAVEPOINT ${guard}`]),
+    };
   }
 
   commit(options?: CallOptions): Promise<void> {

@@ -2,10 +2,11 @@ import type { Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { QueryResult } from 'pg';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
+import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeConnection, NodeNotice, NodeNotification } from '../cluster/node-connection.ts';
+import type { NodeConnection, NodeNotice, NodeNotification, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
@@ -15,7 +16,7 @@ import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
-import { StagedRun } from '../execute/staged/run-staged.ts';
+import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
@@ -106,7 +107,11 @@ export class Session {
   }
 
   /** The rows of one statement in batches, parsed. */
-  async *stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
+  stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
+    return eachWithinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#stream({ ...query, signal }));
+  }
+
+  async *#stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
     await loadGrammar();
     const statement = at(this.#parse(query), 0);
     if (this.#failed) throw transactionAborted();
@@ -181,9 +186,13 @@ export class Session {
   }
 
   async #statement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
-    const { node } = statement;
-    if ('TransactionStmt' in node) return this.#transactionStatement(statement, node.TransactionStmt);
+    if ('TransactionStmt' in statement.node) return this.#transactionStatement(statement, statement.node.TransactionStmt);
     if (this.#failed) throw transactionAborted();
+    return withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
+  }
+
+  async #workStatement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
+    const { node } = statement;
     try {
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
@@ -218,10 +227,9 @@ export class Session {
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
     const { columns } = await this.#describer(snapshot).statement(declared.text);
-    const steady = this.scope(snapshot, undefined).steady();
-    const batches = new StagedRun(steady, { options: this.#services.options, host: this.#services.nextNode() }).select(plan, values);
-    const rows = held || scrolls ? new KeptRows(await keptRows(batches, name)) : await ForwardRows.open(batches);
-    if (held || scrolls) await steady.end();
+    const how = { options: this.#services.options, host: this.#services.nextNode() };
+    const batches = (ending: AbortSignal | undefined): AsyncIterable<readonly RawRow[]> => selectedRows(this.scope(snapshot, ending), { plan, values }, how);
+    const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
     this.#cursors.declare(name, { fields: fieldsOf(columns), rows, held });
     return tagged('DECLARE');
   }

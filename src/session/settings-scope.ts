@@ -4,7 +4,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
 import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
@@ -53,6 +53,10 @@ export class SettingsScope implements StatementScope {
       }
       return use(connection);
     });
+  }
+
+  undoable(): Promise<Undoable> {
+    return this.pool.undoable();
   }
 
   atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {

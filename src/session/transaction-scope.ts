@@ -2,8 +2,8 @@ import type { QueryResult } from 'pg';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import type { Effect, SteadyScope } from '../execute/statement-scope.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { type Effect, nothingToUndo, type SteadyScope } from '../execute/statement-scope.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { ScopeInput } from './pool-scope.ts';
 
@@ -59,6 +59,10 @@ export class TransactionScope implements SteadyScope {
   /** It is steady already. What is opened here ends with it, not before. */
   steady(): SteadyScope {
     return new TransactionScope(this.transaction, this, this.options);
+  }
+
+  undoable(): Promise<Undoable> {
+    return this.transaction.undoable?.(this.#options()) ?? Promise.resolve(nothingToUndo);
   }
 
   join(node: NodeId): Promise<NodeConnection> {

@@ -13,10 +13,19 @@ export interface DistributedTransaction {
    * `write` marks the server as a participant whose work must be committed atomically with the others'.
    */
   join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
+  /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */
+  undoable?(options?: CallOptions): Promise<Undoable>;
   /** All or nothing. On failure everything is rolled back and the cause thrown; `outcomeUnknown` if the decision could not be learned. */
   commit(options?: CallOptions): Promise<void>;
   /** Idempotent; never throws. */
   rollback(): Promise<void>;
+}
+
+/** A part of a transaction, between a savepoint and its end. */
+export interface Undoable {
+  keep(): Promise<void>;
+  /** Also after a statement has failed. */
+  undo(): Promise<void>;
 }
 
 export interface BeginOptions {

@@ -13,9 +13,8 @@ import { closeParameterGaps } from '../../sql/parameters.ts';
 import { withEvaluated } from '../evaluate.ts';
 import { runMerge } from '../merge/run-merge.ts';
 import type { FanOutOptions } from '../run-fan-out.ts';
-import { checkLocalTables } from '../read-local-tables.ts';
 import { runResidual } from '../run-residual.ts';
-import type { StatementScope, SteadyScope } from '../statement-scope.ts';
+import type { SteadyScope } from '../statement-scope.ts';
 import { cursorRows } from './cursor-rows.ts';
 import type { HeldResults } from './held-result.ts';
 import { hashedNode } from './hashed-node.ts';
@@ -150,20 +149,4 @@ function unitSql(table: DistributedTable, ordinals: readonly number[]): string {
 
 function noShard(): string {
   return present<string>(undefined, 'shard group');
-}
-
-/**
- * As `StagedRun`, in a scope that is opened for it. Local tables must still be local when they have been read: that is checked outside its snapshot,
- * and before its locks go.
- */
-export async function* stagedRows(scope: StatementScope, call: StagedCall, how: StagedOptions): Batches {
-  const steady = scope.steady();
-  try {
-    // Always in the same order, and before the coordinator database: so no two statements wait for each other's connections.
-    if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
-    yield* new StagedRun(steady, how).rows(call);
-    if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
-  } finally {
-    await steady.end();
-  }
 }

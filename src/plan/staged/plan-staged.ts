@@ -20,7 +20,7 @@ import { spreadRows } from './spread-rows.ts';
 import { selectOf, type StagedInput, StagedState } from './staged-state.ts';
 import { typedStatement } from './typed-statement.ts';
 import { withoutUnusedCommon } from './unused-common.ts';
-import { usePlaces } from './use-places.ts';
+import { type UsePlace, usePlaces } from './use-places.ts';
 
 /**
  * A plan for what shard groups cannot answer alone: parts of the query run first, as queries of their own, and their rows are put where the
@@ -34,29 +34,37 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
   const { statement, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(statement.node, input.describe);
-  const context = { input, rules, resultNames: input.part ?? new ResultNames() };
-  const plan = await planStages(new StagedState(context, statement, []));
-  const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
-  return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
+  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false };
+  const told = (plan: FanOut): FanOut => {
+    const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
+    return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
+  };
+  const overWholeTables = isPart ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, statement, [])));
+  return { ...told(await planStages(new StagedState(context, statement, []))), overWholeTables };
 }
 
 /** The cheapest way that works out; the last one, gathering what is needed of all tables on one server, always does. */
 async function planStages(state: StagedState): Promise<FanOut> {
   const analyzed = state.analyzed();
   const { snapshot } = state.context.input;
-  const places = usePlaces(analyzed.query);
+  const places = state.context.wholeTables ? unconditional(usePlaces(analyzed.query)) : usePlaces(analyzed.query);
   const needs = new ColumnNeeds(state.statement.node);
   const estimates = await estimateUses(state, { analyzed, places, needs });
   const bytes = new Map([...estimates].map(([rangeVar, estimate]) => [rangeVar, estimate.bytes]));
   const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes });
   const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows };
   const everything = everyTable(analyzed);
-  for (const spread of spreadsToTry(state, { analyzed, costs, everything })) {
+  for (const spread of state.context.wholeTables ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
     const reached = await spreadRows(state, spread, context);
     const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
     if (plan !== undefined) return plan;
   }
   throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
+}
+
+/** So nothing can be left out of a relation before the rest is computed. */
+function unconditional(places: ReadonlyMap<RangeVar, UsePlace>): Map<RangeVar, UsePlace> {
+  return new Map([...places].map(([rangeVar, place]) => [rangeVar, { ...place, conditions: [] }]));
 }
 
 interface Choice {
@@ -99,7 +107,7 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
     shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
-    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined,
+    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined,
   };
 }
 

@@ -25,6 +25,8 @@ export interface StateContext {
   readonly input: StagedInput;
   readonly rules: FunctionRules;
   readonly resultNames: ResultNames;
+  /** Tables are gathered whole: no condition or expression of the statement is computed before the rest is. */
+  readonly wholeTables: boolean;
 }
 
 /** A statement on its way to a plan: each step makes a part of it a stage, and puts the stage's result in its place. Immutable. */
