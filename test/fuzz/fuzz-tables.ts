@@ -8,6 +8,7 @@ export interface FuzzTable {
   readonly columns: Readonly<Record<string, ValueType>>;
   /** `columns` are all it has, in their order. */
   readonly complete?: true;
+  readonly isView?: true;
 }
 
 /**
@@ -44,9 +45,18 @@ export const literals: Readonly<Record<ValueType, readonly string[]>> = {
   date: [`'2024-05-15'`, `'2020-01-01'`, `'2012-06-01'`],
   time: [`'2024-05-15 12:00:00+00'`, `'2024-03-01Z'`],
   uuid: [`'2b6ecc58-0f4c-4204-a7eb-af7b427bc5a2'`, `'1bebc5ab-b185-4fcd-ae00-805adf8be526'`, `'5980C4D5-AB62-4890-A9F5-F6394A7AF3ED'`, `'00000000-0000-0000-0000-000000000000'`],
+  json: [`'{"a": 1}'`, `'[1, "x", null]'`, `'"ü"'`, `'{"a": {"b": [2.50]}}'`, `'null'`],
+  list: [`'{1,2}'`, `'{}'`, `'{NULL,3}'`, `'{{1,2},{3,4}}'`],
+  range: [`'[1,5)'`, `'empty'`, `'(,3]'`, `'[7,7]'`],
+  mood: [`'sad'`, `'Ok'`, `'ha''ppy'`],
+  pair: [`'(1,x)'`, `'(2,"a, b")'`, `'(,)'`],
 };
 
 /** How a literal of the type is written where its type would otherwise be unknown. */
 export const typeNames: Readonly<Record<ValueType, string>> = {
-  key: 'bigint', int: 'bigint', numeric: 'numeric(20,2)', ratio: 'numeric', float: 'float8', inexact: 'float8', text: 'text', bool: 'boolean', date: 'date', time: 'timestamptz', uuid: 'uuid',
+  key: 'bigint', int: 'bigint', numeric: 'numeric(20,2)', ratio: 'numeric', float: 'float8', inexact: 'float8', text: 'text', bool: 'boolean', date: 'date', time: 'timestamptz', uuid: 'uuid', json: 'jsonb', list: 'int[]',
+  range: 'int4range', mood: 'fuzz_mood', pair: 'fuzz_pair',
 };
+
+/** Types that only the random schema has. */
+export const ownTypes = `CREATE TYPE fuzz_mood AS ENUM ('sad', 'Ok', 'ha''ppy'); CREATE DOMAIN fuzz_code AS text CHECK (length(VALUE) < 100); CREATE TYPE fuzz_pair AS (a int, b fuzz_code)`;

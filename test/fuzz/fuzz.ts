@@ -23,6 +23,8 @@ export interface FuzzCounts {
   /** Took the cluster very much longer. */
   slow: number;
   bothFailed: number;
+  /** Failed on plain PostgreSQL alone, by an error that depends on rows. */
+  escaped: number;
   differences: number;
   /** Differences that do not look alike: one bug often shows many times. */
   distinct: number;
@@ -32,7 +34,7 @@ export interface FuzzCounts {
 
 /** Trial n uses seed + n, so any find can be repeated by its own seed alone. Prints each find, shrunk, unless it looks like an earlier one. */
 export async function fuzz(pair: Pair, options: FuzzOptions): Promise<FuzzCounts> {
-  const counts: FuzzCounts = { statements: 0, trials: 0, refused: 0, tooSlow: 0, slow: 0, bothFailed: 0, differences: 0, distinct: 0, refusals: new Map() };
+  const counts: FuzzCounts = { statements: 0, trials: 0, refused: 0, tooSlow: 0, slow: 0, bothFailed: 0, escaped: 0, differences: 0, distinct: 0, refusals: new Map() };
   const seen = new Set<string>();
   const deadline = options.now() + options.seconds * 1000;
   for (let seed = options.seed; options.now() < deadline && seen.size < options.stopAfter; seed += 1) {
@@ -41,6 +43,10 @@ export async function fuzz(pair: Pair, options: FuzzOptions): Promise<FuzzCounts
     counts.statements += trial.statements;
     if (trial.outcome === 'refused') counts.refused += 1;
     if (trial.outcome === 'both_failed') counts.bothFailed += 1;
+    if (trial.escaped !== undefined) {
+      counts.escaped += 1;
+      options.print(`seed ${seed} escaped an error: ${trial.escaped}`);
+    }
     if (trial.outcome === 'too_slow') counts.tooSlow += 1;
     if (trial.slow !== undefined) {
       counts.slow += 1;
@@ -71,6 +77,6 @@ export function summarize(counts: FuzzCounts, { seed }: { readonly seed: number 
   const percent = (part: number): string => `${((100 * part) / Math.max(1, counts.trials)).toFixed(1)} %`;
   return [
     ...refusals.map(([text, count]) => `${count} × ${text}`),
-    `seed ${seed}: ${counts.trials} trials, ${counts.statements} statements, ${percent(counts.refused)} refused, ${percent(counts.bothFailed)} failed on both sides, ${counts.tooSlow} too slow to compare, ${counts.slow} slow, ${counts.differences} differences (${counts.distinct} unlike each other)`,
+    `seed ${seed}: ${counts.trials} trials, ${counts.statements} statements, ${percent(counts.refused)} refused, ${percent(counts.bothFailed)} failed on both sides, ${counts.escaped} only on plain, ${counts.tooSlow} too slow to compare, ${counts.slow} slow, ${counts.differences} differences (${counts.distinct} unlike each other)`,
   ].join('\n');
 }

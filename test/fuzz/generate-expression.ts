@@ -11,7 +11,7 @@ export interface ScopeColumn {
 }
 
 /** Types whose values may be shown, grouped and sorted without doubt about how they are written. */
-export const plainTypes = ['key', 'int', 'numeric', 'float', 'text', 'bool', 'date', 'time', 'uuid'] as const satisfies readonly ValueType[];
+export const plainTypes = ['key', 'int', 'numeric', 'float', 'text', 'bool', 'date', 'time', 'uuid', 'json', 'list', 'range'] as const satisfies readonly ValueType[];
 
 /** An expression over the scope's columns of the wanted type. Never fails at run time. */
 export function makeValue(random: Random, scope: readonly ScopeColumn[], type: ValueType, depth = 2): Expression {
@@ -30,7 +30,7 @@ export function makeLiteral(random: Random, type: ValueType): Expression {
 /** The same value as a JavaScript parameter. */
 function parameterOf(literal: string): Parameter {
   if (literal === 'true' || literal === 'false') return { kind: 'parameter', value: literal === 'true' };
-  return { kind: 'parameter', value: literal.startsWith(`'`) ? literal.slice(1, -1) : literal };
+  return { kind: 'parameter', value: literal.startsWith(`'`) ? literal.slice(1, -1).replaceAll(`''`, `'`) : literal };
 }
 
 function makeCalculation(random: Random, scope: readonly ScopeColumn[], type: ValueType, depth: number): Expression {
@@ -69,6 +69,11 @@ function makeCalculation(random: Random, scope: readonly ScopeColumn[], type: Va
     case 'date':
     case 'time':
     case 'uuid':
+    case 'json':
+    case 'list':
+    case 'range':
+    case 'mood':
+    case 'pair':
       break;
   }
   return generic();

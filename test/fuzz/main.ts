@@ -6,7 +6,7 @@ import { dataSeed } from '../oracle/data-seed.ts';
 import { FakeCluster } from '../oracle/fake-cluster.ts';
 import { loadPair } from '../oracle/load-pair.ts';
 import { fuzz, summarize } from './fuzz.ts';
-import { installRandom } from './wide/install-schema.ts';
+import { installRandom, installTypes } from './wide/install-schema.ts';
 import { wideHunting } from './wide/wide-hunting.ts';
 import { startPlaces } from './start-places.ts';
 
@@ -18,6 +18,7 @@ async function main(): Promise<number> {
   await using started = await startPlaces(options.major, options.plain ? 0 : options.nodes);
   const makeCluster = (settings: { connectionString: string }): Cluster | FakeCluster => (options.plain ? new FakeCluster(settings) : new Cluster(settings));
   const tuning = options.batchRows === 0 ? {} : { options: { tuning: { batchRows: options.batchRows } } };
+  await installTypes([started.places.plain, started.places.coordinator, ...started.places.nodes]);
   const loaded = await loadPair(started.places, { seed: dataSeed, shardCount: options.shards, ...tuning }, makeCluster);
   try {
     const opened: { end(): Promise<void> }[] = [];

@@ -1,5 +1,5 @@
 /** Types the generator tells apart. `key` is a distribution or primary key: compared and grouped, never calculated with. */
-export type ValueType = 'key' | 'int' | 'numeric' | 'ratio' | 'float' | 'inexact' | 'text' | 'bool' | 'date' | 'time' | 'uuid';
+export type ValueType = 'key' | 'int' | 'numeric' | 'ratio' | 'float' | 'inexact' | 'text' | 'bool' | 'date' | 'time' | 'uuid' | 'json' | 'list' | 'range' | 'mood' | 'pair';
 
 /** A SQL expression as text with holes, so that the shrinker can put a smaller one in its place. */
 export interface Expression {
@@ -16,8 +16,8 @@ export interface Parameter {
 }
 
 export type Source =
-  /** `columns`: other names for its first columns. */
-  | { readonly kind: 'table'; readonly name: string; readonly alias: string; readonly columns?: readonly string[] }
+  /** `columns`: other names for its first columns; `sample`: TABLESAMPLE, of all rows or none. */
+  | { readonly kind: 'table'; readonly name: string; readonly alias: string; readonly columns?: readonly string[]; readonly sample?: string }
   | { readonly kind: 'subquery'; readonly select: Select; readonly alias: string; readonly lateral?: boolean; readonly columns?: readonly string[] }
   /** VALUES in parentheses, or calls of functions. */
   | { readonly kind: 'computed'; readonly parts: Expression['parts']; readonly alias: string }
@@ -147,7 +147,7 @@ function orderText(select: Select, values: unknown[]): string[] {
 function sourceText(source: Source, values: unknown[]): string {
   switch (source.kind) {
     case 'table':
-      return source.alias === '' ? source.name : `${source.name} AS ${source.alias}${columnsText(source.columns)}`;
+      return source.alias === '' ? source.name : `${source.name} AS ${source.alias}${columnsText(source.columns)}${source.sample === undefined ? '' : ` ${source.sample}`}`;
     case 'subquery':
       return `${source.lateral === true ? 'LATERAL ' : ''}(${selectText(source.select, values)}) AS ${source.alias}${columnsText(source.columns)}`;
     case 'computed':

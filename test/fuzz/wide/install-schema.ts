@@ -2,8 +2,9 @@ import { Client, Pool } from 'pg';
 import type { ClusterUnderTest } from '../../oracle/install.ts';
 import type { EmptyDatabase } from '../../oracle/load-pair.ts';
 import type { Queryable } from '../../oracle/outcome.ts';
-import type { FuzzTable } from '../fuzz-tables.ts';
+import { type FuzzTable, ownTypes } from '../fuzz-tables.ts';
 import { fuzzTablesOf, makeTables, placeTables } from './random-schema.ts';
+import { installViews } from './random-views.ts';
 import type { RandomPlacement, RandomTable } from './random-schema.ts';
 
 export interface RandomInstall {
@@ -14,7 +15,7 @@ export interface RandomInstall {
   readonly seed: number;
 }
 
-/** The tables of a seed twice, as schemas x and y, distributed in two ways: on both sides. Gives what the generator needs to know. */
+/** The tables of a seed twice, as schemas x and y, distributed in two ways, and views over them: on both sides. Gives what the generator needs to know. */
 export async function installRandom({ plain, coordinator, nodes, cluster, seed }: RandomInstall): Promise<FuzzTable[]> {
   const tables = makeTables(seed);
   const placements = [placeTables(seed * 2, tables), placeTables(seed * 2 + 1, tables)];
@@ -31,7 +32,13 @@ export async function installRandom({ plain, coordinator, nodes, cluster, seed }
   } finally {
     await pool.end();
   }
-  return fuzzTablesOf(tables, placements[0] ?? []);
+  const known = fuzzTablesOf(tables, placements[0] ?? []);
+  return [...known, ...(await installViews([plain, cluster], { seed, tables: known }))];
+}
+
+/** What the random schema's columns are of. Before anybody asks for names of types. */
+export async function installTypes(databases: readonly EmptyDatabase[]): Promise<void> {
+  for (const { connectionString } of databases) await once(connectionString, ownTypes);
 }
 
 async function once(connectionString: string, sql: string): Promise<void> {

@@ -30,6 +30,12 @@ export function makePartitionable(random: Random, tables: readonly FuzzTable[]):
   });
 }
 
+/** For a view: less deep, and its rows in no order. */
+export function makeViewQuery(random: Random, tables: readonly FuzzTable[]): Select {
+  const context: WideContext = { random, tables, depth: 1, ctes: [], outer: [], level: 0, query: makeQuery };
+  return withCommon(context, 0.2, (inside) => makeBodyOrSet(inside, {}));
+}
+
 /** A query within another. */
 function makeQuery(context: WideContext, wish: QueryWish): Select {
   const { random } = context;

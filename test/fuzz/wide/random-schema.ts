@@ -35,6 +35,12 @@ const choices: Readonly<Record<string, ColumnChoice>> = {
   u: { type: 'uuid', definitions: ['uuid'] },
   f: { type: 'float', definitions: ['float8'] },
   o: { type: 'bool', definitions: ['boolean'] },
+  j: { type: 'json', definitions: ['jsonb'] },
+  l: { type: 'list', definitions: ['int[]'] },
+  g: { type: 'range', definitions: ['int4range'] },
+  m: { type: 'mood', definitions: ['fuzz_mood'] },
+  c: { type: 'text', definitions: ['fuzz_code'] },
+  p: { type: 'pair', definitions: ['fuzz_pair'] },
   '"Ü x"': { type: 'int', definitions: ['int'] },
 };
 
@@ -62,7 +68,7 @@ function makeTable(random: Random, index: number): RandomTable {
 
 function makeValue(random: Random, type: ValueType, required: boolean): string | null {
   if (!required && random.chance(0.18)) return null;
-  const known = literals[type].map((literal) => literal.replaceAll(/^'|'$/gu, ''));
+  const known = literals[type].map((literal) => literal.replaceAll(/^'|'$/gu, '').replaceAll(`''`, `'`));
   if (random.chance(0.35)) return known[0] ?? null;
   if (type === 'int' && random.chance(0.5)) return String(random.int(-3, 40));
   return random.pick(known);
@@ -74,7 +80,7 @@ export function placeTables(seed: number, tables: readonly RandomTable[]): Rando
   const leaders: { readonly name: string; readonly sql: string; readonly placement: RandomPlacement & { kind: 'distributed' } }[] = [];
   return tables.map((table): RandomPlacement => {
     const columns = table.definition.split(', ').filter((column) => column.endsWith(' NOT NULL'));
-    const usable = columns.map((column) => ({ name: nameOf(column), sql: column.slice(nameOf(column).length + 1, -' NOT NULL'.length) })).filter(({ name }) => mayDistribute.includes(table.columns[name] ?? 'bool'));
+    const usable = columns.map((column) => ({ name: nameOf(column), sql: column.slice(nameOf(column).length + 1, -' NOT NULL'.length) })).filter(({ name, sql }) => mayDistribute.includes(table.columns[name] ?? 'bool') && sql !== 'fuzz_code');
     const kind = random.weighted([[15, 'distributed'], [2, 'reference'], [2, 'local']] as const);
     if (kind !== 'distributed') return { kind };
     const keyed = usable.filter(({ name }) => name !== 'id');

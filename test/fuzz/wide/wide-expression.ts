@@ -15,6 +15,7 @@ export function makeWideValue(context: WideContext, columns: readonly ScopeColum
     [4, () => scalarSubquery(context, columns, type)],
     [1, () => expression(type, 'coalesce(', scalarSubquery(context, columns, type), ', ', makeValue(random, scope, type, 0), ')')],
     [1, () => expression(type, 'CASE WHEN ', subqueryCondition(context, columns), ' THEN ', makeValue(random, scope, type, 1), ' ELSE ', makeValue(random, scope, type, 1), ' END')],
+    [type === 'int' && columns.length > 0 ? 1 : 0, () => expression('int', '(', makeValue(random, columns, 'int', 0), ' + floor(random())::bigint)')],
     [type === 'text' ? 3 : 0, () => arraySubquery(context, columns)],
     [type === 'text' && columns.length > 0 ? 1 : 0, () => wholeRow(random, columns)],
     [type === 'int' ? 2 : 0, () => expression('int', '(', { ...context.query(below(context, columns), { single: true, types: ['int'] }) }, ')')],
@@ -50,6 +51,7 @@ export function makeWideCondition(context: WideContext, columns: readonly ScopeC
   }
   const scope = outer.length > 0 && random.chance(0.3) ? [...columns, ...outer] : columns;
   if (random.chance(0.08)) return untypedParameter(random, columns);
+  if (random.chance(0.02)) return expression('bool', random.pick(['(random() < 2)', `(clock_timestamp() > '2020-01-01')`, '(random() > 1)', `(txid_current_if_assigned() IS DISTINCT FROM -1)`]));
   return makeCondition(random, scope, 2);
 }
 
@@ -59,7 +61,7 @@ function untypedParameter(random: Random, columns: readonly ScopeColumn[]): Expr
   const { parts } = makeLiteral(random, column.type);
   const text = parts[0];
   const value = typeof text === 'string' ? text.replaceAll(/^'|'$/gu, '') : text !== undefined && text.kind === 'parameter' ? text.value : '1';
-  const usable = column.type === 'ratio' || column.type === 'inexact' || String(value).startsWith('NULL') ? undefined : value;
+  const usable = column.type === 'ratio' || column.type === 'inexact' || column.type === 'pair' || String(value).startsWith('NULL') ? undefined : value;
   if (usable === undefined) return expression('bool', `${column.sql} IS NOT NULL`);
   return expression('bool', column.sql, random.pick([' = ', ' = ', ' <= ', ' <> ']), { kind: 'parameter', value: usable, shared: column.type === 'text' });
 }
@@ -135,6 +137,12 @@ export function aggregateOf(random: Random, columns: readonly ScopeColumn[], typ
       return random.chance(0.5) ? expression('int', 'count(*)') : expression('int', random.pick(['min(', 'max(']), of(), ')');
     case 'uuid':
       return expression('uuid', 'min(', of(), `::text)::${typeNames.uuid}`);
+    case 'json':
+    case 'range':
+    case 'pair': {
+      const value = of();
+      return expression(type, '(array_agg(', value, ' ORDER BY ', value, '))[1]');
+    }
     case 'inexact':
       return undefined;
     default:

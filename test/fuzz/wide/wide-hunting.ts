@@ -4,6 +4,7 @@ import { fuzzTables } from '../fuzz-tables.ts';
 import type { Hunting, Reader, ReadStatement } from '../hunt.ts';
 import type { FuzzTable } from '../fuzz-tables.ts';
 import { makePartitionable, makeWide } from './make-wide.ts';
+import { otherwise } from './random-views.ts';
 
 export interface WideInput {
   /** A further cluster over the same databases. */
@@ -23,7 +24,7 @@ const clusterTimeoutMs = 8_000;
 export function wideHunting({ make, makePlain, now, tables: randomTables }: WideInput): Hunting {
   const limits = { statement_timeout: clusterTimeoutMs };
   const usual = make(limits);
-  const tables = make({ ...limits, tuning: { arrayRowsMax: 0, batchRows: 3 } });
+  const tables = make({ ...limits, tuning: { arrayRowsMax: 0, batchRows: 16 } });
   const arrays = make({ ...limits, tuning: { arrayRowsMax: 1_000_000 } });
   const misled = make({ ...limits, tuning: { adjustEstimate: misleading } });
   const readers: Reader[] = [
@@ -46,9 +47,4 @@ export function wideHunting({ make, makePlain, now, tables: randomTables }: Wide
 /** Many rows and few are taken for each other; tables seem large enough for all that is only done for large ones. */
 export function misleading({ rows, width }: { readonly rows: number; readonly width: number }): { readonly rows: number; readonly width: number } {
   return { rows: 10 ** ((Math.round(rows) * 7) % 6), width: width * 10 };
-}
-
-/** The random schema's tables again, in the other schema. */
-function otherwise(sql: string): string {
-  return sql.replaceAll(/\bx\.(?=r\d|"r )/gu, 'y.');
 }
