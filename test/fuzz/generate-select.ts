@@ -109,6 +109,11 @@ function makeOverAggregate(random: Random, columns: readonly ScopeColumn[]): Exp
     case 'date':
     case 'time':
     case 'uuid':
+    case 'json':
+    case 'list':
+    case 'range':
+    case 'mood':
+    case 'pair':
       break;
   }
   return aggregate;
