@@ -28,8 +28,19 @@ export class RelationNames {
     return undefined;
   }
 
-  /** The view of that name that reads distributed or reference tables. The same holds for names without schema. */
+  /** The view of that name that reads distributed or reference tables, and has no rows of its own. The same holds for names without schema. */
   dependentView(schema: string | undefined, name: string): DependentView | undefined {
+    const view = this.#view(schema, name);
+    return view?.fill === undefined ? view : undefined;
+  }
+
+  /** The materialized view of that name which the cluster fills. */
+  filledView(schema: string | undefined, name: string): DependentView | undefined {
+    const view = this.#view(schema, name);
+    return view?.fill === undefined ? undefined : view;
+  }
+
+  #view(schema: string | undefined, name: string): DependentView | undefined {
     const schemas = schema === undefined ? this.searchPath : [schema];
     for (const candidate of schemas) {
       const view = this.snapshot.dependentViews.get(tableKey(candidate, name));

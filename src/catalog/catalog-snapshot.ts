@@ -101,6 +101,8 @@ export interface DependentView {
   readonly schema: string;
   readonly name: string;
   readonly materialized: boolean;
+  /** Of a materialized view that the cluster fills: what its rows are called while they come in. It is read as a local table. */
+  readonly fill: string | undefined;
   /** Its query. Every name in it that is not of `pg_catalog` is qualified. */
   readonly sql: string;
   /** WITH (security_barrier): its own conditions come before any other. */

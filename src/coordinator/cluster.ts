@@ -293,7 +293,7 @@ export class Cluster extends PoolBase {
   #fast(query: SessionQuery): Promise<QueryOutcome> | undefined {
     const snapshot = this.#coordinator.store.current();
     const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
-    if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || this.#ended !== undefined) return undefined;
+    if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || prepared.plan.kind === 'materialize' || this.#ended !== undefined) return undefined;
     const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
     try {
       const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), asked));

@@ -47,7 +47,9 @@ export interface SteadyScope extends StatementScope {
   join(node: NodeId): Promise<NodeConnection>;
   /** A name for a cursor or temporary table that nothing else in the statement has: an identifier that needs no quotes. */
   uniqueName(): string;
-  /** Gives the connections back; what was made on them is gone. Never throws. */
+  /** What was written is kept: committed, unless it is the session's own transaction. */
+  keep(): Promise<void>;
+  /** Gives the connections back; what was made on them and not kept is gone. Never throws. */
   end(): Promise<void>;
 }
 

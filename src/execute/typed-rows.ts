@@ -1,5 +1,6 @@
 import type { ResultColumn } from '../analyze/result-table.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
+import { collateClause } from '../sql/column-definitions.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 
 /**
@@ -10,20 +11,11 @@ export function arraysSql(columns: readonly ResultColumn[], { first, rows }: { r
   if (columns.length === 0) return `(SELECT FROM pg_catalog.generate_series(1, ${rows}))`;
   const names = columns.map((_, i) => `c${i + 1}`).join(', ');
   const arrays = columns.map((_, i) => `$${first + i}::text[]`).join(', ');
-  const list = columns.map((column, i) => `CAST(u.c${i + 1} AS ${column.typeSql})${collated(column)} AS ${quoteIdentifier(column.name)}`).join(', ');
+  const list = columns.map((column, i) => `CAST(u.c${i + 1} AS ${column.typeSql})${collateClause(column)} AS ${quoteIdentifier(column.name)}`).join(', ');
   return `(SELECT ${list} FROM unnest(${arrays}) AS u(${names}))`;
 }
 
 /** The values of its parameters. */
 export function arraysOf(columns: readonly ResultColumn[], rows: readonly RawRow[]): (string | null)[][] {
   return columns.map((_, i) => rows.map((row) => row[i] ?? null));
-}
-
-/** As between the parentheses of CREATE TABLE. */
-export function columnDefinitions(columns: readonly ResultColumn[]): string {
-  return columns.map((column) => `${quoteIdentifier(column.name)} ${column.typeSql}${collated(column)}`).join(', ');
-}
-
-function collated({ collation }: ResultColumn): string {
-  return collation === undefined || collation === '"default"' ? '' : ` COLLATE ${collation}`;
 }

@@ -27,6 +27,7 @@ import { sharesParameters } from './typed-parameters.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { refuseDefaults, refuseSequences } from './sequence-use.ts';
 import { planExplain } from './plan-explain.ts';
+import { planMaterialized } from './materialized-views.ts';
 import { planUtility } from './plan-utility.ts';
 import { planUtilityCall } from './utility-call.ts';
 
@@ -41,7 +42,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('DeleteStmt' in node) return planModify(statement, 'delete', node.DeleteStmt, { ...input, names });
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
-  return planUtility(statement, names);
+  return (await planMaterialized(statement, { ...input, names })) ?? planUtility(statement, names);
 }
 
 /** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */

@@ -18,8 +18,10 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
   const distributed = table ?? view;
-  if (distributed !== undefined && fillsView(node)) throw materializedView(distributed.relname ?? '');
+  if (distributed !== undefined && 'RefreshMatViewStmt' in node) throw notFilledByUs(distributed.relname ?? '');
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
+  const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);
+  if (view === undefined && filled && changesOfViews.has(kind)) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
   if (view === undefined) return { kind: 'coordinator', text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
   if (!changesOfViews.has(kind)) throw refusedFor(kind, view.relname ?? '');
   return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
@@ -43,15 +45,11 @@ export function temporaryView(name: string): ClusterError {
   });
 }
 
-/** CREATE and REFRESH MATERIALIZED VIEW: the coordinator database would fill it from the shells. */
-function fillsView(node: Node): boolean {
-  return 'RefreshMatViewStmt' in node || ('CreateTableAsStmt' in node && node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW');
-}
-
-function materializedView(name: string): ClusterError {
-  return new ClusterError('unsupportedDdl', 'a materialized view cannot be filled from distributed or reference tables', {
-    detail: `It reads "${name}".`,
-    hint: 'Make an ordinary view, or a table that the application fills.',
+/** The coordinator database would fill it from the shells. */
+function notFilledByUs(name: string): ClusterError {
+  return new ClusterError('unsupportedDdl', `materialized view "${name}" was not made through the cluster`, {
+    detail: 'It reads distributed or reference tables, and its definition does not say where their rows come from.',
+    hint: 'Drop it, and create it again through the cluster.',
   });
 }
 

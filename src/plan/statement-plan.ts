@@ -17,6 +17,7 @@ export type StatementPlan =
   | ModifyPlan
   | InsertPlan
   | TruncatePlan
+  | MaterializePlan
   | ExplainPlan
   | UtilityCall;
 
@@ -95,6 +96,18 @@ export interface TruncatePlan {
   readonly tables: readonly CatalogTable[];
   readonly restartIdentity: boolean;
   readonly cascade: boolean;
+}
+
+/** CREATE or REFRESH MATERIALIZED VIEW over distributed or reference tables: rows of the query become the view's in the coordinator database. */
+export interface MaterializePlan {
+  readonly kind: 'materialize';
+  readonly query: StatementPlan;
+  readonly columns: readonly DescribedColumn[];
+  /** The temporary table that holds the rows while `text` runs. */
+  readonly fill: string;
+  readonly text: string;
+  /** The view that `text` makes. When there is one already and `text` has IF NOT EXISTS, nothing is to be filled. */
+  readonly created: { readonly name: string; readonly ifNotExists: boolean } | undefined;
 }
 
 /** A call of one of the cluster's own functions, such as create_distributed_table. */

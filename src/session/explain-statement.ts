@@ -53,6 +53,8 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       return leaf('coordinator', { sql: plan.text });
     case 'utility':
       return leaf('utility_call', { function: plan.name });
+    case 'materialize':
+      return leaf('materialize', { sql: shortened(plan.text) });
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
     case 'explain':

@@ -39,7 +39,7 @@ export class PreparedPlan {
     readonly statement: Statement,
   ) {
     this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
-    this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' ? undefined : valuesNeeded(plan, statement);
+    this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' ? undefined : valuesNeeded(plan, statement);
     this.readsLocalTables = plan.kind === 'coordinator' && readsTables(statement.node);
   }
 

@@ -21,6 +21,7 @@ import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
+import type { StatementPlan } from '../plan/statement-plan.ts';
 import { Planner, type PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
 import { type RunContext, runStatement } from './run-statement.ts';
@@ -260,7 +261,7 @@ export class Session {
     const { plan, snapshot } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
-    if (plan.kind === 'coordinator' && plan.changesViews !== undefined) await this.#readChangedCatalog(snapshot);
+    if (changesViews(plan)) await this.#readChangedCatalog(snapshot);
     return result;
   }
 
@@ -595,4 +596,8 @@ function isStale(error: unknown): boolean {
 /** What stands behind BEGIN or START TRANSACTION. */
 function modesOf(text: string): string {
   return text.replace(/^\s*(begin(\s+(work|transaction))?|start\s+transaction)/i, '').replace(/;\s*$/, '').trim();
+}
+
+function changesViews(plan: StatementPlan): boolean {
+  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created !== undefined;
 }

@@ -7,13 +7,17 @@ import { TransactionScope } from './transaction-scope.ts';
 /** Modes of a transaction that is one statement's: a snapshot for each server, and the right to make temporary tables. */
 export const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
 
-/** In a transaction of the statement's own, which is rolled back: nothing that it made is left. */
+/** In a transaction of the statement's own, which is rolled back unless the statement keeps it: nothing else that it made is left. */
 export class OwnSteadyScope extends TransactionScope {
   constructor(
     private readonly own: DistributedTransaction,
     input: ScopeInput,
   ) {
     super(new WholeResults(own), input, { temporaryTables: true, names: { last: 0 } });
+  }
+
+  override keep(): Promise<void> {
+    return this.own.commit();
   }
 
   override end(): Promise<void> {

@@ -74,6 +74,10 @@ export class TransactionScope implements SteadyScope {
     return `shardwright_${this.options.names.last}`;
   }
 
+  keep(): Promise<void> {
+    return Promise.resolve();
+  }
+
   end(): Promise<void> {
     return Promise.resolve();
   }

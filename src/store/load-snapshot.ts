@@ -90,8 +90,12 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
   return snapshot;
 }
 
+/** See plan/materialized-views.ts. */
+const fillName = /\bshardwright\.materialized_rows\('(\w+)'::text\)/;
+
 function viewOf([oid, schema, name, materialized, sql, securityBarrier]: ViewTuple): DependentView {
-  return { oid, schema, name, materialized, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier };
+  const fill = materialized ? fillName.exec(sql)?.[1] : undefined;
+  return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier };
 }
 
 function nodeOf([id, host, port, database]: readonly [number, string, number, string]): ClusterNode {

@@ -78,4 +78,19 @@ $$;
 COMMENT ON FUNCTION shardwright.refuse_shell_write() IS
   'The fence of a shell: a process whose catalog is old and takes the table for a local one loses no row in it.';
 `,
+  `
+CREATE FUNCTION shardwright.materialized_rows(fill text) RETURNS SETOF record LANGUAGE plpgsql AS $$
+BEGIN
+  IF to_regclass(format('pg_temp.%I', fill)) IS NULL THEN
+    RAISE EXCEPTION 'a materialized view over distributed tables is filled by shardwright' USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      DETAIL = 'The tables here are empty shells.',
+      HINT = 'Refresh it through shardwright.';
+  END IF;
+  RETURN QUERY EXECUTE format('SELECT * FROM pg_temp.%I', fill);
+END
+$$;
+COMMENT ON FUNCTION shardwright.materialized_rows(text) IS
+  'The rows that a materialized view is being filled with, in a temporary table of that name.';
+`,
 ];

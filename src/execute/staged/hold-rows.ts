@@ -2,10 +2,10 @@ import type { ResultColumn } from '../../analyze/result-table.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection, RawRow } from '../../cluster/node-connection.ts';
+import { columnDefinitions } from '../../sql/column-definitions.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { copyTextRows } from '../copy-text-rows.ts';
 import type { SteadyScope } from '../statement-scope.ts';
-import { columnDefinitions } from '../typed-rows.ts';
 import type { HeldResult } from './held-result.ts';
 
 export interface ResultLimits {

@@ -74,12 +74,13 @@ export class StagedRun {
     const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.how.host : coordinatorNodeId];
     const { columns, lookups, sampled, label, distribution } = result;
     const nodeOf = distribution === undefined ? undefined : hashedNode(distribution, this.scope.snapshot);
-    const rows = this.#source(source, values);
+    const rows = this.source(source, values);
     const request = { columns, lookups, sampled, label, targets, nodeOf, limits: this.how.options };
     this.#results.set(result, await holdRows(this.scope, request, this.how.measurements?.result(result, rows) ?? rows));
   }
 
-  async *#source(source: StageSource, values: readonly unknown[]): Batches {
+  /** The rows of a planned query, or of one that the coordinator database answers. */
+  async *source(source: StageSource, values: readonly unknown[]): Batches {
     if (source.kind === 'select') {
       yield* this.select(source, values);
       return;

@@ -1,0 +1,51 @@
+import type { QueryResult } from 'pg';
+import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
+import type { MaterializePlan, SelectPlan } from '../plan/statement-plan.ts';
+import { bumpVersion } from '../store/catalog-changes.ts';
+import { checkLocalTables } from './read-local-tables.ts';
+import { HeldTable } from './staged/hold-rows.ts';
+import { StagedRun, type StagedOptions } from './staged/run-staged.ts';
+import type { StatementScope, SteadyScope } from './statement-scope.ts';
+
+/**
+ * Brings the rows of a materialized view's query to the coordinator database and runs the statement that takes them in, all in one transaction there. Rows pass in
+ * batches. Two processes that fill the same view do so one after the other.
+ */
+export async function fillMaterializedView(scope: StatementScope, query: ParsedQuery, { plan, how }: { readonly plan: MaterializePlan; readonly how: StagedOptions }): Promise<QueryResult> {
+  const steady = scope.steady();
+  try {
+    if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
+    const coordinator = await steady.atomically((transaction, options) => transaction.join(coordinatorNodeId, 'write', options));
+    const { fill, created } = plan;
+    await coordinator.query({ text: 'SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', values: [fill] }, { signal: scope.signal });
+    if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
+    const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
+    await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
+    if (created !== undefined) await bumpVersion({ coordinator, signal: scope.signal });
+    await steady.keep();
+    return result;
+  } finally {
+    await steady.end();
+  }
+}
+
+async function isThere(coordinator: NodeConnection, created: MaterializePlan['created']): Promise<boolean> {
+  if (created?.ifNotExists !== true) return false;
+  const { rows } = await coordinator.query({ text: 'SELECT pg_catalog.to_regclass($1) IS NOT NULL', values: [created.name] });
+  return rows[0]?.[0] === 't';
+}
+
+async function takeIn(steady: SteadyScope, { query, columns, fill }: MaterializePlan, how: StagedOptions): Promise<void> {
+  const source = query.kind === 'select' || query.kind === 'coordinator' ? query : undefined;
+  if (source === undefined) throw new ClusterError('unsupportedDdl', 'materialized views must not use data-modifying statements in WITH');
+  const request = { columns: columns.map(({ name, typeSql, collation }) => ({ name, typeSql, collation: collation?.sql })), lookups: [], targets: [coordinatorNodeId], nodeOf: undefined };
+  const table = await HeldTable.create(steady, request, fill);
+  for await (const batch of new StagedRun(steady, how).source(source, [])) await table.append(batch);
+  if (source.kind === 'coordinator' || (await readsLocalTables(source))) await checkLocalTables(steady);
+}
+
+async function readsLocalTables(plan: SelectPlan): Promise<boolean> {
+  return plan.routable ? false : (await plan.fanOut()).readsLocalTables;
+}

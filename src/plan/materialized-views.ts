@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import type { CreateTableAsStmt, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
+import { namedRelations } from '../analyze/analyze-statement.ts';
+import { present } from '../base/assert.ts';
+import type { DependentView } from '../catalog/catalog-snapshot.ts';
+import { nameParts, sameTree } from '../sql/ast.ts';
+import { columnDefinitions } from '../sql/column-definitions.ts';
+import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { parseOne, type Statement } from '../sql/parse.ts';
+import { queryExtent } from '../sql/query-extent.ts';
+import { afterGroup, scanTokens, type Token } from '../sql/scan.ts';
+import type { Named } from './plan-select.ts';
+import { planSelect } from './plan-select.ts';
+import { unsupported } from './select/unsupported.ts';
+import type { MaterializePlan, StatementPlan } from './statement-plan.ts';
+
+/**
+ * A materialized view over distributed or reference tables is one of the coordinator database, and read as a local table. Its definition has two arms: a function
+ * that gives the rows which the cluster has just brought, and the query as the user wrote it, which is never run there but makes the view depend on the tables, and
+ * tells every process what to fill it with:
+ *
+ *     SELECT * FROM shardwright.materialized_rows('…') AS rows (…) UNION ALL SELECT * FROM (query) AS query WHERE false
+ */
+export async function planMaterialized(statement: Statement, input: Named): Promise<StatementPlan | undefined> {
+  const { node } = statement;
+  if ('RefreshMatViewStmt' in node) return planRefresh(statement, node.RefreshMatViewStmt, input);
+  if ('CreateTableAsStmt' in node && node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW') return planCreate(statement, node.CreateTableAsStmt, input);
+  return undefined;
+}
+
+async function planCreate(statement: Statement, { query, into, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
+  const { names } = input;
+  const reads = namedRelations(query).some(({ schemaname, relname = '' }) => [names.resolve(schemaname, relname), names.dependentView(schemaname, relname)].some((found) => found !== undefined));
+  if (!reads || query === undefined || !('SelectStmt' in query) || into?.rel === undefined) return undefined;
+  const { start, end } = writtenQuery(statement, query.SelectStmt);
+  const source = parseOne(statement.text.slice(start, end));
+  const { columns } = await input.describe.statement(source.text, { collations: true });
+  const named = columns.map((column, i) => ({ ...column, name: nameParts(into.colNames)[i] ?? column.name }));
+  const fill = `fill_${randomUUID().replaceAll('-', '')}`;
+  const arms = [
+    `SELECT * FROM shardwright.materialized_rows('${fill}') AS rows (${columnDefinitions(named.map(({ collation, ...column }) => ({ ...column, collation: collation?.sql })))})`,
+    `SELECT * FROM (${source.text}) AS query WHERE false`,
+  ];
+  const text = `${statement.text.slice(0, start)}${arms.join(' UNION ALL ')}${statement.text.slice(end)}`;
+  if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
+  const { schemaname, relname = '' } = into.rel;
+  const name = schemaname === undefined ? quoteIdentifier(relname) : quoteQualified(schemaname, relname);
+  return { kind: 'materialize', query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true } };
+}
+
+async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {
+  const view = input.names.filledView(relation?.schemaname, relation?.relname ?? '');
+  if (view?.fill === undefined) return undefined;
+  if (skipData === true) return { kind: 'coordinator', text, effect: 'write' };
+  const source = parseOne(definedQuery(view));
+  const { columns } = await input.describe.statement(source.text, { collations: true });
+  const plan: MaterializePlan = { kind: 'materialize', query: await planned(source, input), columns, fill: view.fill, text, created: undefined };
+  return plan;
+}
+
+async function planned(source: Statement, input: Named): Promise<StatementPlan> {
+  const { node } = source;
+  return planSelect(source, present('SelectStmt' in node ? node.SelectStmt : undefined, 'query of a materialized view'), input);
+}
+
+/** Behind AS, without WITH DATA. */
+function writtenQuery({ text }: Statement, query: SelectStmt): { readonly start: number; readonly end: number } {
+  const tokens = scanTokens(text);
+  const first = tokens[afterAs(tokens)];
+  const last = tokens[tokens.length - 1 - trailing(tokens)];
+  const [start, end] = [first?.start ?? 0, last?.end ?? 0];
+  const { node } = parseOne(text.slice(start, end));
+  if ('SelectStmt' in node && sameTree(node.SelectStmt, query)) return { start, end };
+  throw unsupported('The query of the materialized view cannot be told from what stands around it.', 'Write CREATE MATERIALIZED VIEW name AS query.');
+}
+
+function afterAs(tokens: readonly Token[]): number {
+  let position = 0;
+  while (position < tokens.length && tokens[position]?.text.toUpperCase() !== 'AS') position = tokens[position]?.text === '(' ? afterGroup(tokens, position) : position + 1;
+  return position + 1;
+}
+
+/** How many tokens WITH DATA or WITH NO DATA takes. */
+function trailing(tokens: readonly Token[]): number {
+  const words = tokens.slice(-3).map(({ text }) => text.toUpperCase());
+  if (words.join(' ') === 'WITH NO DATA') return 3;
+  return words.slice(-2).join(' ') === 'WITH DATA' ? 2 : 0;
+}
+
+/** The user's query, as the server prints it. */
+function definedQuery(view: DependentView): string {
+  const statement = parseOne(view.sql);
+  const select = 'SelectStmt' in statement.node ? statement.node.SelectStmt : undefined;
+  const from = select?.rarg?.fromClause?.[0];
+  const query = from !== undefined && 'RangeSubselect' in from ? from.RangeSubselect.subquery : undefined;
+  const extent = query !== undefined && 'SelectStmt' in query ? queryExtent(statement, query.SelectStmt) : undefined;
+  if (extent === undefined) throw unsupported(`The query of materialized view "${view.name}" was not found in its definition.`, 'Drop it, and create it again through the cluster.');
+  return view.sql.slice(extent.start, extent.end);
+}

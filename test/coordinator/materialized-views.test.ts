@@ -1,0 +1,164 @@
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type StagedCluster, startStaged } from '../execute/staged/start-staged.ts';
+import { run } from './start-cluster.ts';
+
+let pair: StagedCluster;
+beforeAll(async () => {
+  pair = await startStaged();
+  await Promise.all([pair.cluster, pair.plain].map(async (side) => {
+    await side.query('CREATE VIEW large AS SELECT tenant_id, id, total FROM orders WHERE total > 1000');
+  }));
+});
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+
+async function both(sql: string): Promise<unknown[]> {
+  return Promise.all([pair.cluster, pair.plain].map(async (side) => {
+    const { command, rowCount, rows, fields } = await side.query({ text: sql, rowMode: 'array' });
+    return { command, rowCount, rows, fields: fields.map(({ name, dataTypeID, dataTypeModifier }) => [name, dataTypeID < 16_384 ? dataTypeID : 'own type', dataTypeModifier]) };
+  }));
+}
+
+async function expectSame(sql: string): Promise<void> {
+  const [cluster, plain] = await both(sql);
+  expect(cluster, sql).toEqual(plain);
+}
+
+/** Each with a total order to read it by. */
+const definitions: readonly (readonly [name: string, definition: string, order: string])[] = [
+  ['whole', 'CREATE MATERIALIZED VIEW whole AS SELECT * FROM orders', 'tenant_id, id'],
+  ['tenants', 'CREATE MATERIALIZED VIEW tenants (tenant, "Total ü") AS SELECT tenant_id, sum(total), count(*) FROM orders GROUP BY 1 WITH DATA', '1'],
+  ['one', 'create materialized view one as select id, note from orders where tenant_id = 3', '1'],
+  ['joined', 'CREATE MATERIALIZED VIEW joined AS WITH t AS (SELECT id, max(total) AS most FROM orders GROUP BY id) SELECT i.name, t.most, c.name AS country FROM items i JOIN t ON t.id = i.order_id, countries c', '1, 2, 3'],
+  ['over_view', 'CREATE MATERIALIZED VIEW over_view AS (SELECT id, total FROM large) UNION SELECT id, 0 FROM notes', '1, 2'],
+  ['over_local', 'CREATE MATERIALIZED VIEW over_local AS SELECT n.body, o.total FROM notes n JOIN orders o ON o.id = n.id', '1, 2'],
+  ['over_other', 'CREATE MATERIALIZED VIEW over_other AS SELECT tenant, "Total ü" / count AS mean FROM tenants', '1'],
+  ['"Quoted ""ü"', `CREATE MATERIALIZED VIEW "Quoted ""ü" AS SELECT note COLLATE "C" AS "a ""b", 'x' AS unknown, mood, tags, NULL::numeric(10, 3) AS n FROM orders`, '1, 3, 4'],
+  ['empty', 'CREATE MATERIALIZED VIEW empty AS SELECT id FROM orders WHERE false', '1'],
+  ['reference', 'CREATE MATERIALIZED VIEW reference AS TABLE countries', '1'],
+];
+
+describe.each(definitions)('%s', (name, definition, order) => {
+  const read = `SELECT * FROM ${name} ORDER BY ${order}`;
+
+  test('is made, read, refreshed as on one PostgreSQL', async () => {
+    await expectSame(definition);
+    await expectSame(read);
+    const change = `UPDATE orders SET total = total + 1 WHERE tenant_id = 3; INSERT INTO orders (tenant_id, id, total) VALUES (3, ${90_000 + definitions.findIndex(([other]) => other === name)}, 5000)`;
+    for (const side of [pair.cluster, pair.plain]) await side.query(change);
+    await expectSame(read);
+    await expectSame(`REFRESH MATERIALIZED VIEW ${name}`);
+    await expectSame(read);
+    await expectSame(`SELECT count(*) FROM ${name} m JOIN orders o ON m::text LIKE '%' || o.id || '%' WHERE o.tenant_id IN (3, 4)`);
+    expect(await pair.remains()).toEqual([]);
+  });
+});
+
+test('another process reads and refreshes it', async () => {
+  const other = pair.another();
+  expect((await other.query('SELECT count(*)::int AS n FROM whole')).rows).toEqual((await pair.cluster.query('SELECT count(*)::int AS n FROM whole')).rows);
+  await other.query('REFRESH MATERIALIZED VIEW whole');
+  await pair.plain.query('REFRESH MATERIALIZED VIEW whole');
+  await expectSame('SELECT * FROM whole ORDER BY tenant_id, id');
+  const copied = await text(other.copyTo('COPY (SELECT id FROM one ORDER BY id) TO STDOUT'));
+  expect(copied.split('\n').filter(Boolean)).toHaveLength((await pair.plain.query('SELECT FROM one')).rowCount ?? -1);
+});
+
+test('indexes, concurrently, renamed, dropped, and what depends on it', async () => {
+  await expectSame('CREATE UNIQUE INDEX ON whole (tenant_id, id)');
+  for (const side of [pair.cluster, pair.plain]) await side.query('DELETE FROM orders WHERE id = 101');
+  await expectSame('REFRESH MATERIALIZED VIEW CONCURRENTLY whole');
+  await expectSame('SELECT * FROM whole ORDER BY tenant_id, id');
+  await expectSame('CREATE VIEW over_whole AS SELECT id FROM whole WHERE tenant_id = 2');
+  await expectSame('SELECT count(*) FROM over_whole');
+  await expectSame('ALTER MATERIALIZED VIEW one RENAME TO two');
+  await expectSame('ALTER MATERIALIZED VIEW two RENAME COLUMN note TO text');
+  await expectSame('REFRESH MATERIALIZED VIEW two');
+  await expectSame('SELECT text FROM two ORDER BY id');
+  await expectSame('COMMENT ON MATERIALIZED VIEW two IS \'of tenant 3\'');
+  for (const side of [pair.cluster, pair.plain]) {
+    await expect(side.query('SELECT FROM one')).rejects.toMatchObject({ code: '42P01' });
+    await expect(side.query('INSERT INTO two VALUES (1)')).rejects.toMatchObject({ code: '42809' });
+    await expect(side.query('DROP MATERIALIZED VIEW whole')).rejects.toMatchObject({ code: '2BP01' });
+  }
+  await expect(pair.cluster.dropTable('orders')).rejects.toMatchObject({ code: '2BP01' });
+  await expectSame('DROP MATERIALIZED VIEW two');
+  await expect(pair.another().query('SELECT FROM two')).rejects.toMatchObject({ code: '42P01' });
+});
+
+test('without data, and if it is not there yet', async () => {
+  await expectSame('CREATE MATERIALIZED VIEW later AS SELECT count(*) AS n FROM orders WITH NO DATA');
+  for (const side of [pair.cluster, pair.plain]) await expect(side.query('SELECT * FROM later')).rejects.toMatchObject({ code: '55000' });
+  await expectSame('REFRESH MATERIALIZED VIEW later');
+  await expectSame('SELECT * FROM later');
+  await expectSame('CREATE MATERIALIZED VIEW IF NOT EXISTS later AS SELECT id FROM orders');
+  await expectSame('CREATE MATERIALIZED VIEW IF NOT EXISTS later_still AS SELECT sum(id) AS s FROM orders');
+  await expectSame('SELECT * FROM later, later_still');
+  await expectSame('REFRESH MATERIALIZED VIEW later WITH NO DATA');
+  for (const side of [pair.cluster, pair.plain]) {
+    await expect(side.query('SELECT * FROM later')).rejects.toMatchObject({ code: '55000' });
+    await expect(side.query('CREATE MATERIALIZED VIEW later AS SELECT id FROM orders')).rejects.toMatchObject({ code: '42P07' });
+    await expect(side.query('CREATE MATERIALIZED VIEW twice AS SELECT id, id FROM orders')).rejects.toMatchObject({ code: '42701' });
+    await expect(side.query('CREATE MATERIALIZED VIEW failing AS SELECT 1 / (id - id) FROM orders')).rejects.toMatchObject({ code: '22012' });
+    await expect(side.query('REFRESH MATERIALIZED VIEW nowhere')).rejects.toMatchObject({ code: '42P01' });
+  }
+  expect(await pair.remains()).toEqual([]);
+});
+
+test('in a transaction block: with its own changes, and undone with it', async () => {
+  for (const side of [pair.cluster, pair.plain]) {
+    const client = await side.connect();
+    await client.query('BEGIN');
+    await client.query('UPDATE orders SET total = 77777 WHERE id = 102');
+    await client.query('REFRESH MATERIALIZED VIEW tenants');
+    await client.query('CREATE MATERIALIZED VIEW fleeting AS SELECT id FROM orders WHERE total = 77777');
+    await client.query('REFRESH MATERIALIZED VIEW fleeting');
+    await client.query('SAVEPOINT s');
+    await client.query('DROP MATERIALIZED VIEW fleeting');
+    await client.query('ROLLBACK TO s');
+    expect((await client.query('SELECT id FROM fleeting')).rows).toEqual([{ id: 102 }]);
+    await client.query('ROLLBACK');
+    client.release();
+    await expect(side.query('SELECT FROM fleeting')).rejects.toMatchObject({ code: '42P01' });
+  }
+  await expectSame('SELECT * FROM tenants ORDER BY 1');
+  const client = await pair.cluster.connect();
+  await client.query('BEGIN');
+  await client.query(`UPDATE orders SET note = 'written' WHERE tenant_id IN (1, 2, 3, 4)`);
+  await client.query('REFRESH MATERIALIZED VIEW whole');
+  await client.query('COMMIT');
+  client.release();
+  expect((await pair.cluster.query(`SELECT count(*)::int AS n FROM whole WHERE note = 'written'`)).rows).toEqual((await pair.cluster.query(`SELECT count(*)::int AS n FROM orders WHERE note = 'written'`)).rows);
+  expect(await pair.remains()).toEqual([]);
+});
+
+test('several processes refresh it at once', async () => {
+  await Promise.all(Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? pair.cluster : pair.another()).query('REFRESH MATERIALIZED VIEW whole')));
+  expect((await pair.cluster.query('SELECT count(*)::int AS n FROM whole')).rows).toEqual((await pair.cluster.query('SELECT count(*)::int AS n FROM orders')).rows);
+});
+
+test('filled past the cluster it is refused; made past the cluster, too', async () => {
+  const { connectionString } = pair.databases.coordinator;
+  await expect(run(connectionString, 'REFRESH MATERIALIZED VIEW whole')).rejects.toMatchObject({ code: '55000', hint: 'Refresh it through shardwright.' });
+  await run(connectionString, 'CREATE MATERIALIZED VIEW foreign_made AS SELECT * FROM orders');
+  const fresh = pair.another();
+  await expect(fresh.query('REFRESH MATERIALIZED VIEW foreign_made')).rejects.toMatchObject({ id: 'unsupportedDdl', message: 'materialized view "foreign_made" was not made through the cluster' });
+  await expect(fresh.query('SELECT * FROM foreign_made')).rejects.toMatchObject({ id: 'unsupportedQuery' });
+  await run(connectionString, 'DROP MATERIALIZED VIEW foreign_made');
+});
+
+test('an aborted refresh leaves the rows that were there', async () => {
+  const before = await pair.cluster.query('SELECT count(*) FROM whole');
+  const outcomes = new Set<unknown>();
+  for (let delay = 0; delay < 12; delay += 1) {
+    const controller = new AbortController();
+    const refreshing = pair.cluster.query({ text: 'REFRESH MATERIALIZED VIEW whole', signal: controller.signal }).then(() => 'done', (error: { code?: unknown }) => error.code);
+    for (let turn = 0; turn < delay * 8; turn += 1) await new Promise(setImmediate);
+    controller.abort();
+    outcomes.add(await refreshing);
+    expect((await pair.cluster.query('SELECT count(*) FROM whole')).rows).toEqual(before.rows);
+  }
+  expect(outcomes).toContain('57014');
+  for (let rounds = 0; rounds < 200 && (await pair.remains()).length > 0; rounds += 1);
+  expect(await pair.remains()).toEqual([]);
+});
