@@ -27,7 +27,7 @@ import { sharesParameters } from './typed-parameters.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from './statement-plan.ts';
 import { refuseDefaults, refuseSequences } from './sequence-use.ts';
 import { planExplain } from './plan-explain.ts';
-import { planMaterialized } from './materialized-views.ts';
+import { planMaterialized } from './plan-materialized.ts';
 import { planUtility } from './plan-utility.ts';
 import { planUtilityCall } from './utility-call.ts';
 

@@ -98,7 +98,10 @@ export interface TruncatePlan {
   readonly cascade: boolean;
 }
 
-/** CREATE or REFRESH MATERIALIZED VIEW over distributed or reference tables: rows of the query become the view's in the coordinator database. */
+/**
+ * CREATE or REFRESH MATERIALIZED VIEW or CREATE TABLE AS over distributed or reference tables: rows of the query become those of a relation in the coordinator
+ * database.
+ */
 export interface MaterializePlan {
   readonly kind: 'materialize';
   readonly query: StatementPlan;
@@ -106,8 +109,8 @@ export interface MaterializePlan {
   /** The temporary table that holds the rows while `text` runs. */
   readonly fill: string;
   readonly text: string;
-  /** The view that `text` makes. When there is one already and `text` has IF NOT EXISTS, nothing is to be filled. */
-  readonly created: { readonly name: string; readonly ifNotExists: boolean } | undefined;
+  /** The relation that `text` makes. When there is one already and `text` has IF NOT EXISTS, nothing is to be filled. A view changes the catalog. */
+  readonly created: { readonly name: string; readonly ifNotExists: boolean; readonly isView: boolean } | undefined;
 }
 
 /** A call of one of the cluster's own functions, such as create_distributed_table. */

@@ -8,7 +8,7 @@ import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
-import { fillMaterializedView } from '../execute/fill-materialized-view.ts';
+import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
 import { withEvaluated } from '../execute/evaluate.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
@@ -62,7 +62,7 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
       return runTruncate(context, plan);
     case 'materialize': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types };
-      return fillMaterializedView(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });
+      return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });
     }
     case 'utility':
       return runUtility(plan, { values, context, result });

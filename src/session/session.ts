@@ -599,5 +599,5 @@ function modesOf(text: string): string {
 }
 
 function changesViews(plan: StatementPlan): boolean {
-  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created !== undefined;
+  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }

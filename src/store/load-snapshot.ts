@@ -90,7 +90,7 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
   return snapshot;
 }
 
-/** See plan/materialized-views.ts. */
+/** See plan/plan-materialized.ts. */
 const fillName = /\bshardwright\.materialized_rows\('(\w+)'::text\)/;
 
 function viewOf([oid, schema, name, materialized, sql, securityBarrier]: ViewTuple): DependentView {

@@ -122,12 +122,14 @@ test('in a transaction block: with its own changes, and undone with it', async (
     await expect(side.query('SELECT FROM fleeting')).rejects.toMatchObject({ code: '42P01' });
   }
   await expectSame('SELECT * FROM tenants ORDER BY 1');
-  const client = await pair.cluster.connect();
-  await client.query('BEGIN');
-  await client.query(`UPDATE orders SET note = 'written' WHERE tenant_id IN (1, 2, 3, 4)`);
-  await client.query('REFRESH MATERIALIZED VIEW whole');
-  await client.query('COMMIT');
-  client.release();
+  for (const side of [pair.cluster, pair.plain]) {
+    const client = await side.connect();
+    await client.query('BEGIN');
+    await client.query(`UPDATE orders SET note = 'written' WHERE tenant_id IN (1, 2, 3, 4)`);
+    await client.query('REFRESH MATERIALIZED VIEW whole');
+    await client.query('COMMIT');
+    client.release();
+  }
   expect((await pair.cluster.query(`SELECT count(*)::int AS n FROM whole WHERE note = 'written'`)).rows).toEqual((await pair.cluster.query(`SELECT count(*)::int AS n FROM orders WHERE note = 'written'`)).rows);
   expect(await pair.remains()).toEqual([]);
 });
@@ -160,5 +162,19 @@ test('an aborted refresh leaves the rows that were there', async () => {
   }
   expect(outcomes).toContain('57014');
   for (let rounds = 0; rounds < 200 && (await pair.remains()).length > 0; rounds += 1);
+  expect(await pair.remains()).toEqual([]);
+});
+
+test('CREATE TABLE AS makes a local table, which may be distributed then', async () => {
+  await expectSame('CREATE TABLE copied AS SELECT * FROM orders');
+  await expectSame('SELECT * FROM copied ORDER BY tenant_id, id');
+  await expectSame(`CREATE TABLE sums (tenant, "sum ü") WITH (fillfactor = 70) AS SELECT tenant_id, sum(total) FROM large GROUP BY 1 WITH DATA`);
+  await expectSame('SELECT * FROM sums ORDER BY 1');
+  await expectSame('CREATE TABLE IF NOT EXISTS sums AS SELECT id FROM orders');
+  await expectSame('CREATE UNLOGGED TABLE shape AS SELECT id, note FROM orders WITH NO DATA');
+  await expectSame('SELECT * FROM shape');
+  for (const side of [pair.cluster, pair.plain]) await expect(side.query('CREATE TABLE copied AS SELECT id FROM orders')).rejects.toMatchObject({ code: '42P07' });
+  await pair.cluster.createDistributedTable('copied', 'tenant_id', { colocateWith: 'orders' });
+  await expectSame('SELECT count(*), sum(o.total - c.total) FROM orders o JOIN copied c USING (tenant_id, id)');
   expect(await pair.remains()).toEqual([]);
 });

@@ -184,7 +184,7 @@ describe('definitions', () => {
   test.each([
     ['CREATE TEMP VIEW t AS SELECT * FROM orders', 'unsupportedDdl'],
     ['CREATE TEMP TABLE temps (id int); CREATE VIEW t AS SELECT o.id FROM orders o JOIN temps USING (id)', 'unsupportedDdl'],
-    ['CREATE TABLE copied AS SELECT * FROM large', 'unsupportedDdl'],
+    ['CREATE TEMP TABLE copied AS SELECT * FROM large', 'unsupportedQuery'],
     ['COPY (SELECT * FROM large) TO STDOUT', 'unsupportedQuery'],
     ['INSERT INTO large (tenant_id, id) VALUES (1, 99)', 'unsupportedWrite'],
     ['UPDATE large SET note = NULL WHERE tenant_id = 1', 'unsupportedWrite'],

@@ -20,18 +20,21 @@ import type { MaterializePlan, StatementPlan } from './statement-plan.ts';
  * tells every process what to fill it with:
  *
  *     SELECT * FROM shardwright.materialized_rows('…') AS rows (…) UNION ALL SELECT * FROM (query) AS query WHERE false
+ *
+ * A table that CREATE TABLE AS makes needs the first arm only.
  */
 export async function planMaterialized(statement: Statement, input: Named): Promise<StatementPlan | undefined> {
   const { node } = statement;
   if ('RefreshMatViewStmt' in node) return planRefresh(statement, node.RefreshMatViewStmt, input);
-  if ('CreateTableAsStmt' in node && node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW') return planCreate(statement, node.CreateTableAsStmt, input);
-  return undefined;
+  return 'CreateTableAsStmt' in node ? planCreate(statement, node.CreateTableAsStmt, input) : undefined;
 }
 
-async function planCreate(statement: Statement, { query, into, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
+async function planCreate(statement: Statement, { query, into, objtype, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
   const { names } = input;
   const reads = namedRelations(query).some(({ schemaname, relname = '' }) => [names.resolve(schemaname, relname), names.dependentView(schemaname, relname)].some((found) => found !== undefined));
   if (!reads || query === undefined || !('SelectStmt' in query) || into?.rel === undefined) return undefined;
+  const isView = objtype === 'OBJECT_MATVIEW';
+  if (!isView && into.rel.relpersistence === 't') throw unsupported('CREATE TEMPORARY TABLE AS reads distributed or reference tables.', 'Leave TEMPORARY out, or make the table first and fill it from the application.');
   const { start, end } = writtenQuery(statement, query.SelectStmt);
   const source = parseOne(statement.text.slice(start, end));
   const { columns } = await input.describe.statement(source.text, { collations: true });
@@ -39,13 +42,13 @@ async function planCreate(statement: Statement, { query, into, if_not_exists: if
   const fill = `fill_${randomUUID().replaceAll('-', '')}`;
   const arms = [
     `SELECT * FROM shardwright.materialized_rows('${fill}') AS rows (${columnDefinitions(named.map(({ collation, ...column }) => ({ ...column, collation: collation?.sql })))})`,
-    `SELECT * FROM (${source.text}) AS query WHERE false`,
+    ...(isView ? [`SELECT * FROM (${source.text}) AS query WHERE false`] : []),
   ];
   const text = `${statement.text.slice(0, start)}${arms.join(' UNION ALL ')}${statement.text.slice(end)}`;
-  if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
+  if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', ...(isView ? { changesViews: { created: undefined } } : {}) };
   const { schemaname, relname = '' } = into.rel;
   const name = schemaname === undefined ? quoteIdentifier(relname) : quoteQualified(schemaname, relname);
-  return { kind: 'materialize', query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true } };
+  return { kind: 'materialize', query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true, isView } };
 }
 
 async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {

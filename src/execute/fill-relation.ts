@@ -10,10 +10,10 @@ import { StagedRun, type StagedOptions } from './staged/run-staged.ts';
 import type { StatementScope, SteadyScope } from './statement-scope.ts';
 
 /**
- * Brings the rows of a materialized view's query to the coordinator database and runs the statement that takes them in, all in one transaction there. Rows pass in
+ * Brings the rows of the query of a materialized view, or of CREATE TABLE AS, to the coordinator database and runs the statement that takes them in, all in one transaction there. Rows pass in
  * batches. Two processes that fill the same view do so one after the other.
  */
-export async function fillMaterializedView(scope: StatementScope, query: ParsedQuery, { plan, how }: { readonly plan: MaterializePlan; readonly how: StagedOptions }): Promise<QueryResult> {
+export async function fillRelation(scope: StatementScope, query: ParsedQuery, { plan, how }: { readonly plan: MaterializePlan; readonly how: StagedOptions }): Promise<QueryResult> {
   const steady = scope.steady();
   try {
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
@@ -23,7 +23,7 @@ export async function fillMaterializedView(scope: StatementScope, query: ParsedQ
     if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
     const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
     await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
-    if (created !== undefined) await bumpVersion({ coordinator, signal: scope.signal });
+    if (created?.isView === true) await bumpVersion({ coordinator, signal: scope.signal });
     await steady.keep();
     return result;
   } finally {
