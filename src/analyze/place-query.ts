@@ -536,9 +536,19 @@ function translatedKeys(keys: Keys, outputs: readonly OutputColumn[] | undefined
   return translated;
 }
 
+const aggregating = new WeakMap<FunctionRules, WeakMap<SelectStmt, boolean>>();
+
 export function isGrouped({ statement }: SelectQuery, rules: FunctionRules): boolean {
-  return statement.groupClause !== undefined || statement.havingClause !== undefined
-    || aggregateCalls([statement.targetList, statement.sortClause], (call) => rules.isAggregate(call)).length > 0;
+  return statement.groupClause !== undefined || statement.havingClause !== undefined || aggregates(statement, rules);
+}
+
+/** Looked for once in each query, whatever the candidates are. */
+function aggregates(statement: SelectStmt, rules: FunctionRules): boolean {
+  const known = aggregating.get(rules) ?? new WeakMap<SelectStmt, boolean>();
+  aggregating.set(rules, known);
+  const found = known.get(statement) ?? aggregateCalls([statement.targetList, statement.sortClause], (call) => rules.isAggregate(call)).length > 0;
+  known.set(statement, found);
+  return found;
 }
 
 export function hasGroupingSets(statement: SelectStmt): boolean {

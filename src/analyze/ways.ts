@@ -27,9 +27,14 @@ export function wayOf(tree: FromTree): Way {
   }
 }
 
-/** Running a query first; where it depends on rows around it, spreading its tables. */
+/** A query is asked about once for each candidate that the planner looks at. */
+const known = new WeakMap<Query, Way>();
+
+/** Running a query first; where it depends on rows around it, spreading its tables. Of a query that is built to its end. */
 export function wayOfQuery(query: Query): Way {
-  return readsAround(query) ? tablesOf(query) : { tables: [], queries: [query.statement] };
+  const found = known.get(query) ?? (readsAround(query) ? tablesOf(query) : { tables: [], queries: [query.statement] });
+  known.set(query, found);
+  return found;
 }
 
 export function isSameWay(a: Way, b: Way): boolean {
