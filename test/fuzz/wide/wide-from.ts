@@ -81,7 +81,7 @@ function functionRelation(random: Random, alias: string, left: readonly ScopeCol
     [ints.length > 0 ? 3 : 0, () => ({ source: { kind: 'computed', parts: [`generate_series(0, (abs(${random.pick(ints).sql}) % 3)::int)`], alias: `${alias}(c0)` }, columns: outputColumns(['int'], alias) })],
     [2, () => ({ source: { kind: 'computed', parts: ['unnest(', expression('text', `'{${random.int(0, 4)},NULL,1,1}'::int[]`), ')'], alias: `${alias}(c0)` }, columns: outputColumns(['int'], alias) })],
     [1, () => ({ source: { kind: 'computed', parts: [`jsonb_to_recordset('[{"c0": 1, "c1": "new"}, {"c0": 2}]')`], alias: `${alias}(c0 int, c1 text)` }, columns: outputColumns(['int', 'text'], alias) })],
-    [1, () => ({ source: { kind: 'computed', parts: [`XMLTABLE('/r/i' PASSING '<r><i t="new">1</i><i>2</i></r>'::xml COLUMNS c0 bigint PATH '.', c1 text PATH '@t')`], alias }, columns: outputColumns(['int', 'text'], alias) })],
+    [1, () => ({ source: { kind: 'computed', parts: [`XMLTABLE('/r/i' PASSING ('<r><i t="new">1</i><i>2</i></r>'::xml) COLUMNS c0 bigint PATH '.', c1 text PATH '@t')`], alias }, columns: outputColumns(['int', 'text'], alias) })],
     [1, () => ({ source: { kind: 'computed', parts: [`JSON_TABLE('[{"a": 1, "b": "new"}, {"a": 2}]'::jsonb, '$[*]' COLUMNS (c0 bigint PATH '$.a', c1 text PATH '$.b'))`], alias }, columns: outputColumns(['int', 'text'], alias) })],
     [1, () => ({ source: { kind: 'computed', parts: [`unnest('{1,2}'::int[], '{new,paid,a}'::text[]) WITH ORDINALITY`], alias: `${alias}(c0, c1, c2)` }, columns: outputColumns(['int', 'text', 'int'], alias) })],
   ].filter(([weight]) => Number(weight) > 0) as [number, () => Relation][])();
