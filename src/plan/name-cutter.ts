@@ -4,7 +4,8 @@ import { walk } from '../sql/ast.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Token } from '../sql/scan.ts';
-import { scanTokens, tokenAt } from '../sql/scan.ts';
+import type { Extent } from '../sql/query-extent.ts';
+import { afterGroup, scanTokens, tokenAt } from '../sql/scan.ts';
 import type { Edit } from '../sql/template.ts';
 import { schemaCuts } from './schema-cuts.ts';
 import { unsupported } from './select/unsupported.ts';
@@ -41,6 +42,17 @@ export class NameCutter {
     }
     if (tokens[last + 1]?.text === '*') return { ...cut, end: at(tokens, last + 1).end, parts: [part, ...alias] };
     return { ...cut, parts: [part, ...alias] };
+  }
+
+  /** TABLESAMPLE behind a relation, with its arguments. */
+  sampleExtent(rangeVar: RangeVar): Extent {
+    const tokens = this.tokens();
+    let first = this.tokenOf(rangeVar.location ?? 0);
+    while (at(tokens, first).text.toUpperCase() !== 'TABLESAMPLE') first = at(tokens, first).text === '(' ? afterGroup(tokens, first) : first + 1;
+    const open = tokens.findIndex(({ text }, i) => i > first && text === '(');
+    const end = afterGroup(tokens, open);
+    const last = tokens[end]?.text.toUpperCase() === 'REPEATABLE' ? afterGroup(tokens, end + 1) : end;
+    return { start: at(tokens, first).start, end: at(tokens, last - 1).end };
   }
 
   /** `schema.table.column` → `table.column`, for uses that have no alias. */

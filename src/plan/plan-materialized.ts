@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { CreateTableAsStmt, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
 import { namedRelations } from '../analyze/analyze-statement.ts';
 import { present } from '../base/assert.ts';
@@ -39,7 +39,8 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   const source = parseOne(statement.text.slice(start, end));
   const { columns } = await input.describe.statement(source.text, { collations: true });
   const named = columns.map((column, i) => ({ ...column, name: nameParts(into.colNames)[i] ?? column.name }));
-  const fill = `fill_${randomUUID().replaceAll('-', '')}`;
+  // Two relations may have one: their temporary tables are on different connections.
+  const fill = `fill_${createHash('sha256').update(statement.text).digest('hex').slice(0, 16)}`;
   const arms = [
     `SELECT * FROM shardwright.materialized_rows('${fill}') AS rows (${columnDefinitions(named.map(({ collation, ...column }) => ({ ...column, collation: collation?.sql })))})`,
     ...(isView ? [`SELECT * FROM (${source.text}) AS query WHERE false`] : []),
@@ -48,7 +49,7 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', ...(isView ? { changesViews: { created: undefined } } : {}) };
   const { schemaname, relname = '' } = into.rel;
   const name = schemaname === undefined ? quoteIdentifier(relname) : quoteQualified(schemaname, relname);
-  return { kind: 'materialize', query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true, isView } };
+  return { kind: 'materialize', source, query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true, isView } };
 }
 
 async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {
@@ -57,7 +58,7 @@ async function planRefresh({ text }: Statement, { relation, skipData }: RefreshM
   if (skipData === true) return { kind: 'coordinator', text, effect: 'write' };
   const source = parseOne(definedQuery(view));
   const { columns } = await input.describe.statement(source.text, { collations: true });
-  const plan: MaterializePlan = { kind: 'materialize', query: await planned(source, input), columns, fill: view.fill, text, created: undefined };
+  const plan: MaterializePlan = { kind: 'materialize', source, query: await planned(source, input), columns, fill: view.fill, text, created: undefined };
   return plan;
 }
 

@@ -104,6 +104,7 @@ export interface TruncatePlan {
  */
 export interface MaterializePlan {
   readonly kind: 'materialize';
+  readonly source: Statement;
   readonly query: StatementPlan;
   readonly columns: readonly DescribedColumn[];
   /** The temporary table that holds the rows while `text` runs. */

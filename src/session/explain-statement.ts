@@ -14,7 +14,7 @@ import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { Stage } from '../plan/staged/stage.ts';
 import type { PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
-import type { PreparedPlan } from './planner.ts';
+import { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
 
 /** A distributed plan as data and as text. */
@@ -54,7 +54,7 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
     case 'utility':
       return leaf('utility_call', { function: plan.name });
     case 'materialize':
-      return leaf('materialize', { sql: shortened(plan.text) });
+      return { ...leaf('materialize', { sql: shortened(plan.text) }), inputs: [await treeOf(new PreparedPlan(plan.query, context.scope.snapshot, plan.source), context, explaining)] };
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
     case 'explain':

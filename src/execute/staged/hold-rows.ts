@@ -37,6 +37,7 @@ export const memoryBytesMax = 256 * 1024 * 1024;
 
 /** Takes in all rows of an intermediate result. Throws `resultTooLarge` as soon as they exceed their limit, and what the rows throw. */
 export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: AsyncIterable<readonly RawRow[]>): Promise<HeldResult> {
+  if (request.sampled === true && !scope.temporaryTables) throw sampledInBlock(request.label);
   const max = request.sampled === true ? 0 : (request.limits.arrayRowsMax ?? arrayRowsMaxDefault);
   const limit = scope.temporaryTables ? request.limits.maxIntermediateBytes : Math.min(request.limits.maxIntermediateBytes, memoryBytesMax);
   const size = new ResultSize(request.label, { limit, inMemory: !scope.temporaryTables });
@@ -57,6 +58,13 @@ export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: A
   await table.finish();
   if (request.nodeOf !== undefined) return { kind: 'table_by_node', name: table.name };
   return { kind: 'table', name: table.name, holders: new Map(request.targets.map((node) => [node, Promise.resolve()])) };
+}
+
+function sampledInBlock(label: string): ClusterError {
+  return new ClusterError('unsupportedQuery', `"${label}" cannot be sampled in a transaction block`, {
+    detail: 'The arguments of TABLESAMPLE depend on rows, and what they choose from would be a temporary table, which keeps the transaction from being prepared.',
+    hint: 'Run the query outside the transaction block.',
+  });
 }
 
 function split(rows: readonly RawRow[], nodeOf: (row: RawRow) => NodeId): Map<NodeId, RawRow[]> {

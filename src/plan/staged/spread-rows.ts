@@ -65,6 +65,7 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
       lookups: lookupsOf(place).map((position) => at(table.columns, position).name), sampled: place.sampled, standIn: table.sql, label: table.name,
     };
     reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar) });
+    if (place.sample !== undefined) edits.push({ ...cutter.sampleExtent(rangeVar), parts: [] });
     edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
     if (table.schema !== undefined) named.push({ rangeVar, schema: table.schema, name: table.name });
     if (result.distribution === undefined) reducers.push({ place, relation: inPlaceOf(result, place), reduced: source.reduced });

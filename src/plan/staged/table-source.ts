@@ -6,6 +6,7 @@ import { deparseChecked } from '../../sql/deparse.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { parseOne } from '../../sql/parse.ts';
+import { unsupported } from '../select/unsupported.ts';
 import { columnNode, targetNode } from '../select/made-nodes.ts';
 import type { ColumnNeeds } from './needed-columns.ts';
 import type { SourceTable } from './source-table.ts';
@@ -33,18 +34,18 @@ export function tableSource(table: SourceTable, place: UsePlace, { needs, rules,
   const columns = table.columns.filter(({ name }) => names.includes(name));
   const own = tableFilters(place, rules);
   const made = filtered(place, { names, filters: [...own, ...reductions] }) ?? filtered(place, { names, filters: own });
-  return { statement: made ?? wholeTable(table, names), columns, reduced: made !== undefined };
+  return { statement: made ?? wholeTable(table, place, names), columns, reduced: made !== undefined };
 }
 
 /** Undefined where the conditions cannot be written faithfully: all rows are read then. */
-function filtered({ rangeVar }: UsePlace, { names, filters }: { readonly names: readonly string[]; readonly filters: readonly Node[] }): Statement | undefined {
-  if (filters.length === 0) return undefined;
+function filtered({ rangeVar, sample }: UsePlace, { names, filters }: { readonly names: readonly string[]; readonly filters: readonly Node[] }): Statement | undefined {
+  if (filters.length === 0 && sample === undefined) return undefined;
   const alias = relationAlias(rangeVar);
   const shown = rangeVar.alias?.colnames ?? [];
   const select: SelectStmt = {
     targetList: names.map((name, i) => targetNode(columnNode(alias, nameOf(shown[i]) ?? name))),
-    fromClause: [{ RangeVar: rangeVar }],
-    whereClause: allOf(filters),
+    fromClause: [sample === undefined ? { RangeVar: rangeVar } : { RangeTableSample: { ...sample, relation: { RangeVar: rangeVar } } }],
+    ...(filters.length === 0 ? {} : { whereClause: allOf(filters) }),
     limitOption: 'LIMIT_OPTION_DEFAULT',
     op: 'SETOP_NONE',
   };
@@ -55,6 +56,7 @@ function nameOf(node: Node | undefined): string | undefined {
   return node !== undefined && 'String' in node ? node.String.sval : undefined;
 }
 
-function wholeTable({ sql }: SourceTable, columns: readonly string[]): Statement {
+function wholeTable({ sql }: SourceTable, { sample }: UsePlace, columns: readonly string[]): Statement {
+  if (sample !== undefined) throw unsupported('The arguments of TABLESAMPLE cannot be written as they were.', 'Pass them as parameters.');
   return parseOne(`SELECT ${columns.map(quoteIdentifier).join(', ')} FROM ${sql}`);
 }

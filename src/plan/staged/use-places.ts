@@ -1,7 +1,7 @@
-import type { Node, RangeVar, SelectStmt } from '@pgsql/types';
+import type { Node, RangeTableSample, RangeVar, SelectStmt } from '@pgsql/types';
 import type { FromTree, Query, SelectQuery, Sublink } from '../../analyze/query-level.ts';
 import type { Relation } from '../../analyze/relation.ts';
-import { conjuncts } from '../../sql/ast.ts';
+import { conjuncts, walk } from '../../sql/ast.ts';
 
 /** Where one relation of the catalog, local table or intermediate result stands in a statement. */
 export interface UsePlace {
@@ -11,8 +11,10 @@ export interface UsePlace {
   readonly query: SelectQuery;
   /** Conditions of that level which every row of the relation must meet that matters: where all columns of one are the relation's, it may be applied below. */
   readonly conditions: readonly Node[];
-  /** Rows are taken by chance: a filter below would take others. */
+  /** Rows are taken by chance: a filter below would take others. How many may depend on rows around it, so they are taken where it stands. */
   readonly sampled: boolean;
+  /** Rows are taken by chance where the relation is read, whatever stands around it. */
+  readonly sample: RangeTableSample | undefined;
 }
 
 /** The places of all relations of a query and the queries in it, by their nodes in the parse tree. */
@@ -67,29 +69,41 @@ export function usePlaces(query: Query): Map<RangeVar, UsePlace> {
   return places;
 }
 
-type Standing = Pick<UsePlace, 'conditions' | 'sampled'>;
+type Standing = Pick<UsePlace, 'conditions' | 'sampled' | 'sample'>;
 
 function standing(statement: SelectStmt, rangeVar: RangeVar): Standing {
   for (const item of statement.fromClause ?? []) {
     const found = within(item, rangeVar);
     if (found === undefined) continue;
-    return { sampled: found.sampled, conditions: found.conditions.concat(found.filtered ? conjuncts(statement.whereClause) : []) };
+    return { sampled: found.sampled, sample: found.sample, conditions: found.conditions.concat(found.filtered ? conjuncts(statement.whereClause) : []) };
   }
-  return { conditions: [], sampled: true };
+  return { conditions: [], sampled: true, sample: undefined };
+}
+
+/** Whether its arguments name columns or hold queries. */
+function looksAround({ args, repeatable }: RangeTableSample): boolean {
+  let found = false;
+  walk([args, repeatable], (kind) => {
+    found ||= kind === 'ColumnRef' || kind === 'SubLink';
+    return !found;
+  });
+  return found;
 }
 
 interface Found {
   readonly conditions: readonly Node[];
   readonly sampled: boolean;
+  readonly sample: RangeTableSample | undefined;
   /** Conditions further up still apply to each row: no outer join in between could add a row without it. */
   readonly filtered: boolean;
 }
 
 function within(item: Node, rangeVar: RangeVar): Found | undefined {
-  if ('RangeVar' in item) return item.RangeVar === rangeVar ? { conditions: [], sampled: false, filtered: true } : undefined;
+  if ('RangeVar' in item) return item.RangeVar === rangeVar ? { conditions: [], sampled: false, sample: undefined, filtered: true } : undefined;
   if ('RangeTableSample' in item && item.RangeTableSample.relation !== undefined) {
     const found = within(item.RangeTableSample.relation, rangeVar);
-    return found === undefined ? undefined : { ...found, sampled: true };
+    const sample = item.RangeTableSample;
+    return found === undefined ? undefined : { ...found, ...(looksAround(sample) ? { sampled: true } : { sample }) };
   }
   if (!('JoinExpr' in item)) return undefined;
   const { larg, rarg, quals, jointype } = item.JoinExpr;

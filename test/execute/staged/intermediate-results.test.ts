@@ -15,7 +15,16 @@ const queries = [0, 1, 20, 21, 3_000].flatMap((rows) => [
   `SELECT count(*), count(DISTINCT s.mood) FROM items i JOIN (SELECT * FROM orders ORDER BY id, tenant_id LIMIT ${rows}) s ON s.id = i.order_id AND i.name = 'item ' || s.id % 2`,
 ]);
 
-test.each(queries)('%s', async (sql) => {
+/** Samples of all rows or none, which are moved; the last ones where they stand. */
+const samples = [
+  `(SELECT id, tenant_id::text FROM orders TABLESAMPLE BERNOULLI (100) REPEATABLE (0.5)) EXCEPT ALL SELECT order_id, name FROM items`,
+  'SELECT count(*) FROM orders "T ü" TABLESAMPLE SYSTEM (100) JOIN items i ON i.order_id = "T ü".id AND "T ü".total > 20',
+  'SELECT n.body, o.i FROM notes n JOIN orders AS o (t, i, total) TABLESAMPLE BERNOULLI (0) ON o.i = n.id',
+  'SELECT c.code, count(*) FROM countries c TABLESAMPLE BERNOULLI (100), orders o WHERE o.id < 3 GROUP BY 1',
+  'SELECT n.body, c.name FROM notes n, countries * c TABLESAMPLE SYSTEM (100) LEFT JOIN orders o ON false',
+];
+
+test.each([...queries, ...samples])('%s', async (sql) => {
   const expected = await pair.plain.query(sql);
   const outside = await pair.cluster.query(sql);
   expect(sorted(outside.rows)).toEqual(sorted(expected.rows));
@@ -61,3 +70,14 @@ test('rows placed by hash are where the rows are that they join', async () => {
 function sorted(rows: readonly unknown[]): string[] {
   return rows.map((row) => JSON.stringify(row)).toSorted();
 }
+
+test('how much is sampled may depend on rows, but not in a transaction block', async () => {
+  const sql = 'SELECT v.share, (SELECT count(*)::int FROM (SELECT 1 FROM orders TABLESAMPLE BERNOULLI (v.share)) s) AS n FROM (VALUES (0), (100)) v (share) ORDER BY 1';
+  expect((await pair.cluster.query(sql)).rows).toEqual((await pair.plain.query(sql)).rows.map(({ share, n }) => ({ share, n })));
+  const client = await pair.cluster.connect();
+  await client.query('BEGIN');
+  await expect(client.query(sql)).rejects.toMatchObject({ id: 'unsupportedQuery', hint: 'Run the query outside the transaction block.' });
+  await client.query('ROLLBACK');
+  client.release();
+  expect(await pair.remains()).toEqual([]);
+});
