@@ -3,6 +3,7 @@ import { analyzeSelect, namesSystemColumn } from '../analyze/analyze-statement.t
 import type { TableUse } from '../analyze/relation.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import { present } from '../base/assert.ts';
+import { once } from '../base/once.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -63,7 +64,6 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Write CREATE TABLE … AS.');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const routable = analyzed.foreign.length === 0 && uses !== undefined;
-  let fanOut: Promise<FanOut> | undefined;
   const plan: SelectPlan = {
     kind: 'select',
     whole: shardTemplate(statement, analyzed.uses, analyzed.results),
@@ -71,13 +71,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
     uses: uses ?? [],
     routable,
     locks: select.lockingClause !== undefined,
-    fanOut: () => {
-      fanOut ??= makeFanOut(statement, select, { ...input, routable }).catch((error: unknown) => {
-        fanOut = undefined;
-        throw error;
-      });
-      return fanOut;
-    },
+    fanOut: once(() => makeFanOut(statement, select, { ...input, routable })),
   };
   return plan;
 }

@@ -1,5 +1,6 @@
 import type { DeleteStmt, InsertStmt, Node, RangeVar, TruncateStmt, UpdateStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
+import { once } from '../base/once.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
 import { analyzeModify, namedRelations, namesSystemColumn } from '../analyze/analyze-statement.ts';
@@ -137,7 +138,6 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
   if (kind === 'update' && target.kind === 'distributed') checkKeyAssignment(modify, target, analyzed);
   const everywhere = target.kind === 'reference';
   if (everywhere && uses.length > 0) throw refused('A reference table is written from distributed tables.', 'Read the rows first, then write.');
-  let spread: Promise<SpreadModify> | undefined;
   const plan: ModifyPlan = {
     kind: 'modify',
     command: kind === 'update' ? 'UPDATE' : 'DELETE',
@@ -146,13 +146,7 @@ async function planModify(statement: Statement, kind: 'update' | 'delete', modif
     uses,
     everywhere,
     sequences: [],
-    spread: () => {
-      spread ??= makeSpread(statement, kind, modify, input).catch((error: unknown) => {
-        spread = undefined;
-        throw error;
-      });
-      return spread;
-    },
+    spread: once(() => makeSpread(statement, kind, modify, input)),
   };
   return plan;
 }

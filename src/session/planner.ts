@@ -114,11 +114,13 @@ export interface PlanRequest {
 
 const capacity = 2_000;
 const longTextMin = 100_000;
+/** A plan takes 100 to 200 bytes for each character of its text. */
+const weighing = { max: 1_000_000, of: (text: string) => text.length };
 
 /** Parses and plans each text once per catalog version and search path. */
 export class Planner {
-  readonly #statements = new LruMap<string, readonly Statement[]>(capacity);
-  readonly #plans = new LruMap<string, PreparedPlan>(capacity);
+  readonly #statements = new LruMap<string, readonly Statement[]>(capacity, weighing);
+  readonly #plans = new LruMap<string, PreparedPlan>(capacity, weighing);
 
   /** The cached plan of a one-statement text under the default search path: the hot path. */
   cached(text: string, snapshot: CatalogSnapshot): PreparedPlan | undefined {

@@ -3,7 +3,7 @@ import { namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.t
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
-import type { Statement } from '../../sql/parse.ts';
+import { parseOne, type Statement } from '../../sql/parse.ts';
 import { locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
@@ -39,7 +39,9 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
     return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
   };
-  const overWholeTables = isPart ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, statement, [])));
+  // Kept with the plan: so the text, not its tree.
+  const { text } = statement;
+  const overWholeTables = isPart ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, parseOne(text), [])));
   return { ...told(await planStages(new StagedState(context, statement, []))), overWholeTables };
 }
 
