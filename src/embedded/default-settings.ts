@@ -2,7 +2,7 @@
 export type Settings = Readonly<Record<string, string>>;
 
 /**
- * What a node of a cluster needs (`max_prepared_transactions`, `wal_level`), and sizes for several servers on one machine.
+ * What a node of a cluster needs (`max_prepared_transactions`, `wal_level`) or does well to have, and sizes for several servers on one machine.
  * They stand in postgresql.conf, so ALTER SYSTEM overrides them.
  */
 export const defaultSettings: Settings = {
@@ -11,6 +11,7 @@ export const defaultSettings: Settings = {
   max_connections: '300',
   max_wal_senders: '20',
   max_replication_slots: '20',
+  client_connection_check_interval: '10s',
   shared_buffers: '64MB',
   max_wal_size: '1GB',
   timezone: 'UTC',

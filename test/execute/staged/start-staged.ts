@@ -6,6 +6,8 @@ import type { TestDatabases } from '../../support/test-databases.ts';
 export interface StagedCluster extends ClusterAndPlain {
   /** Temporary tables, open transactions and cursors' connections that anybody but the caller of this has, on all servers. */
   remains(): Promise<string[]>;
+  /** The same at this moment. */
+  found(): Promise<string[]>;
 }
 
 /** A cluster with rows enough for intermediate results of every size. */
@@ -13,7 +15,7 @@ export async function startStaged(options: Parameters<typeof startCluster>[0] = 
   const pair = await startCluster(options);
   const more = `INSERT INTO orders (tenant_id, id, total, note) VALUES ${Array.from({ length: 2_000 }, (_, i) => `(${i % 40}, ${100 + i}, ${i}, 'more ${i % 7}')`).join(', ')}`;
   await Promise.all([pair.cluster.query(more), pair.plain.query(more)]);
-  return { ...pair, remains: () => lasting(() => remainsOf(pair.databases)), [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose]() };
+  return { ...pair, found: () => remainsOf(pair.databases), remains: () => lasting(() => remainsOf(pair.databases)), [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose]() };
 }
 
 /** On a busy machine a server may still be at the ROLLBACK or DISCARD of a connection that was given back. */
