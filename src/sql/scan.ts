@@ -8,8 +8,20 @@ export interface Token {
   readonly text: string;
 }
 
+const rememberedMax = 100_000;
+
+/** The text that was scanned last: planning asks for the tokens of one text again and again. */
+let last: { readonly text: string; readonly tokens: readonly Token[] } = { text: '', tokens: [] };
+
 /** The tokens of a statement, in order. Source: libpg-query's scanner. */
-export function scanTokens(text: string): Token[] {
+export function scanTokens(text: string): readonly Token[] {
+  if (last.text === text) return last.tokens;
+  const tokens = scanned(text);
+  if (text.length < rememberedMax) last = { text, tokens };
+  return tokens;
+}
+
+function scanned(text: string): Token[] {
   const source = new SourceText(text);
   const tokens: Token[] = [];
   for (const token of scanSync(text).tokens) {
