@@ -60,7 +60,7 @@ function untypedParameter(random: Random, columns: readonly ScopeColumn[]): Expr
   const column = random.pick(columns);
   const { parts } = makeLiteral(random, column.type);
   const text = parts[0];
-  const value = typeof text === 'string' ? text.replaceAll(/^'|'$/gu, '') : text !== undefined && text.kind === 'parameter' ? text.value : '1';
+  const value = typeof text === 'string' ? text.replaceAll(/^'|'$/gu, '').replaceAll(`''`, `'`) : text !== undefined && text.kind === 'parameter' ? text.value : '1';
   const usable = column.type === 'ratio' || column.type === 'inexact' || column.type === 'pair' || String(value).startsWith('NULL') ? undefined : value;
   if (usable === undefined) return expression('bool', `${column.sql} IS NOT NULL`);
   return expression('bool', column.sql, random.pick([' = ', ' = ', ' <= ', ' <> ']), { kind: 'parameter', value: usable, shared: column.type === 'text' });
