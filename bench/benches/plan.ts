@@ -66,7 +66,7 @@ async function measureCached(bed: TestBed, snapshot: CatalogSnapshot): Promise<n
   return median(timesUs);
 }
 
-const noStatistics: Statistics = { table: () => Promise.resolve(undefined), local: () => Promise.resolve(undefined) };
+const noStatistics: Statistics = { table: () => Promise.resolve(undefined), seen: () => undefined, local: () => Promise.resolve(undefined) };
 
 async function prepare(planner: Planner, snapshot: CatalogSnapshot, sql: string): Promise<PreparedPlan> {
   const [statement] = planner.statements(sql);

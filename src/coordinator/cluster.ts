@@ -381,6 +381,7 @@ export class Cluster extends PoolBase {
       hotTexts: coordinator.hotTexts,
       options: coordinator.options,
       objects: coordinator.objects,
+      statistics: coordinator.statistics,
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (call, values) => coordinator.utility(call, values),
     };

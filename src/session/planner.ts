@@ -29,6 +29,8 @@ export class PreparedPlan {
    * gets the text itself will say.
    */
   readonly parameters: number | undefined;
+  /** Some part of it turned out to be much larger than it was chosen by: whoever comes next plans again. */
+  isOutgrown = false;
   /** It reads tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
   readonly readsLocalTables: boolean;
   #tag: string | undefined;
@@ -125,7 +127,7 @@ export class Planner {
   /** The cached plan of a one-statement text under the default search path: the hot path. */
   cached(text: string, snapshot: CatalogSnapshot): PreparedPlan | undefined {
     const prepared = this.#plans.get(text);
-    return prepared !== undefined && prepared.snapshot === snapshot ? prepared : undefined;
+    return prepared !== undefined && prepared.snapshot === snapshot && !prepared.isOutgrown ? prepared : undefined;
   }
 
   statements(text: string): readonly Statement[] {
@@ -139,7 +141,7 @@ export class Planner {
   async plan(statement: Statement, { snapshot, searchPath, describe, statistics, cache, finishing }: PlanRequest): Promise<PreparedPlan> {
     const key = searchPath === snapshot.server.searchPath ? statement.text : JSON.stringify([statement.text, searchPath]);
     const known = this.#plans.get(key);
-    if (cache && known !== undefined && known.snapshot === snapshot) return known;
+    if (cache && known !== undefined && known.snapshot === snapshot && !known.isOutgrown) return known;
     const prepared = new PreparedPlan(await planOrRefuse(statement, { snapshot, searchPath, describe, statistics, finishing }), snapshot, statement);
     if (cache && statement.text.length < longTextMin) this.#plans.set(key, prepared);
     return prepared;

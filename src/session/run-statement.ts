@@ -28,6 +28,8 @@ import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
 import { PreparedPlan } from './planner.ts';
+import { stagedHow } from './fan-out-rows.ts';
+import type { TableStatistics } from './table-statistics.ts';
 
 export interface RunContext {
   readonly scope: StatementScope;
@@ -35,6 +37,7 @@ export interface RunContext {
   readonly hotTexts: HotTexts;
   readonly options: FanOutOptions;
   readonly objects: NodeObjects;
+  readonly statistics: Pick<TableStatistics, 'note'>;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions; resolves to its value, undefined for void. */
@@ -146,7 +149,7 @@ async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & 
   const { values, context, result, ordinals } = call;
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const rows = isStaged(fanOut)
-    ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, { options: context.options, host: context.nextNode() }))
+    ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, stagedHow(prepared, context)))
     : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(plan.columns ?? fanOut.columns), rows, ...result });
 }

@@ -266,9 +266,9 @@ export class Session {
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
-    const { sequences, hotTexts, options, objects } = this.#services;
+    const { sequences, hotTexts, options, objects, statistics } = this.#services;
     return {
-      scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects,
+      scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects, statistics,
       nextNode: () => this.#services.nextNode(),
       utility: (call, values) => {
         if (this.#transaction !== undefined) {

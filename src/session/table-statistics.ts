@@ -9,6 +9,8 @@ import type { RowEstimate, Statistics } from '../plan/staged/statistics.ts';
 
 const keptMs = 60_000;
 const capacity = 5_000;
+/** Data change, and a plan that was chosen by what is not true any more is never chosen by itself. */
+const seenMs = 600_000;
 /** For shards that were never analyzed. */
 const rowBytesGuess = 100;
 
@@ -20,7 +22,8 @@ interface Kept<T> {
 /** Estimates of the servers' own planners, kept for a minute. A server that does not answer counts nothing: the statement itself will say so. */
 export class TableStatistics {
   readonly #shardRows = new LruMap<string, Kept<readonly number[]>>(capacity);
-  readonly #explained = new LruMap<string, Kept<RowEstimate | undefined>>(capacity);
+  readonly #explained = new LruMap<string, Kept<RowEstimate | undefined>>(capacity, { max: 1_000_000, of: (key) => key.length });
+  readonly #seen = new LruMap<string, { readonly bytes: number; readonly atMs: number }>(capacity, { max: 1_000_000, of: (part) => part.length });
 
   /** `adjust`: for tests, what is to be believed instead. */
   constructor(
@@ -31,9 +34,18 @@ export class TableStatistics {
   /** Under one snapshot of the catalog. */
   of(snapshot: CatalogSnapshot): Statistics {
     return {
+      seen: (part) => {
+        const known = this.#seen.get(part);
+        return known !== undefined && performance.now() - known.atMs < seenMs ? known.bytes : undefined;
+      },
       local: (sql) => this.#adjusted(this.#explain(coordinatorNodeId, sql)),
       table: (table, sqlFor) => this.#adjusted(table.kind === 'reference' ? this.#explain(at(snapshot.nodes, 0).id, sqlFor(0)) : this.#ofShards(snapshot, table, sqlFor)),
     };
+  }
+
+  /** A part of a query, by its text, had so many bytes. */
+  note(part: string, bytes: number): void {
+    this.#seen.set(part, { bytes, atMs: performance.now() });
   }
 
   async #adjusted(asked: Promise<RowEstimate | undefined>): Promise<RowEstimate | undefined> {

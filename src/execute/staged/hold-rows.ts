@@ -29,6 +29,8 @@ export interface HoldRequest {
   /** The one of them that a row is for; all of them by default. */
   readonly nodeOf?: ((row: RawRow) => NodeId) | undefined;
   readonly limits: ResultLimits;
+  /** Told the bytes of the whole result. */
+  readonly onSize?: ((bytes: number) => void) | undefined;
 }
 
 const arrayRowsMaxDefault = 20;
@@ -53,6 +55,7 @@ export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: A
       await table.append(first.splice(0));
     }
   }
+  request.onSize?.(size.bytes);
   if (table === undefined && request.sampled === true) table = await HeldTable.create(scope, request);
   if (table === undefined) return request.nodeOf === undefined ? { kind: 'rows', rows: first } : { kind: 'rows_by_node', rows: split(first, request.nodeOf) };
   await table.finish();
@@ -81,6 +84,10 @@ function split(rows: readonly RawRow[], nodeOf: (row: RawRow) => NodeId): Map<No
 /** Counts what an intermediate result holds against its limit. */
 export class ResultSize {
   #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   constructor(
     private readonly label: string,

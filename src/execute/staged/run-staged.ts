@@ -37,7 +37,13 @@ export interface StagedOptions {
   /** The node for statements that any node can answer. */
   readonly host: NodeId;
   readonly measurements?: RunMeasurements | undefined;
+  /** Called when a part had many more bytes than the plan was chosen by. */
+  readonly surprised?: ((part: string, bytes: number) => void) | undefined;
 }
+
+/** So many times what was believed, and so many bytes at least, are a surprise: below, another plan would not be much better. */
+const surpriseFactor = 8;
+const surpriseBytes = 1_000_000;
 
 /**
  * Runs a query in stages: each intermediate result is read in batches and held where it is needed, then the query that is left runs. All its statements
@@ -69,14 +75,18 @@ export class StagedRun {
     await settled([...held.values()]);
   }
 
-  async #stage({ result, source }: Stage, { fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
+  async #stage({ result, source, belief }: Stage, { fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
     const nodes = this.scope.snapshot.nodes.map(({ id }) => id);
     const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.how.host : coordinatorNodeId];
     const { columns, lookups, sampled, label, distribution } = result;
     const nodeOf = distribution === undefined ? undefined : hashedNode(distribution, this.scope.snapshot);
     const rows = this.source(source, values);
-    const request = { columns, lookups, sampled, label, targets, nodeOf, limits: this.how.options };
+    const request = { columns, lookups, sampled, label, targets, nodeOf, limits: this.how.options, onSize: (bytes: number) => this.#compare(belief, bytes) };
     this.#results.set(result, await holdRows(this.scope, request, this.how.measurements?.result(result, rows) ?? rows));
+  }
+
+  #compare(belief: Stage['belief'], bytes: number): void {
+    if (belief !== undefined && bytes > Math.max(surpriseBytes, belief.bytes * surpriseFactor)) this.how.surprised?.(belief.part, bytes);
   }
 
   /** The rows of a planned query, or of one that the coordinator database answers. */

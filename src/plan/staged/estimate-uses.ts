@@ -22,6 +22,8 @@ export interface EstimateInput {
 export interface UseEstimate {
   readonly rows: number | undefined;
   readonly bytes: number;
+  /** The text that the part is known by when it is seen. */
+  readonly part: string;
 }
 
 const unknownBytes = 100_000;
@@ -39,13 +41,16 @@ export async function estimateUses(state: StagedState, input: EstimateInput): Pr
 async function estimateUse(state: StagedState, place: UsePlace, { analyzed, needs }: EstimateInput): Promise<UseEstimate> {
   const { rules } = state.context;
   const [open, plain] = [place.conditions.filter(hasParameter), place.conditions.filter((condition) => !hasParameter(condition))];
-  const { statement } = tableSource(await sourceTable(state, place.rangeVar, analyzed), { ...place, conditions: plain }, { needs, rules });
+  const source = await sourceTable(state, place.rangeVar, analyzed);
+  const { statement } = tableSource(source, { ...place, conditions: plain }, { needs, rules });
+  const part = open.length === 0 ? statement.text : tableSource(source, place, { needs, rules }).statement.text;
+  const seen = state.context.input.statistics.seen(part) ?? 0;
   const table = analyzed.uses.find(({ rangeVar }) => rangeVar === place.rangeVar)?.table;
   const estimate = await estimateOf(state, statement, table);
-  if (estimate === undefined) return { rows: undefined, bytes: unknownBytes };
+  if (estimate === undefined) return { rows: undefined, bytes: Math.max(unknownBytes, seen), part };
   const guessed = tableFilters({ ...place, conditions: open }, rules).map(selectivity);
   const rows = estimate.rows * guessed.reduce((product, one) => product * one, 1);
-  return { rows, bytes: rows * Math.max(estimate.width, 1) };
+  return { rows, bytes: Math.max(rows * Math.max(estimate.width, 1), seen), part };
 }
 
 function estimateOf({ context }: StagedState, statement: Statement, table: CatalogTable | undefined): Promise<RowEstimate | undefined> {

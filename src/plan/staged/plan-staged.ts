@@ -4,6 +4,7 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
+import { queryExtent } from '../../sql/query-extent.ts';
 import { locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
@@ -53,8 +54,11 @@ async function planStages(state: StagedState): Promise<FanOut> {
   const needs = new ColumnNeeds(state.statement.node);
   const estimates = await estimateUses(state, { analyzed, places, needs });
   const bytes = new Map([...estimates].map(([rangeVar, estimate]) => [rangeVar, estimate.bytes]));
-  const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes });
-  const context = { analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows };
+  const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes, seen: seenIn(state) });
+  const context = {
+    analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows,
+    partOf: (part: RangeVar | SelectStmt) => estimates.get(part as RangeVar)?.part ?? partOfQuery(state.statement, part as SelectStmt),
+  };
   const everything = everyTable(analyzed);
   for (const spread of state.context.wholeTables ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
     const reached = await spreadRows(state, spread, context);
@@ -62,6 +66,23 @@ async function planStages(state: StagedState): Promise<FanOut> {
     if (plan !== undefined) return plan;
   }
   throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
+}
+
+/** Looked up once for each query: finding its text takes longer than finding what is known of it. */
+function seenIn({ statement, context }: StagedState): (query: SelectStmt) => number | undefined {
+  const known = new Map<SelectStmt, number | undefined>();
+  return (query) => {
+    if (!known.has(query)) {
+      const part = partOfQuery(statement, query);
+      known.set(query, part === undefined ? undefined : context.input.statistics.seen(part));
+    }
+    return known.get(query);
+  };
+}
+
+function partOfQuery(statement: Statement, query: SelectStmt): string | undefined {
+  const extent = queryExtent(statement, query);
+  return extent === undefined ? undefined : statement.text.slice(extent.start, extent.end);
 }
 
 /** So nothing can be left out of a relation before the rest is computed. */

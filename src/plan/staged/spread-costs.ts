@@ -15,6 +15,8 @@ export interface CostInput {
   readonly nodes: number;
   /** About the bytes that each occurrence of a table would send. */
   readonly bytes: ReadonlyMap<RangeVar, number>;
+  /** What a query once had, if that was much more than was believed. */
+  readonly seen: (query: SelectStmt) => number | undefined;
 }
 
 /** What a stage costs whatever it holds, in bytes that could have been sent instead. */
@@ -41,7 +43,7 @@ export class SpreadCosts {
 
   bytesOf(part: RangeVar | SelectStmt): number {
     const place = this.input.places.get(part as RangeVar);
-    return place === undefined ? this.#bytesOfQuery(part as SelectStmt) : this.#bytesOfTable(place);
+    return place === undefined ? Math.max(this.#bytesOfQuery(part as SelectStmt), this.input.seen(part as SelectStmt) ?? 0) : this.#bytesOfTable(place);
   }
 
   #bytesOfTable({ rangeVar }: UsePlace): number {

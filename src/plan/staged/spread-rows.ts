@@ -15,6 +15,7 @@ import { ColumnNeeds } from './needed-columns.ts';
 import { type ListReducer, lookupsOf, type Reducer, reductionsOf } from './reductions.ts';
 import { querySource } from './query-source.ts';
 import { type SourceTable, sourceTable } from './source-table.ts';
+import type { Belief } from './stage.ts';
 import type { StagedState } from './staged-state.ts';
 import { tableFilters } from './table-filters.ts';
 import { type TableSource, tableSource } from './table-source.ts';
@@ -27,6 +28,8 @@ export interface SpreadContext {
   readonly needs: ColumnNeeds;
   /** About how large each part is: small ones come first, since later ones may be reduced by them. */
   bytesOf(part: RangeVar | SelectStmt): number;
+  /** The text that a part is known by when its rows are seen; undefined for a query that cannot be cut out. */
+  partOf(part: RangeVar | SelectStmt): string | undefined;
   /** About how many rows a table has that meet its own conditions, if known. */
   rowsOf(table: RangeVar): number | undefined;
 }
@@ -50,7 +53,7 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
     if (query !== undefined) {
       const made = await querySource(reached, state.statement, query);
       if (made === undefined) return undefined;
-      reached = reached.with(made.stage);
+      reached = reached.with({ ...made.stage, belief: beliefIn(context, query) });
       edits.push({ ...made.extent, parts: [made.replacement] });
       lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
       continue;
@@ -64,7 +67,7 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
       kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(spread.rehashed.get(rangeVar), source.columns),
       lookups: lookupsOf(place).map((position) => at(table.columns, position).name), sampled: place.sampled, standIn: table.sql, label: table.name,
     };
-    reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar) });
+    reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar), belief: beliefIn(context, rangeVar) });
     if (place.sample !== undefined) edits.push({ ...cutter.sampleExtent(rangeVar), parts: [] });
     edits.push(cutter.relationEdit<never>(rangeVar, resultSql(result)), ...done.map((extent) => ({ ...extent, parts: ['TRUE'] })));
     if (table.schema !== undefined) named.push({ rangeVar, schema: table.schema, name: table.name });
@@ -73,6 +76,11 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
   const text = fillTemplate(applyEdits<never>(state.statement.text, [...edits, ...cutter.columnEdits(named)]), () => '');
   // What only a query named that is a stage now is not named any more.
   return reached.rewritten(withoutUnusedCommon(parseOne(text)));
+}
+
+function beliefIn(context: SpreadContext, part: RangeVar | SelectStmt): Belief | undefined {
+  const text = context.partOf(part);
+  return text === undefined ? undefined : { part: text, bytes: context.bytesOf(part) };
 }
 
 interface SourceRequest {

@@ -7,6 +7,14 @@ export interface Stage {
   readonly source: StageSource;
   /** As the servers' planners guess. */
   readonly estimatedRows?: number | undefined;
+  /** What the plan was chosen by. */
+  readonly belief?: Belief | undefined;
+}
+
+/** How many bytes a part of a query would have, by estimate, and the text that it is known by. */
+export interface Belief {
+  readonly part: string;
+  readonly bytes: number;
 }
 
 /** A planned query: of distributed tables and results, or of local tables alone. */

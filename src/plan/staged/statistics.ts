@@ -12,4 +12,6 @@ export interface Statistics {
   table(table: CatalogTable, sqlFor: (ordinal: number) => string): Promise<RowEstimate | undefined>;
   /** Those of a query of the coordinator database. */
   local(sql: string): Promise<RowEstimate | undefined>;
+  /** How many bytes a part of a query once sent that was believed to be much smaller, by its text. */
+  seen(part: string): number | undefined;
 }
