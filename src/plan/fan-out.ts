@@ -1,7 +1,7 @@
 import type { DescribedColumn } from './describe.ts';
 import type { MergePlan } from './merge-plan.ts';
 import type { ShardTemplate } from './shard-template.ts';
-import type { Stage } from './staged/stage.ts';
+import type { FirstValue, Stage } from './staged/stage.ts';
 import type { PrunableUse } from './statement-plan.ts';
 
 /** A query that every shard group answers for itself, and what is done with the answers. */
@@ -19,6 +19,8 @@ export interface FanOut {
   readonly rules: readonly string[];
   /** Number of leading parameters of the caller's; further ones are `evaluated`. */
   readonly evaluated: readonly EvaluatedExpression[];
+  /** Parameters behind those: asked for before anything else, side by side. */
+  readonly firstValues: readonly FirstValue[];
   /** Intermediate results that are made first, in order: later ones may read earlier ones. */
   readonly stages: readonly Stage[];
   /** Where `shardQuery` runs: on each shard group; or once, on any one node or in the coordinator database. */
@@ -45,6 +47,6 @@ export interface EvaluatedExpression {
 }
 
 /** Whether it takes more than one statement for each shard group of the tables that the caller names, and a merge. */
-export function isStaged({ stages, site, rewritten }: FanOut): boolean {
-  return stages.length > 0 || site !== 'shards' || rewritten;
+export function isStaged({ firstValues, stages, site, rewritten }: FanOut): boolean {
+  return firstValues.length > 0 || stages.length > 0 || site !== 'shards' || rewritten;
 }

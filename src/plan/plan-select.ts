@@ -112,6 +112,7 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
     parameters,
     rules: evaluated.length > 0 ? [...draft.rules, 'evaluate_once'] : draft.rules,
     evaluated,
+    firstValues: [],
     stages: [],
     site: 'shards',
     unit: 'shard',

@@ -11,7 +11,7 @@ import { bindTarget, partialValues, RenderedTexts, targetOf } from '../plan/bind
 import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts';
 import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
-import type { Stage } from '../plan/staged/stage.ts';
+import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
 import type { PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
@@ -108,8 +108,9 @@ function groupsOf(uses: readonly PrunableUse[]): number {
 
 /** The query that is left, with the intermediate results below it. */
 async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
+  const values = await Promise.all(fanOut.firstValues.map((value) => valueTree(value, input)));
   const stages = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut, input)));
-  const inputs = [...(await tasksBelow(fanOut.shardQuery, input, undefined)), ...stages];
+  const inputs = [...(await tasksBelow(fanOut.shardQuery, input, undefined)), ...values, ...stages];
   const uses = fanOut.uses ?? plan.uses;
   const target = fanOut.site === 'shards' ? bindTarget(uses, input.values) : undefined;
   const ordinals = target?.kind === 'many' ? target.ordinals : target?.kind === 'one' ? [...new Set(target.ordinals)] : [0];
@@ -119,10 +120,17 @@ async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: SelectInput):
   return mergeTree(fanOut.merge, { kind: 'shard_queries', properties, inputs });
 }
 
+async function valueTree({ number, exists, source }: FirstValue, input: SelectInput): Promise<PlanNode> {
+  return { kind: exists ? 'existence' : 'value', properties: { parameter: `$${number}` }, inputs: [await sourceTree(source, input)] };
+}
+
+async function sourceTree(source: StageSource, input: SelectInput): Promise<PlanNode> {
+  if (source.kind === 'coordinator') return leaf('coordinator', { sql: shortened(source.text) });
+  return selectTree(source, { ...input, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
+}
+
 async function stageTree({ result, source, estimatedRows }: Stage, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
-  const below = source.kind === 'coordinator'
-    ? leaf('coordinator', { sql: shortened(source.text) })
-    : await selectTree(source, { ...input, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
+  const below = await sourceTree(source, input);
   const measured = input.measured?.measurements.results.get(result);
   return {
     kind: 'intermediate_result',

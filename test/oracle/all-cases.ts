@@ -1,5 +1,6 @@
 import { badInputCases } from './cases/bad-input.ts';
 import { columnCases, expressionCases } from './cases/expressions.ts';
+import { firstValueCases } from './cases/first-values.ts';
 import { aggregateCases, groupingCases } from './cases/grouping.ts';
 import { pushdownCases } from './cases/pushdown.ts';
 import { routerCases } from './cases/router.ts';
@@ -16,6 +17,7 @@ export const readSections: Readonly<Record<string, readonly OracleCase[]>> = {
   pushdown: pushdownCases,
   aggregates: aggregateCases,
   grouping: groupingCases,
+  'first values': firstValueCases,
   sorting: sortingCases,
   'sorting by type': sortingByTypeCases,
   columns: columnCases,

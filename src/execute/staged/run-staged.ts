@@ -1,5 +1,6 @@
 import type { ResultTable } from '../../analyze/result-table.ts';
 import { at, present } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
 import type { ColocationGroup, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
@@ -7,7 +8,7 @@ import type { RawRow } from '../../cluster/node-connection.ts';
 import { bindTarget } from '../../plan/bind.ts';
 import type { FanOut } from '../../plan/fan-out.ts';
 import { shardSql, unitedSql } from '../../plan/shard-template.ts';
-import type { Stage, StageSource } from '../../plan/staged/stage.ts';
+import type { FirstValue, Stage, StageSource } from '../../plan/staged/stage.ts';
 import type { PrunableUse, SelectPlan } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import { withEvaluated } from '../evaluate.ts';
@@ -59,10 +60,29 @@ export class StagedRun {
 
   /** The query's rows in batches. */
   async *rows({ fanOut, uses, values: given }: StagedCall): Batches {
-    const values = await withEvaluated(this.scope, fanOut, given);
+    const values = await this.#withFirstValues(fanOut, await withEvaluated(this.scope, fanOut, given));
     await this.#stages({ fanOut, values });
     if (fanOut.site === 'shards') yield* this.#byShard({ fanOut, uses, values });
     else yield* this.#cursor({ template: fanOut.shardQuery, values, node: fanOut.site === 'node' ? this.how.host : coordinatorNodeId, shard: noShard });
+  }
+
+  /** The values with those of queries behind them. */
+  async #withFirstValues({ firstValues, parameters, evaluated }: FanOut, given: readonly unknown[]): Promise<readonly unknown[]> {
+    if (firstValues.length === 0) return given;
+    const found = await settled(firstValues.map((value) => this.#firstValue(value, given)));
+    const padded = Array.from({ length: parameters + evaluated.length }, (_, i) => given[i]);
+    return [...padded, ...found];
+  }
+
+  async #firstValue({ source, exists }: FirstValue, values: readonly unknown[]): Promise<string | null> {
+    const first: RawRow[] = [];
+    for await (const batch of this.source(source, values)) {
+      first.push(...batch.slice(0, 2));
+      if (first.length > 1 || (exists && first.length > 0)) break;
+    }
+    if (exists) return String(first.length > 0);
+    if (first.length > 1) throw new ClusterError('cardinalityViolation', 'more than one row returned by a subquery used as an expression');
+    return first[0]?.[0] ?? null;
   }
 
   /** Each as soon as what it reads is there; all of them have ended when this settles. */

@@ -15,6 +15,7 @@ import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-t
 import { chooseSpread } from './choose-spread.ts';
 import { ColumnNeeds } from './needed-columns.ts';
 import { estimateUses } from './estimate-uses.ts';
+import { firstValues } from './first-values.ts';
 import { ResultNames } from './result-names.ts';
 import { SpreadCosts } from './spread-costs.ts';
 import { spreadRows } from './spread-rows.ts';
@@ -43,7 +44,14 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   // Kept with the plan: so the text, not its tree.
   const { text } = statement;
   const overWholeTables = isPart ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, parseOne(text), [])));
-  return { ...told(await planStages(new StagedState(context, statement, []))), overWholeTables };
+  return { ...told(await planWithValues(new StagedState(context, statement, []), parameters + evaluated.length)), overWholeTables };
+}
+
+async function planWithValues(state: StagedState, parameters: number): Promise<FanOut> {
+  const { state: reached, values } = await firstValues(state, parameters);
+  if (values.length === 0) return planStages(state);
+  const plan = await planStages(reached);
+  return { ...plan, firstValues: values, rules: ['evaluate_subqueries', ...plan.rules], rewritten: true, readsLocalTables: plan.readsLocalTables || values.some(({ source }) => source.kind === 'coordinator') };
 }
 
 /** The cheapest way that works out; the last one, gathering what is needed of all tables on one server, always does. */
@@ -125,12 +133,12 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
     const unit = await unitOf(direct.shardQuery, input.describe);
     // Nodes hold the rows of all their shard groups together.
     if (unit === 'shard' && results.some(({ result }) => result.distribution !== undefined)) return undefined;
-    return { ...direct, stages: state.stages, rules: [rule, ...direct.rules], readsLocalTables, unit, rewritten: true };
+    return { ...direct, stages: state.stages, rules: state.stages.length > 0 ? [rule, ...direct.rules] : direct.rules, readsLocalTables, unit, rewritten: true };
   }
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
     shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
-    evaluated: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined,
+    evaluated: [], firstValues: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined,
   };
 }
 

@@ -19,7 +19,7 @@ export interface QuerySource {
 }
 
 /** record, record[] and void: values that no table holds. */
-const unheld: ReadonlySet<number> = new Set([2249, 2287, 2278]);
+export const unheldTypes: ReadonlySet<number> = new Set([2249, 2287, 2278]);
 
 /** A query within a statement as a stage; undefined when it cannot be cut out, or its rows cannot be held. */
 export async function querySource(state: StagedState, statement: Statement, query: SelectStmt): Promise<QuerySource | undefined> {
@@ -28,7 +28,7 @@ export async function querySource(state: StagedState, statement: Statement, quer
   const text = withCommonContext(statement, query, statement.text.slice(extent.start, extent.end));
   if (text === undefined) return undefined;
   const { columns } = await state.partInput().describe.statement(text, { collations: true });
-  if (columns.length === 0 || columns.some(({ typeOid }) => unheld.has(typeOid))) return undefined;
+  if (columns.length === 0 || columns.some(({ typeOid }) => unheldTypes.has(typeOid))) return undefined;
   const held = columns.map(({ typeSql, collation }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: collation?.sql }));
   const result: ResultTable = {
     kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false,

@@ -17,5 +17,12 @@ export interface Belief {
   readonly bytes: number;
 }
 
+/** A query whose one value, or whether it has rows, the rest of the statement reads as parameter `number`. */
+export interface FirstValue {
+  readonly number: number;
+  readonly exists: boolean;
+  readonly source: StageSource;
+}
+
 /** A planned query: of distributed tables and results, or of local tables alone. */
 export type StageSource = Extract<StatementPlan, { readonly kind: 'select' | 'coordinator' }>;
