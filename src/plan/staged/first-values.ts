@@ -86,12 +86,12 @@ function candidates(state: StagedState): Candidate[] {
     return true;
   };
   const visit = (tree: unknown, naming: 'named' | 'deep'): void => {
-    walk(tree as Node, (kind, body) => {
+    walk(tree, (kind, body) => {
       if (kind === 'ResTarget' && (body as ResTarget).name === undefined) {
         visitUnnamed((body as ResTarget).val);
         return false;
       }
-      return kind === 'SubLink' && consider(body as SubLink, naming) ? false : undefined;
+      return kind === 'SubLink' && consider(body, naming) ? false : undefined;
     });
   };
   // A query may lend its name to the whole item, under a cast or as the ELSE of a CASE.
