@@ -6,13 +6,13 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
 
 /**
  * The text of a query that is cut out of a statement, with the common table expressions of the statement that it names in front. Undefined when
- * that cannot be done by text: it names itself (recursion), has a WITH of its own too, or they stand at several levels.
+ * that cannot be done by text: it names itself (recursion), has a WITH of its own too, or names some of a WITH further in.
  */
 export function withCommonContext(statement: Statement, query: SelectStmt, text: string): string | undefined {
   const { node } = statement;
   const clause = 'SelectStmt' in node ? node.SelectStmt.withClause : undefined;
   const named = namedHere(query);
-  if (hasInnerClause(node, clause, query)) return undefined;
+  if (innerClauses(node, clause, query).some((inner) => commonTables(inner).some(({ ctename }) => named.has(ctename ?? '')))) return undefined;
   if (clause === undefined) return text;
   const common = commonTables(clause);
   const own = common.findIndex(({ ctequery }) => ctequery !== undefined && 'SelectStmt' in ctequery && ctequery.SelectStmt === query);
@@ -52,12 +52,12 @@ export function neededTables(common: readonly CommonTableExpr[], named: Readonly
   return [...needed].sort((a, b) => a - b);
 }
 
-/** Whether some other WITH than the statement's and the query's own stands around or in the query. */
-function hasInnerClause(tree: unknown, outermost: WithClause | undefined, query: SelectStmt): boolean {
-  let found = false;
+/** Each WITH around the query that is neither the statement's nor the query's own. */
+function innerClauses(tree: unknown, outermost: WithClause | undefined, query: SelectStmt): WithClause[] {
+  const found: WithClause[] = [];
   const visit = (inner: unknown): void => {
     if (typeof inner !== 'object' || inner === null || inner === query) return;
-    if ('withClause' in inner && inner.withClause !== outermost && contains(inner, query)) found = true;
+    if ('withClause' in inner && inner.withClause !== outermost && contains(inner, query)) found.push(inner.withClause as WithClause);
     for (const value of Object.values(inner)) visit(value);
   };
   visit(tree);

@@ -42,4 +42,9 @@ export const firstValueCases = cases(
   withValues(`SELECT status, count(*) FROM orders WHERE quantity < $2 GROUP BY status HAVING count(*) > (SELECT count(*) FROM visits WHERE ms < $1)`, 10, 100),
   withValues(`SELECT count(*), (SELECT count(*) FROM visits WHERE ms > $1), $2::text FROM orders`, 3, 'x'),
   withValues(`SELECT count(*) FROM orders WHERE EXISTS (SELECT FROM visits WHERE ms > $1) AND now() > (SELECT max(placed_at) FROM orders)`, 3),
+  `WITH a AS (WITH b AS (SELECT max(amount) AS m FROM orders) SELECT m FROM b) SELECT id FROM orders, a WHERE amount = m`,
+  `SELECT o.id FROM orders o, (WITH b AS (SELECT max(qty) AS m FROM lines) SELECT m FROM b) a WHERE o.quantity < m`,
+  `WITH z AS (SELECT max(qty) AS q FROM lines), a AS (WITH b AS (SELECT count(*) AS n FROM visits JOIN z ON z.q <> ms) SELECT n FROM b) SELECT count(*) FROM orders, a WHERE n > quantity`,
+  `WITH z AS (SELECT 1 AS q), a AS (WITH z AS (SELECT max(qty) AS q FROM lines) SELECT q FROM z) SELECT count(*) FROM orders, a, z WHERE a.q > quantity AND z.q = 1`,
+  `WITH a AS (WITH lines AS (SELECT qty FROM lines WHERE qty > 1) SELECT count(*) AS n FROM lines) SELECT count(*) FROM orders, a WHERE n > quantity`,
 );
