@@ -10,8 +10,6 @@ import type { NodeConnection, NodeNotice, NodeNotification, RawRow } from '../cl
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
-import type { Finishing } from '../plan/select/select-context.ts';
-import { nameParts } from '../sql/ast.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
@@ -19,15 +17,15 @@ import { fieldsOf } from '../execute/fields.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { type DeclaredQuery, declaredQuery } from './declared-query.ts';
-import { type DescribeConnection, Describer } from './describer.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
-import type { StatementPlan } from '../plan/statement-plan.ts';
-import { Planner, type PreparedPlan } from './planner.ts';
+import type { PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
 import { type RunContext, runStatement } from './run-statement.ts';
 import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
+import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
+import { changesViews, isUtilityCall, leavesState, modesOf } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -57,27 +55,23 @@ export class Session {
   /** The transaction was not begun by the caller: it is that of one text. */
   #implicit = false;
   #failed = false;
-  /** Undefined: that of a new session. */
-  #searchPath: readonly string[] | undefined;
   /** The catalog as the transaction has changed it: nobody else sees that yet. */
   #ownSnapshot: CatalogSnapshot | undefined;
-  /** The settings changed in a way that only a server can tell the search path of. */
-  #searchPathUnknown = false;
   #modes = '';
-  #ownPlanner = new Planner();
-  /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
-  #finishing: Finishing;
+  readonly #planner: SessionPlanner;
   readonly #cursors = new SessionCursors();
-  readonly #describing: DescribeConnection = {
-    describe: (text) => this.#onCoordinator((connection) => connection.describe(text)),
-    query: (query) => this.#onCoordinator((connection) => connection.query(query)),
-  };
 
   constructor(services: SessionServices, events: SessionEvents = {}) {
     this.#services = services;
-    this.#finishing = services.finishing;
     this.#onNotice = events.onNotice;
     this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
+    this.#planner = new SessionPlanner(services, {
+      seesOwnChanges: () => this.#transaction?.has(coordinatorNodeId) === true,
+      hasDefaultSettings: () => this.#settings.isEmpty && this.#transaction === undefined,
+      isPinned: () => this.#pinned.isHeld,
+      ownSnapshot: () => this.#ownSnapshot,
+      onCoordinator: (work) => this.#onCoordinator(work),
+    });
   }
 
   get status(): 'idle' | 'open' | 'failed' {
@@ -118,18 +112,18 @@ export class Session {
     if (this.#failed) throw transactionAborted();
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     try {
-      const prepared = await this.#plan(statement, snapshot);
+      const prepared = await this.#planner.plan(statement, snapshot);
       yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: query.values ?? [] });
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
-      throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#describerOfErrors());
+      throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
   }
 
   /** The statement's plan, under this session's search path. */
   async prepare(statement: Statement): Promise<PreparedPlan> {
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
-    return this.#plan(statement, snapshot);
+    return this.#planner.plan(statement, snapshot);
   }
 
   /** A scope for the statement that runs next. */
@@ -222,12 +216,12 @@ export class Session {
 
   async #declare({ name, query: declared, scrolls, held, binary }: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
     const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
-    const { plan, snapshot } = await this.#plan(declared, known);
+    const { plan, snapshot } = await this.#planner.plan(declared, known);
     if (plan.kind !== 'select') return undefined;
     this.#cursors.checkFree(name);
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
-    const { columns } = await this.#describer(snapshot).statement(declared.text);
+    const { columns } = await this.#planner.describer(snapshot).statement(declared.text);
     const how = { options: this.#services.options, host: this.#services.nextNode() };
     const batches = (ending: AbortSignal | undefined): AsyncIterable<readonly RawRow[]> => selectedRows(this.scope(snapshot, ending), { plan, values }, how);
     const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
@@ -246,18 +240,12 @@ export class Session {
         const fresh = await store.refresh({ signal: query.signal });
         if (this.#transaction === undefined && fresh.version !== snapshot.version) return this.#runOnce(statement, query, fresh);
       }
-      throw await positionedError(named, statement.text, this.#describerOfErrors());
+      throw await positionedError(named, statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
   }
 
-  /** Under another search path only this session's connection sees the same tables; in a transaction that has failed it says nothing more. */
-  #describerOfErrors(): Pick<DescribeConnection, 'describe'> | undefined {
-    if (this.#searchPath === undefined) return this.#services.pools.get(coordinatorNodeId);
-    return this.#transaction === undefined ? this.#describing : undefined;
-  }
-
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
-    const prepared = await orAborted(this.#plan(statement, known), query.signal);
+    const prepared = await orAborted(this.#planner.plan(statement, known), query.signal);
     const { plan, snapshot } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
@@ -293,52 +281,6 @@ export class Session {
   /** The session's connection to the coordinator database, or its transaction's. */
   async #onCoordinator<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T> {
     return this.#transaction === undefined ? this.#pinned.use(work) : work(await this.#transaction.join(coordinatorNodeId, 'read'));
-  }
-
-  /** A refusal stands only by the newest catalog: what the statement names may have been something else in this one. */
-  async #plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
-    try {
-      return await this.#planBy(snapshot, statement);
-    } catch (error) {
-      if (!(error instanceof ClusterError) || this.#ownSnapshot !== undefined) throw error;
-      const fresh = await this.#services.store.refreshIfOld().catch(() => snapshot);
-      if (fresh.version === snapshot.version) throw error;
-      return this.#planBy(fresh, statement);
-    }
-  }
-
-  async #planBy(snapshot: CatalogSnapshot, statement: Statement): Promise<PreparedPlan> {
-    const { planner, statistics } = this.#services;
-    if (this.#searchPathUnknown) {
-      await this.#readState();
-    }
-    const searchPath = this.#searchPath ?? snapshot.server.searchPath;
-    // A transaction may see what nobody else does; another search path finds other objects. Then only this session's connection can tell.
-    const inside = this.#transaction?.has(coordinatorNodeId) === true;
-    const isOwn = this.#hasOwnView;
-    const describe = this.#describer(snapshot);
-    return (isOwn ? this.#ownPlanner : planner).plan(statement, { snapshot, searchPath, describe, statistics: statistics.of(snapshot), cache: !inside, finishing: this.#finishing });
-  }
-
-  /** Whether only this session's connection sees what its statements name. */
-  get #hasOwnView(): boolean {
-    return this.#transaction?.has(coordinatorNodeId) === true || this.#searchPath !== undefined || this.#pinned.isHeld;
-  }
-
-  #describer(snapshot: CatalogSnapshot): Describer {
-    const { pools, describeMemory } = this.#services;
-    return new Describer(this.#hasOwnView ? this.#describing : pools.get(coordinatorNodeId), describeMemory, snapshot.server.defaultCollationIsC);
-  }
-
-  /** What planning must know of the session's settings; only a server can tell. */
-  async #readState(): Promise<void> {
-    const isDefault = this.#settings.isEmpty && this.#transaction === undefined;
-    const state: SessionState | undefined = isDefault ? undefined : await this.#onCoordinator(stateOf);
-    const { finishing } = state === undefined || state.finishing === 'application' ? this.#services : state;
-    if (finishing !== this.#finishing) this.#ownPlanner = new Planner();
-    this.#finishing = finishing;
-    this.#searchPath = state?.searchPath;
-    this.#searchPathUnknown = false;
   }
 
   async #transactionStatement(statement: Statement, transaction: TransactionStmt): Promise<QueryResult> {
@@ -423,7 +365,7 @@ export class Session {
 
   #leave(): void {
     // SET LOCAL ends with its transaction, and SET if it is rolled back.
-    if (this.#transaction?.changedSettings === true) this.#searchPathUnknown = true;
+    if (this.#transaction?.changedSettings === true) this.#planner.outdate();
     this.#transaction = undefined;
     this.#ownSnapshot = undefined;
     this.#implicit = false;
@@ -446,7 +388,7 @@ export class Session {
     else if (command === 'RELEASE') this.#settings.release(name);
     else {
       this.#settings.rollbackTo(name);
-      if (transaction.changedSettings) this.#searchPathUnknown = true;
+      if (transaction.changedSettings) this.#planner.outdate();
       if (this.#ownSnapshot !== undefined) await this.#readChangedCatalog(this.#ownSnapshot);
       this.#failed = false;
     }
@@ -469,7 +411,7 @@ export class Session {
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
     else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
-    this.#searchPathUnknown = true;
+    this.#planner.outdate();
     return tag;
   }
 
@@ -501,7 +443,7 @@ export class Session {
         transaction.changedSettings = true;
       } else if (setting.local) continue;
       if (!setting.local) this.#settings.set(setting);
-      this.#searchPathUnknown = true;
+      this.#planner.outdate();
     }
   }
 
@@ -509,7 +451,7 @@ export class Session {
     if (this.#transaction !== undefined) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
     if (target === 'DISCARD_ALL' || target === undefined) {
       this.#settings.clear();
-      this.#searchPathUnknown = true;
+      this.#planner.outdate();
     }
     this.#pinned.release();
     return tagged('DISCARD');
@@ -557,47 +499,7 @@ async function withDefaultModes(connection: NodeConnection, modes: string): Prom
   return all.join(', ');
 }
 
-interface SessionState {
-  readonly searchPath: readonly string[];
-  /** Who can read values as they come as text. */
-  readonly finishing: Finishing;
-}
-
-const stateQuery = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
-  pg_catalog.current_setting('DateStyle') LIKE 'ISO,%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
-  AND pg_catalog.current_setting('bytea_output') = 'hex', pg_catalog.current_setting('extra_float_digits')::int >= 1`;
-
-async function stateOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<SessionState> {
-  const { rows } = await connection.query({ text: stateQuery });
-  const [searchPath, defaultFormats, exactFloats] = at(rows, 0);
-  const finishing = exactFloats !== 't' ? 'server_rounded_floats' : defaultFormats === 't' ? 'application' : 'server';
-  return { searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing };
-}
-
-function isUtilityCall(node: Node): boolean {
-  const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
-  const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
-  const name = value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
-  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|(citus|master)_(add|remove)_node)$/.test(name);
-}
-
-/** What a statement may leave behind in its server session: such a session keeps its connection. */
-function leavesState(node: Node, text: string): boolean {
-  if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;
-  if ('DeclareCursorStmt' in node || 'FetchStmt' in node || 'ClosePortalStmt' in node || 'LoadStmt' in node) return true;
-  return /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock|currval|lastval/i.test(text);
-}
-
 /** The shard is not where the snapshot says: somebody else changed the catalog. */
 function isStale(error: unknown): boolean {
   return sqlStateOf(error) === '42P01';
-}
-
-/** What stands behind BEGIN or START TRANSACTION. */
-function modesOf(text: string): string {
-  return text.replace(/^\s*(begin(\s+(work|transaction))?|start\s+transaction)/i, '').replace(/;\s*$/, '').trim();
-}
-
-function changesViews(plan: StatementPlan): boolean {
-  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }

@@ -1,0 +1,28 @@
+import type { Node } from '@pgsql/types';
+import type { StatementPlan } from '../plan/statement-plan.ts';
+import { nameParts } from '../sql/ast.ts';
+
+/** Whether a statement calls one of the cluster's own functions, which has a transaction of its own. */
+export function isUtilityCall(node: Node): boolean {
+  const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
+  const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
+  const name = value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
+  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|(citus|master)_(add|remove)_node)$/.test(name);
+}
+
+/** What a statement may leave behind in its server session: such a session keeps its connection. */
+export function leavesState(node: Node, text: string): boolean {
+  if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;
+  if ('DeclareCursorStmt' in node || 'FetchStmt' in node || 'ClosePortalStmt' in node || 'LoadStmt' in node) return true;
+  return /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock|currval|lastval/i.test(text);
+}
+
+/** What stands behind BEGIN or START TRANSACTION. */
+export function modesOf(text: string): string {
+  return text.replace(/^\s*(begin(\s+(work|transaction))?|start\s+transaction)/i, '').replace(/;\s*$/, '').trim();
+}
+
+/** Whether running the plan makes another catalog, which the session must see. */
+export function changesViews(plan: StatementPlan): boolean {
+  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
+}
