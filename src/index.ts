@@ -1,5 +1,8 @@
 export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinator/cluster.ts';
 export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
+export type { TransactionOptions } from './coordinator/run-transaction.ts';
+export type { RecoveryReport } from './txn/recover.ts';
+export type { TransactionInDoubt } from './txn/list-transactions.ts';
 export type { ClusterOptions } from './coordinator/cluster-options.ts';
 export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
 export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';

@@ -25,6 +25,11 @@ export interface ClusterOptions extends PoolConfig {
    * words and with the SQLSTATE of `statement_timeout`. Of a stream, each batch of rows may take this long.
    */
   readonly statementTimeoutMs?: number | undefined;
+  /**
+   * About how many milliseconds pass between two looks for what processes that died in a commit have left: 60 000 by default; 0 for never, then call `recover()`. Of all
+   * processes one looks at a time.
+   */
+  readonly recoveryIntervalMs?: number | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
 }
@@ -44,3 +49,4 @@ export interface ClusterTuning {
 }
 
 export const defaultIntermediateBytes = 2 ** 30;
+export const recoveryIntervalMsDefault = 60_000;

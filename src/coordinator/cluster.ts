@@ -29,11 +29,13 @@ import { SessionClient } from '../session/session-client.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
+import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
+import { runTransaction, type TransactionOptions } from './run-transaction.ts';
 import { runUtility } from './run-utility.ts';
 
 export type { ClusterOptions };
@@ -248,6 +250,20 @@ export class Cluster extends PoolBase {
   async recover(options: CallOptions & { readonly graceMs?: number } = {}): Promise<RecoveryReport> {
     const { clusterId } = await this.#coordinator.store.load(options);
     return recover(this.#coordinator.pools, { clusterId, ...options });
+  }
+
+  /** Transactions that some node has prepared and not finished: those of a commit under way, and what a process that died has left. */
+  async transactions(options: CallOptions = {}): Promise<TransactionInDoubt[]> {
+    const { clusterId } = await this.#coordinator.store.load(options);
+    return listTransactions(this.#coordinator.pools, { clusterId, ...options });
+  }
+
+  /**
+   * Runs `work` in a transaction of a client of its own: COMMIT when it is done, ROLLBACK when it throws. Tried again after serialization failures, deadlocks and
+   * changes of the catalog, so it should change nothing but the database; never when the outcome is unknown (08007).
+   */
+  transaction<T>(work: (client: ClusterClient) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return runTransaction(() => this.connect({ signal: options.signal }), work, options);
   }
 
   /** Connections to servers that are open, idle and waited for, the coordinator database's first. */

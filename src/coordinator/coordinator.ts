@@ -24,9 +24,10 @@ import type { SessionServices } from '../session/session-services.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
+import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
-import { type ClusterOptions, defaultIntermediateBytes } from './cluster-options.ts';
+import { type ClusterOptions, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
 export class Coordinator implements SessionServices {
@@ -48,6 +49,7 @@ export class Coordinator implements SessionServices {
   #nodes: readonly ClusterNode[] = [];
   #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
+  readonly #recovery: BackgroundRecovery | undefined;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
@@ -66,14 +68,17 @@ export class Coordinator implements SessionServices {
           delay: (ms, signal) => wait(ms, undefined, { signal, ref: false }).catch(() => undefined),
         }),
     });
-    this.store.onChange(({ nodes, server }) => {
+    const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
+    this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
+    this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
+      this.#recovery?.start(clusterId);
     });
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
     this.finishing = tuning?.finishing ?? 'application';
-    this.statementTimeoutMs = checkedTimeout(settings.statementTimeoutMs);
+    this.statementTimeoutMs = checkedMs('statementTimeoutMs', settings.statementTimeoutMs);
     this.options = {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
@@ -116,6 +121,7 @@ export class Coordinator implements SessionServices {
     // Idle sockets do not keep the process alive; without this it could exit before they have said goodbye.
     const alive = setInterval(() => undefined, 60_000);
     try {
+      await this.#recovery?.end();
       await this.store.end();
       await this.pools.end();
     } finally {
@@ -154,16 +160,16 @@ export class Coordinator implements SessionServices {
 }
 
 /** As `statement_timeout` is checked. */
-function checkedTimeout(ms: number | undefined): Milliseconds {
+function checkedMs(name: string, ms: number | undefined): Milliseconds {
   if (ms === undefined || (Number.isInteger(ms) && ms >= 0 && ms <= timeoutMax)) return ms;
-  throw new ClusterError('invalidParameter', `statementTimeoutMs must be an integer from 0 to ${timeoutMax}`, { detail: `It is ${ms}.` });
+  throw new ClusterError('invalidParameter', `${name} must be an integer from 0 to ${timeoutMax}`, { detail: `It is ${ms}.` });
 }
 
 /** The options that pg.Client knows. */
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
     nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
-    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
+    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;
   return client;

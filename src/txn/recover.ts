@@ -1,6 +1,7 @@
 import { type Outcome, finishPrepared, learnOutcome } from './decision.ts';
 import { forgetDecisions, listDecisions } from './forget-decisions.ts';
-import { type Gid, gidCluster, parseGid } from './gid.ts';
+import type { Gid } from './gid.ts';
+import { listPrepared, type PreparedTransaction } from './list-prepared.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
@@ -22,13 +23,6 @@ export interface RecoveryReport {
   readonly left: readonly { readonly node: NodeId; readonly gid: string | undefined; readonly reason: unknown }[];
   /** Decision rows that nobody needs any more and that were deleted. */
   readonly decisionsForgotten: number;
-}
-
-/** A prepared transaction of this cluster, as its node lists it. */
-export interface PreparedTransaction {
-  readonly text: string;
-  readonly gid: Gid;
-  readonly ageMs: number;
 }
 
 const graceMsDefault = 5_000;
@@ -76,14 +70,8 @@ class Recovery {
     return answers;
   }
 
-  async list(node: NodeId): Promise<PreparedTransaction[]> {
-    const { rows } = await this.pools.get(node).query({ text: listPreparedSql, simple: true }, this.options);
-    const cluster = gidCluster(this.options.clusterId);
-    return rows.flatMap(([text, ageMs]) => {
-      const gid = parseGid(text ?? '');
-      const ours = gid?.cluster === cluster && gid.participant === node;
-      return ours ? [{ text: text ?? '', gid, ageMs: Number(ageMs) }] : [];
-    });
+  list(node: NodeId): Promise<PreparedTransaction[]> {
+    return listPrepared(this.pools, node, this.options);
   }
 
   async finish(node: NodeId, { text, gid, ageMs }: PreparedTransaction): Promise<void> {
@@ -127,8 +115,3 @@ class Recovery {
     }
   }
 }
-
-const listPreparedSql = `
-SELECT gid, (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint
-FROM pg_catalog.pg_prepared_xacts
-WHERE database = pg_catalog.current_database() AND gid LIKE 'shardwright:%'`;
