@@ -112,7 +112,7 @@ test('what a dead process has prepared is listed, and finished in the background
   await prepare(2, 'undecided');
   await at(clients, 0).query(`INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ('decided', 'commit')`);
   const listed = await pair.cluster.transactions();
-  expect(listed.map(({ transactionId, node, outcome }) => [transactionId, node, outcome]).toSorted()).toEqual([['decided', 2, 'commit'], ['decided', 3, 'commit'], ['undecided', 2, undefined]]);
+  expect(listed.map(({ transactionId, node, outcome }) => `${transactionId} on ${node}: ${outcome}`).toSorted()).toEqual(['decided on 2: commit', 'decided on 3: commit', 'undecided on 2: undefined']);
   expect(listed.every(({ ageMs, gid }) => ageMs >= 0 && gid.startsWith(`shardwright:${name}:1:`))).toBe(true);
   // Two processes that look often: it takes the five seconds that owners are given.
   const watching = [pair.another({ recoveryIntervalMs: 100 }), pair.another({ recoveryIntervalMs: 100 })];
