@@ -2,6 +2,7 @@ import type { FuncCall, Node, ResTarget, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import { aggregateCalls } from '../../analyze/function-calls.ts';
 import type { Scope } from '../../analyze/scope.ts';
+import { hasGroupingSets } from '../../analyze/place-query.ts';
 import { sameTree } from '../../sql/ast.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { Combine, MergePlan, SortKey } from '../merge-plan.ts';
@@ -21,7 +22,7 @@ import { splitAggregate } from './split-aggregate.ts';
 
 /**
  * Aggregates over groups that lie on several shard groups: partial results below, combined above. Undefined when an aggregate cannot be
- * split, or an expression of the select list cannot be told from groups and aggregates.
+ * split, or an expression of the select list cannot be told from groups and aggregates. Of grouping sets the partial results are of the finest groups, by all expressions of all sets.
  */
 export async function planAggregate(context: SelectContext): Promise<FanOutDraft | undefined> {
   const pieces = piecesOf(context);
@@ -34,7 +35,7 @@ export async function planAggregate(context: SelectContext): Promise<FanOutDraft
   const shard = madeStatement(shardStatement(context.statement, shardLayout), '');
   const columns = (await describeMade(context, shard, { collations: true })).columns;
   const base = { shard, shardOrder: undefined, columns: context.description.columns };
-  const combines = context.finishing !== 'application' ? undefined : combinesOf(shardLayout, columns);
+  const combines = context.finishing !== 'application' || hasGroupingSets(context.statement) ? undefined : combinesOf(shardLayout, columns);
   const grouped = columns.slice(0, pieces.groups.length);
   if (combines !== undefined && grouped.every(hasEqualityKey)) {
     const combined: MergePlan = { kind: 'combine_aggregates', input: { kind: 'gather' }, groupTypes: grouped.map(({ typeOid }) => typeOid), combines };
@@ -62,12 +63,22 @@ function piecesOf(context: SelectContext): Pieces | undefined {
   const { scope } = context.query;
   const expressions = [statement.targetList, statement.havingClause, statement.sortClause, statement.windowClause];
   const calls = unique(aggregateCalls(expressions, (call) => context.isAggregate(call)));
-  const groups = groupExpressions(statement, scope);
+  const sets = hasGroupingSets(statement);
+  const groups = sets ? unique(setExpressions(groupExpressions(statement, scope))) : groupExpressions(statement, scope);
   const names = context.description.columns.map(({ name }) => name);
   const leftover = foreignReferences(substituteOver(context, { groups, calls }), names);
   if (leftover === undefined) return undefined;
   if (leftover.length === 0) return { groups, calls };
+  if (sets) return undefined;
   return dependOnGroup(leftover, groups, scope) ? { groups: [...groups, ...leftover], calls } : undefined;
+}
+
+/** What grouping sets are made of, at any depth. */
+function setExpressions(items: readonly Node[]): Node[] {
+  return items.flatMap((item) => {
+    if ('GroupingSet' in item) return setExpressions(item.GroupingSet.content ?? []);
+    return 'RowExpr' in item && item.RowExpr.row_format === 'COERCE_IMPLICIT_CAST' ? setExpressions(item.RowExpr.args ?? []) : [item];
+  });
 }
 
 /**
@@ -86,9 +97,9 @@ function collectColumns(tree: unknown, found: Set<string>): void {
   for (const value of Object.values(tree)) collectColumns(value, found);
 }
 
-function unique(calls: readonly FuncCall[]): FuncCall[] {
-  const found: FuncCall[] = [];
-  for (const call of calls) if (!found.some((other) => sameTree(other, call))) found.push(call);
+function unique<T extends object>(trees: readonly T[]): T[] {
+  const found: T[] = [];
+  for (const tree of trees) if (!found.some((other) => sameTree(other, tree))) found.push(tree);
   return found;
 }
 
@@ -172,7 +183,9 @@ function substituteOver(context: SelectContext, { groups, calls }: Pieces, colum
     const group = canonicalGroups.findIndex((other) => sameTree(other, canonical));
     return group >= 0 ? columnOf(group) : undefined;
   };
-  return substituted(context.statement, names, replace);
+  const { statement } = context;
+  // Names and positions in grouping sets must not come to mean columns of the gathered rows.
+  return substituted(hasGroupingSets(statement) ? { ...statement, groupClause: groupExpressions(statement, scope) } : statement, names, replace);
 }
 
 function combinedColumn(index: number): Node {
@@ -245,7 +258,7 @@ function combineByResidual(context: SelectContext, pieces: Pieces, { layout, col
     const call = index - pieces.groups.length;
     return castToType(present(aggregates[call]), at(resultTypes, call).typeSql);
   });
-  const groupClause = pieces.groups.map((_, i) => combinedColumn(i));
+  const groupClause = hasGroupingSets(context.statement) ? (made.groupClause ?? []) : pieces.groups.map((_, i) => combinedColumn(i));
   const { groupClause: _old, whereClause: _where, ...rest } = made;
   const merge = residualMerge(context, groupClause.length === 0 ? rest : { ...rest, groupClause }, { combined: { kind: 'gather' }, rows: columns });
   return merge === undefined ? undefined : { merge, rules: ['split_aggregates', 'combine_by_residual'] };

@@ -62,8 +62,7 @@ async function planByRule(input: FanOutInput): Promise<FanOutDraft> {
   if ((!grouped || groupedByKey) && windowsByKey && distinctOnByKey) {
     return planRows(context, { distinctByShard: selectsKey(statement, isKey) });
   }
-  const splittable = grouped && !groupedByKey && !hasGroupingSets(statement);
-  const split = splittable ? await planAggregate(context) : undefined;
+  const split = grouped && !groupedByKey ? await planAggregate(context) : undefined;
   return split ?? planGathered(context);
 }
 
