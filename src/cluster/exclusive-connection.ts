@@ -98,6 +98,10 @@ export class ExclusiveConnection implements NodeConnection {
     this.#held().onNotification = listener;
   }
 
+  interrupt(error: Error): void {
+    if (!this.#released) this.link.interrupt(error);
+  }
+
   markDirty(): void {
     this.#dirty = true;
   }

@@ -41,6 +41,7 @@ export class Link {
   #alone: Statement | undefined = undefined;
   #failure: unknown = undefined;
   readonly #cancels = new Map<Statement, Cancellation>();
+  readonly #interruptions = new WeakMap<Statement, Error>();
   readonly #closed: Promise<void>;
 
   /** `shared`: its statements come from many callers, none of whom counts on their order. */
@@ -112,6 +113,17 @@ export class Link {
    */
   abandon(statement: Statement): void {
     this.#cancel(statement, new ClusterError('canceled', 'the result was not wanted any more'), true);
+  }
+
+  /**
+   * Makes the server stop what it is at, for a reason of ours. What has been sent behind it may be hit as well: so this is for a transaction that is to end, whose
+   * statements are all there is.
+   */
+  interrupt(error: Error): void {
+    const { head } = this.#client;
+    if (head === undefined || head.ended || this.#cancels.has(head)) return;
+    this.#interruptions.set(head, error);
+    this.cancel(head, error);
   }
 
   /** Forgets what the server knows as prepared, after DISCARD ALL. */
@@ -226,9 +238,14 @@ export class Link {
     if (this.#alone === statement) this.#alone = undefined;
     this.#sendHeld();
     statement.stopListening?.();
-    if (statement.error !== undefined) statement.error = this.#translate(statement.error, statement.options?.signal);
+    if (statement.error !== undefined) statement.error = this.#interrupted(statement) ?? this.#translate(statement.error, statement.options?.signal);
     statement.settle();
     if (this.load === 0) this.onIdle?.();
+  }
+
+  /** The server calls every cancel a user's request. */
+  #interrupted(statement: Statement): Error | undefined {
+    return sqlStateOf(statement.error) === '57014' ? this.#interruptions.get(statement) : undefined;
   }
 
   #translate(error: unknown, signal: AbortSignal | undefined): unknown {

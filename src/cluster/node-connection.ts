@@ -135,6 +135,8 @@ export interface NodeConnection {
   copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array>;
   /** Calls the listener for each notification on channels that this connection listens on, until it is released or told otherwise. */
   onNotification(listener: ((notification: NodeNotification) => void) | undefined): void;
+  /** Makes the server stop the statement that it is at, which then fails with this error. Nothing happens when there is none. */
+  interrupt(error: Error): void;
   /** Session state was changed: DISCARD ALL before another user gets the connection. */
   markDirty(): void;
   /**

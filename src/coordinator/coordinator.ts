@@ -26,6 +26,7 @@ import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
 import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
+import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import { type ClusterOptions, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
@@ -38,6 +39,7 @@ export class Coordinator implements SessionServices {
   readonly hotTexts = new HotTexts();
   readonly describeMemory = new DescribeMemory();
   readonly objects: NodeObjects;
+  readonly deadlocks: DeadlockWatch;
   readonly statistics: TableStatistics;
   readonly options: FanOutOptions;
   readonly finishing: Finishing;
@@ -56,6 +58,7 @@ export class Coordinator implements SessionServices {
     this.#client = clientConfig(settings);
     this.pools = createNodePools([this.#coordinatorEndpoint()]);
     this.objects = new NodeObjects(this.pools);
+    this.deadlocks = new DeadlockWatch(this.pools);
     this.statistics = new TableStatistics(this.pools, settings.tuning?.adjustEstimate);
     const coordinator = this.pools.get(coordinatorNodeId);
     this.store = createCatalogStore({
@@ -95,7 +98,7 @@ export class Coordinator implements SessionServices {
   }
 
   begin(snapshot: CatalogSnapshot, modes = ''): DistributedTransaction {
-    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes });
+    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes, watch: this.deadlocks });
   }
 
   ddlContext(snapshot: CatalogSnapshot): DdlContext {
@@ -121,6 +124,7 @@ export class Coordinator implements SessionServices {
     // Idle sockets do not keep the process alive; without this it could exit before they have said goodbye.
     const alive = setInterval(() => undefined, 60_000);
     try {
+      this.deadlocks.end();
       await this.#recovery?.end();
       await this.store.end();
       await this.pools.end();

@@ -5,7 +5,7 @@ import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } 
 import type { NodePools } from '../cluster/node-pools.ts';
 import { type Effect, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
-import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, TransactionWatch, Undoable } from '../txn/distributed-transaction.ts';
 import type { NodeBatch } from '../txn/run-batches.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 
@@ -13,6 +13,7 @@ export interface ScopeInput {
   readonly snapshot: CatalogSnapshot;
   readonly signal?: AbortSignal | undefined;
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
+  readonly watch?: TransactionWatch | undefined;
 }
 
 /** Outside a transaction, without settings of a session: statements ride shared connections. */
@@ -21,6 +22,7 @@ export class PoolScope implements StatementScope {
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
+  readonly #watch: TransactionWatch | undefined;
 
   constructor(
     private readonly pools: NodePools,
@@ -30,6 +32,7 @@ export class PoolScope implements StatementScope {
     this.snapshot = input.snapshot;
     this.signal = input.signal;
     this.onNotice = input.onNotice;
+    this.#watch = input.watch;
   }
 
   run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
@@ -66,7 +69,7 @@ export class PoolScope implements StatementScope {
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
-    return commitBatches(this.pools, batches, { clusterId: this.snapshot.clusterId, ...this.#options() });
+    return commitBatches(this.pools, batches, { clusterId: this.snapshot.clusterId, watch: this.#watch, ...this.#options() });
   }
 
   #options(): CallOptions {

@@ -8,6 +8,7 @@ import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
+import type { TransactionWatch } from '../txn/distributed-transaction.ts';
 import type { DescribeMemory } from './describer.ts';
 import type { Planner } from './planner.ts';
 import type { TableStatistics } from './table-statistics.ts';
@@ -25,6 +26,7 @@ export interface SessionServices {
   readonly options: FanOutOptions;
   /** Who finishes merges, unless a session's settings say more. */
   readonly finishing: Finishing;
+  readonly deadlocks: TransactionWatch;
   /** How long one statement may take. */
   readonly statementTimeoutMs: Milliseconds;
   nextNode(): NodeId;

@@ -128,7 +128,7 @@ export class Session {
 
   /** A scope for the statement that runs next. */
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): StatementScope {
-    const input = { snapshot, signal, onNotice: this.#onNotice };
+    const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
     const begin = (modes: string): ReturnType<typeof beginTransaction> => this.#begin(snapshot, modes);
     const pool = new PoolScope(this.#services.pools, begin, input);
@@ -331,7 +331,7 @@ export class Session {
   }
 
   #begin(snapshot: CatalogSnapshot, modes: string): ReturnType<typeof beginTransaction> {
-    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes });
+    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, watch: this.#services.deadlocks });
   }
 
   async #end(statement: TransactionStmt, command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {

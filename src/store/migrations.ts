@@ -93,4 +93,16 @@ $$;
 COMMENT ON FUNCTION shardwright.materialized_rows(text) IS
   'The rows that a materialized view is being filled with, in a temporary table of that name.';
 `,
+  `
+CREATE UNLOGGED TABLE shardwright.waiting (
+  transaction_id text NOT NULL,
+  node_id integer NOT NULL,
+  pid integer NOT NULL,
+  began bigint NOT NULL,
+  seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (transaction_id, node_id)
+);
+COMMENT ON TABLE shardwright.waiting IS
+  'Server processes of transactions over several nodes that wait for a lock: for finding deadlocks that no single server can see.';
+`,
 ];

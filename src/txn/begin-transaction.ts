@@ -1,4 +1,5 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
+import type { WatchedTransaction } from './deadlock-watch.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert } from '../base/assert.ts';
@@ -20,9 +21,11 @@ export function beginTransaction(pools: NodePools, options: BeginOptions): Distr
   return new LazyTransaction(pools, { ...options, modes });
 }
 
-class LazyTransaction implements DistributedTransaction {
+class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly id = randomBytes(16).toString('hex');
   readonly #participants = new Map<NodeId, Promise<Participant>>();
+  readonly began = Date.now();
+  readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
 
   constructor(
@@ -44,7 +47,7 @@ class LazyTransaction implements DistributedTransaction {
 
   async commit(options?: CallOptions): Promise<void> {
     assert(!this.#over, 'a transaction that is over is committed');
-    this.#over = true;
+    this.#end();
     const participants = await this.#joined();
     try {
       throwIfAborted(options?.signal);
@@ -58,10 +61,15 @@ class LazyTransaction implements DistributedTransaction {
 
   async rollback(): Promise<void> {
     if (this.#over) return;
-    this.#over = true;
+    this.#end();
     const participants = await this.#joined();
     await Promise.all(participants.map(rollbackParticipant));
     for (const { connection } of participants) connection.release();
+  }
+
+  #end(): void {
+    this.#over = true;
+    if (this.connections.size > 1) this.options.watch?.leave(this);
   }
 
   async #enter(node: NodeId, options: CallOptions | undefined): Promise<Participant> {
@@ -69,6 +77,8 @@ class LazyTransaction implements DistributedTransaction {
       const connection = await this.pools.get(node).acquire(options);
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
       connection.query({ text: `BEGIN ${this.options.modes}`, simple: true }).catch(() => undefined);
+      this.connections.set(node, connection);
+      if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
       return { node, connection, effect: 'read' };
     } catch (error) {
       this.#participants.delete(node);

@@ -9,7 +9,7 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { randomBytes } from 'node:crypto';
 
-type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep'>;
+type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep' | 'watch'>;
 
 /**
  * A whole transaction of writes: one round trip on one server, three with several. All or nothing; errors as those of
@@ -18,12 +18,15 @@ type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep'>;
 export async function commitBatches(pools: NodePools, batches: readonly NodeBatch[], options: CommitOptions): Promise<RawResult[][]> {
   const transactionId = randomBytes(16).toString('hex');
   const participants = await acquireAll(pools, batches, options);
+  const watched = { id: transactionId, began: Date.now(), connections: new Map(participants.map(({ node, connection }) => [node, connection])) };
   try {
     throwIfAborted(options.signal);
     if (batches.length === 1) return [await commitAlone(at(participants, 0).connection, at(batches, 0), { transactionId, options })];
+    options.watch?.enter(watched);
     const work = batches.map(({ queries }, i) => ({ participant: at(participants, i), queries }));
     return await runInTwoPhases({ pools, transactionId, clusterId: options.clusterId, onStep: options.onStep }, work, options);
   } finally {
+    options.watch?.leave(watched);
     for (const { connection } of participants) connection.release();
   }
 }

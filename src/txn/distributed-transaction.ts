@@ -1,5 +1,6 @@
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { WatchedTransaction } from './deadlock-watch.ts';
 
 /**
  * One transaction over any number of servers. Servers join lazily, at their first `join`; the coordinator database joins
@@ -28,11 +29,18 @@ export interface Undoable {
   undo(): Promise<void>;
 }
 
+/** Is told of transactions over several servers. */
+export interface TransactionWatch {
+  enter(transaction: WatchedTransaction): void;
+  leave(transaction: WatchedTransaction): void;
+}
+
 export interface BeginOptions {
   /** As it stands between BEGIN and the semicolon: `ISOLATION LEVEL REPEATABLE READ, READ ONLY`. Sent to every server. */
   readonly modes?: string;
   /** Its beginning goes into the names of prepared transactions, so that clusters leave each other's alone. */
   readonly clusterId: string;
+  readonly watch?: TransactionWatch | undefined;
   /** Called, and awaited, at each step of a two-phase commit. One that throws fails the commit there. For tests. */
   readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
 }

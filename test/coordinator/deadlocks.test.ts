@@ -1,0 +1,125 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import type { Cluster, ClusterClient } from '../../src/index.ts';
+import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+
+let pair: ClusterAndPlain;
+/** Tenants on different nodes. */
+let tenants: number[];
+let observers: Client[];
+beforeAll(async () => {
+  pair = await startCluster();
+  observers = await Promise.all(pair.databases.nodes.map(async ({ connectionString }) => new Client({ connectionString }).connect()));
+  const byNode = new Map<unknown, number>();
+  for (let tenant = 1; tenant <= 12; tenant += 1) byNode.set((await pair.cluster.shardOf('orders', tenant)).node, tenant);
+  tenants = [...byNode.values()];
+  expect(tenants).toHaveLength(3);
+});
+afterAll(async () => {
+  await Promise.all(observers.map((observer) => observer.end()));
+  await pair[Symbol.asyncDispose]();
+}, 15_000);
+beforeEach(() => pair.cluster.query('UPDATE orders SET total = 0'));
+
+const deadlock = { id: 'deadlockDetected', code: '40P01', message: 'deadlock detected', transient: true };
+
+async function begun(cluster: Cluster): Promise<ClusterClient> {
+  const client = await cluster.connect();
+  await client.query('BEGIN');
+  return client;
+}
+
+function touch(client: ClusterClient, tenant: number): Promise<unknown> {
+  return client.query('UPDATE orders SET total = total + 1 WHERE tenant_id = $1 AND id = 1', [tenant]);
+}
+
+/** Resolves when so many sessions wait for a lock, on all nodes together. */
+async function waiting(count: number): Promise<void> {
+  for (;;) {
+    const found = await Promise.all(observers.map((observer) => observer.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)));
+    if (found.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0) >= count) return;
+  }
+}
+
+test.each([['of one process', () => [pair.cluster, pair.cluster, pair.cluster]], ['of several', () => [pair.cluster, pair.another(), pair.another()]]])('transactions %s in a circle over three nodes: the youngest is given up', async (_, processes) => {
+  const clients: ClusterClient[] = [];
+  for (const cluster of processes()) {
+    clients.push(await begun(cluster));
+    // Ages are told apart by milliseconds.
+    await wait(5);
+  }
+  for (const [i, client] of clients.entries()) await touch(client, at(tenants, i));
+  const second = clients.map((client, i) => touch(client, at(tenants, (i + 1) % 3)).then(() => 'done', (error: unknown) => error));
+  expect(await second[2]).toMatchObject(deadlock);
+  await at(clients, 2).query('ROLLBACK');
+  expect(await second[1]).toBe('done');
+  await at(clients, 1).query('COMMIT');
+  expect(await second[0]).toBe('done');
+  await at(clients, 0).query('COMMIT');
+  for (const client of clients) client.release();
+  expect((await pair.cluster.query({ text: 'SELECT sum(total)::int FROM orders WHERE id = 1', rowMode: 'array' })).rows).toEqual([[4]]);
+});
+
+test('statements that change all shards, and a transaction', async () => {
+  const client = await begun(pair.cluster);
+  await touch(client, at(tenants, 0));
+  // It locks the rows of the other nodes, and waits for the first.
+  const sweeping = pair.another().query('UPDATE orders SET total = total + 10').then(() => 'done', (error: unknown) => error);
+  await waiting(1);
+  const touching = touch(client, at(tenants, 1)).then(() => 'done', (error: unknown) => error);
+  expect(await sweeping).toMatchObject(deadlock);
+  expect(await touching).toBe('done');
+  await client.query('COMMIT');
+  client.release();
+});
+
+test('inserts of the same keys', async () => {
+  const insert = (order: readonly number[]): string => `INSERT INTO orders (tenant_id, id) VALUES ${order.map((i) => `(${at(tenants, i)}, 5000)`).join(', ')}`;
+  const clients = [await begun(pair.cluster), await begun(pair.another())];
+  await at(clients, 0).query(insert([0]));
+  await wait(5);
+  await at(clients, 1).query(insert([1]));
+  await wait(5);
+  // Outside of a block: it has inserted on the other nodes, and waits for both.
+  const alone = pair.another().query(insert([2, 0, 1])).then(() => 'done', (error: { code?: unknown }) => error.code);
+  await waiting(2);
+  const crossed = at(clients, 0).query(insert([2])).then(() => 'done', (error: { code?: unknown }) => error.code);
+  expect(await alone).toBe('40P01');
+  expect(await crossed).toBe('done');
+  for (const client of clients) {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+});
+
+test('transaction() comes through', async () => {
+  const move = (cluster: Cluster, order: readonly number[]): Promise<void> => cluster.transaction(async (tx) => {
+    for (const i of order) {
+      await touch(tx, at(tenants, i));
+      await wait(20);
+    }
+  });
+  const processes = [pair.cluster, pair.another(), pair.another()];
+  await Promise.all([[0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]].map((order, i) => move(at(processes, i % 3), order)));
+  expect((await pair.cluster.query({ text: 'SELECT sum(total)::int FROM orders WHERE id = 1', rowMode: 'array' })).rows).toEqual([[12]]);
+});
+
+test('waiting is no deadlock', async () => {
+  const [first, second, third] = [await begun(pair.cluster), await begun(pair.another()), await begun(pair.another())];
+  await touch(first, at(tenants, 0));
+  await touch(first, at(tenants, 1));
+  await touch(second, at(tenants, 2));
+  const later = [touch(second, at(tenants, 0)), touch(third, at(tenants, 0))];
+  await wait(1_500);
+  await first.query('COMMIT');
+  await later[0];
+  await second.query('COMMIT');
+  await later[1];
+  await third.query('ROLLBACK');
+  for (const client of [first, second, third]) client.release();
+  // What was told of them is forgotten.
+  await wait(1_000);
+  expect((await pair.cluster.query('SELECT * FROM shardwright.waiting')).rows).toEqual([]);
+});
