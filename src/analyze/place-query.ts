@@ -5,6 +5,8 @@ import type { ColumnId, Fact, Facts } from './facts.ts';
 import { anyEqual, constantsOf, equivalents } from './facts.ts';
 import type { FunctionRules } from './function-calls.ts';
 import { aggregateCalls, hasVolatileCall, windowClauses } from './function-calls.ts';
+import { hasGroupingSets } from './grouping.ts';
+import { isUnusual } from './unusual-levels.ts';
 import type { Placement, Spread, Way } from './placement.ts';
 import { everywhere, nothingSpread, scattered, withWays } from './placement.ts';
 import type { ColumnRange, FromTree, OutputColumn, Query, SelectQuery, SetQuery, SharedQuery, Sublink } from './query-level.ts';
@@ -538,21 +540,19 @@ function translatedKeys(keys: Keys, outputs: readonly OutputColumn[] | undefined
 
 const aggregating = new WeakMap<FunctionRules, WeakMap<SelectStmt, boolean>>();
 
-export function isGrouped({ statement }: SelectQuery, rules: FunctionRules): boolean {
-  return statement.groupClause !== undefined || statement.havingClause !== undefined || aggregates(statement, rules);
+export function isGrouped(query: SelectQuery, rules: FunctionRules): boolean {
+  const { statement } = query;
+  return statement.groupClause !== undefined || statement.havingClause !== undefined || aggregates(query, rules);
 }
 
 /** Looked for once in each query, whatever the candidates are. */
-function aggregates(statement: SelectStmt, rules: FunctionRules): boolean {
+function aggregates(query: SelectQuery, rules: FunctionRules): boolean {
+  const { statement } = query;
   const known = aggregating.get(rules) ?? new WeakMap<SelectStmt, boolean>();
   aggregating.set(rules, known);
-  const found = known.get(statement) ?? aggregateCalls([statement.targetList, statement.sortClause], (call) => rules.isAggregate(call)).length > 0;
+  const found = known.get(statement) ?? (aggregateCalls([statement.targetList, statement.sortClause], (call) => rules.isAggregate(call)).length > 0 || isUnusual(query, rules));
   known.set(statement, found);
   return found;
-}
-
-export function hasGroupingSets(statement: SelectStmt): boolean {
-  return (statement.groupClause ?? []).some((item) => 'GroupingSet' in item);
 }
 
 /** DISTINCT is a list of one empty node; DISTINCT ON lists expressions. */

@@ -1,5 +1,5 @@
 import type { Node } from '@pgsql/types';
-import { nameParts } from '../sql/ast.ts';
+import { nameParts, walk } from '../sql/ast.ts';
 import type { FromTree, Query, SelectQuery } from './query-level.ts';
 import type { Scope } from './scope.ts';
 import { resolveColumn, resolveRelation } from './scope.ts';
@@ -63,11 +63,41 @@ function joinLooksOut(item: Node): boolean {
   const { larg, rarg, quals, join_using_alias } = item.JoinExpr;
   const sides = [larg, rarg].filter((side) => side !== undefined);
   if (join_using_alias !== undefined || sides.some(joinLooksOut)) return true;
-  const aliases = new Set(sides.flatMap(aliasesIn));
-  return columnRefs([quals]).some((fields) => {
-    const parts = nameParts(fields);
-    return parts.length > 1 && !aliases.has(parts.at(-2) ?? '');
+  const aliases = new Set([...sides.flatMap(aliasesIn), ...aliasesWithin(quals)]);
+  return qualifiersIn(quals).some((qualifier) => !aliases.has(qualifier));
+}
+
+/** Whether a join's condition names a relation that is none of the join's, but has the name of a later one of the level: there it means one outside. */
+export function namesLaterRelation(items: readonly Node[], { relations }: Scope): boolean {
+  return items.some((item) => {
+    if (!('JoinExpr' in item)) return false;
+    const { larg, rarg, quals } = item.JoinExpr;
+    const sides = [larg, rarg].filter((side) => side !== undefined);
+    if (namesLaterRelation(sides, { relations, visible: [], outer: undefined })) return true;
+    const aliases = new Set([...sides.flatMap(aliasesIn), ...aliasesWithin(quals)]);
+    return qualifiersIn(quals).some((qualifier) => !aliases.has(qualifier) && relations.some(({ alias }) => alias === qualifier));
   });
+}
+
+/** What stands before the dot of column references, those of queries within, too. */
+function qualifiersIn(quals: Node | undefined): string[] {
+  const found: string[] = [];
+  walk(quals === undefined ? [] : [quals], (kind, body) => {
+    const parts = kind === 'ColumnRef' && 'fields' in body ? nameParts(body.fields as Node[]) : [];
+    if (parts.length > 1) found.push(parts.at(-2) ?? '');
+    return undefined;
+  });
+  return found;
+}
+
+/** Of relations in queries within a condition. */
+function aliasesWithin(quals: Node | undefined): string[] {
+  const found: string[] = [];
+  walk(quals === undefined ? [] : [quals], (kind, body) => {
+    if (kind === 'SelectStmt' && 'fromClause' in body) found.push(...(body.fromClause as Node[]).flatMap(aliasesIn));
+    return undefined;
+  });
+  return found;
 }
 
 function aliasesIn(item: Node): string[] {

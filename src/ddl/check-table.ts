@@ -53,6 +53,7 @@ function objectionToKind(table: TableDefinition): Objection | undefined {
   if (table.kind !== 'r') return { message: `it is ${kinds[table.kind] ?? 'no table'}`, hint: 'Only tables can be distributed.' };
   if (table.persistence === 't') return { message: 'it is temporary', hint: 'Use CREATE TABLE or CREATE UNLOGGED TABLE.' };
   if (table.system) return { message: 'it is a system catalog' };
+  if (table.columns.length === 0) return { message: 'it has no columns', hint: 'Add one first.' };
   if (table.typed) return { message: 'it is of a composite type', hint: 'Run ALTER TABLE … NOT OF.' };
   return undefined;
 }

@@ -108,7 +108,7 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'toastOptions', (SELECT to_json(t.reloptions) FROM pg_class t WHERE t.oid = c.reltoastrelid),
   'replicaIdentity', c.relreplident,
   'comment', obj_description(c.oid, 'pg_class'),
-  'columns', (${columns}),
+  'columns', coalesce((${columns}), '[]'),
   'constraints', (${constraints}),
   'indexes', (${indexes}),
   'referencedBy', (SELECT json_agg(json_build_object('constraint', o.conname, 'table', ${relatedTable('o.conrelid')}) ORDER BY o.oid)

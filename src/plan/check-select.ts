@@ -1,11 +1,11 @@
-import type { SelectStmt } from '@pgsql/types';
+import type { Node, SelectStmt } from '@pgsql/types';
 import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
-import { namesSystemColumn } from '../analyze/analyze-statement.ts';
+import { namedRelations, namesSystemColumn } from '../analyze/analyze-statement.ts';
 import { collectCalls } from '../analyze/function-calls.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { builtinName, walk } from '../sql/ast.ts';
+import { builtinName, nameParts, relationAlias, walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 
@@ -51,8 +51,28 @@ export function checkOverlooked({ overlooked, writesInside }: AnalyzedStatement,
 const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
 export const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax']);
 
+/** Functions whose answer depends on what tables there are. */
+const namingTables: ReadonlySet<string> = new Set(['to_regclass', 'to_regtype', 'to_regtypemod']);
+
 export function checkReadable(tree: unknown): void {
+  collectCalls(tree, (call) => {
+    const name = builtinName(call.funcname) ?? '';
+    if (namingTables.has(name)) throw unsupported(`${name}() would look for tables on a node, which has shards.`, 'Ask in a statement of its own, without distributed or reference tables.');
+    if (name === 'pg_typeof' && namesWholeRow(call.args, tree)) throw unsupported('pg_typeof() of a whole row would show the type of a shard.', 'Leave it out.');
+    return true;
+  }, true);
   if (namesSystemColumn(tree, shardColumns)) throw unsupported('System column "tableoid" would show shards.', 'Leave it out.');
+}
+
+function namesWholeRow(args: unknown, tree: unknown): boolean {
+  const aliases = new Set(namedRelations(tree).map(relationAlias));
+  let found = false;
+  walk(args, (kind, body) => {
+    const parts = kind === 'ColumnRef' && 'fields' in body ? nameParts(body.fields as Node[]) : [];
+    found ||= aliases.has(parts.at(-1) ?? '') || (parts.length > 1 && parts.at(-1) === '*');
+    return undefined;
+  });
+  return found;
 }
 
 /** FOR UPDATE and the like, at any level. */

@@ -15,6 +15,7 @@ import { functionRules } from './function-rules.ts';
 import { planWriting } from './plan-writing.ts';
 import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
+import { checkResidual } from './select/check-residual.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
 import type { Finishing } from './select/select-context.ts';
 import { checkRowTypes } from './select/select-context.ts';
@@ -99,6 +100,7 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
   const rowTypes = rowTypesOf(uses);
   checkRowTypes(description.columns, rowTypes);
   const draft = await planFanOut({ original, statement: typed, query, placed, description, describe: input.describe, rules, rowTypes, finishing: input.finishing ?? 'application' });
+  await checkResidual(draft.merge, description.columns, input.describe);
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const ownUses = input.part === undefined ? undefined : await certainUses(prunableUses(analyzeSelect(select, input.names), input.snapshot), original, input.describe);

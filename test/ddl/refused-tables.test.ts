@@ -63,6 +63,7 @@ const refusals: readonly Refusal[] = [
   { what: 'materialized view', ddl: 'MATERIALIZED VIEW t AS SELECT 1 AS k', message: /it is a materialized view/ },
   { what: 'sequence', ddl: 'SEQUENCE t', message: /it is a sequence/ },
   { what: 'typed', ddl: 'TABLE t OF pair', message: /it is of a composite type/, column: 'a' },
+  { what: 'no columns', ddl: 'TABLE t ()', message: /it has no columns/ },
   { what: 'row security', ddl: 'TABLE t (k int); ALTER TABLE t ENABLE ROW LEVEL SECURITY', message: /row level security/ },
   { what: 'trigger', ddl: 'TABLE t (k int); CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noop()', message: /it has triggers/ },
   { what: 'rule', ddl: 'TABLE t (k int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING', message: /it has rules/ },

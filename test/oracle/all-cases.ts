@@ -6,6 +6,7 @@ import { pushdownCases } from './cases/pushdown.ts';
 import { routerCases } from './cases/router.ts';
 import { sessionCases } from './cases/sessions.ts';
 import { sortingByTypeCases, sortingCases } from './cases/sorting.ts';
+import { unusualCases } from './cases/unusual.ts';
 import { distributionValueCases, parameterCases } from './cases/values.ts';
 import { routerWriteCases } from './cases/router-writes.ts';
 import { transactionCases, writeCases } from './cases/writes.ts';
@@ -18,6 +19,7 @@ export const readSections: Readonly<Record<string, readonly OracleCase[]>> = {
   aggregates: aggregateCases,
   grouping: groupingCases,
   'first values': firstValueCases,
+  unusual: unusualCases,
   sorting: sortingCases,
   'sorting by type': sortingByTypeCases,
   columns: columnCases,

@@ -2,7 +2,7 @@ import type { FuncCall, Node, ResTarget, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import { aggregateCalls } from '../../analyze/function-calls.ts';
 import type { Scope } from '../../analyze/scope.ts';
-import { hasGroupingSets } from '../../analyze/place-query.ts';
+import { hasGroupingSets } from '../../analyze/grouping.ts';
 import { sameTree } from '../../sql/ast.ts';
 import type { DescribedColumn } from '../describe.ts';
 import type { Combine, MergePlan, SortKey } from '../merge-plan.ts';
@@ -71,6 +71,13 @@ function piecesOf(context: SelectContext): Pieces | undefined {
   if (leftover.length === 0) return { groups, calls };
   if (sets) return undefined;
   return dependOnGroup(leftover, groups, scope) ? { groups: [...groups, ...leftover], calls } : undefined;
+}
+
+/** Whether grouping sets name equal expressions in different ways: PostgreSQL then has two groups of them, which the expressions alone do not tell. */
+export function mergesGroups(statement: SelectStmt, scope: Scope): boolean {
+  const written = setExpressions(statement.groupClause ?? []);
+  const meant = setExpressions(groupExpressions(statement, scope)).map((node) => canonicalExpression(node, scope));
+  return meant.some((node, i) => meant.some((other, j) => j < i && sameTree(node, other) && !sameTree(at(written, i), at(written, j))));
 }
 
 /** What grouping sets are made of, at any depth. */

@@ -1,14 +1,17 @@
 import type { FuncCall, Node, SelectStmt } from '@pgsql/types';
 import type { FunctionRules } from '../../analyze/function-calls.ts';
-import { windowClauses } from '../../analyze/function-calls.ts';
+import { collectCalls, windowClauses } from '../../analyze/function-calls.ts';
 import type { PlacedQuery } from '../../analyze/place-query.ts';
-import { expressionIsKey, hasGroupingSets, isDistinctOn, isGrouped } from '../../analyze/place-query.ts';
+import { hasGroupingSets } from '../../analyze/grouping.ts';
+import { expressionIsKey, isDistinctOn, isGrouped } from '../../analyze/place-query.ts';
+import { isUnusual } from '../../analyze/unusual-levels.ts';
 import type { Query, SelectQuery } from '../../analyze/query-level.ts';
+import { builtinName } from '../../sql/ast.ts';
 import type { Statement } from '../../sql/parse.ts';
 import type { Describe, StatementDescription } from '../describe.ts';
 import type { MergePlan } from '../merge-plan.ts';
 import { groupExpressions } from './expressions.ts';
-import { planAggregate } from './plan-aggregate.ts';
+import { mergesGroups, planAggregate } from './plan-aggregate.ts';
 import { planGathered } from './plan-gathered.ts';
 import { planRows } from './plan-rows.ts';
 import type { FanOutDraft, Finishing, SelectContext } from './select-context.ts';
@@ -54,6 +57,9 @@ async function planByRule(input: FanOutInput): Promise<FanOutDraft> {
     isBuiltin: (call: FuncCall) => rules.isBuiltin(call),
   };
   if (query.kind !== 'select') return planRows(context, { distinctByShard: true });
+  if (isDistinctOn(statement) && returnsSets(statement, rules)) {
+    throw unsupported('DISTINCT ON stands beside a function that returns a set, which PostgreSQL calls afterwards.', 'Call the function in a query around it.');
+  }
   const isKey = keyTest(query, placed);
   const grouped = isGrouped(query, rules);
   const groupedByKey = !hasGroupingSets(statement) && groupExpressions(statement, query.scope).some(isKey);
@@ -62,8 +68,22 @@ async function planByRule(input: FanOutInput): Promise<FanOutDraft> {
   if ((!grouped || groupedByKey) && windowsByKey && distinctOnByKey) {
     return planRows(context, { distinctByShard: selectsKey(statement, isKey) });
   }
+  if (hasGroupingSets(statement) && mergesGroups(statement, query.scope)) {
+    throw unsupported('Two names or positions in grouping sets stand for equal expressions, which PostgreSQL keeps apart.', 'Filter by the distribution column.');
+  }
+  if (isUnusual(query, rules)) throw unsupported('An aggregate stands where it cannot be told from what is around it.', 'Filter by the distribution column.');
   const split = grouped && !groupedByKey ? await planAggregate(context) : undefined;
   return split ?? planGathered(context);
+}
+
+/** Whether the select list may call a function that returns several rows. */
+function returnsSets({ targetList }: SelectStmt, rules: FunctionRules): boolean {
+  let found = false;
+  collectCalls(targetList, (call) => {
+    found ||= !rules.isBuiltin(call) || /^(generate_|unnest$|json|regexp_|string_to_table$|pg_|_pg_)/.test(builtinName(call.funcname) ?? '');
+    return !found;
+  });
+  return found;
 }
 
 function keyTest(query: SelectQuery, { rows, facts }: PlacedQuery): (node: Node) => boolean {

@@ -55,8 +55,9 @@ export class ColumnNeeds {
     else if (parts.length > 1) this.#starredNames.add(parts.at(-2) ?? '');
   }
 
-  #visitJoin({ isNatural, usingClause }: JoinExpr): void {
-    this.#natural ||= isNatural === true;
+  /** A natural join merges all names that both sides have; a join's alias may list names for all columns. */
+  #visitJoin({ isNatural, usingClause, alias }: JoinExpr): void {
+    this.#natural ||= isNatural === true || alias?.colnames !== undefined;
     for (const name of nameParts(usingClause)) this.#names.add(name);
   }
 }

@@ -7,6 +7,7 @@ import { parseOne } from '../../sql/parse.ts';
 import type { Extent } from '../../sql/query-extent.ts';
 import { queryExtent } from '../../sql/query-extent.ts';
 import type { DescribedColumn } from '../describe.ts';
+import { nullRow } from '../select/null-row.ts';
 import { withCommonContext } from './common-context.ts';
 import type { Stage } from './stage.ts';
 import type { StagedState } from './staged-state.ts';
@@ -32,7 +33,7 @@ export async function querySource(state: StagedState, statement: Statement, quer
   const held = columns.map(({ typeSql, collation }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: collation?.sql }));
   const result: ResultTable = {
     kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false,
-    standIn: standInOf(held), label: 'subquery',
+    standIn: nullRow(held), label: 'subquery',
   };
   const stage = { result, source: await state.source(parseOne(text)) };
   return { stage, extent, replacement: `SELECT ${listOf(columns)} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}` };
@@ -40,13 +41,4 @@ export async function querySource(state: StagedState, statement: Statement, quer
 
 function listOf(columns: readonly DescribedColumn[]): string {
   return columns.map(({ name }, i) => `c${i + 1} AS ${quoteIdentifier(name)}`).join(', ');
-}
-
-/** A query of the same columns and no meaning. */
-function standInOf(columns: readonly ResultColumn[]): string {
-  const values = columns.map(({ name, typeSql, collation }) => {
-    const collated = collation === undefined || collation === '"default"' ? '' : ` COLLATE ${collation}`;
-    return `CAST(NULL AS ${typeSql})${collated} AS ${quoteIdentifier(name)}`;
-  });
-  return `(SELECT ${values.join(', ')})`;
 }

@@ -132,7 +132,7 @@ export const groupingCases = [
     `SELECT tenant_id, status, count(*) FROM orders GROUP BY GROUPING SETS ((tenant_id, status), (tenant_id))`,
     `SELECT status AS c2, quantity AS c1, count(*), sum(amount) FROM orders GROUP BY ROLLUP (c2, c1)`,
     `SELECT quantity AS c2, status AS c1, min(placed_at), max(amount) FROM orders GROUP BY GROUPING SETS ((c1), (2, 1), ())`,
-    `SELECT status, count(*), count(quantity), sum(quantity), avg(quantity), min(amount) FROM ghosts g JOIN orders o USING (tenant_id) GROUP BY ROLLUP (status)`,
+    `SELECT status, count(*), count(quantity), sum(quantity), avg(quantity), min(o.amount) FROM ghosts g JOIN orders o USING (tenant_id) GROUP BY ROLLUP (status)`,
     `SELECT count(*), sum(id), bool_or(label IS NULL) FROM ghosts GROUP BY GROUPING SETS ((), ())`,
     `SELECT label, count(*) FROM ghosts GROUP BY CUBE (label, seen)`,
     `SELECT status, paid, count(DISTINCT quantity), count(*), sum(DISTINCT quantity), avg(amount) FROM orders GROUP BY CUBE (status, paid)`,
