@@ -33,13 +33,15 @@ export function tableSource(table: SourceTable, place: UsePlace, { needs, rules,
   const names = needs.of(rangeVar, table.columns.map(({ name }) => name));
   const columns = table.columns.filter(({ name }) => names.includes(name));
   const own = tableFilters(place, rules);
-  const made = filtered(place, { names, filters: [...own, ...reductions] }) ?? filtered(place, { names, filters: own });
-  return { statement: made ?? wholeTable(table, place, names), columns, reduced: made !== undefined };
+  for (const filters of [[...own, ...reductions], own]) {
+    const statement = filters.length === 0 ? undefined : filtered(place, { names, filters });
+    if (statement !== undefined) return { statement, columns, reduced: true };
+  }
+  return { statement: wholeTable(table, place, names), columns, reduced: false };
 }
 
 /** Undefined where the conditions cannot be written faithfully: all rows are read then. */
 function filtered({ rangeVar, sample }: UsePlace, { names, filters }: { readonly names: readonly string[]; readonly filters: readonly Node[] }): Statement | undefined {
-  if (filters.length === 0 && sample === undefined) return undefined;
   const alias = relationAlias(rangeVar);
   const shown = rangeVar.alias?.colnames ?? [];
   const select: SelectStmt = {
@@ -56,7 +58,11 @@ function nameOf(node: Node | undefined): string | undefined {
   return node !== undefined && 'String' in node ? node.String.sval : undefined;
 }
 
-function wholeTable({ sql }: SourceTable, { sample }: UsePlace, columns: readonly string[]): Statement {
-  if (sample !== undefined) throw unsupported('The arguments of TABLESAMPLE cannot be written as they were.', 'Pass them as parameters.');
+function wholeTable({ sql }: SourceTable, place: UsePlace, columns: readonly string[]): Statement {
+  if (place.sample !== undefined) {
+    const sampled = filtered(place, { names: columns, filters: [] });
+    if (sampled === undefined) throw unsupported('The arguments of TABLESAMPLE cannot be written as they were.', 'Pass them as parameters.');
+    return sampled;
+  }
   return parseOne(`SELECT ${columns.map(quoteIdentifier).join(', ')} FROM ${sql}`);
 }
