@@ -121,8 +121,9 @@ function isOwn(fields: readonly Node[], scope: Scope): boolean {
   const parts = nameParts(fields);
   const last = parts.at(-1) ?? '';
   if (last === '*') return parts.length === 1 || resolveRelation(scope, parts.slice(0, -1)) !== undefined;
-  if (resolveColumn(scope, fields) !== undefined || resolveRelation(scope, parts) !== undefined) return true;
-  return parts.length > 1 && resolveRelation(scope, parts.slice(0, -1)) !== undefined;
+  if (resolveColumn(scope, fields) !== undefined) return true;
+  // A bare name is a whole row only where no level around has a column of that name.
+  return parts.length > 1 && [parts, parts.slice(0, -1)].some((name) => resolveRelation(scope, name) !== undefined);
 }
 
 /** The column references of one level, not those of queries in it. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { orAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId } from '../catalog/ids.ts';
@@ -20,6 +21,7 @@ const intervalMs = 400;
 const patienceMs = 300;
 /** A cycle must still be there after so long: servers are asked one after the other, and what they say together may never have been true. */
 const againMs = 50;
+const answerMs = 2_000;
 
 /**
  * Finds transactions that wait for each other over several servers, which no server can see: each looks like waiting for a lock. While some transaction of this process
@@ -42,7 +44,7 @@ export class DeadlockWatch {
 
   leave(transaction: WatchedTransaction): void {
     this.#running.delete(transaction);
-    if (this.#running.size === 0 && this.#told.size === 0) this.end();
+    if (this.#running.size === 0 && this.#told.size === 0 && !this.#looking) this.end();
   }
 
   end(): void {
@@ -74,22 +76,23 @@ export class DeadlockWatch {
     const found = waiting.map(({ id }) => findCycle(id, blocked, members)).filter((cycle) => cycle !== undefined);
     if (found.length === 0) return;
     await delay(againMs);
-    const still = await this.#blocked();
+    const [still, again] = [await this.#blocked(), await this.#members()];
     for (const transaction of waiting) {
-      const cycle = findCycle(transaction.id, still, members);
+      const cycle = this.#running.has(transaction) ? findCycle(transaction.id, still, again) : undefined;
       if (cycle?.victim === transaction.id && found.some(({ key }) => key === cycle.key)) giveUp(transaction, cycle);
     }
   }
 
   async #blocked(): Promise<BlockedProcess[]> {
-    const answers = await Promise.all(this.pools.nodeIds.map(async (node) => {
-      const { rows } = await this.pools.get(node).query({ text: blockedSql, simple: true });
+    const answers = await Promise.allSettled(this.pools.nodeIds.map(async (node) => {
+      const { rows } = await orAborted(this.pools.get(node).query({ text: blockedSql, simple: true }), AbortSignal.timeout(answerMs));
       return rows.map(([pid, blockers, gid]): BlockedProcess => {
         const prepared = parseGid(gid ?? '')?.transactionId;
         return { node, pid: Number(pid), blockers: JSON.parse(blockers ?? '[]') as number[], prepared: prepared === undefined ? [] : [prepared] };
       });
     }));
-    return answers.flat();
+    // One that does not answer shows no circle; those of the others are found.
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
   }
 
   async #tell(waiting: readonly WatchedTransaction[]): Promise<void> {

@@ -8,7 +8,7 @@ import { sameTree, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne } from '../../sql/parse.ts';
 import { type Extent, queryExtent } from '../../sql/query-extent.ts';
-import { scanTokens, tokenAt } from '../../sql/scan.ts';
+import { scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import type { DescribedColumn } from '../describe.ts';
 import { unheldTypes } from './query-source.ts';
@@ -118,18 +118,26 @@ function commonNames(tree: Node): Set<string> {
   return names;
 }
 
-function placeOf({ statement }: StagedState, { node, select }: Candidate): Place | undefined {
+function placeOf({ statement }: StagedState, { node, select, unnamed }: Candidate): Place | undefined {
   const inner = queryExtent(statement, select);
   if (inner === undefined) return undefined;
   const tokens = scanTokens(statement.text);
   const open = tokenAt(tokens, inner.start) - 1;
   const close = tokenAt(tokens, inner.end);
   const first = isExists(node) ? open - 1 : open;
+  // All parentheses around the item, or a name behind the inner ones would stand within the outer ones.
+  const around = unnamed ? parenthesesAround(tokens, first, close) : 0;
   if (tokens[open]?.text !== '(' || tokens[close]?.text !== ')' || (isExists(node) && tokens[first]?.text.toUpperCase() !== 'EXISTS')) return undefined;
-  return { extent: { start: at(tokens, first).start, end: at(tokens, close).end }, text: statement.text.slice(inner.start, inner.end) };
+  return { extent: { start: at(tokens, first - around).start, end: at(tokens, close + around).end }, text: statement.text.slice(inner.start, inner.end) };
 }
 
 const existsColumn: ValueColumn = { name: 'exists', typeSql: 'boolean' };
+
+function parenthesesAround(tokens: readonly Token[], first: number, last: number): number {
+  let count = 0;
+  while (tokens[first - count - 1]?.text === '(' && tokens[last + count + 1]?.text === ')') count += 1;
+  return count;
+}
 
 /** Undefined for a value that a parameter cannot stand for: a record, or one whose collation it would not have. */
 async function columnOf(state: StagedState, { node }: Candidate, text: string): Promise<ValueColumn | undefined> {

@@ -137,6 +137,8 @@ function listedColumn(place: UsePlace, around: readonly UsePlace[], listed: Sele
       const list = listOf(condition);
       if (list?.query !== listed) continue;
       const column = columnOf(list.test, other.query.scope);
+      // What holds for a neighbour's rows says nothing of this relation's own columns, which an outer join may keep.
+      if (other !== place && (column === undefined || columnIn(other.relation, column.id) === undefined)) continue;
       const own = column === undefined ? undefined : [...equivalents(facts, column.id)].map((id) => columnIn(place.relation, id)).find((name) => name !== undefined);
       if (own !== undefined) return own;
     }

@@ -47,5 +47,10 @@ export const unusualCases = cases(
   `SELECT array_to_string(ARRAY(SELECT n.body FROM ghosts g JOIN events e ON g.seen IN (SELECT now() FROM lines s WHERE s.line = n.c0) JOIN notes n ON true), ',') FROM (VALUES (1), (2)) AS n (c0)`,
   `SELECT (SELECT count(*) FROM accounts a JOIN lines l ON EXISTS (SELECT FROM orders o WHERE o.tenant_id = v.c0) JOIN visits v ON v.ms = l.qty) FROM (VALUES (1), (2)) AS v (c0)`,
   `SELECT (array_agg(r ORDER BY r.id))[1].name FROM regions r JOIN orders o ON o.id = r.id`,
+  `SELECT ((SELECT max(qty) FROM lines)), count(*) FROM orders`,
+  `SELECT ((SELECT max(qty) FROM lines))`,
+  `SELECT o.id, (SELECT count(*) FROM lines status WHERE status IS NULL) FROM orders o`,
+  `SELECT o.id FROM orders o WHERE EXISTS (SELECT 1 FROM visits amount WHERE amount IS NOT NULL)`,
+  `SELECT o.id, v.page FROM orders o LEFT JOIN visits v ON v.ms = o.quantity AND o.account_id IN (SELECT qty FROM lines GROUP BY qty)`,
   withValues(`SELECT (SELECT max(o.id + $1)) FROM orders o`, 5),
 );
