@@ -20,6 +20,7 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
     const coordinator = await steady.atomically((transaction, options) => transaction.join(coordinatorNodeId, 'write', options));
     const { fill, created } = plan;
     await coordinator.query({ text: 'SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', values: [fill] }, { signal: scope.signal });
+    if (!scope.inTransaction) await keepReadOnly(coordinator);
     if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
     const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
     await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
@@ -31,9 +32,17 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
   }
 }
 
+/** The transaction is one of ours, and may write; a session whose transactions may not is told so by the server. */
+async function keepReadOnly(coordinator: NodeConnection): Promise<void> {
+  const { rows } = await coordinator.query({ text: `SELECT pg_catalog.current_setting('default_transaction_read_only')` });
+  if (rows[0]?.[0] === 'on') throw new ClusterError('unsupportedDdl', 'cannot create or fill a relation in a read-only transaction', { sqlState: '25006' });
+}
+
 async function isThere(coordinator: NodeConnection, created: MaterializePlan['created']): Promise<boolean> {
   if (created?.ifNotExists !== true) return false;
-  const { rows } = await coordinator.query({ text: 'SELECT pg_catalog.to_regclass($1) IS NOT NULL', values: [created.name] });
+  const { name, isQualified } = created;
+  const place = isQualified ? '$1' : `pg_catalog.quote_ident(pg_catalog.current_schema()) || '.' || $1`;
+  const { rows } = await coordinator.query({ text: `SELECT pg_catalog.to_regclass(${place}) IS NOT NULL`, values: [name] });
   return rows[0]?.[0] === 't';
 }
 

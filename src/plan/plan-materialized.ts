@@ -49,7 +49,7 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', ...(isView ? { changesViews: { created: undefined } } : {}) };
   const { schemaname, relname = '' } = into.rel;
   const name = schemaname === undefined ? quoteIdentifier(relname) : quoteQualified(schemaname, relname);
-  return { kind: 'materialize', source, query: await planned(source, input), columns: named, fill, text, created: { name, ifNotExists: ifNotExists === true, isView } };
+  return { kind: 'materialize', source, query: await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
 }
 
 async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {

@@ -111,7 +111,7 @@ export interface MaterializePlan {
   readonly fill: string;
   readonly text: string;
   /** The relation that `text` makes. When there is one already and `text` has IF NOT EXISTS, nothing is to be filled. A view changes the catalog. */
-  readonly created: { readonly name: string; readonly ifNotExists: boolean; readonly isView: boolean } | undefined;
+  readonly created: { readonly name: string; readonly isQualified: boolean; readonly ifNotExists: boolean; readonly isView: boolean } | undefined;
 }
 
 /** A call of one of the cluster's own functions, such as create_distributed_table. */

@@ -177,3 +177,20 @@ test('CREATE TABLE AS makes a local table, which may be distributed then', async
   await expectSame('SELECT count(*), sum(o.total - c.total) FROM orders o JOIN copied c USING (tenant_id, id)');
   expect(await pair.remains()).toEqual([]);
 });
+
+test('a session that may not write, and one whose first schema is another', async () => {
+  for (const side of [pair.cluster, pair.plain]) {
+    const client = await side.connect();
+    await client.query('CREATE SCHEMA first');
+    await client.query('SET default_transaction_read_only = on');
+    await expect(client.query('CREATE TABLE unwritten AS SELECT id FROM orders')).rejects.toMatchObject({ code: '25006' });
+    await expect(client.query('REFRESH MATERIALIZED VIEW tenants')).rejects.toMatchObject({ code: '25006' });
+    await client.query('RESET default_transaction_read_only');
+    await client.query('SET search_path = first, public');
+    expect(await client.query('CREATE TABLE IF NOT EXISTS sums AS SELECT count(*) FROM orders')).toMatchObject({ command: 'SELECT', rowCount: 1 });
+    expect((await client.query('SELECT * FROM first.sums')).rowCount).toBe(1);
+    await client.query('DROP SCHEMA first CASCADE; RESET search_path');
+    client.release();
+  }
+  expect(await pair.remains()).toEqual([]);
+});

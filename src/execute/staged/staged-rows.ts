@@ -46,7 +46,7 @@ export async function* stagedRows(scope: StatementScope, call: StagedCall, how: 
   try {
     yield* inStages(scope, { ...call, fanOut: await overWholeTables() }, withinBytes(how, wholeTableBytesMax));
   } catch (error) {
-    throw error instanceof ClusterError && error.id === 'resultTooLarge' ? failure : error;
+    throw error instanceof ClusterError && (error.id === 'resultTooLarge' || error.id === 'unsupportedQuery') ? failure : error;
   }
 }
 
