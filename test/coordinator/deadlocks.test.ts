@@ -111,7 +111,11 @@ test('waiting is no deadlock', async () => {
   await touch(first, at(tenants, 0));
   await touch(first, at(tenants, 1));
   await touch(second, at(tenants, 2));
-  const later = [touch(second, at(tenants, 0)), touch(third, at(tenants, 0))];
+  // Whoever waits first is first.
+  const later = [touch(second, at(tenants, 0))];
+  await waiting(1);
+  later.push(touch(third, at(tenants, 0)));
+  await waiting(2);
   await wait(1_500);
   await first.query('COMMIT');
   await later[0];
