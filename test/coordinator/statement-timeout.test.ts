@@ -9,7 +9,7 @@ const timedOut = { id: 'canceled', number: 'SW022', code: '57014', message: 'can
 
 beforeAll(async () => {
   pair = await startStaged();
-  impatient = pair.another({ statementTimeoutMs: 300, tuning: { batchRows: 20 } });
+  impatient = pair.another({ statementTimeoutMs: 700, tuning: { batchRows: 20 } });
   // What makes plans and connections takes its time, too.
   await pair.another({ statementTimeoutMs: 0 }).query('SELECT count(*) FROM orders');
 });
@@ -39,7 +39,7 @@ test('in a transaction block it fails the transaction, and the next one works', 
 });
 
 test('each statement of a text has the whole time', async () => {
-  const results = await impatient.query('SELECT pg_sleep(0.2); SELECT pg_sleep(0.2); SELECT 1 AS one') as unknown as { rows: unknown[] }[];
+  const results = await impatient.query('SELECT pg_sleep(0.4); SELECT pg_sleep(0.4); SELECT 1 AS one') as unknown as { rows: unknown[] }[];
   expect(results[2]?.rows).toEqual([{ one: 1 }]);
   await expect(impatient.query('SELECT 1; SELECT pg_sleep(60)')).rejects.toMatchObject(timedOut);
 });
@@ -47,7 +47,7 @@ test('each statement of a text has the whole time', async () => {
 test('a stream\'s reader may take its time, its servers not', async () => {
   const rows = [];
   for await (const batch of impatient.streamBatches('SELECT id FROM orders', [], { batchRows: 500 })) {
-    if (rows.length < 100) await wait(400);
+    if (rows.length < 100) await wait(800);
     rows.push(...batch);
   }
   expect(rows).toHaveLength((await pair.plain.query('SELECT FROM orders')).rowCount ?? -1);
