@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types';
+import type { JoinExpr, Node } from '@pgsql/types';
 import { nameParts, walk } from '../sql/ast.ts';
 import type { FromTree, Query, SelectQuery } from './query-level.ts';
 import type { Scope } from './scope.ts';
@@ -60,23 +60,26 @@ function within(scope: Scope, inside: ReadonlySet<Scope>): Scope {
 /** Whether a join's condition names a relation that is none of the join's: there it means one outside, also where a later one of the level has its name. */
 function joinLooksOut(item: Node): boolean {
   if (!('JoinExpr' in item)) return false;
-  const { larg, rarg, quals, join_using_alias } = item.JoinExpr;
-  const sides = [larg, rarg].filter((side) => side !== undefined);
-  if (join_using_alias !== undefined || sides.some(joinLooksOut)) return true;
-  const aliases = new Set([...sides.flatMap(aliasesIn), ...aliasesWithin(quals)]);
-  return qualifiersIn(quals).some((qualifier) => !aliases.has(qualifier));
+  return item.JoinExpr.join_using_alias !== undefined || sidesOf(item.JoinExpr).some(joinLooksOut) || namesOutside(item.JoinExpr).length > 0;
 }
 
 /** Whether a join's condition names a relation that is none of the join's, but has the name of a later one of the level: there it means one outside. */
-export function namesLaterRelation(items: readonly Node[], { relations }: Scope): boolean {
+export function namesLaterRelation(items: readonly Node[], relations: Scope['relations']): boolean {
   return items.some((item) => {
     if (!('JoinExpr' in item)) return false;
-    const { larg, rarg, quals } = item.JoinExpr;
-    const sides = [larg, rarg].filter((side) => side !== undefined);
-    if (namesLaterRelation(sides, { relations, visible: [], outer: undefined })) return true;
-    const aliases = new Set([...sides.flatMap(aliasesIn), ...aliasesWithin(quals)]);
-    return qualifiersIn(quals).some((qualifier) => !aliases.has(qualifier) && relations.some(({ alias }) => alias === qualifier));
+    if (namesLaterRelation(sidesOf(item.JoinExpr), relations)) return true;
+    return namesOutside(item.JoinExpr).some((qualifier) => relations.some(({ alias }) => alias === qualifier));
   });
+}
+
+function sidesOf({ larg, rarg }: JoinExpr): Node[] {
+  return [larg, rarg].filter((side) => side !== undefined);
+}
+
+/** The names of relations in a join's condition that are neither the join's nor of a query in the condition. */
+function namesOutside(join: JoinExpr): string[] {
+  const aliases = new Set([...sidesOf(join).flatMap(aliasesIn), ...aliasesWithin(join.quals)]);
+  return qualifiersIn(join.quals).filter((qualifier) => !aliases.has(qualifier));
 }
 
 /** What stands before the dot of column references, those of queries within, too. */
@@ -106,7 +109,7 @@ function aliasesIn(item: Node): string[] {
   if (alias !== undefined) return [alias];
   if ('RangeVar' in item) return [item.RangeVar.relname ?? ''];
   if ('RangeTableSample' in item && item.RangeTableSample.relation !== undefined) return aliasesIn(item.RangeTableSample.relation);
-  if ('JoinExpr' in item) return [item.JoinExpr.larg, item.JoinExpr.rarg].flatMap((side) => (side === undefined ? [] : aliasesIn(side)));
+  if ('JoinExpr' in item) return sidesOf(item.JoinExpr).flatMap(aliasesIn);
   // A function without alias: only a server knows the name that it gives.
   return [];
 }

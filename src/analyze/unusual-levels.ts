@@ -13,24 +13,19 @@ import { type Scope, resolveColumn } from './scope.ts';
  */
 export function isUnusual(query: SelectQuery, rules: FunctionRules): boolean {
   const { statement, scope } = query;
-  if (holdsJsonAggregate(statement) || (!hasGroupingSets(statement) && holdsGroupingCall(statement))) return true;
-  if (namesLaterRelation(statement.fromClause ?? [], scope)) return true;
+  if (holds(statement, jsonAggregates) || (!hasGroupingSets(statement) && holds(statement, groupingCalls))) return true;
+  if (namesLaterRelation(statement.fromClause ?? [], scope.relations)) return true;
   return query.sublinks.some(({ query: inner }) => holdsOuterAggregate(inner, rules));
 }
 
-function holdsJsonAggregate(statement: SelectStmt): boolean {
-  return holds(statement, 'JsonArrayAgg') || holds(statement, 'JsonObjectAgg');
-}
-
-function holdsGroupingCall(statement: SelectStmt): boolean {
-  return holds(statement, 'GroupingFunc');
-}
+const jsonAggregates: ReadonlySet<string> = new Set(['JsonArrayAgg', 'JsonObjectAgg']);
+const groupingCalls: ReadonlySet<string> = new Set(['GroupingFunc']);
 
 /** At this level, not in queries within it. */
-function holds({ targetList, havingClause, sortClause, distinctClause, windowClause }: SelectStmt, wanted: string): boolean {
+function holds({ targetList, havingClause, sortClause, distinctClause, windowClause }: SelectStmt, wanted: ReadonlySet<string>): boolean {
   let found = false;
   walk([targetList, havingClause, sortClause, distinctClause, windowClause] as Node[][], (kind) => {
-    found ||= kind === wanted;
+    found ||= wanted.has(kind);
     return found || kind === 'SelectStmt' ? false : undefined;
   });
   return found;
@@ -54,7 +49,7 @@ function aggregatesIn(tree: unknown, rules: FunctionRules): unknown[] {
     return true;
   });
   walk(tree, (kind, body) => {
-    if (kind === 'JsonArrayAgg' || kind === 'JsonObjectAgg') found.push(body);
+    if (jsonAggregates.has(kind)) found.push(body);
     return kind === 'SubLink' || kind === 'RangeSubselect' ? false : undefined;
   });
   return found;

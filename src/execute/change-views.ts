@@ -3,7 +3,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { ParsedQuery } from '../cluster/node-connection.ts';
 import { temporaryView } from '../plan/plan-utility.ts';
 import type { ViewChange } from '../plan/statement-plan.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { quoteName } from '../sql/identifiers.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import type { StatementScope } from './statement-scope.ts';
 
@@ -16,7 +16,7 @@ export function changeViews(scope: StatementScope, query: ParsedQuery, { created
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
     const result = await coordinator.queryParsed(query, options);
     if (created !== undefined) {
-      const name = created.schemaname === undefined ? quoteIdentifier(created.relname ?? '') : quoteQualified(created.schemaname, created.relname ?? '');
+      const name = quoteName(created.schemaname, created.relname ?? '');
       // PostgreSQL makes a view over temporary tables temporary, unasked.
       const { rows } = await coordinator.query({ text: `SELECT relpersistence FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)`, values: [name] }, options);
       if (rows[0]?.[0] === 't') throw temporaryView(created.relname ?? '');

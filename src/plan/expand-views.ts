@@ -4,7 +4,7 @@ import type { RelationNames } from '../analyze/relation-names.ts';
 import type { DependentView } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import { nameParts } from '../sql/ast.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { quoteIdentifier, quoteName } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { applyEdits, type Edit, fillTemplate } from '../sql/template.ts';
 import { locksRows } from './check-select.ts';
@@ -68,7 +68,7 @@ async function checkView(rangeVar: RangeVar, view: DependentView, { searchPath, 
 
 /** The name must not mean another relation: one in an earlier schema, or one that took the place of the view unnoticed. */
 async function checkIsMeant({ schemaname }: RangeVar, { oid, schema, name }: DependentView, describe: Describe): Promise<void> {
-  const { columns } = await describe.statement(`SELECT * FROM ${schemaname === undefined ? quoteIdentifier(name) : quoteQualified(schemaname, name)}`);
+  const { columns } = await describe.statement(`SELECT * FROM ${quoteName(schemaname, name)}`);
   if (columns.every(({ tableOid }) => tableOid === oid)) return;
   throw unsupported(`A local table "${name}" hides view "${schema}.${name}" in search_path.`, 'Name the view with its schema.');
 }

@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { CreateTableAsStmt, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
-import { namedRelations } from '../analyze/analyze-statement.ts';
 import { present } from '../base/assert.ts';
 import type { DependentView } from '../catalog/catalog-snapshot.ts';
 import { nameParts, sameTree } from '../sql/ast.ts';
 import { columnDefinitions } from '../sql/column-definitions.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { quoteName } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { queryExtent } from '../sql/query-extent.ts';
 import { afterGroup, scanTokens, type Token } from '../sql/scan.ts';
 import type { Named } from './plan-select.ts';
 import { planSelect } from './plan-select.ts';
+import { readsDistributed } from './plan-utility.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { MaterializePlan, StatementPlan } from './statement-plan.ts';
 
@@ -31,8 +31,7 @@ export async function planMaterialized(statement: Statement, input: Named): Prom
 
 async function planCreate(statement: Statement, { query, into, objtype, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
   const { names } = input;
-  const reads = namedRelations(query).some(({ schemaname, relname = '' }) => [names.resolve(schemaname, relname), names.dependentView(schemaname, relname)].some((found) => found !== undefined));
-  if (!reads || query === undefined || !('SelectStmt' in query) || into?.rel === undefined) return undefined;
+  if (!readsDistributed(query, names) || query === undefined || !('SelectStmt' in query) || into?.rel === undefined) return undefined;
   const isView = objtype === 'OBJECT_MATVIEW';
   if (!isView && into.rel.relpersistence === 't') throw unsupported('CREATE TEMPORARY TABLE AS reads distributed or reference tables.', 'Leave TEMPORARY out, or make the table first and fill it from the application.');
   const { start, end } = writtenQuery(statement, query.SelectStmt);
@@ -48,7 +47,7 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   const text = `${statement.text.slice(0, start)}${arms.join(' UNION ALL ')}${statement.text.slice(end)}`;
   if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', ...(isView ? { changesViews: { created: undefined } } : {}) };
   const { schemaname, relname = '' } = into.rel;
-  const name = schemaname === undefined ? quoteIdentifier(relname) : quoteQualified(schemaname, relname);
+  const name = quoteName(schemaname, relname);
   return { kind: 'materialize', source, query: await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
 }
 

@@ -30,7 +30,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
 /** A view stays in the coordinator database, over the shells; statements that read it get its query in its place. */
 function planView({ text }: Statement, { view: named, query }: ViewStmt, names: RelationNames): StatementPlan {
   const view = present(named, 'name of a view');
-  const reads = namedRelations(query).some(({ schemaname, relname }) => isDistributed(names, schemaname, relname ?? ''));
+  const reads = readsDistributed(query, names);
   const replaces = names.dependentView(view.schemaname, view.relname ?? '') !== undefined;
   if (!reads && !replaces) return { kind: 'coordinator', text, effect: 'write' };
   if (reads && (view.relpersistence === 't' || view.schemaname === 'pg_temp')) throw temporaryView(view.relname ?? '');
@@ -51,6 +51,11 @@ function notFilledByUs(name: string): ClusterError {
     detail: 'It reads distributed or reference tables, and its definition does not say where their rows come from.',
     hint: 'Drop it, and create it again through the cluster.',
   });
+}
+
+/** Whether a query names a distributed or reference table, or a view over one. */
+export function readsDistributed(query: Node | undefined, names: RelationNames): boolean {
+  return namedRelations(query).some(({ schemaname, relname = '' }) => isDistributed(names, schemaname, relname));
 }
 
 function isDistributed(names: RelationNames, schema: string | undefined, name: string): boolean {

@@ -7,6 +7,11 @@ export function quoteQualified(schema: string, name: string): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
+/** A name as it may stand in a statement: with its schema, or without one. */
+export function quoteName(schema: string | undefined, name: string): string {
+  return schema === undefined ? quoteIdentifier(name) : quoteQualified(schema, name);
+}
+
 /** `value` as a string constant, safe whatever standard_conforming_strings says. */
 export function quoteLiteral(value: string): string {
   const quoted = `'${value.replaceAll("'", "''")}'`;

@@ -1,7 +1,7 @@
 import type { RangeVar } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { ResultColumn } from '../../analyze/result-table.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { quoteName, quoteQualified } from '../../sql/identifiers.ts';
 import type { StagedState } from './staged-state.ts';
 
 /** A table whose rows are read for a stage. */
@@ -22,7 +22,7 @@ export async function sourceTable(state: StagedState, rangeVar: RangeVar, { uses
     return { schema, name, sql: quoteQualified(schema, name), columns: table.columns.map(({ name: column, type, collation }) => ({ name: column, typeSql: type.sql, collation })) };
   }
   const { schemaname: schema, relname: name = '' } = rangeVar;
-  const sql = schema === undefined ? quoteIdentifier(name) : quoteQualified(schema, name);
+  const sql = quoteName(schema, name);
   const { columns } = await state.partInput().describe.statement(`SELECT * FROM ${sql}`, { collations: true });
   return { schema, name, sql, columns: columns.map((column) => ({ name: column.name, typeSql: column.typeSql, collation: column.collation?.sql })) };
 }
