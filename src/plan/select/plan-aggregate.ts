@@ -81,7 +81,7 @@ export function mergesGroups(statement: SelectStmt, scope: Scope): boolean {
 }
 
 /** What grouping sets are made of, at any depth. */
-function setExpressions(items: readonly Node[]): Node[] {
+export function setExpressions(items: readonly Node[]): Node[] {
   return items.flatMap((item) => {
     if ('GroupingSet' in item) return setExpressions(item.GroupingSet.content ?? []);
     return 'RowExpr' in item && item.RowExpr.row_format === 'COERCE_IMPLICIT_CAST' ? setExpressions(item.RowExpr.args ?? []) : [item];

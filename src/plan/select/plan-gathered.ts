@@ -6,7 +6,7 @@ import type { Scope } from '../../analyze/scope.ts';
 import { nameParts, sameTree } from '../../sql/ast.ts';
 import { canonicalExpression, foreignReferences, groupExpressions, substituted } from './expressions.ts';
 import { columnNode, integerNode, targetNode } from './made-nodes.ts';
-import { dependOnGroup, residualMerge } from './plan-aggregate.ts';
+import { dependOnGroup, residualMerge, setExpressions } from './plan-aggregate.ts';
 import { gatheredAlias, gatheredColumn } from './residual.ts';
 import type { FanOutDraft, SelectContext } from './select-context.ts';
 import { describeMade, madeStatement } from './select-context.ts';
@@ -42,12 +42,16 @@ function refused(detail: string): Error {
   return unsupported(detail, 'Filter by the distribution column, or run the parts as separate statements.');
 }
 
-/** Columns that PostgreSQL takes beside a grouped primary key: above the gather there is no key, so they are grouped by, too. */
+/**
+ * Columns that PostgreSQL takes beside a grouped primary key: above the gather there is no key, so they are grouped by, too. With grouping sets it takes them
+ * where each set has the key: beside the sets they then come into each.
+ */
 function withDependents(context: SelectContext, statement: SelectStmt): SelectStmt {
   const groups = statement.groupClause ?? [];
   const { scope } = present(context.query);
   const calls = aggregateCalls([statement.targetList, statement.havingClause, statement.sortClause, statement.windowClause], (call) => context.isAggregate(call));
-  const canonical = groups.map((group) => canonicalExpression(group, scope));
+  const grouped = setExpressions(groups);
+  const canonical = grouped.map((group) => canonicalExpression(group, scope));
   const names = context.description.columns.map(({ name }) => name);
   const covered = substituted(statement, names, (node) => {
     if ('FuncCall' in node && calls.includes(node.FuncCall)) return columnNode(gatheredAlias, 'aggregate');
@@ -55,13 +59,9 @@ function withDependents(context: SelectContext, statement: SelectStmt): SelectSt
     return canonical.some((group) => sameTree(group, own)) ? columnNode(gatheredAlias, 'group') : undefined;
   });
   const leftover = foreignReferences(covered, names) ?? [];
-  if (leftover.length === 0 || hasSets(statement)) return statement;
-  if (!dependOnGroup(leftover, groups, scope)) throw refused('A column depends on a grouped key beside a grouped expression that it is part of.');
+  if (leftover.length === 0) return statement;
+  if (!dependOnGroup(leftover, grouped, scope)) throw refused('A column depends on a grouped key beside a grouped expression that it is part of.');
   return { ...statement, groupClause: [...groups, ...leftover] };
-}
-
-function hasSets(statement: SelectStmt): boolean {
-  return (statement.groupClause ?? []).some((item) => 'GroupingSet' in item);
 }
 
 function shardStatement(statement: SelectStmt, needed: readonly Node[]): SelectStmt {

@@ -1,5 +1,5 @@
 import type { RangeVar, SelectStmt } from '@pgsql/types';
-import { namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
+import { analyzeSelect, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
@@ -16,6 +16,7 @@ import { chooseSpread } from './choose-spread.ts';
 import { ColumnNeeds } from './needed-columns.ts';
 import { estimateUses } from './estimate-uses.ts';
 import { firstValues } from './first-values.ts';
+import { withDependents } from './grouped-dependents.ts';
 import { ResultNames } from './result-names.ts';
 import { SpreadCosts } from './spread-costs.ts';
 import { spreadRows } from './spread-rows.ts';
@@ -34,8 +35,9 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const parameters = description.parameterTypes.length;
   const isPart = input.part !== undefined;
   const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
-  const { statement, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
-  const rules = await functionRules(statement.node, input.describe);
+  const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
+  const rules = await functionRules(once.node, input.describe);
+  const statement = isPart ? once : await withDependents(once, (select) => analyzeSelect(select, input.names, rules), input.describe);
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false };
   const told = (plan: FanOut): FanOut => {
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
