@@ -12,7 +12,7 @@ import type { Describe } from './describe.ts';
 import { expandViews } from './expand-views.ts';
 import type { FanOut } from './fan-out.ts';
 import { functionRules } from './function-rules.ts';
-import { planWriting } from './plan-writing.ts';
+import { planWriting } from './write/plan-writing.ts';
 import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
 import { checkResidual } from './select/check-residual.ts';

@@ -1,13 +1,13 @@
 import type { InsertStmt, Node, UpdateStmt } from '@pgsql/types';
-import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
-import type { RelationNames } from '../analyze/relation-names.ts';
-import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
-import { nameParts, walk } from '../sql/ast.ts';
-import { refused } from './insert/refused.ts';
-import type { Supplied } from './insert/supply-sequences.ts';
-import { refuseDefaults } from './sequence-use.ts';
-import { shardTemplate } from './shard-template.ts';
-import type { ModifyPlan, PrunableUse } from './statement-plan.ts';
+import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { nameParts, walk } from '../../sql/ast.ts';
+import { refused } from '../insert/refused.ts';
+import type { Supplied } from '../insert/supply-sequences.ts';
+import { refuseDefaults } from '../sequence-use.ts';
+import { shardTemplate } from '../shard-template.ts';
+import type { ModifyPlan, PrunableUse } from '../statement-plan.ts';
 
 export interface RouterWrite extends Supplied {
   readonly command: ModifyPlan['command'];

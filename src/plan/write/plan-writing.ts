@@ -1,17 +1,17 @@
 import type { Node } from '@pgsql/types';
-import type { AnalyzedStatement } from '../analyze/analyze-statement.ts';
-import { analyzeInsert, analyzeModify, analyzeSelect } from '../analyze/analyze-statement.ts';
-import type { RelationNames } from '../analyze/relation-names.ts';
-import { present } from '../base/assert.ts';
-import type { Statement } from '../sql/parse.ts';
-import { checkOverlooked, checkReadable, checkViews, obstacleOf } from './check-select.ts';
-import { refused } from './insert/refused.ts';
-import { supplySequences } from './insert/supply-sequences.ts';
+import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
+import { analyzeInsert, analyzeModify, analyzeSelect } from '../../analyze/analyze-statement.ts';
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import { present } from '../../base/assert.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { checkOverlooked, checkReadable, checkViews, obstacleOf } from '../check-select.ts';
+import { refused } from '../insert/refused.ts';
+import { supplySequences } from '../insert/supply-sequences.ts';
 import { planRouterWrite } from './plan-router-write.ts';
-import type { Named } from './plan-select.ts';
-import { certainUses, prunableUses } from './prunable-uses.ts';
-import { refuseSequences } from './sequence-use.ts';
-import type { ModifyPlan } from './statement-plan.ts';
+import type { Named } from '../plan-select.ts';
+import { certainUses, prunableUses } from '../prunable-uses.ts';
+import { refuseSequences } from '../sequence-use.ts';
+import type { ModifyPlan } from '../statement-plan.ts';
 
 /** A statement whose WITH writes, or INSERT … SELECT. */
 export async function planWriting(original: Statement, node: Node, input: Named): Promise<ModifyPlan> {
