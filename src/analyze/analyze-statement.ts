@@ -1,6 +1,6 @@
-import type { DeleteStmt, InsertStmt, Node, RangeVar, SelectStmt, UpdateStmt, WithClause } from '@pgsql/types';
+import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
-import { nameParts, walk } from '../sql/ast.ts';
+import { isFurtherAssignment, nameParts, walk } from '../sql/ast.ts';
 import { QueryBuilder } from './build-query.ts';
 import { buildWriteQuery } from './build-write.ts';
 import type { ConstantSet } from './constant-set.ts';
@@ -39,25 +39,17 @@ export function analyzeSelect(statement: SelectStmt, names: RelationNames, rules
   return placed(statement, query, builder, new QueryPlacer(rules, spread));
 }
 
+/** Any statement that reads or writes rows; for a write as a query of its target. */
+export function analyzeAny(node: Node, names: RelationNames, rules: FunctionRules = builtinRules, spread: Spread = nothingSpread): AnalyzedStatement {
+  if ('SelectStmt' in node) return analyzeSelect(node.SelectStmt, names, rules, spread);
+  const builder = new QueryBuilder(names);
+  const query = present(buildWriteQuery(builder, node, { outer: undefined, common: [] }), 'statement that writes');
+  return placed(node, query, builder, new QueryPlacer(rules, spread));
+}
+
 /** Where an analyzed query could be computed, if so much were on every server. */
 export function placeAgain({ query }: AnalyzedStatement, rules: FunctionRules, spread: Spread): PlacedQuery {
   return new QueryPlacer(rules, spread).place(query, [], new Map());
-}
-
-/** UPDATE and DELETE: as a query that joins the target with what FROM or USING adds. */
-export function analyzeModify(kind: 'update' | 'delete', statement: UpdateStmt | DeleteStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
-  return analyzeWrite(kind === 'update' ? { UpdateStmt: statement } : { DeleteStmt: statement }, statement, names, rules);
-}
-
-/** INSERT, as a query of its target; its rows are one of its subqueries. */
-export function analyzeInsert(statement: InsertStmt, names: RelationNames, rules: FunctionRules = builtinRules): AnalyzedStatement {
-  return analyzeWrite({ InsertStmt: statement }, statement, names, rules);
-}
-
-function analyzeWrite(node: Node, statement: object, names: RelationNames, rules: FunctionRules): AnalyzedStatement {
-  const builder = new QueryBuilder(names);
-  const query = present(buildWriteQuery(builder, node, { outer: undefined, common: [] }));
-  return placed(statement, query, builder, new QueryPlacer(rules));
 }
 
 function placed(statement: object, query: Query, builder: QueryBuilder, placer: QueryPlacer): AnalyzedStatement {
@@ -100,6 +92,7 @@ function collectRelations(tree: unknown, found: RangeVar[]): void {
   }
   if (typeof tree !== 'object' || tree === null) return;
   if ('relname' in tree && 'relpersistence' in tree) found.push(tree as RangeVar);
+  if (isFurtherAssignment(tree)) return;
   for (const [key, value] of Object.entries(tree)) if (key !== 'LockingClause') collectRelations(value, found);
 }
 

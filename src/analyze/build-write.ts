@@ -43,7 +43,7 @@ function buildModify(builder: WriteBuilder, statement: UpdateStmt | DeleteStmt, 
   const outputs = builder.outputsOf(returningClause?.exprs ?? [], sources.scope);
   const changed = changedColumns(sources.target, assigned);
   return {
-    kind: 'select', statement: {}, ids: undefined, common: sources.common, scope: sources.scope, facts, strict,
+    kind: 'select', statement: { fromClause: [...from], ...(whereClause === undefined ? {} : { whereClause }) }, ids: undefined, common: sources.common, scope: sources.scope, facts, strict,
     outputs: outputs?.map((output) => (changed.has(output.id) ? builder.detached(output) : output)),
     from: { kind: 'join', type: 'inner', left: sources.target, right: sources.from, facts: [], strict: new Set(), merged: [] },
     sublinks: builder.buildSublinks([assigned, whereClause, returningClause], sources),

@@ -1,4 +1,5 @@
 import type { SubLink } from '@pgsql/types';
+import { isFurtherAssignment } from '../sql/ast.ts';
 
 /** The sublinks in expressions, not those inside other sublinks or in nested queries. */
 export function sublinkNodes(expressions: unknown): SubLink[] {
@@ -19,6 +20,6 @@ function collect(tree: unknown, found: SubLink[]): void {
     collect(link.testexpr, found);
     return;
   }
-  if ('RangeSubselect' in tree) return;
+  if ('RangeSubselect' in tree || isFurtherAssignment(tree)) return;
   for (const value of Object.values(tree)) collect(value, found);
 }

@@ -23,9 +23,10 @@ export interface StatementScope {
   /** Holds one connection to a node for several statements, in the transaction if there is one. */
   withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T>;
   /**
-   * Runs `work` in the session's transaction, or in one of its own that commits when it is done: for writes to several shards.
+   * Runs `work` in the session's transaction, or in one of its own that commits when it is done: for writes to several shards. What is read in `steady` is read in that
+   * transaction.
    */
-  atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T>;
+  atomically<T>(work: AtomicWork<T>): Promise<T>;
   /** Runs a write's statements, all nodes side by side: in the session's transaction, or as a whole one of their own. */
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]>;
   /** Whether the session is in a transaction block. */
@@ -35,6 +36,8 @@ export interface StatementScope {
   /** What is run from here until one of the two is called can be undone: in a transaction block it stands behind a savepoint. */
   undoable(): Promise<Undoable>;
 }
+
+export type AtomicWork<T> = (transaction: DistributedTransaction, options: CallOptions, steady: SteadyScope) => Promise<T>;
 
 /** Outside a transaction block a failed reading has left nothing. */
 export const nothingToUndo: Undoable = { keep: () => Promise.resolve(), undo: () => Promise.resolve() };

@@ -34,6 +34,20 @@ export function bindTarget(uses: readonly PrunableUse[], values: readonly unknow
   return { kind: 'many', ordinals: union(pruned, first.placer.group.shardGroups.length) };
 }
 
+/** A shard group that a statement runs on. */
+export interface ShardPlace {
+  readonly node: NodeId;
+  readonly ordinal: number;
+}
+
+/** The shard groups of a statement that each does for itself; at least one. */
+export function placesOf(uses: readonly PrunableUse[], values: readonly unknown[]): ShardPlace[] {
+  const { shardGroups } = at(uses, 0).placer.group;
+  const target = bindTarget(uses, values);
+  const ordinals = target.kind === 'many' ? target.ordinals : target.kind === 'one' ? [...new Set(target.ordinals)] : [0];
+  return ordinals.map((ordinal) => ({ node: at(shardGroups, ordinal).node, ordinal }));
+}
+
 function nodeOf({ placer }: PrunableUse, ordinal: number): NodeId {
   return at(placer.group.shardGroups, ordinal).node;
 }

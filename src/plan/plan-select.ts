@@ -25,7 +25,7 @@ import { refuseSequences } from './sequence-use.ts';
 import { shardTemplate } from './shard-template.ts';
 import { hasUnusedCommon } from './staged/unused-common.ts';
 import { planStaged } from './staged/plan-staged.ts';
-import { selectOf } from './staged/staged-state.ts';
+import { selectOf, type StagedInput } from './staged/staged-state.ts';
 import type { Statistics } from './staged/statistics.ts';
 import type { ResultNames } from './staged/result-names.ts';
 import type { SelectPlan, StatementPlan } from './statement-plan.ts';
@@ -88,7 +88,12 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: FanOut
   } catch (error) {
     if (!isBeyondShards(error)) throw error;
   }
-  return planStaged(original, { ...input, planQuery: planSelect, planDirect: makeDirectFanOut });
+  return planStaged(original, stagedInput(input));
+}
+
+/** With what plans the parts of a statement. */
+export function stagedInput(input: Named): StagedInput {
+  return { ...input, planQuery: planSelect, planDirect: makeDirectFanOut };
 }
 
 async function makeDirectFanOut(original: Statement, select: SelectStmt, input: Named): Promise<FanOut> {

@@ -3,7 +3,7 @@ import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { DescribedColumn } from './describe.ts';
-import type { FanOut, EvaluatedExpression } from './fan-out.ts';
+import type { FanOut } from './fan-out.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
 import type { ExplainOptions } from './plan-explain.ts';
 import type { Placer } from './prune.ts';
@@ -67,20 +67,26 @@ export interface ModifyPlan {
   /** All distributed and reference tables in it. */
   readonly tables: readonly CatalogTable[];
   readonly uses: readonly PrunableUse[];
-  /** The target when it is a reference table: the statement then runs on every node. */
+  /** Whether one node can do it when all its tables' rows lie there. */
+  readonly routable: boolean;
+  /** The target is a reference table: the statement runs on every node. */
   readonly everywhere: boolean;
   /** Sequences whose next values are sent behind the caller's. */
   readonly sequences: readonly string[];
   spread(): Promise<SpreadModify>;
 }
 
-/** A write that each shard group does for itself, all of them in one transaction. */
-export interface SpreadModify {
+/** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */
+export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 'stages' | 'readsLocalTables'> {
   readonly template: ShardTemplate;
-  readonly evaluated: readonly EvaluatedExpression[];
-  readonly parameters: number;
   /** Of RETURNING; empty without. */
   readonly columns: readonly DescribedColumn[];
+  /** Given when it needs rows that are not beside its target; those of the template. */
+  readonly uses: readonly PrunableUse[] | undefined;
+  /** So many columns at the end of what each copy returns are not the caller's, and must be the same for all. */
+  readonly compared: number;
+  /** In the coordinator database, when the target is a local table. */
+  readonly site: 'shards' | 'coordinator';
 }
 
 /** EXPLAIN of a statement with a plan of its own. */

@@ -7,12 +7,12 @@ import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/fan-out
 import { resultsIn } from '../execute/staged/node-statement.ts';
 import type { Measured } from '../execute/staged/run-measurements.ts';
 import { bindInsert } from '../execute/write/run-insert.ts';
-import { bindTarget, partialValues, RenderedTexts, targetOf } from '../plan/bind.ts';
+import { bindTarget, partialValues, placesOf, RenderedTexts, targetOf } from '../plan/bind.ts';
 import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts';
 import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
-import type { PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
+import type { ModifyPlan, PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
@@ -63,17 +63,8 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       const tasks = await bindInsert(context.scope, plan, values, context);
       return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });
     }
-    case 'modify': {
-      const target = bindTarget(plan.uses, values);
-      const name = plan.command.toLowerCase();
-      if (target.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: present(prepared.texts).forUses(target.ordinals) });
-      const spread = await orAborted(plan.spread(), context.scope.signal);
-      const texts = new RenderedTexts(spread.template);
-      const nodes = target.kind === 'any'
-        ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: texts.forOrdinal(0) }))
-        : target.ordinals.map((ordinal) => ({ node: at(at(plan.uses, 0).placer.group.shardGroups, ordinal).node, sql: texts.forOrdinal(ordinal) }));
-      return leaf(target.kind === 'any' ? `${name}_everywhere` : `${name}_by_shard`, taskProperties(context, nodes));
-    }
+    case 'modify':
+      return modifyTree(plan, { ...explaining, context, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
     case 'select':
       return selectTree(plan, { ...explaining, context, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
   }
@@ -102,6 +93,21 @@ async function selectTree(plan: SelectPlan, input: SelectInput): Promise<PlanNod
   return mergeTree(fanOut.merge, { kind: united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', properties, inputs });
 }
 
+async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNode> {
+  const { context, values, texts } = input;
+  const name = plan.command.toLowerCase();
+  const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
+  if (target?.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: texts.forUses(target.ordinals) });
+  const spread = await orAborted(plan.spread(), context.scope.signal);
+  const sql = (ordinal: number): string => renderTemplate(spread.template, () => ordinal);
+  const inputs = await Promise.all(spread.stages.map((stage) => stageTree(stage, spread.site, input)));
+  if (spread.site === 'coordinator') return { kind: `${name}_locally`, properties: { sql: shortened(sql(0)) }, inputs };
+  const tasks = plan.everywhere
+    ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: sql(0) }))
+    : placesOf(spread.uses ?? plan.uses, values).map(({ node, ordinal }) => ({ node, sql: sql(ordinal) }));
+  return { kind: plan.everywhere ? `${name}_everywhere` : `${name}_by_shard`, properties: taskProperties(context, tasks), inputs };
+}
+
 function groupsOf(uses: readonly PrunableUse[]): number {
   return at(uses, 0).placer.group.shardGroups.length;
 }
@@ -109,7 +115,7 @@ function groupsOf(uses: readonly PrunableUse[]): number {
 /** The query that is left, with the intermediate results below it. */
 async function stagedTree(plan: SelectPlan, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
   const values = await Promise.all(fanOut.firstValues.map((value) => valueTree(value, input)));
-  const stages = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut, input)));
+  const stages = await Promise.all(fanOut.stages.map((stage) => stageTree(stage, fanOut.site, input)));
   const inputs = [...(await tasksBelow(fanOut.shardQuery, input, undefined)), ...values, ...stages];
   const uses = fanOut.uses ?? plan.uses;
   const target = fanOut.site === 'shards' ? bindTarget(uses, input.values) : undefined;
@@ -129,13 +135,13 @@ async function sourceTree(source: StageSource, input: SelectInput): Promise<Plan
   return selectTree(source, { ...input, texts: new RenderedTexts(source.whole), memoryOf: fanOutMemory });
 }
 
-async function stageTree({ result, source, estimatedRows }: Stage, fanOut: FanOut, input: SelectInput): Promise<PlanNode> {
+async function stageTree({ result, source, estimatedRows }: Stage, site: FanOut['site'], input: SelectInput): Promise<PlanNode> {
   const below = await sourceTree(source, input);
   const measured = input.measured?.measurements.results.get(result);
   return {
     kind: 'intermediate_result',
     properties: {
-      name: result.name, of: result.label, columns: result.columns.map(({ name }) => name), for: destination(result, fanOut),
+      name: result.name, of: result.label, columns: result.columns.map(({ name }) => name), for: destination(result, site),
       ...(estimatedRows === undefined || !(input.verbose || measured !== undefined) ? {} : { 'estimated rows': Math.round(estimatedRows) }),
       ...(measured === undefined ? {} : totals(measured)),
     },
@@ -143,7 +149,7 @@ async function stageTree({ result, source, estimatedRows }: Stage, fanOut: FanOu
   };
 }
 
-function destination({ distribution, columns }: ResultTable, { site }: FanOut): string {
+function destination({ distribution, columns }: ResultTable, site: FanOut['site']): string {
   if (site === 'coordinator') return 'coordinator database';
   if (site === 'node') return 'one node';
   return distribution === undefined ? 'every node' : `nodes by hash of ${at(columns, distribution.column).name}`;

@@ -3,11 +3,12 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { type Effect, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
+import { type AtomicWork, type Effect, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
 import type { DistributedTransaction, TransactionWatch, Undoable } from '../txn/distributed-transaction.ts';
 import type { NodeBatch } from '../txn/run-batches.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
+import { TransactionScope } from './transaction-scope.ts';
 
 export interface ScopeInput {
   readonly snapshot: CatalogSnapshot;
@@ -56,8 +57,8 @@ export class PoolScope implements StatementScope {
     }
   }
 
-  atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
-    return inOwnTransaction(this.begin(''), work, this.#options());
+  atomically<T>(work: AtomicWork<T>): Promise<T> {
+    return inOwnTransaction(this.begin(''), work, this);
   }
 
   steady(): SteadyScope {
@@ -78,13 +79,10 @@ export class PoolScope implements StatementScope {
 }
 
 /** Commits when `work` is done, rolls back when it fails. */
-export async function inOwnTransaction<T>(
-  transaction: DistributedTransaction,
-  work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>,
-  options: CallOptions,
-): Promise<T> {
+export async function inOwnTransaction<T>(transaction: DistributedTransaction, work: AtomicWork<T>, input: ScopeInput): Promise<T> {
+  const options = { signal: input.signal, onNotice: input.onNotice };
   try {
-    const result = await work(transaction, options);
+    const result = await work(transaction, options, new TransactionScope(transaction, input));
     await transaction.commit(options);
     return result;
   } catch (error) {

@@ -18,10 +18,11 @@ import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
+import { runStagedWrite } from '../execute/write/run-staged-write.ts';
 import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
-import { bindTarget, partialValues, targetOf } from '../plan/bind.ts';
+import { bindTarget, partialValues, placesOf, targetOf } from '../plan/bind.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
@@ -162,7 +163,7 @@ async function collected(batches: AsyncIterable<readonly RawRow[]>): Promise<rea
 
 async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): Promise<QueryResult> {
   const { values, context, result } = call;
-  const target = plan.everywhere ? undefined : bindTarget(plan.uses, values);
+  const target = plan.everywhere || !plan.routable ? undefined : bindTarget(plan.uses, values);
   if (target?.kind === 'one') {
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
@@ -170,17 +171,19 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     return runOnNode(context, { node: target.node, text, values: sent, name, tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
+  if (spread.uses !== undefined) {
+    const outcome = await runStagedWrite(context.scope, { plan, spread, values }, stagedHow(prepared, context));
+    return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
+  }
   const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));
   const texts = prepared.spreadTexts(spread);
   const fields = fieldsOf(spread.columns);
   if (target === undefined) {
     const sql = texts.forOrdinal(0);
     const tasks = context.scope.snapshot.nodes.map(({ id }): WriteTask => ({ node: id, sql, values: sent }));
-    return written(plan.command, { ...(await runEverywhere(context.scope, tasks)), fields }, result);
+    return written(plan.command, { ...(await runEverywhere(context.scope, tasks, spread.compared)), fields }, result);
   }
-  const groups = at(plan.uses, 0).placer.group.shardGroups;
-  const ordinals = target.kind === 'many' ? target.ordinals : [0];
-  const tasks = ordinals.map((ordinal): WriteTask => ({ node: at(groups, ordinal).node, sql: texts.forOrdinal(ordinal), values: sent }));
+  const tasks = placesOf(plan.uses, values).map(({ node, ordinal }): WriteTask => ({ node, sql: texts.forOrdinal(ordinal), values: sent }));
   return written(plan.command, { ...(await runSpread(context.scope, tasks)), fields }, result);
 }
 

@@ -3,7 +3,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import type { Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
+import type { AtomicWork, Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
@@ -59,8 +59,8 @@ export class SettingsScope implements StatementScope {
     return this.pool.undoable();
   }
 
-  atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
-    return inOwnTransaction(new SessionTransaction(this.input.begin(''), this.input.settings), work, this.#options());
+  atomically<T>(work: AtomicWork<T>): Promise<T> {
+    return inOwnTransaction(new SessionTransaction(this.input.begin(''), this.input.settings), work, this);
   }
 
   steady(): SteadyScope {

@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import { type Effect, nothingToUndo, type SteadyScope } from '../execute/statement-scope.ts';
+import { type AtomicWork, type Effect, nothingToUndo, type SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { ScopeInput } from './pool-scope.ts';
@@ -48,8 +48,8 @@ export class TransactionScope implements SteadyScope {
     return use(await this.transaction.join(node, effect, this.#options()));
   }
 
-  atomically<T>(work: (transaction: DistributedTransaction, options: CallOptions) => Promise<T>): Promise<T> {
-    return work(this.transaction, this.#options());
+  atomically<T>(work: AtomicWork<T>): Promise<T> {
+    return work(this.transaction, this.#options(), this);
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {

@@ -107,6 +107,11 @@ export function builtinName(nodes: readonly Node[] | undefined): string | undefi
   return parts.length === 2 && parts[0] === 'pg_catalog' ? parts[1] : undefined;
 }
 
+/** Of `(a, b) = (SELECT …)` the tree has the query at each column; it is meant once, at the first. */
+export function isFurtherAssignment(tree: object): boolean {
+  return 'source' in tree && 'colno' in tree && Number(tree.colno) > 1;
+}
+
 /** The conjuncts of a condition; a missing condition has none. */
 export function conjuncts(condition: Node | undefined): Node[] {
   if (condition === undefined) return [];

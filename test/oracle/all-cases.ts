@@ -8,6 +8,7 @@ import { sessionCases } from './cases/sessions.ts';
 import { sortingByTypeCases, sortingCases } from './cases/sorting.ts';
 import { unusualCases } from './cases/unusual.ts';
 import { distributionValueCases, parameterCases } from './cases/values.ts';
+import { farWriteCases } from './cases/far-writes.ts';
 import { routerWriteCases } from './cases/router-writes.ts';
 import { transactionCases, writeCases } from './cases/writes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
@@ -32,6 +33,7 @@ export const readSections: Readonly<Record<string, readonly OracleCase[]>> = {
 export const writeSections: Readonly<Record<string, readonly WriteCase[]>> = {
   writes: writeCases,
   'router writes': routerWriteCases,
+  'far writes': farWriteCases,
   transactions: transactionCases,
   sessions: sessionCases,
 };

@@ -4,7 +4,7 @@ import { ClusterError } from '../../base/errors.ts';
 import type { ColocationGroup, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
-import type { RawRow } from '../../cluster/node-connection.ts';
+import type { NodeQuery, RawRow } from '../../cluster/node-connection.ts';
 import { bindTarget } from '../../plan/bind.ts';
 import type { FanOut } from '../../plan/fan-out.ts';
 import { shardSql, unitedSql } from '../../plan/shard-template.ts';
@@ -33,6 +33,9 @@ export interface StagedCall {
   readonly values: readonly unknown[];
 }
 
+/** What is done before the statement that is left. */
+export type StagedWork = Pick<FanOut, 'stages' | 'site' | 'firstValues' | 'parameters' | 'evaluated'>;
+
 export interface StagedOptions {
   readonly options: FanOutOptions;
   /** The node for statements that any node can answer. */
@@ -60,14 +63,25 @@ export class StagedRun {
 
   /** The query's rows in batches. */
   async *rows({ fanOut, uses, values: given }: StagedCall): Batches {
-    const values = await this.#withFirstValues(fanOut, await withEvaluated(this.scope, fanOut, given));
-    await this.#stages({ fanOut, values });
+    const values = await this.hold(fanOut, given);
     if (fanOut.site === 'shards') yield* this.#byShard({ fanOut, uses, values });
     else yield* this.#cursor({ template: fanOut.shardQuery, values, node: fanOut.site === 'node' ? this.how.host : coordinatorNodeId, shard: noShard });
   }
 
+  /** Makes a statement's intermediate results; resolves to the values that it is run with then. */
+  async hold(work: StagedWork, given: readonly unknown[]): Promise<readonly unknown[]> {
+    const values = await this.#withFirstValues(work, await withEvaluated(this.scope, work, given));
+    await this.#stages(work, values);
+    return values;
+  }
+
+  /** The statement for one server, with the intermediate results that it reads. */
+  statement(input: NodeStatementInput): Promise<NodeQuery> {
+    return nodeStatement(this.scope, this.#results, input);
+  }
+
   /** The values with those of queries behind them. */
-  async #withFirstValues({ firstValues, parameters, evaluated }: FanOut, given: readonly unknown[]): Promise<readonly unknown[]> {
+  async #withFirstValues({ firstValues, parameters, evaluated }: StagedWork, given: readonly unknown[]): Promise<readonly unknown[]> {
     if (firstValues.length === 0) return given;
     const found = await settled(firstValues.map((value) => this.#firstValue(value, given)));
     const padded = Array.from({ length: parameters + evaluated.length }, (_, i) => given[i]);
@@ -86,18 +100,18 @@ export class StagedRun {
   }
 
   /** Each as soon as what it reads is there; all of them have ended when this settles. */
-  async #stages({ fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
+  async #stages({ stages, site }: StagedWork, values: readonly unknown[]): Promise<void> {
     const held = new Map<ResultTable, Promise<void>>();
-    for (const stage of fanOut.stages) {
+    for (const stage of stages) {
       const needed = [...readBy(stage.source)].map((result) => held.get(result) ?? Promise.resolve());
-      held.set(stage.result, Promise.all(needed).then(() => this.#stage(stage, { fanOut, values })));
+      held.set(stage.result, Promise.all(needed).then(() => this.#stage(stage, site, values)));
     }
     await settled([...held.values()]);
   }
 
-  async #stage({ result, source, belief }: Stage, { fanOut, values }: Pick<StagedCall, 'fanOut' | 'values'>): Promise<void> {
+  async #stage({ result, source, belief }: Stage, site: FanOut['site'], values: readonly unknown[]): Promise<void> {
     const nodes = this.scope.snapshot.nodes.map(({ id }) => id);
-    const targets = fanOut.site === 'shards' ? nodes : [fanOut.site === 'node' ? this.how.host : coordinatorNodeId];
+    const targets = site === 'shards' ? nodes : [site === 'node' ? this.how.host : coordinatorNodeId];
     const { columns, lookups, sampled, label, distribution } = result;
     const nodeOf = distribution === undefined ? undefined : hashedNode(distribution, this.scope.snapshot);
     const rows = this.source(source, values);

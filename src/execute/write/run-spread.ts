@@ -1,4 +1,5 @@
 import { at } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions, FieldDescriptor, RawResult, RawRow } from '../../cluster/node-connection.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
@@ -23,10 +24,12 @@ export interface WriteOutcome {
 
 /** Runs a write's statements in one transaction, all nodes side by side. RETURNING rows in order of slots, else of tasks. */
 export function runSpread(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
-  return scope.atomically(async (transaction, options) => {
-    const results = await onNodes(transaction, tasks, options);
-    return combined(tasks, results);
-  });
+  return scope.atomically((transaction, options) => spreadIn(transaction, tasks, options));
+}
+
+/** The same in a transaction. */
+export async function spreadIn(transaction: DistributedTransaction, tasks: readonly WriteTask[], options: CallOptions): Promise<WriteOutcome> {
+  return combined(tasks, await onNodes(transaction, tasks, options));
 }
 
 /**
@@ -42,12 +45,38 @@ export async function runBriefSpread(scope: StatementScope, tasks: readonly Writ
  * Runs one statement on every node: a write to a reference table. The first node goes first: writers of the same rows wait for each
  * other there, and cannot meet in another order elsewhere. Counts and rows are those of the first node.
  */
-export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
-  return scope.atomically(async (transaction, options) => {
-    const [first, ...others] = tasks;
-    const results = await onNodes(transaction, first === undefined ? [] : [first], options);
-    await onNodes(transaction, others, options);
-    return combined(tasks.slice(0, 1), results);
+export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[], compared = 0): Promise<WriteOutcome> {
+  return scope.atomically((transaction, options) => everywhereIn(transaction, { tasks, compared }, options));
+}
+
+export interface CopyWrites {
+  readonly tasks: readonly WriteTask[];
+  /** So many columns at the end of each row must be the same on every node, and are not the caller's. */
+  readonly compared: number;
+}
+
+/** The same in a transaction. */
+export async function everywhereIn(transaction: DistributedTransaction, { tasks, compared }: CopyWrites, options: CallOptions): Promise<WriteOutcome> {
+  const [first, ...others] = tasks;
+  const results = await onNodes(transaction, first === undefined ? [] : [first], options);
+  const copies = await onNodes(transaction, others, options);
+  const outcome = combined(tasks.slice(0, 1), results);
+  if (compared === 0) return outcome;
+  const written = writtenRows(outcome.rows, compared);
+  for (const { rows } of copies.values()) if (writtenRows(rows, compared) !== written) throw copiesDiffer();
+  const fields = outcome.fields.slice(0, outcome.fields.length - compared);
+  return { ...outcome, fields, rows: fields.length === 0 ? [] : outcome.rows.map((row) => row.slice(0, fields.length)) };
+}
+
+/** Their order is as arbitrary as ever. */
+function writtenRows(rows: readonly RawRow[], compared: number): string {
+  return rows.map((row) => JSON.stringify(row.slice(row.length - compared))).sort().join('\n');
+}
+
+function copiesDiffer(): ClusterError {
+  return new ClusterError('unsupportedWrite', 'the copies of the reference table would differ', {
+    detail: 'A row is matched by several rows of FROM, and each node may take the values of another.',
+    hint: 'Make the rows of FROM unique for each row that is updated: group them, or use DISTINCT ON.',
   });
 }
 

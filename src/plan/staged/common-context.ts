@@ -10,7 +10,8 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
  */
 export function withCommonContext(statement: Statement, query: SelectStmt, text: string): string | undefined {
   const { node } = statement;
-  const clause = 'SelectStmt' in node ? node.SelectStmt.withClause : undefined;
+  const [body]: { readonly withClause?: WithClause }[] = Object.values(node);
+  const clause = body?.withClause;
   const named = namedHere(query);
   if (innerClauses(node, clause, query).some((inner) => commonTables(inner).some(({ ctename }) => named.has(ctename ?? '')))) return undefined;
   if (clause === undefined) return text;

@@ -14,7 +14,6 @@ import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import type { Describe } from '../describe.ts';
 import { NameCutter } from '../name-cutter.ts';
-import { selectOf } from './staged-state.ts';
 
 /** More columns than one relation may have. */
 const columnsMax = 2_000;
@@ -23,10 +22,10 @@ const columnsMax = 2_000;
  * The statement with every column grouped by that PostgreSQL takes ungrouped because a grouped primary key tells it: an intermediate result has no such key. PostgreSQL itself says which
  * those are, of the statement over tables without keys. The groups stay the same.
  */
-export async function withDependents(statement: Statement, analyze: (select: SelectStmt) => AnalyzedStatement, describe: Describe): Promise<Statement> {
+export async function withDependents(statement: Statement, analyze: (statement: Statement) => AnalyzedStatement, describe: Describe): Promise<Statement> {
   let reached = statement;
   for (let columns = 0; columns < columnsMax; columns += 1) {
-    const analyzed = analyze(selectOf(reached));
+    const analyzed = analyze(reached);
     const levels = levelsIn(analyzed.query);
     if (!levels.some((level) => (level.statement.groupClause ?? []).length > 0)) return statement;
     const index = await ungroupedColumn(reached, analyzed, describe);

@@ -1,4 +1,4 @@
-import type { ColumnRef, JoinExpr, Node, RangeVar, SelectStmt } from '@pgsql/types';
+import type { ColumnRef, DeleteStmt, JoinExpr, MergeStmt, Node, RangeVar, SelectStmt, UpdateStmt } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import { nameParts, relationAlias } from '../../sql/ast.ts';
 
@@ -34,6 +34,7 @@ export class ColumnNeeds {
     }
     if (typeof tree !== 'object' || tree === null || this.#except.has(tree)) return;
     if ('targetList' in tree || 'fromClause' in tree) this.#visitSelect(tree as SelectStmt, parent === 'EXISTS');
+    if ('returningClause' in tree) this.#visitReturning(tree as WritingNode);
     for (const [key, value] of Object.entries(tree)) {
       if (key === 'ColumnRef') this.#visitColumn(value as ColumnRef);
       else if (key === 'JoinExpr') this.#visitJoin(value as JoinExpr);
@@ -46,6 +47,12 @@ export class ColumnNeeds {
   #visitSelect({ targetList, fromClause }: SelectStmt, inExists: boolean): void {
     if (inExists || !(targetList ?? []).some(isBareStar)) return;
     for (const rangeVar of namedRelations(fromClause)) this.#starred.add(rangeVar);
+  }
+
+  /** RETURNING * shows what FROM or USING adds, too. */
+  #visitReturning({ returningClause, fromClause, usingClause, sourceRelation }: WritingNode): void {
+    if (!(returningClause?.exprs ?? []).some(isBareStar)) return;
+    for (const rangeVar of namedRelations([fromClause, usingClause, sourceRelation])) this.#starred.add(rangeVar);
   }
 
   #visitColumn({ fields }: ColumnRef): void {
@@ -61,6 +68,9 @@ export class ColumnNeeds {
     for (const name of nameParts(usingClause)) this.#names.add(name);
   }
 }
+
+/** The parts that writes have, each some of them. */
+type WritingNode = Pick<UpdateStmt, 'returningClause' | 'fromClause'> & Pick<DeleteStmt, 'usingClause'> & Pick<MergeStmt, 'sourceRelation'>;
 
 function isBareStar(target: Node): boolean {
   const value = 'ResTarget' in target ? target.ResTarget.val : undefined;

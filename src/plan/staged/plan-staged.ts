@@ -1,10 +1,8 @@
-import type { RangeVar, SelectStmt } from '@pgsql/types';
-import { analyzeSelect, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
+import { analyzeAny, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { queryExtent } from '../../sql/query-extent.ts';
 import { locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
@@ -13,17 +11,15 @@ import { evaluateOnce } from '../select/evaluate-once.ts';
 import { isBeyondShards, unsupported } from '../select/unsupported.ts';
 import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-template.ts';
 import { chooseSpread } from './choose-spread.ts';
-import { ColumnNeeds } from './needed-columns.ts';
-import { estimateUses } from './estimate-uses.ts';
 import { firstValues } from './first-values.ts';
 import { withDependents } from './grouped-dependents.ts';
 import { ResultNames } from './result-names.ts';
-import { SpreadCosts } from './spread-costs.ts';
+import { spreadContext } from './spread-context.ts';
+import type { SpreadCosts } from './spread-costs.ts';
 import { spreadRows } from './spread-rows.ts';
 import { selectOf, type StagedInput, StagedState } from './staged-state.ts';
 import { typedStatement } from './typed-statement.ts';
 import { withoutUnusedCommon } from './unused-common.ts';
-import { type UsePlace, usePlaces } from './use-places.ts';
 
 /**
  * A plan for what shard groups cannot answer alone: parts of the query run first, as queries of their own, and their rows are put where the
@@ -37,7 +33,7 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
   const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
-  const statement = isPart ? once : await withDependents(once, (select) => analyzeSelect(select, input.names, rules), input.describe);
+  const statement = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false };
   const told = (plan: FanOut): FanOut => {
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
@@ -58,17 +54,8 @@ async function planWithValues(state: StagedState, parameters: number): Promise<F
 
 /** The cheapest way that works out; the last one, gathering what is needed of all tables on one server, always does. */
 async function planStages(state: StagedState): Promise<FanOut> {
-  const analyzed = state.analyzed();
-  const { snapshot } = state.context.input;
-  const places = state.context.wholeTables ? unconditional(usePlaces(analyzed.query)) : usePlaces(analyzed.query);
-  const needs = new ColumnNeeds(state.statement.node);
-  const estimates = await estimateUses(state, { analyzed, places, needs });
-  const bytes = new Map([...estimates].map(([rangeVar, estimate]) => [rangeVar, estimate.bytes]));
-  const costs = new SpreadCosts({ analyzed, places, rules: state.context.rules, nodes: snapshot.nodes.length, bytes, seen: seenIn(state) });
-  const context = {
-    analyzed, places, needs, bytesOf: (part: RangeVar | SelectStmt) => costs.bytesOf(part), rowsOf: (table: RangeVar) => estimates.get(table)?.rows,
-    partOf: (part: RangeVar | SelectStmt) => estimates.get(part as RangeVar)?.part ?? partOfQuery(state.statement, part as SelectStmt),
-  };
+  const { context, costs } = await spreadContext(state);
+  const { analyzed } = context;
   const everything = everyTable(analyzed);
   for (const spread of state.context.wholeTables ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
     const reached = await spreadRows(state, spread, context);
@@ -76,28 +63,6 @@ async function planStages(state: StagedState): Promise<FanOut> {
     if (plan !== undefined) return plan;
   }
   throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
-}
-
-/** Looked up once for each query: finding its text takes longer than finding what is known of it. */
-function seenIn({ statement, context }: StagedState): (query: SelectStmt) => number | undefined {
-  const known = new Map<SelectStmt, number | undefined>();
-  return (query) => {
-    if (!known.has(query)) {
-      const part = partOfQuery(statement, query);
-      known.set(query, part === undefined ? undefined : context.input.statistics.seen(part));
-    }
-    return known.get(query);
-  };
-}
-
-function partOfQuery(statement: Statement, query: SelectStmt): string | undefined {
-  const extent = queryExtent(statement, query);
-  return extent === undefined ? undefined : statement.text.slice(extent.start, extent.end);
-}
-
-/** So nothing can be left out of a relation before the rest is computed. */
-function unconditional(places: ReadonlyMap<RangeVar, UsePlace>): Map<RangeVar, UsePlace> {
-  return new Map([...places].map(([rangeVar, place]) => [rangeVar, { ...place, conditions: [] }]));
 }
 
 interface Choice {

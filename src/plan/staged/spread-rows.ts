@@ -107,7 +107,7 @@ function distributionOf(rehash: Rehash | undefined, columns: readonly ResultColu
 }
 
 /** Without what stands in a query that is spread as a whole. */
-function outermost({ select }: StagedState, spread: Spread): { readonly tables: readonly RangeVar[]; readonly queries: readonly SelectStmt[] } {
+function outermost({ statement }: StagedState, spread: Spread): { readonly tables: readonly RangeVar[]; readonly queries: readonly SelectStmt[] } {
   const tables = new Set<RangeVar>();
   const queries = new Set<SelectStmt>();
   const visit = (tree: unknown): void => {
@@ -116,7 +116,7 @@ function outermost({ select }: StagedState, spread: Spread): { readonly tables: 
     else if (spread.tables.has(tree) || spread.rehashed.has(tree)) tables.add(tree);
     else for (const value of Object.values(tree)) visit(value);
   };
-  visit(select);
+  visit(statement.node);
   return { tables: [...tables], queries: [...queries] };
 }
 

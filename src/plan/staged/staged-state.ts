@@ -1,5 +1,5 @@
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
-import { analyzeSelect } from '../../analyze/analyze-statement.ts';
+import { analyzeAny } from '../../analyze/analyze-statement.ts';
 import type { FunctionRules } from '../../analyze/function-calls.ts';
 import { nothingSpread, type Spread } from '../../analyze/placement.ts';
 import { RelationNames } from '../../analyze/relation-names.ts';
@@ -29,7 +29,7 @@ export interface StateContext {
   readonly wholeTables: boolean;
 }
 
-/** A statement on its way to a plan: each step makes a part of it a stage, and puts the stage's result in its place. Immutable. */
+/** A statement, of any kind that reads tables, on its way to a plan: each step makes a part of it a stage, and puts the stage's result in its place. Immutable. */
 export class StagedState {
   constructor(
     readonly context: StateContext,
@@ -49,7 +49,7 @@ export class StagedState {
 
   /** What is known of the statement, if so much were on every server. */
   analyzed(spread: Spread = nothingSpread): AnalyzedStatement {
-    return analyzeSelect(this.select, this.partInput().names, this.context.rules, spread);
+    return analyzeAny(this.statement.node, this.partInput().names, this.context.rules, spread);
   }
 
   /** For planning what reads this state's results. */

@@ -38,6 +38,7 @@ export function planRouterWrite({ statement, command, analyzed, uses, names, seq
     whole: shardTemplate(statement, analyzed.uses),
     tables: [...new Set(analyzed.uses.map(({ table }) => table))],
     uses,
+    routable: true,
     everywhere: false,
     sequences,
     spread: () => check().then(() => Promise.reject(refused(

@@ -1,8 +1,5 @@
 import type { Node } from '@pgsql/types';
-import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
-import { analyzeInsert, analyzeModify, analyzeSelect } from '../../analyze/analyze-statement.ts';
-import type { RelationNames } from '../../analyze/relation-names.ts';
-import { present } from '../../base/assert.ts';
+import { analyzeAny } from '../../analyze/analyze-statement.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
@@ -27,13 +24,6 @@ export async function planWriting(original: Statement, node: Node, input: Named)
   if (analyzed.foreign.length > 0) throw refused('Local tables stand beside distributed or reference tables in a statement that writes.', 'Read the one first, then write.');
   if (uses === undefined) throw obstacleOf(analyzed);
   return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names, check: () => describe.statement(original.text) });
-}
-
-function analyzeAny(node: Node, names: RelationNames): AnalyzedStatement {
-  if ('InsertStmt' in node) return analyzeInsert(node.InsertStmt, names);
-  if ('UpdateStmt' in node) return analyzeModify('update', node.UpdateStmt, names);
-  if ('DeleteStmt' in node) return analyzeModify('delete', node.DeleteStmt, names);
-  return analyzeSelect(present('SelectStmt' in node ? node.SelectStmt : undefined), names);
 }
 
 function commandOf(node: Node): ModifyPlan['command'] {

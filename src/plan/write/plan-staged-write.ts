@@ -1,0 +1,101 @@
+import type { RangeVar } from '@pgsql/types';
+import { type AnalyzedStatement, analyzeAny, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
+import { nothingSpread, type Spread, type Way } from '../../analyze/placement.ts';
+import type { FromTree } from '../../analyze/query-level.ts';
+import { wayOf, wayOfQuery } from '../../analyze/ways.ts';
+import { present } from '../../base/assert.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { obstacleOf, positionColumns } from '../check-select.ts';
+import { functionRules } from '../function-rules.ts';
+import { refused } from '../insert/refused.ts';
+import { certainUses, prunableUses } from '../prunable-uses.ts';
+import { evaluateOnce } from '../select/evaluate-once.ts';
+import { unsupported } from '../select/unsupported.ts';
+import { shardTemplate } from '../shard-template.ts';
+import { chooseSpread } from '../staged/choose-spread.ts';
+import { withDependents } from '../staged/grouped-dependents.ts';
+import { ResultNames } from '../staged/result-names.ts';
+import { spreadContext } from '../staged/spread-context.ts';
+import { spreadRows } from '../staged/spread-rows.ts';
+import { type StagedInput, StagedState } from '../staged/staged-state.ts';
+import { typedStatement } from '../staged/typed-statement.ts';
+import { withoutUnusedCommon } from '../staged/unused-common.ts';
+import type { SpreadModify } from '../statement-plan.ts';
+import { withCopiesCompared } from './compare-copies.ts';
+import { targetOfWrite } from './target-of-write.ts';
+
+/**
+ * A plan for UPDATE, DELETE or MERGE whose target stays where it is while what it reads besides is somewhere else: that is read first, and its rows are put beside
+ * the target's. `target`: the table, undefined for a local one, which is written in the coordinator database.
+ */
+export async function planStagedWrite(original: Statement, target: CatalogTable | undefined, input: StagedInput): Promise<SpreadModify> {
+  const description = await input.describe.statement(original.text);
+  if (namesSystemColumn(original.node, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
+  const parameters = description.parameterTypes.length;
+  const { statement: returning, compared } = target?.kind === 'reference' && 'UpdateStmt' in original.node ? withCopiesCompared(original, original.node.UpdateStmt, target) : { statement: original, compared: 0 };
+  const typed = withoutUnusedCommon(typedStatement(returning, description.parameterTypes));
+  const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
+  const rules = await functionRules(once.node, input.describe);
+  const statement = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
+  const context = { input, rules, resultNames: new ResultNames(), wholeTables: false };
+  const reached = await besideTarget(new StagedState(context, statement, []), target);
+  const analyzed = reached.analyzed();
+  checkPlaced(analyzed, target);
+  const readsLocalTables = target === undefined || reached.stages.some(({ source }) => source.kind === 'coordinator');
+  return {
+    template: shardTemplate(reached.statement, analyzed.uses, analyzed.results),
+    evaluated, parameters, columns: description.columns, stages: reached.stages,
+    site: target === undefined ? 'coordinator' : 'shards',
+    uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),
+    compared,
+    readsLocalTables,
+  };
+}
+
+/** With the rows that the statement reads besides its target made intermediate results, as far as the target's shards, copies or server lack them. */
+async function besideTarget(state: StagedState, target: CatalogTable | undefined): Promise<StagedState> {
+  const { context, costs } = await spreadContext(state);
+  const { analyzed } = context;
+  const relation = targetOfWrite(state.statement);
+  const isKept = ({ tables, rehashed }: Spread): boolean => !tables.has(relation) && rehashed.size === 0;
+  const cheapest = target?.kind !== 'distributed' ? undefined : chooseSpread({
+    place: (spread) => placeAgain(analyzed, state.context.rules, spread),
+    cost: (spread) => (isKept(spread) ? costs.of(spread) : Infinity),
+  });
+  for (const spread of [cheapest, allBeside(analyzed, relation, target)]) {
+    const reached = spread === undefined ? undefined : await spreadRows(state, spread, context);
+    if (reached !== undefined) return reached;
+  }
+  throw obstacleOf(analyzed);
+}
+
+/** All that has to be brought to the target: queries as a whole where they can be run by themselves. */
+function allBeside({ query, uses, foreign }: AnalyzedStatement, relation: RangeVar, target: CatalogTable | undefined): Spread {
+  const isElsewhere = (rangeVar: RangeVar): boolean => {
+    const table = uses.find((use) => use.rangeVar === rangeVar)?.table;
+    return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed';
+  };
+  const known = new Set([...uses, ...foreign].map(({ rangeVar }) => rangeVar));
+  const ways = query.kind === 'select' ? [...waysBeside(query.from, relation), ...query.sublinks.map((sublink) => wayOfQuery(sublink.query))] : [];
+  const spread = ways.reduce<Spread>((all, way) => ({ ...all, tables: new Set([...all.tables, ...way.tables]), queries: new Set([...all.queries, ...way.queries]) }), nothingSpread);
+  const references = uses.filter(({ table }) => table.kind === 'reference').map(({ rangeVar }) => rangeVar);
+  return { ...spread, tables: new Set([...spread.tables, ...references].filter((rangeVar) => rangeVar !== relation && known.has(rangeVar) && isElsewhere(rangeVar))) };
+}
+
+function waysBeside(tree: FromTree, relation: RangeVar): Way[] {
+  if (tree.kind === 'join') return [...waysBeside(tree.left, relation), ...waysBeside(tree.right, relation)];
+  return (tree.kind === 'table' && tree.use.rangeVar === relation) || (tree.kind === 'foreign' && tree.rangeVar === relation) ? [] : [wayOf(tree)];
+}
+
+/** The rest is answered where the target is. */
+function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | undefined): void {
+  const { placed: { rows }, uses, foreign } = analyzed;
+  if (target === undefined) {
+    if (uses.length > 0) throw obstacleOf(analyzed);
+    return;
+  }
+  if (foreign.length > 0 || rows.kind === 'scattered') throw obstacleOf(analyzed);
+  if (target.kind === 'distributed') present(rows.kind === 'by_shard' ? rows : undefined, 'rows by shard');
+  else if (rows.kind !== 'everywhere' || !rows.repeatable) throw refused('What is written to a reference table might differ from copy to copy.', 'Read the rows first, then write.');
+}
