@@ -23,7 +23,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   const names = new RelationNames(input.snapshot, input.searchPath);
   await checkNames(node, { ...input, names });
   if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planSelect(statement, node.SelectStmt, { ...input, names });
-  if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, { ...input, names });
+  if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, stagedInput({ ...input, names }));
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, stagedInput({ ...input, names }));
   if ('DeleteStmt' in node) return planModify(statement, node.DeleteStmt, stagedInput({ ...input, names }));
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);

@@ -55,6 +55,8 @@ export interface Filling {
   /** The relation in the place of a shard of one use. */
   shard(table: DistributedTable, use: number): string;
   reference?(table: ReferenceTable): string;
+  /** The name of a shard's constraint or index. */
+  constraint?(table: DistributedTable, name: string): string;
   result(result: ResultTable): string;
 }
 
@@ -64,7 +66,8 @@ export function fillShardTemplate({ template }: ShardTemplate, filling: Filling)
     if (hole.kind === 'result') return filling.result(hole.result);
     if (hole.kind === 'shard') return filling.shard(hole.table, hole.use);
     if (hole.kind === 'reference') return filling.reference?.(hole.table) ?? copySql(hole.table);
-    throw new AssertionError('only INSERT names constraints, and it reads no intermediate results');
+    if (filling.constraint !== undefined) return filling.constraint(hole.table, hole.name);
+    throw new AssertionError('only INSERT names constraints');
   });
 }
 
@@ -74,7 +77,7 @@ export function renderTemplate({ template }: ShardTemplate, ordinalOf: (use: num
     if (hole.kind === 'result') return `pg_temp.${quoteIdentifier(hole.result.name)}`;
     if (hole.kind === 'reference') return copySql(hole.table);
     const ordinal = ordinalOf(hole.use);
-    if (hole.kind === 'constraint') return quoteIdentifier(shardName(hole.name, at(hole.table.shardIds, ordinal)));
+    if (hole.kind === 'constraint') return constraintSql(hole.table, hole.name, ordinal);
     return shardSql(hole.table, ordinal);
   });
 }
@@ -82,6 +85,11 @@ export function renderTemplate({ template }: ShardTemplate, ordinalOf: (use: num
 /** A shard's qualified name. */
 export function shardSql(table: DistributedTable, ordinal: number): string {
   return quoteQualified(table.schema, shardName(table.name, at(table.shardIds, ordinal)));
+}
+
+/** What a table's constraint or index is called on a shard. */
+export function constraintSql(table: DistributedTable, name: string, ordinal: number): string {
+  return quoteIdentifier(shardName(name, at(table.shardIds, ordinal)));
 }
 
 /** Several shards of a table as one relation, of these columns or of all. */

@@ -1,13 +1,15 @@
 import type { ConstantSet } from '../analyze/constant-set.ts';
+import type { ResultTable } from '../analyze/result-table.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { DescribedColumn } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
-import type { InsertPlan } from './insert/insert-plan.ts';
+import type { ComputedValue, InsertPlan } from './insert/insert-plan.ts';
 import type { ExplainOptions } from './plan-explain.ts';
 import type { Placer } from './prune.ts';
 import type { ShardTemplate } from './shard-template.ts';
+import type { StageSource } from './staged/stage.ts';
 
 /** A statement planned without its parameter values; cached by text, search path and catalog version. */
 export type StatementPlan =
@@ -76,6 +78,25 @@ export interface ModifyPlan {
   spread(): Promise<SpreadModify>;
 }
 
+/** The rows of a query that a write takes in: INSERT … SELECT. */
+export interface WrittenRows {
+  /** As the template calls them. */
+  readonly result: ResultTable;
+  /** Gives the first columns of the result. */
+  readonly source: StageSource;
+  /** Values for its last columns, each row another where they differ from call to call. */
+  readonly supplies: readonly ComputedValue[];
+  /** Each row goes to the shard of its value; undefined when all rows go wherever the statement does. */
+  readonly key: RowKey | undefined;
+}
+
+export interface RowKey {
+  /** Among the columns of the result. */
+  readonly position: number;
+  readonly table: DistributedTable;
+  readonly placer: Placer;
+}
+
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */
 export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 'stages' | 'readsLocalTables'> {
   readonly template: ShardTemplate;
@@ -83,6 +104,8 @@ export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 
   readonly columns: readonly DescribedColumn[];
   /** Given when it needs rows that are not beside its target; those of the template. */
   readonly uses: readonly PrunableUse[] | undefined;
+  /** What is written, where that comes from a query of its own. */
+  readonly rows: WrittenRows | undefined;
   /** So many columns at the end of what each copy returns are not the caller's, and must be the same for all. */
   readonly compared: number;
   /** In the coordinator database, when the target is a local table. */

@@ -12,7 +12,7 @@ import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts
 import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
-import type { ModifyPlan, PrunableUse, SelectPlan } from '../plan/statement-plan.ts';
+import type { ModifyPlan, PrunableUse, SelectPlan, WrittenRows } from '../plan/statement-plan.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
@@ -100,7 +100,9 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   if (target?.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: texts.forUses(target.ordinals) });
   const spread = await orAborted(plan.spread(), context.scope.signal);
   const sql = (ordinal: number): string => renderTemplate(spread.template, () => ordinal);
-  const inputs = await Promise.all(spread.stages.map((stage) => stageTree(stage, spread.site, input)));
+  const stages = await Promise.all(spread.stages.map((stage) => stageTree(stage, spread.site, input)));
+  const inputs = spread.rows === undefined ? stages : [...stages, await rowsTree(spread.rows, input)];
+  if (spread.rows?.key !== undefined) return { kind: `${name}_rows`, properties: { 'first sql': shortened(sql(0)) }, inputs };
   if (spread.site === 'coordinator') return { kind: `${name}_locally`, properties: { sql: shortened(sql(0)) }, inputs };
   const tasks = plan.everywhere
     ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: sql(0) }))
@@ -153,6 +155,15 @@ function destination({ distribution, columns }: ResultTable, site: FanOut['site'
   if (site === 'coordinator') return 'coordinator database';
   if (site === 'node') return 'one node';
   return distribution === undefined ? 'every node' : `nodes by hash of ${at(columns, distribution.column).name}`;
+}
+
+/** The query whose rows are written, and where they go. */
+async function rowsTree({ result, source, key, supplies }: WrittenRows, input: SelectInput): Promise<PlanNode> {
+  const properties = {
+    name: result.name, columns: result.columns.map(({ name }) => name), ...(supplies.length === 0 ? {} : { supplied: supplies.map((value) => (value.kind === 'sequence' ? value.sequence : value.sql)) }),
+    for: key === undefined ? 'where it is written' : `shards by hash of ${at(result.columns, key.position).name}`,
+  };
+  return { kind: 'rows', properties, inputs: [await sourceTree(source, input)] };
 }
 
 interface PlannedTask {

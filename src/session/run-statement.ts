@@ -172,7 +172,7 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
   if (spread.uses !== undefined) {
-    const outcome = await runStagedWrite(context.scope, { plan, spread, values }, stagedHow(prepared, context));
+    const outcome = await runStagedWrite(context.scope, { plan, spread, values }, { ...stagedHow(prepared, context), sequences: context.sequences });
     return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
   }
   const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));

@@ -17,10 +17,11 @@ export interface NodeStatementInput {
   readonly values: readonly unknown[];
   readonly node: NodeId;
   readonly shard: Filling['shard'];
+  readonly constraint?: Filling['constraint'];
 }
 
 /** A statement for one server: shards by name, intermediate results as they are held. Brings a result there that is needed and not there yet. */
-export async function nodeStatement(scope: SteadyScope, results: HeldResults, { template, values, node, shard }: NodeStatementInput): Promise<NodeQuery> {
+export async function nodeStatement(scope: SteadyScope, results: HeldResults, { template, values, node, shard, constraint }: NodeStatementInput): Promise<NodeQuery> {
   for (const result of resultsIn(template)) await bring(scope, { results, result, node });
   const sent: unknown[] = [...partialValues(template, values)];
   const relations = new Map<ResultTable, string>();
@@ -35,7 +36,7 @@ export async function nodeStatement(scope: SteadyScope, results: HeldResults, { 
     relations.set(result, sql);
     return sql;
   };
-  return { text: fillShardTemplate(template, { shard, result: relation }), values: sent };
+  return { text: fillShardTemplate(template, { shard, ...(constraint === undefined ? {} : { constraint }), result: relation }), values: sent };
 }
 
 export function resultsIn({ template }: ShardTemplate): Set<ResultTable> {

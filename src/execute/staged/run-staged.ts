@@ -75,9 +75,10 @@ export class StagedRun {
     return values;
   }
 
-  /** The statement for one server, with the intermediate results that it reads. */
-  statement(input: NodeStatementInput): Promise<NodeQuery> {
-    return nodeStatement(this.scope, this.#results, input);
+  /** The statement for one server, with the intermediate results that it reads; `own` are rows for this statement alone. */
+  statement(input: NodeStatementInput, own?: { readonly result: ResultTable; readonly rows: readonly RawRow[] }): Promise<NodeQuery> {
+    const results: HeldResults = own === undefined ? this.#results : new Map([...this.#results, [own.result, { kind: 'rows', rows: own.rows }]]);
+    return nodeStatement(this.scope, results, input);
   }
 
   /** The values with those of queries behind them. */

@@ -4,13 +4,11 @@ import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snaps
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
-import { distributionValueMissing } from '../../plan/insert/plan-insert.ts';
-import type { Placer } from '../../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
-import { askServerHash } from '../server-hash.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import type { HotTexts } from './hot-texts.ts';
+import { hashAssigned, placeValues } from './place-values.ts';
 import { renderArrays } from './render-arrays.ts';
 import type { WriteTask } from './run-spread.ts';
 import type { SequenceBlocks } from './sequence-blocks.ts';
@@ -60,10 +58,6 @@ export function verbatimOrdinal(plan: InsertPlan, values: readonly unknown[]): n
   if (value === null || value === undefined) return undefined;
   const hash = hashAssigned(plan.placer, value);
   return hash === undefined ? undefined : shardGroupFor(plan.placer.group, hash).ordinal;
-}
-
-function hashAssigned({ type, group, modifier }: Placer, value: unknown): number | undefined {
-  return modifier < 0 ? type.hashOf(value, group.hash) : type.hashOf(value, group.hash, { modifier });
 }
 
 export function verbatimText(plan: InsertPlan, table: CatalogTable, ordinal: number): string {
@@ -118,39 +112,13 @@ interface Target {
 }
 
 /** The ordinal of each row's shard group. Asks a server only about values that cannot be read here. */
-async function placeRows(scope: StatementScope, target: Target, known: Known): Promise<readonly number[]> {
-  const { rows } = target.plan;
-  const values = rows.map((row) => distributionValue(row, target.table, known));
-  const ordinals = values.map((value) => ordinalHere(present(target.plan.placer), value));
-  const placed = ordinals.filter((ordinal) => ordinal !== undefined);
-  if (placed.length === ordinals.length) return placed;
-  return Promise.all(ordinals.map((ordinal, i) => (ordinal === undefined ? askOrdinal(scope, target, values[i]) : Promise.resolve(ordinal))));
+function placeRows(scope: StatementScope, { plan, table }: Target, known: Known): Promise<readonly number[]> {
+  return placeValues(scope, { table, placer: present(plan.placer) }, plan.rows.map((row) => distributionValue(row, known)));
 }
 
-function distributionValue({ distribution }: InsertRow, table: DistributedTable, { values, computed }: Known): unknown {
+function distributionValue({ distribution }: InsertRow, { values, computed }: Known): unknown {
   const source = present(distribution, 'distribution value');
-  const value = source.kind === 'literal' ? source.text : source.kind === 'parameter' ? values[source.number - 1] : computed[source.index];
-  if (value === null || value === undefined) throw distributionValueMissing(table, table.distributionColumn);
-  return value;
-}
-
-function ordinalHere(placer: Placer, value: unknown): number | undefined {
-  const hash = hashAssigned(placer, value);
-  if (hash !== undefined) return shardGroupFor(placer.group, hash).ordinal;
-  return isRefusedByServer(placer, value) ? 0 : undefined;
-}
-
-async function askOrdinal(scope: StatementScope, { plan, table }: Target, value: unknown): Promise<number> {
-  const placer = present(plan.placer);
-  const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));
-  if (hash === null) throw distributionValueMissing(table, table.distributionColumn);
-  return shardGroupFor(placer.group, hash).ordinal;
-}
-
-/** No value of the column's type: whichever shard gets it reports that in its own words. Where none would, its hash CHECK refuses the row. */
-function isRefusedByServer({ type, group, modifier }: Placer, value: unknown): boolean {
-  if (group.hash !== 'postgres') return false;
-  return type.canonical(value, modifier < 0 ? undefined : { modifier }).kind === 'invalid';
+  return source.kind === 'literal' ? source.text : source.kind === 'parameter' ? values[source.number - 1] : computed[source.index];
 }
 
 interface Rendering extends Known {

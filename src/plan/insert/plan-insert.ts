@@ -366,7 +366,7 @@ function slotParts(slot: ComputedSlot, column: Column): (string | ValueSlot)[] {
   return ['CAST(', slot, ` AS ${columnTypeName(column)})`];
 }
 
-function defaultValue(column: Column): ComputedValue {
+export function defaultValue(column: Column): ComputedValue {
   const value = present(column.default, 'default');
   return value.kind === 'sequence' ? { kind: 'sequence', sequence: value.sequence } : { kind: 'expression', sql: `CAST((${value.sql}) AS ${columnTypeName(column)})` };
 }

@@ -1,46 +1,77 @@
 import type { InsertStmt } from '@pgsql/types';
-import { namedRelations } from '../../analyze/analyze-statement.ts';
+import { analyzeAny, namedRelations } from '../../analyze/analyze-statement.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { present } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
+import { once } from '../../base/once.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { checkViews } from '../check-select.ts';
 import type { InsertPlan } from '../insert/insert-plan.ts';
 import { planInsert } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
-import type { Named } from '../plan-select.ts';
-import type { StatementPlan } from '../statement-plan.ts';
+import { tablesOf } from '../prunable-uses.ts';
+import { shardTemplate } from '../shard-template.ts';
+import type { StagedInput } from '../staged/staged-state.ts';
+import type { ModifyPlan, StatementPlan } from '../statement-plan.ts';
 import { sharesParameters } from '../typed-parameters.ts';
 import { checkNoView } from './check-no-view.ts';
+import { planInsertSelect } from './plan-insert-select.ts';
 import { planWriting } from './plan-writing.ts';
 
-export async function planInsertStatement(statement: Statement, insert: InsertStmt, input: Named): Promise<StatementPlan> {
+export async function planInsertStatement(statement: Statement, insert: InsertStmt, input: StagedInput): Promise<StatementPlan> {
   const relation = present(insert.relation, 'target');
   const table = input.names.resolve(relation.schemaname, relation.relname ?? '');
-  const select = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt : undefined;
   if (table === undefined) {
     checkNoView(relation, input.names);
-    if (readsCatalogTables([insert.selectStmt, insert.withClause, insert.onConflictClause, insert.returningClause], input.names)) {
-      throw refused('A local table is written from distributed or reference tables.', 'Read the rows first, and insert them as values.');
-    }
-    checkViews({ foreign: namedRelations(insert).map((rangeVar) => ({ rangeVar })) }, input.names);
-    return { kind: 'coordinator', text: statement.text, effect: 'write' };
+    if (!readsCatalogTables([insert.selectStmt, insert.withClause, insert.onConflictClause, insert.returningClause], input.names)) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+    return planQueryRows(statement, insert, { table, input });
   }
-  if (insert.withClause !== undefined || (select !== undefined && select.valuesLists === undefined)) {
-    if (table.kind === 'distributed') return planWriting(statement, { InsertStmt: insert }, input);
-    throw refused('INSERT … SELECT, or INSERT with WITH, into a reference table.', 'Read the rows first, and insert them as values or with COPY.');
-  }
-  if (select !== undefined && (select.sortClause !== undefined || select.limitCount !== undefined || select.limitOffset !== undefined || select.withClause !== undefined)) {
-    throw refused('VALUES with ORDER BY, LIMIT or WITH.', 'Write the rows in order.');
-  }
+  if (takesQuery(insert)) return planQueryRows(statement, insert, { table, input });
   const plan = await planRows(statement, insert, { table, input });
   if (plan !== undefined) return plan;
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
 }
 
+/** Whether its rows are not just VALUES whose items each row's own shard could compute. */
+function takesQuery({ withClause, selectStmt }: InsertStmt): boolean {
+  const select = selectStmt !== undefined && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined;
+  if (withClause !== undefined) return true;
+  if (select === undefined) return false;
+  const { valuesLists, sortClause, limitCount, limitOffset, withClause: inner } = select;
+  return valuesLists === undefined || sortClause !== undefined || limitCount !== undefined || limitOffset !== undefined || inner !== undefined || namedRelations(valuesLists).length > 0;
+}
+
+interface Target {
+  readonly table: CatalogTable | undefined;
+  readonly input: StagedInput;
+}
+
+/** To one node as it is where all is about one tenant, which its parameters may decide; else in parts. */
+async function planQueryRows(statement: Statement, insert: InsertStmt, { table, input }: Target): Promise<StatementPlan> {
+  const analyzed = analyzeAny(statement.node, input.names);
+  if (analyzed.writesInside) {
+    if (table?.kind !== 'distributed') throw refused('An INSERT into a local or reference table whose WITH writes.', 'Run the parts as statements of their own, in a transaction.');
+    return planWriting(statement, statement.node, input);
+  }
+  const routed = table?.kind === 'distributed' ? await routedOrUndefined(() => planWriting(statement, statement.node, input)) : undefined;
+  const spread = once(() => planInsertSelect(statement, { insert, table, input }));
+  if (routed !== undefined) return { ...routed, spread };
+  const whole = shardTemplate(statement, analyzed.uses);
+  return { kind: 'modify', command: 'INSERT', whole, tables: tablesOf(analyzed), uses: [], routable: false, everywhere: table?.kind === 'reference', sequences: [], spread };
+}
+
+async function routedOrUndefined(plan: () => Promise<ModifyPlan>): Promise<ModifyPlan | undefined> {
+  try {
+    return await plan();
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === '0A000') return undefined;
+    throw error;
+  }
+}
+
 /** Rows that are sent or computed apart from each other must not change a parameter's type, nor hide that a value does not fit its column. */
-async function planRows(statement: Statement, insert: InsertStmt, { table, input }: { readonly table: CatalogTable; readonly input: Named }): Promise<InsertPlan | undefined> {
+async function planRows(statement: Statement, insert: InsertStmt, { table, input }: { readonly table: CatalogTable; readonly input: StagedInput }): Promise<InsertPlan | undefined> {
   const plan = planInsert(statement, insert, { table, snapshot: input.snapshot, parameterTypes: undefined });
   if (plan === undefined) return undefined;
   const computes = plan.computed.some(({ kind }) => kind === 'expression');
@@ -50,5 +81,5 @@ async function planRows(statement: Statement, insert: InsertStmt, { table, input
 }
 
 function readsCatalogTables(tree: unknown, names: RelationNames): boolean {
-  return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
+  return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined || names.dependentView(schemaname, relname ?? '') !== undefined);
 }

@@ -96,7 +96,7 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   const { statement: compared, compared: columns } = 'targetList' in modify && target?.kind === 'reference' ? withCopiesCompared(original, modify, target) : { statement: original, compared: 0 };
   const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
-  return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', compared: columns, uses: undefined, readsLocalTables: false };
+  return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, compared: columns, uses: undefined, readsLocalTables: false };
 }
 
 function callsVolatile(tree: unknown, rules: FunctionRules): boolean {

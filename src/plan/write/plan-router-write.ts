@@ -2,12 +2,13 @@ import type { InsertStmt, Node, UpdateStmt } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
-import { nameParts, walk } from '../../sql/ast.ts';
+import { walk } from '../../sql/ast.ts';
 import { refused } from '../insert/refused.ts';
 import type { Supplied } from '../insert/supply-sequences.ts';
 import { refuseDefaults } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { ModifyPlan, PrunableUse } from '../statement-plan.ts';
+import { checkKeyStays } from './check-key-stays.ts';
 
 export interface RouterWrite extends Supplied {
   readonly command: ModifyPlan['command'];
@@ -62,12 +63,6 @@ function checkInsert(insert: InsertStmt, table: DistributedTable): void {
 
 /** Rows must stay on their shard, and defaults be those that nodes can compute. */
 function checkAssigned(items: readonly Node[], table: DistributedTable): void {
-  const { name } = table.distributionColumn;
   refuseDefaults(items, table, 'one_node');
-  for (const item of items) {
-    const target = 'ResTarget' in item ? item.ResTarget : undefined;
-    if (target?.name !== name) continue;
-    const value = target.val !== undefined && 'ColumnRef' in target.val ? nameParts(target.val.ColumnRef.fields).join('.') : '';
-    if (value !== `excluded.${name}`) throw refused(`The distribution column "${name}" is set, which may move rows to other shards.`, 'Leave the column as it is.');
-  }
+  checkKeyStays(items, table);
 }

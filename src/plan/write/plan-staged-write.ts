@@ -48,8 +48,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
     evaluated, parameters, columns: description.columns, stages: reached.stages,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),
-    compared,
-    readsLocalTables,
+    rows: undefined, compared, readsLocalTables,
   };
 }
 

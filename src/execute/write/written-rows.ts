@@ -1,0 +1,56 @@
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import { at } from '../../base/assert.ts';
+import type { RawRow } from '../../cluster/node-connection.ts';
+import type { ComputedValue } from '../../plan/insert/insert-plan.ts';
+import type { WrittenRows } from '../../plan/statement-plan.ts';
+import { memoryBytesMax, ResultSize } from '../staged/hold-rows.ts';
+import type { StagedOptions, StagedRun } from '../staged/run-staged.ts';
+import type { SteadyScope } from '../statement-scope.ts';
+import { placeValues } from './place-values.ts';
+import type { SequenceBlocks } from './sequence-blocks.ts';
+
+/** How a write that takes in rows of a query is run. */
+export interface WriteHow extends StagedOptions {
+  readonly sequences: SequenceBlocks;
+}
+
+/** Rows of one statement, and which of the query's they are. */
+export interface RowBatch {
+  readonly rows: readonly RawRow[];
+  readonly slots: readonly number[];
+}
+
+/** The query's rows, all of them before the first is written: what is read must not see what is written. Throws `resultTooLarge` beyond what the application may hold. */
+export async function takeRows(steady: SteadyScope, { run, written, values }: { readonly run: StagedRun; readonly written: WrittenRows; readonly values: readonly unknown[] }, how: WriteHow): Promise<readonly RawRow[]> {
+  const size = new ResultSize(written.result.label, { limit: Math.min(how.options.maxIntermediateBytes, memoryBytesMax), inMemory: true });
+  const rows: RawRow[] = [];
+  for await (const batch of run.source(written.source, values)) {
+    size.add(batch);
+    for (const row of batch) rows.push(row);
+  }
+  const supplied = await Promise.all(written.supplies.map((value) => suppliedValues(steady, value, { count: rows.length, how })));
+  return supplied.length === 0 ? rows : rows.map((row, i) => [...row, ...supplied.map((values) => at(values, i))]);
+}
+
+/** One value for each row. */
+async function suppliedValues(steady: SteadyScope, value: ComputedValue, { count, how }: { readonly count: number; readonly how: WriteHow }): Promise<readonly (string | null)[]> {
+  if (value.kind === 'sequence') return how.sequences.next(value.sequence, count);
+  if (count === 0) return [];
+  const { rows } = await steady.run(coordinatorNodeId, { text: `SELECT ${value.sql} FROM pg_catalog.generate_series(1, ${count})` }, 'read');
+  return rows.map(([one]) => one ?? null);
+}
+
+/** Rows by the ordinal of the shard group that they belong to. */
+export async function rowsByShard(steady: SteadyScope, { key }: WrittenRows, rows: readonly RawRow[]): Promise<ReadonlyMap<number, RowBatch>> {
+  const byOrdinal = new Map<number, { rows: RawRow[]; slots: number[] }>();
+  if (key === undefined) return byOrdinal;
+  const ordinals = await placeValues(steady, key, rows.map((row) => row[key.position]));
+  for (const [slot, row] of rows.entries()) {
+    const ordinal = at(ordinals, slot);
+    const batch = byOrdinal.get(ordinal) ?? { rows: [], slots: [] };
+    byOrdinal.set(ordinal, batch);
+    batch.rows.push(row);
+    batch.slots.push(slot);
+  }
+  return byOrdinal;
+}
