@@ -1,4 +1,4 @@
-import type { DeleteStmt, InsertStmt, Node, RangeVar, SelectStmt, UpdateStmt } from '@pgsql/types';
+import type { DeleteStmt, InsertStmt, MergeMatchKind, MergeStmt, Node, RangeVar, SelectStmt, UpdateStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import type { WriteSources, Surroundings } from './build-query.ts';
 import { constantOf, factsOfCondition } from './conditions.ts';
@@ -22,11 +22,13 @@ export interface WriteBuilder {
 
 /**
  * A write as a query that joins the target with what FROM or USING adds, and gives the rows of RETURNING. The rows of an INSERT are one of
- * its subqueries; what is certain of their distribution value is certain of the target's. Undefined for MERGE.
+ * its subqueries; what is certain of their distribution value is certain of the target's. A MERGE is an outer join where it does something with rows that do not match.
+ * Undefined for other statements.
  */
 export function buildWriteQuery(builder: WriteBuilder, node: Node, around: Surroundings): SelectQuery | undefined {
   if ('UpdateStmt' in node) return buildModify(builder, node.UpdateStmt, { from: node.UpdateStmt.fromClause ?? [], assigned: node.UpdateStmt.targetList ?? [], around });
   if ('DeleteStmt' in node) return buildModify(builder, node.DeleteStmt, { from: node.DeleteStmt.usingClause ?? [], assigned: [], around });
+  if ('MergeStmt' in node) return buildMerge(builder, node.MergeStmt, around);
   return 'InsertStmt' in node ? buildInsert(builder, node.InsertStmt, around) : undefined;
 }
 
@@ -48,6 +50,32 @@ function buildModify(builder: WriteBuilder, statement: UpdateStmt | DeleteStmt, 
     from: { kind: 'join', type: 'inner', left: sources.target, right: sources.from, facts: [], strict: new Set(), merged: [] },
     sublinks: builder.buildSublinks([assigned, whereClause, returningClause], sources),
   };
+}
+
+function buildMerge(builder: WriteBuilder, statement: MergeStmt, around: Surroundings): SelectQuery {
+  const { relation, sourceRelation, joinCondition, mergeWhenClauses = [], withClause, returningClause } = statement;
+  const source = present(sourceRelation, 'source');
+  const sources = builder.buildWrite(present(relation, 'target'), [source], { withClause, statement, around });
+  const { facts, strict } = factsOfCondition(joinCondition, sources.scope);
+  const type = joinOfMerge(statement);
+  return {
+    kind: 'select', statement: { fromClause: [source] }, ids: undefined, common: sources.common, scope: sources.scope, facts: type === 'inner' ? facts : [], strict: type === 'inner' ? strict : new Set(),
+    outputs: builder.outputsOf(returningClause?.exprs ?? [], sources.scope)?.map((output) => builder.detached(output)),
+    from: { kind: 'join', type, left: sources.target, right: sources.from, facts, strict, merged: [] },
+    sublinks: builder.buildSublinks([joinCondition, mergeWhenClauses, returningClause], sources),
+  };
+}
+
+/** The target is the left side. A side is kept when something is done with its rows that do not match. */
+function joinOfMerge(statement: MergeStmt): 'inner' | 'left' | 'right' | 'full' {
+  const target = actsOn(statement, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE');
+  const source = actsOn(statement, 'MERGE_WHEN_NOT_MATCHED_BY_TARGET');
+  return target ? (source ? 'full' : 'left') : source ? 'right' : 'inner';
+}
+
+/** Whether a MERGE does something with rows of this kind. */
+export function actsOn({ mergeWhenClauses = [] }: MergeStmt, kind: MergeMatchKind): boolean {
+  return mergeWhenClauses.some((node) => 'MergeWhenClause' in node && node.MergeWhenClause.matchKind === kind && node.MergeWhenClause.commandType !== 'CMD_NOTHING');
 }
 
 /** Columns of the target that may not have in RETURNING what WHERE has seen in them. */

@@ -15,6 +15,7 @@ import { unsupported } from './select/unsupported.ts';
 import type { StatementPlan } from './statement-plan.ts';
 import { planUtilityCall } from './utility-call.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
+import { planMerge } from './write/plan-merge.ts';
 import { planModify } from './write/plan-modify.ts';
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
@@ -26,6 +27,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, stagedInput({ ...input, names }));
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, stagedInput({ ...input, names }));
   if ('DeleteStmt' in node) return planModify(statement, node.DeleteStmt, stagedInput({ ...input, names }));
+  if ('MergeStmt' in node) return planMerge(statement, node.MergeStmt, stagedInput({ ...input, names }));
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   return (await planMaterialized(statement, { ...input, names })) ?? planUtility(statement, names);

@@ -64,7 +64,7 @@ export interface SelectPlan {
 
 export interface ModifyPlan {
   readonly kind: 'modify';
-  readonly command: 'UPDATE' | 'DELETE' | 'INSERT' | 'SELECT';
+  readonly command: 'UPDATE' | 'DELETE' | 'INSERT' | 'MERGE' | 'SELECT';
   readonly whole: ShardTemplate;
   /** All distributed and reference tables in it. */
   readonly tables: readonly CatalogTable[];
@@ -78,7 +78,7 @@ export interface ModifyPlan {
   spread(): Promise<SpreadModify>;
 }
 
-/** The rows of a query that a write takes in: INSERT … SELECT. */
+/** The rows of a query that a write takes in: INSERT … SELECT, or MERGE. */
 export interface WrittenRows {
   /** As the template calls them. */
   readonly result: ResultTable;
@@ -88,6 +88,8 @@ export interface WrittenRows {
   readonly supplies: readonly ComputedValue[];
   /** Each row goes to the shard of its value; undefined when all rows go wherever the statement does. */
   readonly key: RowKey | undefined;
+  /** The statement runs on shard groups without rows, too. */
+  readonly everyShard: boolean;
 }
 
 export interface RowKey {

@@ -1,9 +1,8 @@
-import { at } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import { placesOf, type ShardPlace } from '../../plan/bind.ts';
 import { constraintSql, shardSql } from '../../plan/shard-template.ts';
-import type { ModifyPlan, RowKey, SpreadModify } from '../../plan/statement-plan.ts';
+import type { ModifyPlan, RowKey, SpreadModify, WrittenRows } from '../../plan/statement-plan.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
 import { StagedRun } from '../staged/run-staged.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
@@ -32,7 +31,7 @@ export function runStagedWrite(scope: StatementScope, { plan, spread, values: gi
       const { text, values: sent = [] } = await run.statement({
         template: spread.template, values, node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
       }, own);
-      return { node, sql: text, values: sent, slots: batch?.slots };
+      return { node, sql: text, values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
     };
     const tasks = await Promise.all((await targetsOf(steady, { plan, spread, values }, taken)).map(task));
     const outcome = plan.everywhere ? await everywhereIn(transaction, { tasks, compared: spread.compared }, options) : await spreadIn(transaction, tasks, options);
@@ -48,13 +47,16 @@ interface WritePlace extends ShardPlace {
 
 async function targetsOf(steady: SteadyScope, { plan, spread, values }: StagedWriteCall, taken: readonly RawRow[] | undefined): Promise<WritePlace[]> {
   const { rows: written } = spread;
-  if (written?.key !== undefined && taken !== undefined) return placesOfRows(written.key, await rowsByShard(steady, written, taken));
+  if (written?.key !== undefined && taken !== undefined) return placesOfRows(written, written.key, await rowsByShard(steady, written, taken));
   const batch = taken === undefined ? undefined : { rows: taken, slots: [...taken.keys()] };
   if (spread.site === 'coordinator') return [{ node: coordinatorNodeId, ordinal: 0, batch }];
   if (plan.everywhere) return steady.snapshot.nodes.map(({ id }) => ({ node: id, ordinal: 0, batch }));
   return placesOf(spread.uses ?? plan.uses, values);
 }
 
-function placesOfRows({ placer }: RowKey, batches: ReadonlyMap<number, RowBatch>): WritePlace[] {
-  return [...batches].sort(([a], [b]) => a - b).map(([ordinal, batch]) => ({ node: at(placer.group.shardGroups, ordinal).node, ordinal, batch }));
+const noRows: RowBatch = { rows: [], slots: [] };
+
+function placesOfRows({ everyShard }: WrittenRows, { placer: { group: { shardGroups } } }: RowKey, batches: ReadonlyMap<number, RowBatch>): WritePlace[] {
+  const all = shardGroups.map(({ node }, ordinal) => ({ node, ordinal, batch: batches.get(ordinal) ?? noRows }));
+  return everyShard ? all : all.filter(({ ordinal }) => batches.has(ordinal));
 }

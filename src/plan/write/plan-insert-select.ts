@@ -88,6 +88,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const rows: WrittenRows = {
     result, source: await state.source(parseOne(source)), supplies: supplied.map(defaultValue),
     key: key === undefined || table?.kind !== 'distributed' ? undefined : { position: key.position, table, placer: placerOf(table, input.snapshot) },
+    everyShard: false,
   };
   const list = table === undefined && written.insert.cols === undefined ? undefined : [...given, ...supplied].map(({ name }) => name);
   const taken = `SELECT ${[...selected, ...values].map(({ name }) => name).join(', ')} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}`;

@@ -3,8 +3,6 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import { analyzeAny, namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { constantOf } from '../../analyze/conditions.ts';
 import { constantsOf } from '../../analyze/facts.ts';
-import type { FunctionRules } from '../../analyze/function-calls.ts';
-import { collectCalls } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
@@ -21,9 +19,11 @@ import { shardTemplate } from '../shard-template.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { withCopiesCompared } from './compare-copies.ts';
+import { callsVolatile } from './calls-volatile.ts';
 import { checkNoView } from './check-no-view.ts';
 import { planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
+import { targetUse } from './target-of-write.ts';
 
 export async function planModify(statement: Statement, modify: UpdateStmt | DeleteStmt, input: StagedInput): Promise<StatementPlan> {
   const relation = present(modify.relation, 'target');
@@ -38,7 +38,7 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, 'one_node');
-  if ('targetList' in modify && target?.kind === 'distributed') checkKeyAssignment(modify, target, analyzed);
+  if ('targetList' in modify && target?.kind === 'distributed') checkKeyAssignment(modify, target, { statement, analyzed });
   const everywhere = target?.kind === 'reference';
   const routable = target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
   const plan: ModifyPlan = {
@@ -56,14 +56,14 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
 }
 
 /** An UPDATE may set the distribution column only to the value that its WHERE says it has. */
-function checkKeyAssignment(modify: UpdateStmt, table: DistributedTable, { uses, placed }: AnalyzedStatement): void {
+function checkKeyAssignment(modify: UpdateStmt, table: DistributedTable, { statement, analyzed }: { readonly statement: Statement; readonly analyzed: AnalyzedStatement }): void {
   const column = table.distributionColumn;
   for (const node of assignedBy(modify)) {
     const item = 'ResTarget' in node ? node.ResTarget : undefined;
     if (item?.name !== column.name) continue;
     const value = item.val === undefined ? undefined : constantOf(item.val, columnTypeName(column));
-    const key = uses[0]?.key;
-    const known = key === undefined ? [] : constantsOf(placed.facts, key);
+    const key = targetUse(statement, analyzed)?.key;
+    const known = key === undefined ? [] : constantsOf(analyzed.placed.facts, key);
     const same = value !== undefined && known.some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(value));
     if (!same) {
       throw refused(`UPDATE sets the distribution column "${column.name}", which may move rows to other shards.`, 'Delete the row and insert it again, or leave the column out.');
@@ -97,13 +97,4 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
   return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, compared: columns, uses: undefined, readsLocalTables: false };
-}
-
-function callsVolatile(tree: unknown, rules: FunctionRules): boolean {
-  let found = false;
-  collectCalls(tree, (call) => {
-    found ||= rules.isVolatile(call);
-    return true;
-  }, true);
-  return found;
 }

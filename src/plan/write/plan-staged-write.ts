@@ -53,7 +53,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
 }
 
 /** With the rows that the statement reads besides its target made intermediate results, as far as the target's shards, copies or server lack them. */
-async function besideTarget(state: StagedState, target: CatalogTable | undefined): Promise<StagedState> {
+export async function besideTarget(state: StagedState, target: CatalogTable | undefined): Promise<StagedState> {
   const { context, costs } = await spreadContext(state);
   const { analyzed } = context;
   const relation = targetOfWrite(state.statement);
@@ -88,7 +88,7 @@ function waysBeside(tree: FromTree, relation: RangeVar): Way[] {
 }
 
 /** The rest is answered where the target is. */
-function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | undefined): void {
+export function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | undefined): void {
   const { placed: { rows }, uses, foreign } = analyzed;
   if (target === undefined) {
     if (uses.length > 0) throw obstacleOf(analyzed);

@@ -1,0 +1,82 @@
+import { analyzeAny } from '../../analyze/analyze-statement.ts';
+import { anyEqual } from '../../analyze/facts.ts';
+import { actsOn } from '../../analyze/build-write.ts';
+import { RelationNames } from '../../analyze/relation-names.ts';
+import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
+import { resultSchema } from '../../analyze/result-table.ts';
+import { at } from '../../base/assert.ts';
+import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { parseOne, type Statement } from '../../sql/parse.ts';
+import { columnTypeName, defaultValue } from '../insert/plan-insert.ts';
+import { refused } from '../insert/refused.ts';
+import { placerOf } from '../prune.ts';
+import { nullRow } from '../select/null-row.ts';
+import { withCommonContext } from '../staged/common-context.ts';
+import { unheldTypes } from '../staged/query-source.ts';
+import type { StagedState } from '../staged/staged-state.ts';
+import { withoutUnusedCommon } from '../staged/unused-common.ts';
+import type { WrittenRows } from '../statement-plan.ts';
+import { readsAlike } from '../typed-parameters.ts';
+import { suppliedName } from './merge-defaults.ts';
+import { mergeOf, mergeSource, sourceName } from './merge-source.ts';
+import { targetUse } from './target-of-write.ts';
+
+export interface MovedSource {
+  readonly state: StagedState;
+  readonly rows: WrittenRows;
+}
+
+/** The MERGE with its source run first, and each of its rows sent to the shard where rows of the target could match it, with values for `supplied` columns. */
+export async function movedSource(state: StagedState, target: DistributedTable, supplied: readonly Column[]): Promise<MovedSource> {
+  const { statement } = state;
+  const merge = mergeOf(statement);
+  const found = mergeSource(statement, merge);
+  const text = withCommonContext(statement, found.select, found.text);
+  if (text === undefined) throw refused('The source of the MERGE reads common table expressions that cannot be put in front of it.', 'Write them in the source itself.');
+  const { describe } = state.context.input;
+  const columns = (await describe.statement(text, { collations: true })).columns.map(({ name, typeOid, typeSql, collation }) => ({ name, typeOid, typeSql, collation: collation?.sql }));
+  if (new Set(columns.map(({ name }) => name)).size < columns.length) throw refused('Two columns of the source of the MERGE have one name.', 'Give them different ones.');
+  if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The source of the MERGE gives whole rows.', 'Select their columns.');
+  const alias = sourceName(merge);
+  if (alias === undefined) throw refused('The source of the MERGE has no name.', 'Write it as a subquery with an alias.');
+  const held = [
+    ...columns.map(({ name, typeSql, collation }): ResultColumn => ({ name, typeSql, collation })),
+    ...supplied.map((column, i): ResultColumn => ({ name: suppliedName(i), typeSql: columnTypeName(column), collation: undefined })),
+  ];
+  const undistributed: ResultTable = { kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'source of the merge' };
+  const rewritten = withoutUnusedCommon(withSource(statement, found.extent, `${quoteQualified(resultSchema, undistributed.name)} AS ${quoteIdentifier(alias)}`));
+  const position = joinedColumn(rewritten, undistributed, state);
+  if (position === undefined) throw refused('The MERGE inserts rows, and ON does not compare the distribution column with a column of the source.', `Compare "${target.distributionColumn.name}" with a column of the source by "=".`);
+  checkType(at(held, position), target);
+  const result: ResultTable = { ...undistributed, distribution: { colocation: target.colocationId, column: position } };
+  const source = await state.source(parseOne(text));
+  const rows: WrittenRows = {
+    result, source, supplies: supplied.map(defaultValue), key: { position, table: target, placer: placerOf(target, state.context.input.snapshot) }, everyShard: actsOn(merge, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE'),
+  };
+  return { state: state.with({ result, source }).rewritten(rewritten), rows };
+}
+
+function withSource({ text }: Statement, { start, end }: { readonly start: number; readonly end: number }, source: string): Statement {
+  return parseOne(`${text.slice(0, start)}${source}${text.slice(end)}`);
+}
+
+/** The column of the source that ON compares the target's distribution column with. */
+function joinedColumn(statement: Statement, result: ResultTable, { context: { input, rules }, results }: StagedState): number | undefined {
+  const names = new RelationNames(input.names.snapshot, input.names.searchPath, new Map([...results, [result.name, result]]));
+  const analyzed = analyzeAny(statement.node, names, rules);
+  const { query } = analyzed;
+  const key = targetUse(statement, analyzed)?.key;
+  if (key === undefined || query.kind !== 'select' || query.from.kind !== 'join' || query.from.right.kind !== 'result') return undefined;
+  const { facts, right: { relation } } = query.from;
+  const position = result.columns.findIndex((_, i) => anyEqual(facts, new Set([key]), new Set([relation.firstColumn + i])));
+  return position < 0 ? undefined : position;
+}
+
+/** Values that are equal must have one hash. */
+function checkType({ name, typeSql }: ResultColumn, target: DistributedTable): void {
+  const from = typeSql.replace(/\(.*\)/, '');
+  const to = columnTypeName(target.distributionColumn);
+  if (from === to || readsAlike(from, to)) return;
+  throw refused(`Column "${name}" of the source has type ${from}, and the distribution column ${to}.`, `Cast it to ${to} in the source.`);
+}
