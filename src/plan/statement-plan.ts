@@ -83,13 +83,19 @@ export interface WrittenRows {
   /** As the template calls them. */
   readonly result: ResultTable;
   /** Gives the first columns of the result. */
-  readonly source: StageSource;
+  readonly source: StageSource | WriteSource;
   /** Values for its last columns, each row another where they differ from call to call. */
   readonly supplies: readonly ComputedValue[];
   /** Each row goes to the shard of its value; undefined when all rows go wherever the statement does. */
   readonly key: RowKey | undefined;
   /** The statement runs on shard groups without rows, too. */
   readonly everyShard: boolean;
+}
+
+/** A write whose RETURNING gives the rows. */
+export interface WriteSource {
+  readonly kind: 'write';
+  readonly plan: ModifyPlan;
 }
 
 export interface RowKey {
@@ -108,6 +114,8 @@ export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 
   readonly uses: readonly PrunableUse[] | undefined;
   /** What is written, where that comes from a query of its own. */
   readonly rows: WrittenRows | undefined;
+  /** A table that no foreign key may point to, or the write is refused. */
+  readonly unreferenced?: DistributedTable | undefined;
   /** So many columns at the end of what each copy returns are not the caller's, and must be the same for all. */
   readonly compared: number;
   /** In the coordinator database, when the target is a local table. */

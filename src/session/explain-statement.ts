@@ -163,7 +163,7 @@ async function rowsTree({ result, source, key, supplies }: WrittenRows, input: S
     name: result.name, columns: result.columns.map(({ name }) => name), ...(supplies.length === 0 ? {} : { supplied: supplies.map((value) => (value.kind === 'sequence' ? value.sequence : value.sql)) }),
     for: key === undefined ? 'where it is written' : `shards by hash of ${at(result.columns, key.position).name}`,
   };
-  return { kind: 'rows', properties, inputs: [await sourceTree(source, input)] };
+  return { kind: 'rows', properties, inputs: [source.kind === 'write' ? await modifyTree(source.plan, { ...input, texts: new RenderedTexts(source.plan.whole) }) : await sourceTree(source, input)] };
 }
 
 interface PlannedTask {

@@ -10,7 +10,6 @@ import { makeQueryResult } from '../cluster/query-result.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
 import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
-import { withEvaluated } from '../execute/evaluate.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
@@ -18,11 +17,11 @@ import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
 import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
-import { runStagedWrite } from '../execute/write/run-staged-write.ts';
-import { runBriefSpread, runEverywhere, runSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { runBriefSpread, runEverywhere, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
-import { bindTarget, partialValues, placesOf, targetOf } from '../plan/bind.ts';
+import { bindTarget, targetOf } from '../plan/bind.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
@@ -171,20 +170,8 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     return runOnNode(context, { node: target.node, text, values: sent, name, tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
-  if (spread.uses !== undefined) {
-    const outcome = await runStagedWrite(context.scope, { plan, spread, values }, { ...stagedHow(prepared, context), sequences: context.sequences });
-    return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
-  }
-  const sent = partialValues(spread.template, await withEvaluated(context.scope, spread, values));
-  const texts = prepared.spreadTexts(spread);
-  const fields = fieldsOf(spread.columns);
-  if (target === undefined) {
-    const sql = texts.forOrdinal(0);
-    const tasks = context.scope.snapshot.nodes.map(({ id }): WriteTask => ({ node: id, sql, values: sent }));
-    return written(plan.command, { ...(await runEverywhere(context.scope, tasks, spread.compared)), fields }, result);
-  }
-  const tasks = placesOf(plan.uses, values).map(({ node, ordinal }): WriteTask => ({ node, sql: texts.forOrdinal(ordinal), values: sent }));
-  return written(plan.command, { ...(await runSpread(context.scope, tasks)), fields }, result);
+  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences });
+  return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
 }
 
 function written(command: string, outcome: WriteOutcome, result: ResultOptions): QueryResult {

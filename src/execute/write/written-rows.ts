@@ -4,7 +4,7 @@ import type { RawRow } from '../../cluster/node-connection.ts';
 import type { ComputedValue } from '../../plan/insert/insert-plan.ts';
 import type { WrittenRows } from '../../plan/statement-plan.ts';
 import { memoryBytesMax, ResultSize } from '../staged/hold-rows.ts';
-import type { StagedOptions, StagedRun } from '../staged/run-staged.ts';
+import type { StagedOptions } from '../staged/run-staged.ts';
 import type { SteadyScope } from '../statement-scope.ts';
 import { placeValues } from './place-values.ts';
 import type { SequenceBlocks } from './sequence-blocks.ts';
@@ -20,11 +20,11 @@ export interface RowBatch {
   readonly slots: readonly number[];
 }
 
-/** The query's rows, all of them before the first is written: what is read must not see what is written. Throws `resultTooLarge` beyond what the application may hold. */
-export async function takeRows(steady: SteadyScope, { run, written, values }: { readonly run: StagedRun; readonly written: WrittenRows; readonly values: readonly unknown[] }, how: WriteHow): Promise<readonly RawRow[]> {
+/** The rows, all of them before the first is written: what is read must not see what is written. Throws `resultTooLarge` beyond what the application may hold. */
+export async function takeRows(steady: SteadyScope, { rows: batches, written }: { readonly rows: AsyncIterable<readonly RawRow[]>; readonly written: WrittenRows }, how: WriteHow): Promise<readonly RawRow[]> {
   const size = new ResultSize(written.result.label, { limit: Math.min(how.options.maxIntermediateBytes, memoryBytesMax), inMemory: true });
   const rows: RawRow[] = [];
-  for await (const batch of run.source(written.source, values)) {
+  for await (const batch of batches) {
     size.add(batch);
     for (const row of batch) rows.push(row);
   }

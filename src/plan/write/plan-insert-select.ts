@@ -85,16 +85,17 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const hashed: ResultColumn[] = key?.cast === undefined ? [] : [{ name: 'k', typeSql: key.cast.to, collation: undefined }];
   const held = [...selected, ...hashed, ...values];
   const result: ResultTable = { kind: 'result', name: names.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'rows to insert' };
+  const read = await state.source(parseOne(source));
   const rows: WrittenRows = {
-    result, source: await state.source(parseOne(source)), supplies: supplied.map(defaultValue),
+    result, source: read, supplies: supplied.map(defaultValue),
     key: key === undefined || table?.kind !== 'distributed' ? undefined : { position: key.position, table, placer: placerOf(table, input.snapshot) },
     everyShard: false,
   };
   const list = table === undefined && written.insert.cols === undefined ? undefined : [...given, ...supplied].map(({ name }) => name);
   const taken = `SELECT ${[...selected, ...values].map(({ name }) => name).join(', ')} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}`;
   const rewritten = withoutUnusedCommon(parseOne(written.with(list, taken)));
-  const analyzed = analyzeAny(rewritten.node, state.with({ result, source: rows.source }).partInput().names);
-  return { template: shardTemplate(rewritten, analyzed.uses, analyzed.results), rows, readsLocalTables: rows.source.kind === 'coordinator' || table === undefined };
+  const analyzed = analyzeAny(rewritten.node, state.with({ result, source: read }).partInput().names);
+  return { template: shardTemplate(rewritten, analyzed.uses, analyzed.results), rows, readsLocalTables: read.kind === 'coordinator' || table === undefined };
 }
 
 /** Columns whose defaults the shards cannot compute by themselves, or not alike. */

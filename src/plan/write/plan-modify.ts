@@ -21,6 +21,7 @@ import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.
 import { withCopiesCompared } from './compare-copies.ts';
 import { callsVolatile } from './calls-volatile.ts';
 import { checkNoView } from './check-no-view.ts';
+import { planKeyUpdate } from './plan-key-update.ts';
 import { planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
@@ -38,9 +39,9 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, 'one_node');
-  if ('targetList' in modify && target?.kind === 'distributed') checkKeyAssignment(modify, target, { statement, analyzed });
+  const moves = target?.kind === 'distributed' && movesRows(statement, modify, target, analyzed) ? target : undefined;
   const everywhere = target?.kind === 'reference';
-  const routable = target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
+  const routable = moves === undefined && target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
   const plan: ModifyPlan = {
     kind: 'modify',
     command: 'UpdateStmt' in statement.node ? 'UPDATE' : 'DELETE',
@@ -50,25 +51,31 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
     routable,
     everywhere,
     sequences: [],
-    spread: once(() => makeSpread(statement, modify, { target, routable, input })),
+    spread: once(() => (moves === undefined ? makeSpread(statement, modify, { target, routable, input }) : moveRows(statement, modify, moves, input))),
   };
   return plan;
 }
 
-/** An UPDATE may set the distribution column only to the value that its WHERE says it has. */
-function checkKeyAssignment(modify: UpdateStmt, table: DistributedTable, { statement, analyzed }: { readonly statement: Statement; readonly analyzed: AnalyzedStatement }): void {
+/** Whether an UPDATE sets the distribution column to anything but the value that its WHERE says it has. */
+function movesRows(statement: Statement, modify: UpdateStmt | DeleteStmt, table: DistributedTable, analyzed: AnalyzedStatement): boolean {
   const column = table.distributionColumn;
-  for (const node of assignedBy(modify)) {
+  return assignedBy(modify).some((node) => {
     const item = 'ResTarget' in node ? node.ResTarget : undefined;
-    if (item?.name !== column.name) continue;
+    if (item?.name !== column.name) return false;
     const value = item.val === undefined ? undefined : constantOf(item.val, columnTypeName(column));
     const key = targetUse(statement, analyzed)?.key;
     const known = key === undefined ? [] : constantsOf(analyzed.placed.facts, key);
-    const same = value !== undefined && known.some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(value));
-    if (!same) {
-      throw refused(`UPDATE sets the distribution column "${column.name}", which may move rows to other shards.`, 'Delete the row and insert it again, or leave the column out.');
-    }
-  }
+    return value === undefined || !known.some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(value));
+  });
+}
+
+async function moveRows(statement: Statement, modify: UpdateStmt, table: DistributedTable, input: StagedInput): Promise<SpreadModify> {
+  refuseDefaults(assignedBy(modify), table, 'shard_groups');
+  const planDelete = async (deleting: Statement): Promise<ModifyPlan> => {
+    const plan = await planModify(deleting, present('DeleteStmt' in deleting.node ? deleting.node.DeleteStmt : undefined, 'DELETE'), input);
+    return present(plan.kind === 'modify' ? plan : undefined, 'plan of a write');
+  };
+  return planKeyUpdate(statement, modify, { table, input, planDelete });
 }
 
 function assignedBy(modify: UpdateStmt | DeleteStmt): readonly Node[] {

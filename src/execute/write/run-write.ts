@@ -1,31 +1,61 @@
+import { orAborted } from '../../base/abort.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
-import { placesOf, type ShardPlace } from '../../plan/bind.ts';
+import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace, valuesFor } from '../../plan/bind.ts';
 import { constraintSql, shardSql } from '../../plan/shard-template.ts';
 import type { ModifyPlan, RowKey, SpreadModify, WrittenRows } from '../../plan/statement-plan.ts';
+import { withEvaluated } from '../evaluate.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
 import { StagedRun } from '../staged/run-staged.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
-import { everywhereIn, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
+import { checkUnreferenced } from './check-unreferenced.ts';
+import { everywhereIn, runEverywhere, runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
 
-export interface StagedWriteCall {
+export interface WriteCall {
   readonly plan: ModifyPlan;
-  readonly spread: SpreadModify;
   readonly values: readonly unknown[];
+  /** Texts by ordinal that were rendered before. */
+  readonly texts?: ((spread: SpreadModify) => RenderedTexts) | undefined;
+}
+
+interface SpreadCall extends WriteCall {
+  readonly spread: SpreadModify;
+}
+
+/** A write in the scope's transaction, or in one of its own; rows of RETURNING as the servers give them. */
+export async function runWrite(scope: StatementScope, call: WriteCall, how: WriteHow): Promise<WriteOutcome> {
+  const { plan, values } = call;
+  const target = plan.routable && !plan.everywhere ? bindTarget(plan.uses, values) : undefined;
+  if (target?.kind === 'one') {
+    const sent = [...valuesFor(plan.whole, values), ...(await how.sequences.nextOfEach(plan.sequences))];
+    const { rowCount, rows, fields } = await scope.run(target.node, { text: new RenderedTexts(plan.whole).forUses(target.ordinals), values: sent }, 'write');
+    return { rowCount: rowCount ?? 0, rows, fields };
+  }
+  const spread = await orAborted(plan.spread(), scope.signal);
+  return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }) : runStagedWrite(scope, { ...call, spread }, how);
+}
+
+/** Shards or copies have all they need. */
+async function runByTemplate(scope: StatementScope, { plan, spread, values: given, texts }: SpreadCall): Promise<WriteOutcome> {
+  const values = partialValues(spread.template, await withEvaluated(scope, spread, given));
+  const rendered = texts?.(spread) ?? new RenderedTexts(spread.template);
+  if (plan.everywhere) return runEverywhere(scope, scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: rendered.forOrdinal(0), values })), spread.compared);
+  return runSpread(scope, placesOf(plan.uses, given).map(({ node, ordinal }) => ({ node, sql: rendered.forOrdinal(ordinal), values })));
 }
 
 /**
  * A write that needs rows of other servers: they are read first, in the transaction that then writes, and travel with the statements that write, since a temporary table would keep
  * the transaction from being prepared.
  */
-export function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: StagedWriteCall, how: WriteHow): Promise<WriteOutcome> {
+function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: SpreadCall, how: WriteHow): Promise<WriteOutcome> {
   return scope.atomically(async (transaction, options, steady) => {
     // Always in the same order: no two statements wait for each other's connections.
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
+    if (spread.unreferenced !== undefined) await checkUnreferenced(steady, spread.unreferenced);
     const run = new StagedRun(steady, how);
     const values = await run.hold({ ...spread, firstValues: [] }, given);
-    const taken = spread.rows === undefined ? undefined : await takeRows(steady, { run, written: spread.rows, values }, how);
+    const taken = spread.rows === undefined ? undefined : await takeRows(steady, { rows: rowsOf(steady, { run, written: spread.rows, values, how }), written: spread.rows }, how);
     const task = async ({ node, ordinal, batch }: WritePlace): Promise<WriteTask> => {
       const own = spread.rows === undefined || batch === undefined ? undefined : { result: spread.rows.result, rows: batch.rows };
       const { text, values: sent = [] } = await run.statement({
@@ -40,12 +70,25 @@ export function runStagedWrite(scope: StatementScope, { plan, spread, values: gi
   });
 }
 
+interface RowsOf {
+  readonly run: StagedRun;
+  readonly written: WrittenRows;
+  readonly values: readonly unknown[];
+  readonly how: WriteHow;
+}
+
+/** Of a query, or of a write that returns them. */
+async function* rowsOf(steady: SteadyScope, { run, written: { source }, values, how }: RowsOf): AsyncGenerator<readonly RawRow[]> {
+  if (source.kind === 'write') yield (await runWrite(steady, { plan: source.plan, values }, how)).rows;
+  else yield* run.source(source, values);
+}
+
 /** Where the write is done, and the rows that it takes in there. */
 interface WritePlace extends ShardPlace {
   readonly batch?: RowBatch | undefined;
 }
 
-async function targetsOf(steady: SteadyScope, { plan, spread, values }: StagedWriteCall, taken: readonly RawRow[] | undefined): Promise<WritePlace[]> {
+async function targetsOf(steady: SteadyScope, { plan, spread, values }: SpreadCall, taken: readonly RawRow[] | undefined): Promise<WritePlace[]> {
   const { rows: written } = spread;
   if (written?.key !== undefined && taken !== undefined) return placesOfRows(written, written.key, await rowsByShard(steady, written, taken));
   const batch = taken === undefined ? undefined : { rows: taken, slots: [...taken.keys()] };
