@@ -45,6 +45,8 @@ export interface Named extends PlanInput {
   readonly names: RelationNames;
   /** Given for a part of a statement that is planned in stages: it reads intermediate results, and its parameters are cast to their types. */
   readonly part?: ResultNames | undefined;
+  /** Plans a part of a statement that is a statement of its own: one in WITH that writes, and what is left without it. */
+  readonly planPart: (statement: Statement, input: Named) => Promise<StatementPlan>;
 }
 
 export async function planSelect(statement: Statement, select: SelectStmt, input: Named): Promise<StatementPlan> {

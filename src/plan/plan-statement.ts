@@ -12,6 +12,7 @@ import type { Named, PlanInput } from './plan-select.ts';
 import { planSelect, stagedInput } from './plan-select.ts';
 import { planUtility } from './plan-utility.ts';
 import { unsupported } from './select/unsupported.ts';
+import { selectOf } from './staged/staged-state.ts';
 import type { StatementPlan } from './statement-plan.ts';
 import { planUtilityCall } from './utility-call.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
@@ -21,16 +22,28 @@ import { planModify } from './write/plan-modify.ts';
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
   const { node } = statement;
-  const names = new RelationNames(input.snapshot, input.searchPath);
-  await checkNames(node, { ...input, names });
-  if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planSelect(statement, node.SelectStmt, { ...input, names });
-  if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, stagedInput({ ...input, names }));
-  if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, stagedInput({ ...input, names }));
-  if ('DeleteStmt' in node) return planModify(statement, node.DeleteStmt, stagedInput({ ...input, names }));
-  if ('MergeStmt' in node) return planMerge(statement, node.MergeStmt, stagedInput({ ...input, names }));
-  if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, names);
+  const named: Named = { ...input, names: new RelationNames(input.snapshot, input.searchPath), planPart: planRows };
+  await checkNames(node, named);
+  if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planRows(statement, named);
+  if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
-  return (await planMaterialized(statement, { ...input, names })) ?? planUtility(statement, names);
+  if (isRowStatement(node)) return planRows(statement, named);
+  return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
+}
+
+function isRowStatement(node: Node): boolean {
+  return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
+}
+
+/** Plans a statement that reads or writes rows. */
+function planRows(statement: Statement, named: Named): Promise<StatementPlan> {
+  const { node } = statement;
+  const staged = stagedInput(named);
+  if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, staged);
+  if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, staged);
+  if ('DeleteStmt' in node) return planModify(statement, node.DeleteStmt, staged);
+  if ('MergeStmt' in node) return planMerge(statement, node.MergeStmt, staged);
+  return planSelect(statement, selectOf(statement), named);
 }
 
 /** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */

@@ -75,8 +75,25 @@ export interface ModifyPlan {
   readonly everywhere: boolean;
   /** Sequences whose next values are sent behind the caller's. */
   readonly sequences: readonly string[];
-  spread(): Promise<SpreadModify>;
+  spread(): Promise<SpreadModify | WritingParts>;
 }
+
+/** A statement whose WITH writes: its writes in order, and then what is left. */
+export interface WritingParts {
+  readonly parts: readonly WrittenPart[];
+  readonly main: RowPlan | SelectPlan;
+  /** What the caller gets. */
+  readonly columns: readonly DescribedColumn[];
+}
+
+export interface WrittenPart {
+  readonly plan: RowPlan;
+  /** What its RETURNING gives, as later parts call it. */
+  readonly result: ResultTable | undefined;
+}
+
+/** A plan that writes rows; of a local table, the coordinator database's own. */
+export type RowPlan = ModifyPlan | InsertPlan | CoordinatorPlan;
 
 /** The rows of a query that a write takes in: INSERT … SELECT, or MERGE. */
 export interface WrittenRows {

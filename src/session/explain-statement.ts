@@ -12,7 +12,7 @@ import { mergeTree, type PlanNode, planText } from '../plan/explain/plan-tree.ts
 import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
-import type { ModifyPlan, PrunableUse, SelectPlan, WrittenRows } from '../plan/statement-plan.ts';
+import type { ModifyPlan, PrunableUse, SelectPlan, WritingParts, WrittenRows } from '../plan/statement-plan.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
@@ -99,6 +99,7 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
   if (target?.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: texts.forUses(target.ordinals) });
   const spread = await orAborted(plan.spread(), context.scope.signal);
+  if ('parts' in spread) return partsTree(name, spread, input);
   const sql = (ordinal: number): string => renderTemplate(spread.template, () => ordinal);
   const stages = await Promise.all(spread.stages.map((stage) => stageTree(stage, spread.site, input)));
   const inputs = spread.rows === undefined ? stages : [...stages, await rowsTree(spread.rows, input)];
@@ -155,6 +156,25 @@ function destination({ distribution, columns }: ResultTable, site: FanOut['site'
   if (site === 'coordinator') return 'coordinator database';
   if (site === 'node') return 'one node';
   return distribution === undefined ? 'every node' : `nodes by hash of ${at(columns, distribution.column).name}`;
+}
+
+/** The writes of WITH in order, and then the rest. */
+async function partsTree(name: string, { parts, main }: WritingParts, input: SelectInput): Promise<PlanNode> {
+  const inputs: PlanNode[] = [];
+  for (const plan of [...parts.map((part) => part.plan), main]) inputs.push(await partTree(plan, input));
+  return { kind: `${name}_in_parts`, properties: { 'results': parts.map(({ result }) => result?.name ?? 'none') }, inputs };
+}
+
+function partTree(plan: WritingParts['main'], input: SelectInput): Promise<PlanNode> | PlanNode {
+  switch (plan.kind) {
+    case 'modify':
+      return modifyTree(plan, { ...input, texts: new RenderedTexts(plan.whole) });
+    case 'insert':
+      return leaf('insert', { rows: plan.rows.length });
+    case 'coordinator':
+    case 'select':
+      return sourceTree(plan, input);
+  }
 }
 
 /** The query whose rows are written, and where they go. */

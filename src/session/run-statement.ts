@@ -170,7 +170,7 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     return runOnNode(context, { node: target.node, text, values: sent, name, tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
-  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences });
+  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, hotTexts: context.hotTexts });
   return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
 }
 

@@ -41,6 +41,8 @@ export interface StagedOptions {
   /** The node for statements that any node can answer. */
   readonly host: NodeId;
   readonly measurements?: RunMeasurements | undefined;
+  /** Intermediate results that are there already. */
+  readonly results?: HeldResults | undefined;
   /** Called when a part had many more bytes than the plan was chosen by. */
   readonly surprised?: ((part: string, bytes: number) => void) | undefined;
 }
@@ -54,12 +56,14 @@ const surpriseBytes = 1_000_000;
  * on one server are of one transaction, so that they see one snapshot there (in a transaction of the caller's, what its isolation level shows).
  */
 export class StagedRun {
-  readonly #results: HeldResults = new Map();
+  readonly #results: HeldResults;
 
   constructor(
     private readonly scope: SteadyScope,
     private readonly how: StagedOptions,
-  ) {}
+  ) {
+    this.#results = new Map(how.results);
+  }
 
   /** The query's rows in batches. */
   async *rows({ fanOut, uses, values: given }: StagedCall): Batches {

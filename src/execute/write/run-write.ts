@@ -3,14 +3,52 @@ import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace, valuesFor } from '../../plan/bind.ts';
 import { constraintSql, shardSql } from '../../plan/shard-template.ts';
-import type { ModifyPlan, RowKey, SpreadModify, WrittenRows } from '../../plan/statement-plan.ts';
+import type { ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
+import { closeParameterGaps } from '../../sql/parameters.ts';
 import { withEvaluated } from '../evaluate.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
+import type { HeldResults } from '../staged/held-result.ts';
 import { StagedRun } from '../staged/run-staged.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
+import { bindInsert } from './run-insert.ts';
 import { everywhereIn, runEverywhere, runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
+
+/** Runs a plan that reads or writes rows, as a part of a larger statement. */
+export async function runPart(scope: SteadyScope, plan: WritingParts['main'], values: readonly unknown[], how: WriteHow): Promise<WriteOutcome> {
+  switch (plan.kind) {
+    case 'modify':
+      return runWrite(scope, { plan, values }, how);
+    case 'insert': {
+      const tasks = await bindInsert(scope, plan, values, how);
+      return plan.table.kind === 'reference' ? runEverywhere(scope, tasks) : runSpread(scope, tasks);
+    }
+    case 'coordinator': {
+      const { text, numbers } = closeParameterGaps(plan.text);
+      const { rowCount, rows, fields } = await scope.run(coordinatorNodeId, { text, values: numbers.map((number) => values[number - 1]) }, 'write');
+      return { rowCount: rowCount ?? 0, rows, fields };
+    }
+    case 'select': {
+      const rows: RawRow[] = [];
+      for await (const batch of new StagedRun(scope, how).select(plan, values)) for (const row of batch) rows.push(row);
+      return { rowCount: rows.length, rows, fields: [] };
+    }
+  }
+}
+
+/** All parts in one transaction, each after the one before. */
+function runParts(scope: StatementScope, { parts, main }: WritingParts, values: readonly unknown[], how: WriteHow): Promise<WriteOutcome> {
+  return scope.atomically(async (_transaction, _options, steady) => {
+    await joinAll(scope, steady);
+    const results: HeldResults = new Map(how.results);
+    for (const { plan, result } of parts) {
+      const { rows } = await runPart(steady, plan, values, { ...how, results });
+      if (result !== undefined) results.set(result, { kind: 'rows', rows });
+    }
+    return runPart(steady, main, values, { ...how, results });
+  });
+}
 
 export interface WriteCall {
   readonly plan: ModifyPlan;
@@ -33,6 +71,7 @@ export async function runWrite(scope: StatementScope, call: WriteCall, how: Writ
     return { rowCount: rowCount ?? 0, rows, fields };
   }
   const spread = await orAborted(plan.spread(), scope.signal);
+  if ('parts' in spread) return runParts(scope, spread, values, how);
   return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }) : runStagedWrite(scope, { ...call, spread }, how);
 }
 
@@ -50,8 +89,7 @@ async function runByTemplate(scope: StatementScope, { plan, spread, values: give
  */
 function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: SpreadCall, how: WriteHow): Promise<WriteOutcome> {
   return scope.atomically(async (transaction, options, steady) => {
-    // Always in the same order: no two statements wait for each other's connections.
-    if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
+    await joinAll(scope, steady);
     if (spread.unreferenced !== undefined) await checkUnreferenced(steady, spread.unreferenced);
     const run = new StagedRun(steady, how);
     const values = await run.hold({ ...spread, firstValues: [] }, given);
@@ -68,6 +106,11 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;
   });
+}
+
+/** Always in the same order: no two statements wait for each other's connections. */
+async function joinAll(scope: StatementScope, steady: SteadyScope): Promise<void> {
+  if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
 }
 
 interface RowsOf {

@@ -7,12 +7,10 @@ import { memoryBytesMax, ResultSize } from '../staged/hold-rows.ts';
 import type { StagedOptions } from '../staged/run-staged.ts';
 import type { SteadyScope } from '../statement-scope.ts';
 import { placeValues } from './place-values.ts';
-import type { SequenceBlocks } from './sequence-blocks.ts';
+import type { InsertServices } from './run-insert.ts';
 
 /** How a write that takes in rows of a query is run. */
-export interface WriteHow extends StagedOptions {
-  readonly sequences: SequenceBlocks;
-}
+export interface WriteHow extends StagedOptions, InsertServices {}
 
 /** Rows of one statement, and which of the query's they are. */
 export interface RowBatch {

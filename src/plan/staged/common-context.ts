@@ -1,4 +1,4 @@
-import type { CommonTableExpr, SelectStmt, WithClause } from '@pgsql/types';
+import type { CommonTableExpr, WithClause } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import { at } from '../../base/assert.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -8,7 +8,7 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
  * The text of a query that is cut out of a statement, with the common table expressions of the statement that it names in front. Undefined when
  * that cannot be done by text: it names itself (recursion), has a WITH of its own too, or names some of a WITH further in.
  */
-export function withCommonContext(statement: Statement, query: SelectStmt, text: string): string | undefined {
+export function withCommonContext(statement: Statement, query: object, text: string): string | undefined {
   const { node } = statement;
   const [body]: { readonly withClause?: WithClause }[] = Object.values(node);
   const clause = body?.withClause;
@@ -21,7 +21,7 @@ export function withCommonContext(statement: Statement, query: SelectStmt, text:
   if (needed.length === 0) return text;
   // A later one, or itself, is in sight of a common table expression only in WITH RECURSIVE.
   if (own >= 0 && needed.some((index) => index >= own)) return undefined;
-  if (query.withClause !== undefined || clause.recursive === true) return undefined;
+  if ('withClause' in query || clause.recursive === true) return undefined;
   const tokens = scanTokens(statement.text);
   const list = needed.map((index) => {
     const start = tokenAt(tokens, statement.source.index(at(common, index).location ?? 0));
@@ -54,7 +54,7 @@ export function neededTables(common: readonly CommonTableExpr[], named: Readonly
 }
 
 /** Each WITH around the query that is neither the statement's nor the query's own. */
-function innerClauses(tree: unknown, outermost: WithClause | undefined, query: SelectStmt): WithClause[] {
+function innerClauses(tree: unknown, outermost: WithClause | undefined, query: object): WithClause[] {
   const found: WithClause[] = [];
   const visit = (inner: unknown): void => {
     if (typeof inner !== 'object' || inner === null || inner === query) return;
@@ -65,7 +65,7 @@ function innerClauses(tree: unknown, outermost: WithClause | undefined, query: S
   return found;
 }
 
-function contains(tree: unknown, query: SelectStmt): boolean {
+function contains(tree: unknown, query: object): boolean {
   if (tree === query) return true;
   return typeof tree === 'object' && tree !== null && Object.values(tree).some((value) => contains(value, query));
 }

@@ -2,7 +2,6 @@ import type { InsertStmt } from '@pgsql/types';
 import { analyzeAny, namedRelations } from '../../analyze/analyze-statement.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { present } from '../../base/assert.ts';
-import { ClusterError } from '../../base/errors.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -12,11 +11,11 @@ import { refused } from '../insert/refused.ts';
 import { tablesOf } from '../prunable-uses.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
-import type { ModifyPlan, StatementPlan } from '../statement-plan.ts';
+import type { StatementPlan } from '../statement-plan.ts';
 import { sharesParameters } from '../typed-parameters.ts';
 import { checkNoView } from './check-no-view.ts';
 import { planInsertSelect } from './plan-insert-select.ts';
-import { planWriting } from './plan-writing.ts';
+import { planRoutedOrUndefined, planWriting } from './plan-writing.ts';
 
 export async function planInsertStatement(statement: Statement, insert: InsertStmt, input: StagedInput): Promise<StatementPlan> {
   const relation = present(insert.relation, 'target');
@@ -50,24 +49,12 @@ interface Target {
 /** To one node as it is where all is about one tenant, which its parameters may decide; else in parts. */
 async function planQueryRows(statement: Statement, insert: InsertStmt, { table, input }: Target): Promise<StatementPlan> {
   const analyzed = analyzeAny(statement.node, input.names);
-  if (analyzed.writesInside) {
-    if (table?.kind !== 'distributed') throw refused('An INSERT into a local or reference table whose WITH writes.', 'Run the parts as statements of their own, in a transaction.');
-    return planWriting(statement, statement.node, input);
-  }
-  const routed = table?.kind === 'distributed' ? await routedOrUndefined(() => planWriting(statement, statement.node, input)) : undefined;
+  if (analyzed.writesInside) return planWriting(statement, statement.node, input);
+  const routed = table?.kind === 'distributed' ? await planRoutedOrUndefined(statement, statement.node, input) : undefined;
   const spread = once(() => planInsertSelect(statement, { insert, table, input }));
   if (routed !== undefined) return { ...routed, spread };
-  const whole = shardTemplate(statement, analyzed.uses);
+  const whole = shardTemplate(statement, analyzed.uses, analyzed.results);
   return { kind: 'modify', command: 'INSERT', whole, tables: tablesOf(analyzed), uses: [], routable: false, everywhere: table?.kind === 'reference', sequences: [], spread };
-}
-
-async function routedOrUndefined(plan: () => Promise<ModifyPlan>): Promise<ModifyPlan | undefined> {
-  try {
-    return await plan();
-  } catch (error) {
-    if (error instanceof ClusterError && error.code === '0A000') return undefined;
-    throw error;
-  }
 }
 
 /** Rows that are sent or computed apart from each other must not change a parameter's type, nor hide that a value does not fit its column. */
@@ -81,5 +68,5 @@ async function planRows(statement: Statement, insert: InsertStmt, { table, input
 }
 
 function readsCatalogTables(tree: unknown, names: RelationNames): boolean {
-  return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined || names.dependentView(schemaname, relname ?? '') !== undefined);
+  return namedRelations(tree).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined || names.result(schemaname, relname ?? '') !== undefined || names.dependentView(schemaname, relname ?? '') !== undefined);
 }

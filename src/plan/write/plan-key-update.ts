@@ -42,7 +42,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   const returned = (await input.describe.statement(deleting.text)).columns;
   const held = returned.map(({ typeSql }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: undefined }));
   const position = columns.indexOf(table.distributionColumn);
-  const result: ResultTable = { kind: 'result', name: new ResultNames().next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'updated rows' };
+  const result: ResultTable = { kind: 'result', name: (input.part ?? new ResultNames()).next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'updated rows' };
   const rows: WrittenRows = {
     result, source: { kind: 'write', plan }, supplies: [], key: { position, table, placer: placerOf(table, input.snapshot) }, everyShard: false,
   };

@@ -42,16 +42,16 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
   const analyzed = analyzeAny(statement.node, input.names);
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
-  if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  if (analyzed.uses.length === 0 && analyzed.results.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   checkReadable(merge);
   refuseSequences(merge);
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   if (target !== undefined) await checkActions(merge, target, input);
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const everywhere = target?.kind === 'reference';
-  const routable = target?.kind === 'distributed' && uses !== undefined && analyzed.foreign.length === 0 && insertsStay(statement, target, analyzed) && withDefaults(statement, merge, target, 0).supplied.length === 0;
+  const routable = analyzed.results.length === 0 && target?.kind === 'distributed' && uses !== undefined && analyzed.foreign.length === 0 && insertsStay(statement, target, analyzed) && withDefaults(statement, merge, target, 0).supplied.length === 0;
   return {
-    kind: 'modify', command: 'MERGE', whole: shardTemplate(statement, analyzed.uses), tables: tablesOf(analyzed), uses: routable ? uses : [], routable, everywhere, sequences: [],
+    kind: 'modify', command: 'MERGE', whole: shardTemplate(statement, analyzed.uses, analyzed.results), tables: tablesOf(analyzed), uses: routable ? uses : [], routable, everywhere, sequences: [],
     spread: once(() => makeSpread(statement, target, input)),
   };
 }
@@ -98,7 +98,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const { statement, evaluated: defaults, supplied } = target === undefined ? { statement: once, evaluated: [], supplied: [] } : withDefaults(once, mergeOf(once), target, parameters + evaluated.length);
   const rules = await functionRules(statement.node, input.describe);
-  const names = new ResultNames();
+  const names = (input.part ?? new ResultNames());
   const start = new StagedState({ input, rules, resultNames: names, wholeTables: false }, statement, []);
   const moved = target?.kind === 'distributed' && mustMove(start, target, supplied) ? await movedSource(start, target, supplied) : undefined;
   const reached = await besideTarget(moved?.state ?? start, target);

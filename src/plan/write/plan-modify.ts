@@ -32,7 +32,7 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   const analyzed = analyzeAny(statement.node, input.names);
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
-  if (analyzed.uses.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  if (analyzed.uses.length === 0 && analyzed.results.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   checkReadable(modify);
   refuseSequences(modify);
   if (analyzed.writesInside) return planWriting(statement, statement.node, input);
@@ -41,11 +41,11 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, 'one_node');
   const moves = target?.kind === 'distributed' && movesRows(statement, modify, target, analyzed) ? target : undefined;
   const everywhere = target?.kind === 'reference';
-  const routable = moves === undefined && target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
+  const routable = moves === undefined && analyzed.results.length === 0 && target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
   const plan: ModifyPlan = {
     kind: 'modify',
     command: 'UpdateStmt' in statement.node ? 'UPDATE' : 'DELETE',
-    whole: shardTemplate(statement, analyzed.uses),
+    whole: shardTemplate(statement, analyzed.uses, analyzed.results),
     tables: tablesOf(analyzed),
     uses: routable ? uses : [],
     routable,

@@ -38,7 +38,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
-  const context = { input, rules, resultNames: new ResultNames(), wholeTables: false };
+  const context = { input, rules, resultNames: (input.part ?? new ResultNames()), wholeTables: false };
   const reached = await besideTarget(new StagedState(context, statement, []), target);
   const analyzed = reached.analyzed();
   checkPlaced(analyzed, target);

@@ -1,19 +1,39 @@
 import type { Node } from '@pgsql/types';
-import { analyzeAny } from '../../analyze/analyze-statement.ts';
+import { type AnalyzedStatement, analyzeAny } from '../../analyze/analyze-statement.ts';
+import { ClusterError } from '../../base/errors.ts';
+import { once } from '../../base/once.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
 import { supplySequences } from '../insert/supply-sequences.ts';
-import { planRouterWrite } from './plan-router-write.ts';
 import type { Named } from '../plan-select.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
 import { refuseSequences } from '../sequence-use.ts';
+import { shardTemplate } from '../shard-template.ts';
 import type { ModifyPlan } from '../statement-plan.ts';
+import { planParts } from './plan-parts.ts';
+import { planRouterWrite } from './plan-router-write.ts';
 
-/** A statement whose WITH writes, or INSERT … SELECT. */
-export async function planWriting(original: Statement, node: Node, input: Named): Promise<ModifyPlan> {
-  const { names, snapshot, describe } = input;
+/** A statement whose WITH writes: to one node as it is where all is about one tenant, which its parameters may decide; else in parts. */
+export async function planWriting(statement: Statement, node: Node, input: Named): Promise<ModifyPlan> {
   if ('SelectStmt' in node && node.SelectStmt.intoClause !== undefined) throw refused('SELECT INTO with a WITH that writes.', 'Create the table first.');
+  const spread = once(() => planParts(statement, input));
+  const routed = await planRoutedOrUndefined(statement, node, input);
+  if (routed !== undefined) return { ...routed, spread };
+  return { kind: 'modify', command: commandOf(node), whole: shardTemplate(statement, []), tables: [], uses: [], routable: false, everywhere: false, sequences: [], spread };
+}
+
+/** A statement that writes, as it is on one node; undefined where that is never possible. Its `spread` refuses. */
+export async function planRoutedOrUndefined(statement: Statement, node: Node, input: Named): Promise<ModifyPlan | undefined> {
+  try {
+    return await planRouted(statement, node, input);
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === '0A000') return undefined;
+    throw error;
+  }
+}
+
+async function planRouted(original: Statement, node: Node, { names, snapshot, describe }: Named): Promise<ModifyPlan> {
   const { statement, sequences } = supplySequences(original, names);
   const analyzed = analyzeAny(statement.node, names);
   checkViews(analyzed, names);
@@ -21,11 +41,15 @@ export async function planWriting(original: Statement, node: Node, input: Named)
   checkReadable(statement.node);
   refuseSequences(statement.node);
   const uses = await certainUses(prunableUses(analyzed, snapshot), original, describe);
-  if (analyzed.foreign.length > 0) throw refused('Local tables stand beside distributed or reference tables in a statement that writes.', 'Read the one first, then write.');
-  if (uses === undefined) throw obstacleOf(analyzed);
+  if (uses === undefined || !isAlone(analyzed)) throw obstacleOf(analyzed);
   return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names, check: () => describe.statement(original.text) });
 }
 
+/** Neither local tables nor intermediate results are on the node. */
+function isAlone({ foreign, results }: AnalyzedStatement): boolean {
+  return foreign.length === 0 && results.length === 0;
+}
+
 function commandOf(node: Node): ModifyPlan['command'] {
-  return 'InsertStmt' in node ? 'INSERT' : 'UpdateStmt' in node ? 'UPDATE' : 'DeleteStmt' in node ? 'DELETE' : 'SELECT';
+  return 'InsertStmt' in node ? 'INSERT' : 'UpdateStmt' in node ? 'UPDATE' : 'DeleteStmt' in node ? 'DELETE' : 'MergeStmt' in node ? 'MERGE' : 'SELECT';
 }

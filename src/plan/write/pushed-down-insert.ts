@@ -32,7 +32,7 @@ export async function pushedDownInsert(statement: Statement, written: InsertText
   const values = defaults.map(({ number, typeSql }) => `CAST($${number} AS ${typeSql})`).join(', ');
   const rewritten = defaults.length === 0 ? statement : parseOne(written.with([...given, ...defaults.map(({ name }) => name)], `SELECT s.*, ${values} FROM (${written.query}) AS s`));
   const analyzed = analyzeAny(rewritten.node, input.names);
-  return { template: shardTemplate(rewritten, analyzed.uses), uses, site: 'shards', rows: undefined, readsLocalTables: false, evaluated: defaults };
+  return { template: shardTemplate(rewritten, analyzed.uses, analyzed.results), uses, site: 'shards', rows: undefined, readsLocalTables: false, evaluated: defaults };
 }
 
 interface SharedDefault extends EvaluatedExpression {
