@@ -10,11 +10,12 @@ import { plan } from './plan.ts';
 import { pointRead } from './point-read.ts';
 import { stream } from './stream.ts';
 import { tenantJoin } from './tenant-join.ts';
+import { transactions } from './transactions.ts';
 import { tpch, tpchReference } from './tpch.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */

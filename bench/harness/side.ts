@@ -3,12 +3,21 @@ import { Pool } from 'pg';
 /** What pg.Pool and Cluster have in common. */
 export type Queryable = Pick<Pool, 'query'>;
 
+/** A client of a pool, for transactions. */
+export interface Connected extends Queryable {
+  release(): void;
+}
+
+export interface Connectable extends Queryable {
+  connect(): Promise<Connected>;
+}
+
 /** One of the two systems measured. Both are used through pg's own interface. */
 export interface Side {
   readonly kind: 'plain' | 'cluster';
   readonly connectionString: string;
   /** The pool for so many concurrent clients. Plain: a `Pool` with that `max`. Cluster: always the one cluster. */
-  pool(clients: number): Queryable;
+  pool(clients: number): Connectable;
   /** Ends the pools. */
   end(): Promise<void>;
 }
@@ -32,6 +41,6 @@ export function plainSide(connectionString: string): Side {
 }
 
 /** The cluster, which one object serves at any number of clients. Ending it is its owner's affair. */
-export function clusterSide(connectionString: string, cluster: Queryable): Side {
+export function clusterSide(connectionString: string, cluster: Connectable): Side {
   return { kind: 'cluster', connectionString, pool: () => cluster, end: () => Promise.resolve() };
 }
