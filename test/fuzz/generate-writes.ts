@@ -1,12 +1,13 @@
 import type { OracleCase, WriteCase } from '../oracle/oracle-case.ts';
 import type { Random } from '../oracle/random.ts';
+import { farWrite } from './generate-far-writes.ts';
 import { renderParts } from './query-tree.ts';
 import type { Parameter } from './query-tree.ts';
 
 type Part = string | Parameter;
 
 const tenants = ['1', '2', '3', '4', '-42', '9', '9007199254740993'] as const;
-const volatileColumns = ['changed', 'seen', 'first_seen', 'token'] as const;
+const volatileColumns = ['changed', 'seen', 'first_seen', 'token', 'w_log.id', 'w_log.ref'] as const;
 
 /** Some statements one after the other on the write tables; their contents are compared at the end. */
 export function makeWrites(random: Random): WriteCase {
@@ -22,6 +23,7 @@ function makeWrite(random: Random): OracleCase {
     [2, () => insertWords(random)],
     [2, () => writePlaces(random)],
     [2, () => readBack(random)],
+    [6, () => farWrite(random)],
   ])();
   const { sql, values } = renderParts(parts);
   const ordered = sql.startsWith('INSERT') && sql.includes('RETURNING') && !sql.includes('SELECT');

@@ -6,11 +6,12 @@ import { dataSeed } from '../oracle/data-seed.ts';
 import { FakeCluster } from '../oracle/fake-cluster.ts';
 import { loadPair } from '../oracle/load-pair.ts';
 import { fuzz, summarize } from './fuzz.ts';
+import { plainHunting } from './hunt.ts';
 import { installRandom, installTypes } from './wide/install-schema.ts';
 import { wideHunting } from './wide/wide-hunting.ts';
 import { startPlaces } from './start-places.ts';
 
-const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--wide [--schema N]] [--plain]';
+const usage = 'usage: npm run fuzz -- [--seed N] [--seconds S] [--nodes 3] [--shards 7] [--major 18] [--stop-after 10] [--batch-rows 256] [--wide [--schema N]] [--writes] [--plain]';
 
 /** Random statements on a cluster and on one plain PostgreSQL until the time is up; exit code 1 when any differed. */
 async function main(): Promise<number> {
@@ -33,7 +34,7 @@ async function main(): Promise<number> {
         makePlain: (settings) => keep(new Pool({ connectionString: started.places.plain.connectionString, ...settings })),
         now,
         tables: await installRandom({ plain: loaded.pair.plain, coordinator: started.places.coordinator, nodes: started.places.nodes, cluster: loaded.cluster, seed: options.schema }),
-      }) : undefined;
+      }) : options.writes ? { ...plainHunting(loaded.pair), reads: 0 } : undefined;
       const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now, ...(hunting === undefined ? {} : { hunting }) });
       console.log(summarize(counts, options));
       return counts.differences === 0 ? 0 : 1;
@@ -45,15 +46,15 @@ async function main(): Promise<number> {
   }
 }
 
-function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean; wide: boolean; schema: number } {
+function readOptions(): { seed: number; seconds: number; nodes: number; shards: number; major: PostgresMajor; stopAfter: number; batchRows: number; plain: boolean; wide: boolean; schema: number; writes: boolean } {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' }, wide: { type: 'boolean' }, schema: text } });
+  const { values } = parseArgs({ options: { seed: text, seconds: text, nodes: text, shards: text, major: text, 'stop-after': text, 'batch-rows': text, plain: { type: 'boolean' }, wide: { type: 'boolean' }, schema: text, writes: { type: 'boolean' } } });
   const seed = numberOf(values.seed, Math.floor(Math.random() * 1e9));
   const major = majors.find((known) => known === numberOf(values.major, 18));
   if (major === undefined) throw new Error(usage);
   return {
     seed, major, seconds: numberOf(values.seconds, 60), nodes: numberOf(values.nodes, 3), shards: numberOf(values.shards, 7),
-    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true, wide: values.wide === true, schema: numberOf(values.schema, 1),
+    stopAfter: numberOf(values['stop-after'], 10), batchRows: numberOf(values['batch-rows'], 0), plain: values.plain === true, wide: values.wide === true, schema: numberOf(values.schema, 1), writes: values.writes === true,
   };
 }
 
