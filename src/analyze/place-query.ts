@@ -99,8 +99,7 @@ export class QueryPlacer {
     if (this.#spread.tables.has(use.rangeVar)) return everywhere;
     const rehashed = this.#spread.rehashed.get(use.rangeVar);
     if (rehashed !== undefined) {
-      const index = relation.columns?.findIndex(({ name }) => name === rehashed.column) ?? -1;
-      return { kind: 'by_shard', colocation: rehashed.colocation, keys: new Set([relation.firstColumn + index]) };
+      return { kind: 'by_shard', colocation: rehashed.colocation, keys: new Set([relation.firstColumn + rehashed.column]) };
     }
     if (use.table.kind === 'reference' || use.key === undefined) return everywhere;
     this.restrictions.set(use, constantsOf(facts, use.key));
@@ -199,8 +198,8 @@ function rehashesOf(tree: FromTree, { colocation, keys }: ByShard, facts: Facts)
   if (tree.kind === 'join') return [...rehashesOf(tree.left, { kind: 'by_shard', colocation, keys }, facts), ...rehashesOf(tree.right, { kind: 'by_shard', colocation, keys }, facts)];
   if (tree.kind !== 'table' || tree.use.key === undefined) return [];
   const { relation, use } = tree;
-  const column = relation.columns?.find((_, i) => relation.firstColumn + i !== use.key && holdsKey(relation.firstColumn + i, facts, keys));
-  return column === undefined ? [] : [{ tables: [], queries: [], rehashed: new Map([[use.rangeVar, { colocation, column: column.name }]]) }];
+  const column = (relation.columns ?? []).findIndex((_, i) => relation.firstColumn + i !== use.key && holdsKey(relation.firstColumn + i, facts, keys));
+  return column < 0 ? [] : [{ tables: [], queries: [], rehashed: new Map([[use.rangeVar, { colocation, column }]]) }];
 }
 
 /** The same for the tables of a query in an expression, by what holds within it. */

@@ -22,7 +22,8 @@ export interface Way {
 
 export interface Rehash {
   readonly colocation: ColocationId;
-  readonly column: string;
+  /** Position in the table, from 0: an alias may have another name for it. */
+  readonly column: number;
 }
 
 /** What is taken to have been put elsewhere already. */

@@ -39,6 +39,10 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT a.tenant_id, t.n FROM accounts AS a CROSS JOIN LATERAL (SELECT count(*) AS n FROM orders AS o WHERE o.tenant_id = a.tenant_id AND o.tenant_id = 3) AS t` },
   { sql: `SELECT o.id, t.n FROM orders AS o, LATERAL (SELECT count(*) AS n FROM accounts AS a WHERE a.tenant_id = o.tenant_id AND o.tenant_id IN (1, 3)) AS t` },
   { sql: `SELECT o.id, t.tenant_id FROM orders AS o, LATERAL (SELECT a.tenant_id FROM accounts AS a WHERE a.tenant_id = o.tenant_id AND o.tenant_id IN (1, 3)) AS t` },
+  // A table was placed by the hash of a column that an alias has another name for.
+  { sql: `SELECT a.tenant_id, l.o, l.sku FROM (SELECT id, tenant_id FROM accounts) AS a LEFT JOIN lines AS l(t, o, n) ON l.o = a.tenant_id` },
+  // By the hash of a column that was not read: the condition that names it had been met already.
+  { sql: `SELECT a.name, o.amount FROM (SELECT name, tenant_id FROM accounts) AS a JOIN orders AS o ON o.id = o.account_id AND o.account_id = a.tenant_id` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

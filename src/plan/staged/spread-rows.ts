@@ -3,7 +3,7 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Rehash, Spread } from '../../analyze/placement.ts';
 import type { ResultColumn, ResultDistribution, ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
-import { at, present } from '../../base/assert.ts';
+import { assert, at, present } from '../../base/assert.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { conditionExtent } from '../../sql/condition-extent.ts';
 import { parseOne } from '../../sql/parse.ts';
@@ -62,9 +62,10 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
     const keys = await keyReducers(reached, place, { context, spread: going, nodes: state.context.input.snapshot.nodes.length });
     const reductions = reductionsOf(place, { reducers: [...reducers, ...keys.reducers], lists: [...lists, ...keys.lists], rules: state.context.rules, neighbours });
     const table = await sourceTable(keys.state, rangeVar, context.analyzed);
-    const { source, done } = reducedSource(state, place, { table, needs: context.needs, reductions });
+    const rehash = spread.rehashed.get(rangeVar);
+    const { source, done } = reducedSource(state, place, { table, needs: context.needs, reductions, rehashed: rehash !== undefined });
     const result: ResultTable = {
-      kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(spread.rehashed.get(rangeVar), source.columns),
+      kind: 'result', name: state.context.resultNames.next(), columns: source.columns, distribution: distributionOf(rehash, table, source.columns),
       lookups: lookupsOf(place).map((position) => at(table.columns, position).name), sampled: place.sampled, standIn: table.sql, label: table.name,
     };
     reached = keys.state.with({ result, source: await keys.state.source(source.statement), estimatedRows: context.rowsOf(rangeVar), belief: beliefIn(context, rangeVar) });
@@ -87,10 +88,16 @@ interface SourceRequest {
   readonly table: SourceTable;
   readonly needs: ColumnNeeds;
   readonly reductions: readonly Node[];
+  /** They are placed by the hash of a column. */
+  readonly rehashed: boolean;
 }
 
-/** The rows of a table that matter, and the conditions in the statement's text that are thereby met: columns that only these read are not needed. */
-function reducedSource({ statement, context: { rules } }: StagedState, place: UsePlace, { table, needs, reductions }: SourceRequest): { readonly source: TableSource; readonly done: readonly Extent[] } {
+/**
+ * The rows of a table that matter, and the conditions in the statement's text that are thereby met: columns that only these read are not needed. Of rehashed rows all
+ * conditions stay: it may be by one of them that the column equals the other table's key.
+ */
+function reducedSource({ statement, context: { rules } }: StagedState, place: UsePlace, { table, needs, reductions, rehashed }: SourceRequest): { readonly source: TableSource; readonly done: readonly Extent[] } {
+  if (rehashed) return { source: tableSource(table, place, { needs, rules, reductions }), done: [] };
   const own = tableFilters(place, rules).filter((filter) => place.conditions.includes(filter));
   const found = own.map((filter) => ({ filter, extent: conditionExtent(statement, filter) })).filter(({ extent }) => extent !== undefined);
   const lighter = new ColumnNeeds(statement.node, new Set(found.map(({ filter }) => filter)));
@@ -101,9 +108,12 @@ function reducedSource({ statement, context: { rules } }: StagedState, place: Us
 
 type Part = { readonly rangeVar: RangeVar; readonly query: undefined } | { readonly rangeVar: undefined; readonly query: SelectStmt };
 
-function distributionOf(rehash: Rehash | undefined, columns: readonly ResultColumn[]): ResultDistribution | undefined {
+/** The column among those that are read. */
+function distributionOf(rehash: Rehash | undefined, table: SourceTable, columns: readonly ResultColumn[]): ResultDistribution | undefined {
   if (rehash === undefined) return undefined;
-  return { colocation: rehash.colocation, column: columns.findIndex(({ name }) => name === rehash.column) };
+  const column = columns.indexOf(at(table.columns, rehash.column));
+  assert(column >= 0, 'rows are placed by a column that is not read');
+  return { colocation: rehash.colocation, column };
 }
 
 /** Without what stands in a query that is spread as a whole. */
