@@ -84,16 +84,20 @@ export function namedRelations(tree: unknown): RangeVar[] {
   return found;
 }
 
-/** By shape: the parser leaves out a node's kind where a field can only be a RangeVar. */
 function collectRelations(tree: unknown, found: RangeVar[]): void {
   if (Array.isArray(tree)) {
     for (const item of tree) collectRelations(item, found);
     return;
   }
   if (typeof tree !== 'object' || tree === null) return;
-  if ('relname' in tree && 'relpersistence' in tree) found.push(tree as RangeVar);
+  if (isRangeVar(tree)) found.push(tree);
   if (isFurtherAssignment(tree)) return;
   for (const [key, value] of Object.entries(tree)) if (key !== 'LockingClause') collectRelations(value, found);
+}
+
+/** By shape: the parser leaves out a node's kind where a field can only be a RangeVar. */
+export function isRangeVar(node: object): node is RangeVar {
+  return 'relname' in node && 'relpersistence' in node;
 }
 
 /** Whether a system column is named whose value tells one shard from another. */

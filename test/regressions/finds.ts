@@ -43,6 +43,12 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT a.tenant_id, l.o, l.sku FROM (SELECT id, tenant_id FROM accounts) AS a LEFT JOIN lines AS l(t, o, n) ON l.o = a.tenant_id` },
   // By the hash of a column that was not read: the condition that names it had been met already.
   { sql: `SELECT a.name, o.amount FROM (SELECT name, tenant_id FROM accounts) AS a JOIN orders AS o ON o.id = o.account_id AND o.account_id = a.tenant_id` },
+  // Common table expressions that nothing reads: the name stands for another one further in, for a table, or the clause goes on behind the query.
+  { sql: `WITH a AS (SELECT tenant_id FROM lines) SELECT t.id FROM (WITH a AS (SELECT id FROM accounts) SELECT id FROM a) AS t` },
+  { sql: `WITH b AS (SELECT id FROM orders), orders AS (SELECT 1 FROM lines) SELECT id FROM b` },
+  { sql: `SELECT a.id, (WITH x AS (SELECT id FROM marks) SELECT max(s.id) FROM (WITH x AS (SELECT id FROM orders) SELECT id FROM x) s) FROM accounts a` },
+  { sql: `WITH RECURSIVE r(n) AS (SELECT id FROM orders UNION ALL SELECT n + 1 FROM r WHERE n < 3) SEARCH DEPTH FIRST BY n SET o SELECT id FROM accounts` },
+  { sql: `WITH RECURSIVE r(n) AS (SELECT id FROM orders UNION ALL SELECT n + 1 FROM r WHERE n < 3) CYCLE n SET o USING p, b AS (SELECT 1 FROM lines) SELECT count(*) FROM accounts, b` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

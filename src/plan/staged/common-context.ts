@@ -1,8 +1,8 @@
-import type { CommonTableExpr, WithClause } from '@pgsql/types';
-import { namedRelations } from '../../analyze/analyze-statement.ts';
+import type { WithClause } from '@pgsql/types';
 import { at } from '../../base/assert.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
+import { afterGroup, scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
+import { commonTables, freeNames, neededTables } from './common-names.ts';
 
 /**
  * The text of a query that is cut out of a statement, with the common table expressions of the statement that it names in front. Undefined when
@@ -12,45 +12,22 @@ export function withCommonContext(statement: Statement, query: object, text: str
   const { node } = statement;
   const [body]: { readonly withClause?: WithClause }[] = Object.values(node);
   const clause = body?.withClause;
-  const named = namedHere(query);
-  if (innerClauses(node, clause, query).some((inner) => commonTables(inner).some(({ ctename }) => named.has(ctename ?? '')))) return undefined;
+  const named = freeNames(query);
+  if (innerClauses(node, clause, query).some((inner) => commonTables(inner).tables.some(({ ctename }) => named.has(ctename ?? '')))) return undefined;
   if (clause === undefined) return text;
   const common = commonTables(clause);
-  const own = common.findIndex(({ ctequery }) => ctequery !== undefined && 'SelectStmt' in ctequery && ctequery.SelectStmt === query);
+  const own = common.tables.findIndex(({ ctequery }) => ctequery !== undefined && 'SelectStmt' in ctequery && ctequery.SelectStmt === query);
   const needed = neededTables(common, named);
   if (needed.length === 0) return text;
   // A later one, or itself, is in sight of a common table expression only in WITH RECURSIVE.
   if (own >= 0 && needed.some((index) => index >= own)) return undefined;
-  if ('withClause' in query || clause.recursive === true) return undefined;
+  if ('withClause' in query || common.recursive) return undefined;
   const tokens = scanTokens(statement.text);
   const list = needed.map((index) => {
-    const start = tokenAt(tokens, statement.source.index(at(common, index).location ?? 0));
+    const start = tokenAt(tokens, statement.source.index(at(common.tables, index).location ?? 0));
     return statement.text.slice(at(tokens, start).start, at(tokens, endOf(tokens, start)).end);
   });
   return `WITH ${list.join(', ')} ${text}`;
-}
-
-export function commonTables({ ctes }: WithClause): CommonTableExpr[] {
-  return (ctes ?? []).flatMap((node) => ('CommonTableExpr' in node ? [node.CommonTableExpr] : []));
-}
-
-/** Relation names without schema: those of common table expressions among them. */
-export function namedHere(tree: unknown): Set<string> {
-  return new Set(namedRelations(tree).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : [])));
-}
-
-/** Those named, and those that these name, in their order. */
-export function neededTables(common: readonly CommonTableExpr[], named: ReadonlySet<string>): number[] {
-  const needed = new Set<number>();
-  const visit = (names: ReadonlySet<string>): void => {
-    for (const [index, { ctename, ctequery }] of common.entries()) {
-      if (!names.has(ctename ?? '') || needed.has(index)) continue;
-      needed.add(index);
-      visit(namedHere(ctequery));
-    }
-  };
-  visit(named);
-  return [...needed].sort((a, b) => a - b);
 }
 
 /** Each WITH around the query that is neither the statement's nor the query's own. */
@@ -70,10 +47,30 @@ function contains(tree: unknown, query: object): boolean {
   return typeof tree === 'object' && tree !== null && Object.values(tree).some((value) => contains(value, query));
 }
 
-/** The last token of `name (columns) AS MATERIALIZED (query)`; SEARCH and CYCLE only follow recursive ones. */
-export function endOf(tokens: ReturnType<typeof scanTokens>, start: number): number {
+/** The last token of `name (columns) AS MATERIALIZED (query) SEARCH … CYCLE …`. */
+export function endOf(tokens: readonly Token[], start: number): number {
   let position = start + 1;
   if (tokens[position]?.text === '(') position = afterGroup(tokens, position);
   while (tokens[position]?.text !== '(') position += 1;
-  return afterGroup(tokens, position) - 1;
+  return afterCycle(tokens, afterSearch(tokens, afterGroup(tokens, position))) - 1;
+}
+
+/** `SEARCH DEPTH FIRST BY column, … SET column`: a column may be called "set". */
+function afterSearch(tokens: readonly Token[], start: number): number {
+  if (!isWord(tokens[start], 'SEARCH')) return start;
+  let position = start + 5;
+  while (tokens[position]?.text === ',') position += 2;
+  return position + 2;
+}
+
+/** `CYCLE column, … SET column TO value DEFAULT value USING column`: nothing else can be called USING. */
+function afterCycle(tokens: readonly Token[], start: number): number {
+  if (!isWord(tokens[start], 'CYCLE')) return start;
+  let position = start;
+  while (position < tokens.length && !isWord(tokens[position], 'USING')) position += 1;
+  return position + 2;
+}
+
+function isWord(token: Token | undefined, word: string): boolean {
+  return token?.text.toUpperCase() === word;
 }

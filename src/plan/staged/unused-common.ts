@@ -4,11 +4,12 @@ import type { Statement } from '../../sql/parse.ts';
 import { parseOne } from '../../sql/parse.ts';
 import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
-import { commonTables, endOf, namedHere, neededTables } from './common-context.ts';
+import { endOf } from './common-context.ts';
+import { type CommonTables, commonTables, freeNames, neededTables } from './common-names.ts';
 
 /**
  * The statement without the common table expressions that nothing reads: PostgreSQL does not run these. They would be in the way, as relations that
- * no plan asks for. Those that write, or have a SEARCH or CYCLE clause, stay.
+ * no plan asks for. Those that write stay.
  */
 export function withoutUnusedCommon(statement: Statement): Statement {
   const clause = clausesIn(statement.node).find((candidate) => unusedOf(candidate).length > 0);
@@ -20,7 +21,7 @@ export function hasUnusedCommon(tree: unknown): boolean {
 }
 
 interface Clause {
-  readonly common: readonly CommonTableExpr[];
+  readonly common: CommonTables;
   /** Names in the statement that the clause belongs to. */
   readonly named: ReadonlySet<string>;
 }
@@ -31,7 +32,7 @@ function clausesIn(tree: unknown): Clause[] {
     if (typeof inner !== 'object' || inner === null) return;
     if ('withClause' in inner) {
       const { withClause, ...body } = inner;
-      found.push({ common: commonTables(withClause as WithClause), named: namedHere(body) });
+      found.push({ common: commonTables(withClause as WithClause), named: freeNames(body) });
     }
     for (const value of Object.values(inner)) visit(value);
   };
@@ -40,16 +41,17 @@ function clausesIn(tree: unknown): Clause[] {
 }
 
 function unusedOf({ common, named }: Clause): CommonTableExpr[] {
-  const writing = common.filter(({ ctequery }) => ctequery === undefined || !('SelectStmt' in ctequery));
-  const needed = neededTables(common, new Set([...named, ...writing.flatMap(({ ctequery }) => [...namedHere(ctequery)])]));
-  return common.filter((one, index) => !needed.includes(index) && !writing.includes(one) && one.search_clause === undefined && one.cycle_clause === undefined);
+  const { tables } = common;
+  const writing = tables.flatMap(({ ctequery }, index) => (ctequery === undefined || !('SelectStmt' in ctequery) ? [index] : []));
+  const needed = new Set(neededTables(common, named, writing));
+  return tables.filter((_, index) => !needed.has(index));
 }
 
 function withoutUnused(statement: Statement, clause: Clause): Statement {
   const tokens = scanTokens(statement.text);
   const unused = unusedOf(clause);
   const startOf = (one: CommonTableExpr): number => tokenAt(tokens, statement.source.index(one.location ?? 0));
-  const extents = clause.common.map((one) => ({ one, start: startOf(one) }));
+  const extents = clause.common.tables.map((one) => ({ one, start: startOf(one) }));
   // Clauses behind a query's parentheses belong to it: each reaches to the comma in front of the next.
   const first = at(extents, 0);
   const last = present(extents.at(-1), 'last common table expression');

@@ -12,7 +12,8 @@ import type { DescribedColumn } from '../describe.ts';
 import { refused } from '../insert/refused.ts';
 import type { Named } from '../plan-select.ts';
 import { nullRow } from '../select/null-row.ts';
-import { commonTables, endOf, withCommonContext } from '../staged/common-context.ts';
+import { endOf, withCommonContext } from '../staged/common-context.ts';
+import { commonTables } from '../staged/common-names.ts';
 import { describeParts } from '../staged/describe-parts.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
@@ -65,9 +66,9 @@ function writingTable(node: Node): WritingTable | undefined {
   return undefined;
 }
 
-function tablesOf(node: Node): CommonTableExpr[] {
+function tablesOf(node: Node): readonly CommonTableExpr[] {
   const [body]: { readonly withClause?: WithClause }[] = Object.values(node);
-  return body?.withClause === undefined ? [] : commonTables(body.withClause);
+  return body?.withClause === undefined ? [] : commonTables(body.withClause).tables;
 }
 
 function partOf(statement: Statement, { table, query }: WritingTable): { readonly extent: Extent; readonly part: Statement } {
