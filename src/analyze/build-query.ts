@@ -189,7 +189,7 @@ export class QueryBuilder {
   }
 
   #fromResult(rangeVar: RangeVar, result: ResultTable): FromTree {
-    const columns = result.columns.map(({ name, typeSql }): RelationColumn => ({ name, type: withoutModifier(typeSql) }));
+    const columns = result.columns.map(({ name, typeSql, deterministic = true }): RelationColumn => ({ name, type: deterministic ? withoutModifier(typeSql) : undefined }));
     const relation = this.#relation(rangeVar.alias?.aliasname ?? result.name, undefined, renamed(columns, nameParts(rangeVar.alias?.colnames)));
     const key = result.distribution === undefined ? undefined : relation.firstColumn + result.distribution.column;
     const use: ResultUse = { result, rangeVar, key };
@@ -208,7 +208,7 @@ export class QueryBuilder {
       this.found.foreign.push({ rangeVar });
       return { kind: 'foreign', relation: this.#relation(alias, schema, undefined), rangeVar };
     }
-    const columns = table.columns.map(({ name, type }): RelationColumn => ({ name, type: withoutModifier(type.sql) }));
+    const columns = table.columns.map(({ name, type, deterministic }): RelationColumn => ({ name, type: deterministic ? withoutModifier(type.sql) : undefined }));
     const relation = this.#relation(alias, schema, renamed(columns, nameParts(rangeVar.alias?.colnames)));
     const index = table.kind === 'distributed' ? table.columns.indexOf(table.distributionColumn) : -1;
     const use: TableUse = { table, rangeVar, key: index < 0 ? undefined : relation.firstColumn + index };

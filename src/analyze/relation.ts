@@ -2,7 +2,10 @@ import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { ColumnId } from './facts.ts';
 
-/** One column that a relation in FROM offers. `type` is the SQL name without modifier; undefined when it is not known. */
+/**
+ * One column that a relation in FROM offers. `type` is the SQL name without modifier; undefined when it is not known, and under a nondeterministic collation: what
+ * such a column equals need not be the same value, so nothing follows from it.
+ */
 export interface RelationColumn {
   readonly name: string;
   readonly type: string | undefined;

@@ -2,12 +2,18 @@ import type { ColocationId } from '../catalog/ids.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { ColumnId } from './facts.ts';
 
-export interface ResultColumn {
+/** A column of rows that are sent to a server. */
+export interface SentColumn {
   readonly name: string;
   /** Qualified, quoted, with modifier: fit for a cast and for CREATE TABLE. */
   readonly typeSql: string;
   /** As SQL names it; undefined for the type's own, and for types without. */
   readonly collation: string | undefined;
+}
+
+export interface ResultColumn extends SentColumn {
+  /** False where its collation says that equal values need not be the same. True by default, as under a type's own collation. */
+  readonly deterministic?: boolean;
 }
 
 /** An intermediate result, as a relation of the statements that read it. They call it `pg_temp.name`. */

@@ -1,4 +1,4 @@
-import type { ResultColumn } from '../analyze/result-table.ts';
+import type { SentColumn } from '../analyze/result-table.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import { collateClause } from '../sql/column-definitions.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
@@ -7,7 +7,7 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
  * Rows as a relation in SQL, in parentheses: one array parameter of text per column from `$first` on, whose values get their types and
  * collations back.
  */
-export function arraysSql(columns: readonly ResultColumn[], { first, rows }: { readonly first: number; readonly rows: number }): string {
+export function arraysSql(columns: readonly SentColumn[], { first, rows }: { readonly first: number; readonly rows: number }): string {
   if (columns.length === 0) return `(SELECT FROM pg_catalog.generate_series(1, ${rows}))`;
   const names = columns.map((_, i) => `c${i + 1}`).join(', ');
   const arrays = columns.map((_, i) => `$${first + i}::text[]`).join(', ');
@@ -16,6 +16,6 @@ export function arraysSql(columns: readonly ResultColumn[], { first, rows }: { r
 }
 
 /** The values of its parameters. */
-export function arraysOf(columns: readonly ResultColumn[], rows: readonly RawRow[]): (string | null)[][] {
+export function arraysOf(columns: readonly SentColumn[], rows: readonly RawRow[]): (string | null)[][] {
   return columns.map((_, i) => rows.map((row) => row[i] ?? null));
 }

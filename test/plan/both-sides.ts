@@ -6,6 +6,7 @@ import { createTestDatabases } from '../support/test-databases.ts';
 const prerequisites = `
   CREATE SCHEMA other;
   CREATE SCHEMA early;
+  CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
   CREATE FUNCTION add_ints(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, 0) + coalesce($2, 0)';
   CREATE AGGREGATE total(int) (SFUNC = add_ints, STYPE = int, INITCOND = '0');
   CREATE AGGREGATE other.sum(int) (SFUNC = add_ints, STYPE = int, INITCOND = '100');
@@ -16,6 +17,7 @@ const tables = `
   CREATE TABLE b (k bigint NOT NULL, id int NOT NULL, x int, PRIMARY KEY (k, id));
   CREATE TABLE tx (k text NOT NULL, v int);
   CREATE TABLE ch (k char(4) NOT NULL, v int);
+  CREATE TABLE ci (k text NOT NULL, t text COLLATE caseless, v int);
   CREATE TABLE r (id int PRIMARY KEY, name text);
   CREATE TABLE other.a (k bigint NOT NULL, id int);
   CREATE TABLE loc (k bigint, id int);
@@ -26,9 +28,10 @@ const rows = [
   `INSERT INTO b SELECT i % 9, i, (i * 13) % 10 FROM generate_series(1, 50) i`,
   `INSERT INTO tx SELECT (ARRAY['a', 'A', '1', '1.0', '01', 'b ', 'b', 'c'])[1 + i % 8], i FROM generate_series(1, 24) i`,
   `INSERT INTO ch SELECT (ARRAY['a', 'ab', 'abc', 'b', '1'])[1 + i % 5], i FROM generate_series(1, 24) i`,
+  `INSERT INTO ci SELECT 'k' || i, (ARRAY['A', 'a', 'B', 'b', 'C'])[1 + i % 5], i FROM generate_series(1, 20) i`,
   `INSERT INTO other.a SELECT i % 4, i FROM generate_series(1, 12) i`,
 ];
-const distributed: Readonly<Record<string, string | undefined>> = { b: 'a', 'other.a': 'a' };
+const distributed: Readonly<Record<string, string | undefined>> = { b: 'a', 'other.a': 'a', ci: 'tx' };
 
 export interface Outcome {
   readonly rows: readonly string[];
@@ -54,7 +57,7 @@ export async function openBothSides(): Promise<BothSides> {
   await runOn(databases.coordinator.connectionString, [tables, ...rows, reference, local]);
   const cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
   for (const { host, port, database } of [first, second]) await cluster.addNode({ host, port, database });
-  for (const table of ['a', 'b', 'tx', 'ch', 'other.a']) {
+  for (const table of ['a', 'b', 'tx', 'ci', 'ch', 'other.a']) {
     const leader = distributed[table];
     await cluster.createDistributedTable(table, 'k', { shardCount: 7, ...(leader === undefined ? {} : { colocateWith: leader }) });
   }

@@ -48,6 +48,23 @@ const exact: readonly Case[] = [
   ['SELECT k, id FROM a ORDER BY (x, id), k'],
   ['SELECT x, id FROM a ORDER BY id LIMIT $1::numeric', '4.5'],
   ['WITH q AS (INSERT INTO loc SELECT k, id FROM a RETURNING *) SELECT count(*) FROM q'],
+  // Equal without being the same: a hash of the one says nothing of the other.
+  ['SELECT tx.v, ci.v FROM tx JOIN ci ON tx.k = ci.t'],
+  ['SELECT tx.v, ci.v FROM tx LEFT JOIN ci ON tx.k = ci.t AND ci.t = $1', 'B'],
+  ['SELECT tx.v FROM tx JOIN ci ON tx.k = ci.t WHERE ci.t = \'A\''],
+  ['SELECT tx.v FROM tx JOIN ci ON tx.k = ci.t WHERE ci.t IN (\'B\')'],
+  ['SELECT tx.v FROM tx JOIN ci ON tx.k = ci.t WHERE ci.t = ANY ($1)', '{B,c}'],
+  ['SELECT tx.v FROM tx JOIN (SELECT t FROM ci ORDER BY v LIMIT 4) s ON tx.k = s.t WHERE s.t = \'A\''],
+  ['SELECT tx.v FROM tx JOIN (SELECT t FROM ci ORDER BY v LIMIT 4) s ON tx.k = s.t WHERE s.t = \'B\''],
+  ['SELECT tx.v FROM tx JOIN (SELECT t FROM ci ORDER BY v LIMIT 4) s ON tx.k = s.t WHERE s.t = \'C\''],
+  ['SELECT tx.v FROM tx JOIN ci ON tx.k = ci.t JOIN tx AS other ON other.k = ci.t'],
+  ['SELECT v FROM tx WHERE k IN (SELECT t FROM ci WHERE t = \'B\')'],
+  ['SELECT v FROM tx WHERE EXISTS (SELECT FROM ci WHERE ci.t = tx.k AND ci.t = \'C\')'],
+  ['SELECT tx.k, count(*) FROM tx JOIN ci ON tx.k = ci.t GROUP BY t, tx.k HAVING t = \'B\''],
+  ['INSERT INTO tx SELECT t, v FROM ci WHERE k = \'k2\' AND t = \'b\' RETURNING *'],
+  ['UPDATE tx SET v = 0 FROM ci WHERE tx.k = ci.t AND ci.t = \'B\' RETURNING tx.k'],
+  ['MERGE INTO tx USING (SELECT t, count(*) AS n FROM ci GROUP BY t) s ON tx.k = s.t WHEN MATCHED THEN UPDATE SET v = tx.v + n'],
+  ['DELETE FROM tx USING ci WHERE tx.k = ci.t AND ci.t = \'B\' RETURNING tx.k, tx.v'],
 ];
 
 /** Statements that once gave a wrong row and have no exact plan: refused. */
@@ -59,6 +76,7 @@ const refused: readonly Case[] = [
   ['VALUES (1), (2) LIMIT (SELECT count(*) FROM a)'],
   ['INSERT INTO a (k, id, x) (VALUES (3, 900, 5), (4, 901, 6))'],
   ['INSERT INTO r VALUES (1, \'x\') ON CONFLICT (id) DO UPDATE SET name = random()::text'],
+  ['MERGE INTO tx USING (SELECT t, count(*) AS n FROM ci GROUP BY t) s ON tx.k = s.t WHEN NOT MATCHED THEN INSERT VALUES (s.t, s.n)'],
   ['ALTER TABLE loc ADD FOREIGN KEY (k, id) REFERENCES a (k, id)'],
 ];
 

@@ -1,4 +1,4 @@
-import type { ResultColumn } from '../../analyze/result-table.ts';
+import type { SentColumn } from '../../analyze/result-table.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection, RawRow } from '../../cluster/node-connection.ts';
@@ -19,7 +19,7 @@ export interface ResultLimits {
 export interface HoldRequest {
   /** What errors and EXPLAIN call it. */
   readonly label: string;
-  readonly columns: readonly ResultColumn[];
+  readonly columns: readonly SentColumn[];
   /** Columns worth an index. */
   readonly lookups: readonly string[];
   /** It must be a table. */

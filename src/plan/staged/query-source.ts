@@ -1,5 +1,5 @@
 import type { SelectStmt } from '@pgsql/types';
-import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
+import type { ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -9,6 +9,7 @@ import { queryExtent } from '../../sql/query-extent.ts';
 import type { DescribedColumn } from '../describe.ts';
 import { nullRow } from '../select/null-row.ts';
 import { withCommonContext } from './common-context.ts';
+import { resultColumn } from './result-column.ts';
 import type { Stage } from './stage.ts';
 import type { StagedState } from './staged-state.ts';
 
@@ -30,7 +31,7 @@ export async function querySource(state: StagedState, statement: Statement, quer
   if (text === undefined) return undefined;
   const { columns } = await state.partInput().describe.statement(text, { collations: true });
   if (columns.length === 0 || columns.some(({ typeOid }) => unheldTypes.has(typeOid))) return undefined;
-  const held = columns.map(({ typeSql, collation }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: collation?.sql }));
+  const held = columns.map((column, i) => resultColumn(`c${i + 1}`, column));
   const result: ResultTable = {
     kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false,
     standIn: nullRow(held), label: 'subquery',

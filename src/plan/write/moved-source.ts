@@ -14,6 +14,7 @@ import { placerOf } from '../prune.ts';
 import { nullRow } from '../select/null-row.ts';
 import { withCommonContext } from '../staged/common-context.ts';
 import { unheldTypes } from '../staged/query-source.ts';
+import { resultColumn } from '../staged/result-column.ts';
 import type { StagedState } from '../staged/staged-state.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { WrittenRows } from '../statement-plan.ts';
@@ -35,13 +36,13 @@ export async function movedSource(state: StagedState, target: DistributedTable, 
   const text = withCommonContext(statement, found.select, found.text);
   if (text === undefined) throw refused('The source of the MERGE reads common table expressions that cannot be put in front of it.', 'Write them in the source itself.');
   const { describe } = state.context.input;
-  const columns = (await describe.statement(text, { collations: true })).columns.map(({ name, typeOid, typeSql, collation }) => ({ name, typeOid, typeSql, collation: collation?.sql }));
+  const { columns } = await describe.statement(text, { collations: true });
   if (new Set(columns.map(({ name }) => name)).size < columns.length) throw refused('Two columns of the source of the MERGE have one name.', 'Give them different ones.');
   if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The source of the MERGE gives whole rows.', 'Select their columns.');
   const alias = sourceName(merge);
   if (alias === undefined) throw refused('The source of the MERGE has no name.', 'Write it as a subquery with an alias.');
   const held = [
-    ...columns.map(({ name, typeSql, collation }): ResultColumn => ({ name, typeSql, collation })),
+    ...columns.map((column) => resultColumn(column.name, column)),
     ...supplied.map((column, i): ResultColumn => ({ name: suppliedName(i), typeSql: columnTypeName(column), collation: undefined })),
   ];
   const undistributed: ResultTable = { kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'source of the merge' };

@@ -18,6 +18,7 @@ import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
 import { withCommonContext } from '../staged/common-context.ts';
 import { unheldTypes } from '../staged/query-source.ts';
+import { resultColumn } from '../staged/result-column.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
@@ -76,7 +77,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const state = new StagedState({ input, rules: await functionRules(statement.node, input.describe), resultNames: names, wholeTables: false }, statement, []);
   const { columns } = await input.describe.statement(text, { collations: true });
   if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The query of the INSERT gives whole rows.', 'Select their columns.');
-  const selected = columns.map(({ typeSql, collation }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: collation?.sql }));
+  const selected = columns.map((column, i) => resultColumn(`c${i + 1}`, column));
   const given = written.columns.slice(0, selected.length);
   const supplied = table === undefined ? [] : suppliedColumns(table, given.map(({ name }) => name));
   const key = keyOf(table, { given, selected, supplied, input });
