@@ -1,4 +1,5 @@
 import { scanSync } from 'libpg-query';
+import { LruMap } from '../base/lru.ts';
 import { SourceText } from './source-text.ts';
 
 /** A token with string indices, comments left out. `text` is as written, quotes and all. */
@@ -8,16 +9,15 @@ export interface Token {
   readonly text: string;
 }
 
-const rememberedMax = 100_000;
-
-/** The text that was scanned last: planning asks for the tokens of one text again and again. */
-let last: { readonly text: string; readonly tokens: readonly Token[] } = { text: '', tokens: [] };
+/** The texts that were scanned last, of so many characters together: planning asks for the tokens of one text again and again, and for those of parts in between. */
+const remembered = new LruMap<string, readonly Token[]>(4, { max: 400_000, of: (text) => text.length });
 
 /** The tokens of a statement, in order. Source: libpg-query's scanner. */
 export function scanTokens(text: string): readonly Token[] {
-  if (last.text === text) return last.tokens;
+  const known = remembered.get(text);
+  if (known !== undefined) return known;
   const tokens = scanned(text);
-  if (text.length < rememberedMax) last = { text, tokens };
+  remembered.set(text, tokens);
   return tokens;
 }
 

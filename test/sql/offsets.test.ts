@@ -45,3 +45,10 @@ test('a text of several statements is cut at the right characters', () => {
 test('a syntax error\'s position counts characters', () => {
   expect(() => parseOne(`SELECT '😀ä' FROM FROM`)).toThrow(expect.objectContaining({ code: '42601', position: '18' }));
 });
+
+test('the tokens of a long text are remembered while others are scanned', () => {
+  const long = `SELECT ${'1 + '.repeat(40_000)}1`;
+  const tokens = scanTokens(long);
+  for (const other of ['SELECT 1', 'SELECT 2']) scanTokens(other);
+  expect(scanTokens(long)).toBe(tokens);
+});
