@@ -49,6 +49,8 @@ export const readFinds: readonly OracleCase[] = [
   { sql: `SELECT a.id, (WITH x AS (SELECT id FROM marks) SELECT max(s.id) FROM (WITH x AS (SELECT id FROM orders) SELECT id FROM x) s) FROM accounts a` },
   { sql: `WITH RECURSIVE r(n) AS (SELECT id FROM orders UNION ALL SELECT n + 1 FROM r WHERE n < 3) SEARCH DEPTH FIRST BY n SET o SELECT id FROM accounts` },
   { sql: `WITH RECURSIVE r(n) AS (SELECT id FROM orders UNION ALL SELECT n + 1 FROM r WHERE n < 3) CYCLE n SET o USING p, b AS (SELECT 1 FROM lines) SELECT count(*) FROM accounts, b` },
+  // A table was taken for the common table expression behind the query that reads it.
+  { sql: `WITH b AS (SELECT s.id FROM (SELECT id FROM orders ORDER BY id, tenant_id LIMIT 3) AS s, accounts), orders AS (SELECT -7::bigint AS id) SELECT b.id, orders.id FROM b, orders, marks` },
 ];
 
 /** What the fuzzer found in writes, shrunk. */

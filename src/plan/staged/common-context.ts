@@ -16,11 +16,10 @@ export function withCommonContext(statement: Statement, query: object, text: str
   if (innerClauses(node, clause, query).some((inner) => commonTables(inner).tables.some(({ ctename }) => named.has(ctename ?? '')))) return undefined;
   if (clause === undefined) return text;
   const common = commonTables(clause);
-  const own = common.tables.findIndex(({ ctequery }) => ctequery !== undefined && 'SelectStmt' in ctequery && ctequery.SelectStmt === query);
-  const needed = neededTables(common, named);
+  // Only those before the one that it stands in are in sight, but in WITH RECURSIVE.
+  const around = common.recursive ? -1 : common.tables.findIndex(({ ctequery }) => contains(ctequery, query));
+  const needed = neededTables(around < 0 ? common : { ...common, tables: common.tables.slice(0, around) }, named);
   if (needed.length === 0) return text;
-  // A later one, or itself, is in sight of a common table expression only in WITH RECURSIVE.
-  if (own >= 0 && needed.some((index) => index >= own)) return undefined;
   if ('withClause' in query || common.recursive) return undefined;
   const tokens = scanTokens(statement.text);
   const list = needed.map((index) => {
