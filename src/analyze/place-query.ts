@@ -490,7 +490,7 @@ const distinctObstacle = scattered(
   'Add the distribution column to its select list.',
 );
 const lockingObstacle = scattered(
-  'Rows of several shard groups would have to be locked.',
+  'Rows of several shard groups would have to be locked within a subquery.',
   'Filter by the distribution column.',
 );
 const limitObstacle = scattered(

@@ -99,9 +99,9 @@ function makeTasks({ fanOut, uses, ordinals }: BoundFanOut, memory: FanOutMemory
 
 const firstUserOid = 16_384;
 
-/** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. */
-export function isFusable({ columns }: FanOut): boolean {
-  return columns.every(({ typeOid }) => typeOid < firstUserOid);
+/** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. Nor may it lock rows. */
+export function isFusable({ columns, locks }: FanOut): boolean {
+  return locks === undefined && columns.every(({ typeOid }) => typeOid < firstUserOid);
 }
 
 /** A statement run more often than this is prepared on the nodes' connections: planning it costs more than running it. */

@@ -7,6 +7,7 @@ import type { MergePlan } from '../plan/merge-plan.ts';
 import { withEvaluated } from './evaluate.ts';
 import { type BoundFanOut, type FanOutMemory, fanOutTasks, isFusable, judgeCost, judgePlans, judgeUnion, type TaskOptions } from './fan-out-tasks.ts';
 import { HeldConnections } from './held-connections.ts';
+import { lockedRows } from './locking/locked-rows.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResultLimits } from './staged/hold-rows.ts';
@@ -20,6 +21,7 @@ export interface FanOutOptions extends ResultLimits, TaskOptions {
 
 /** All rows of a fan-out, merged. */
 export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: FanOutOptions): Promise<readonly RawRow[]> {
+  if (bound.fanOut.locks !== undefined) return mergeSets(scope, bound, { sets: await lockedRows(scope, bound, bound.fanOut.locks), options });
   const { tasks, united, planMode } = await fanOutTasks(scope, bound, memory, options);
   const started = performance.now();
   const sets = await collectTasks(scope, tasks, { ...options, genericPlan: planMode === 'generic', asLookups: memory.cost === 'lookup' });
@@ -27,6 +29,11 @@ export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, m
   judgePlans(memory, planMode, ms);
   judgeCost(memory, ms);
   judgeUnion(memory, bound.fanOut, { united, rows: sets.reduce((sum, { length }) => sum + length, 0) });
+  return mergeSets(scope, bound, { sets, options });
+}
+
+/** The merged rows, where those of all tasks are there. */
+async function mergeSets(scope: StatementScope, bound: BoundFanOut, { sets, options }: { readonly sets: readonly (readonly RawRow[])[]; readonly options: FanOutOptions }): Promise<readonly RawRow[]> {
   const complete = options.batchRows === undefined ? mergeComplete(bound.fanOut.merge, sets, bound.values) : undefined;
   if (complete !== undefined) return complete;
   const rows: RawRow[] = [];

@@ -68,8 +68,8 @@ function fusedSql(tasks: readonly Task[], { order, rowsMax }: FusedOrder): strin
   return `${union} ORDER BY ${order}${rowsMax === undefined || !Number.isSafeInteger(rowsMax) ? '' : ` LIMIT ${rowsMax}`}`;
 }
 
-export function tasksByNode(tasks: readonly Task[]): Map<NodeId, Task[]> {
-  const byNode = new Map<NodeId, Task[]>();
+export function tasksByNode<T extends Task>(tasks: readonly T[]): Map<NodeId, T[]> {
+  const byNode = new Map<NodeId, T[]>();
   for (const task of tasks) {
     const own = byNode.get(task.node);
     if (own === undefined) byNode.set(task.node, [task]);

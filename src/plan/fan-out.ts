@@ -1,5 +1,6 @@
 import type { DescribedColumn } from './describe.ts';
 import type { MergePlan } from './merge-plan.ts';
+import type { RowLocks } from './row-locks.ts';
 import type { ShardTemplate } from './shard-template.ts';
 import type { FirstValue, Stage } from './staged/stage.ts';
 import type { PrunableUse } from './statement-plan.ts';
@@ -12,6 +13,8 @@ export interface FanOut {
   /** The columns that the shard query needs of its only distributed table, when a node's shard groups may be read as one: see `unitedColumns`. */
   readonly united: readonly string[] | undefined;
   readonly merge: MergePlan;
+  /** FOR UPDATE and the like; undefined for a query that only reads. */
+  readonly locks: RowLocks | undefined;
   /** What the caller gets. */
   readonly columns: readonly DescribedColumn[];
   readonly parameters: number;

@@ -70,6 +70,12 @@ export type MergePlan =
   /** A PostgreSQL finishes the rows: see `residual.ts`. */
   | { readonly kind: 'residual'; readonly input: MergePlan; readonly residual: Residual };
 
+/** The plan's LIMIT, under a projection at most. */
+export function limitOf(merge: MergePlan): (MergePlan & { readonly kind: 'limit' }) | undefined {
+  if (merge.kind === 'project') return limitOf(merge.input);
+  return merge.kind === 'limit' ? merge : undefined;
+}
+
 /** A statement over gathered rows, run by the coordinator database. */
 export interface Residual {
   /** Its `$1` … are `parameters` of the caller; the relation of the gathered rows is cut out at the hole. */

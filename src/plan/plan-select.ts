@@ -1,13 +1,12 @@
 import type { SelectStmt } from '@pgsql/types';
-import { analyzeSelect, namesSystemColumn } from '../analyze/analyze-statement.ts';
+import { type AnalyzedStatement, analyzeSelect, namesSystemColumn } from '../analyze/analyze-statement.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
-import { present } from '../base/assert.ts';
 import { once } from '../base/once.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
-import { checkOverlooked, checkReadable, checkSequenceCalls, positionColumns } from './check-select.ts';
+import { checkOverlooked, checkReadable, checkSequenceCalls, locksRows, positionColumns } from './check-select.ts';
 import type { Describe } from './describe.ts';
 import { expandViews } from './expand-views.ts';
 import type { FanOut } from './fan-out.ts';
@@ -22,6 +21,8 @@ import { checkRowTypes } from './select/select-context.ts';
 import { unitedColumns } from './select/united-columns.ts';
 import { isBeyondShards, unsupported } from './select/unsupported.ts';
 import { refuseSequences } from './sequence-use.ts';
+import { type RowLocks, whenLocked, withoutLocks } from './row-locks.ts';
+import type { MergePlan } from './merge-plan.ts';
 import { shardTemplate } from './shard-template.ts';
 import { hasUnusedCommon } from './staged/unused-common.ts';
 import { planStaged } from './staged/plan-staged.ts';
@@ -73,7 +74,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
     tables: tablesOf(analyzed),
     uses: uses ?? [],
     routable,
-    locks: select.lockingClause !== undefined,
+    locks: locksRows(statement),
     fanOut: once(() => makeFanOut(statement, select, { ...input, routable })),
   };
   return plan;
@@ -88,7 +89,8 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: FanOut
   try {
     if (input.routable && !hasUnusedCommon(select)) return await makeDirectFanOut(original, select, input);
   } catch (error) {
-    if (!isBeyondShards(error)) throw error;
+    // Rows are locked where they are, so stages are no way out.
+    if (!isBeyondShards(error) || locksRows(original)) throw error;
   }
   return planStaged(original, stagedInput(input));
 }
@@ -111,12 +113,13 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const ownUses = input.part === undefined ? undefined : await certainUses(prunableUses(analyzeSelect(select, input.names), input.snapshot), original, input.describe);
-  const made = present('SelectStmt' in statement.node ? analyzeSelect(statement.node.SelectStmt, input.names, rules) : undefined);
+  const made = analyzeSelect(selectOf(statement), input.names, rules);
   return {
     shardQuery: shardTemplate(statement, made.uses, made.results),
     shardOrder: draft.shardOrder,
-    united: 'SelectStmt' in statement.node ? unitedColumns(statement.node.SelectStmt, made.uses, draft.merge) : undefined,
+    united: unitedColumns(selectOf(statement), made.uses, draft.merge),
     merge: draft.merge,
+    locks: rowLocks(selectOf(statement), draft.merge, (unlocked) => analyzeSelect(unlocked, input.names, rules)),
     columns: draft.columns,
     parameters,
     rules: evaluated.length > 0 ? [...draft.rules, 'evaluate_once'] : draft.rules,
@@ -130,6 +133,13 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
     overWholeTables: undefined,
     uses: ownUses,
   };
+}
+
+function rowLocks(select: SelectStmt, merge: MergePlan, analyze: (select: SelectStmt) => AnalyzedStatement): RowLocks | undefined {
+  const policy = whenLocked(select);
+  if (policy === undefined) return undefined;
+  const statement = withoutLocks(select, merge);
+  return { whenLocked: policy, unlocked: statement === undefined ? undefined : shardTemplate(statement, analyze(selectOf(statement)).uses) };
 }
 
 /** As a server may print their names, quoted or not. */

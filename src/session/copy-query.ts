@@ -48,7 +48,7 @@ export async function copiedRows(copy: CopyStatement, { prepared, context }: Pla
   if (target.kind === 'any') return { kind: 'parts', parts: [part(context.nextNode(), present(prepared.texts).forOrdinal(0))] };
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const { ordinals } = target;
-  if (fanOut.merge.kind === 'gather' && fanOut.evaluated.length === 0 && !isStaged(fanOut)) {
+  if (fanOut.merge.kind === 'gather' && fanOut.locks === undefined && fanOut.evaluated.length === 0 && !isStaged(fanOut)) {
     const { tasks } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut), context.options);
     return { kind: 'parts', parts: tasks.map(({ node, sql }) => part(node, sql)) };
   }

@@ -90,7 +90,8 @@ async function selectTree(plan: SelectPlan, input: SelectInput): Promise<PlanNod
   const { tasks, united } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory, context.options);
   const properties = { rules: fanOut.rules, 'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`, ...taskProperties(context, tasks) };
   const inputs = await tasksBelow(fanOut.shardQuery, input, tasks[0]);
-  return mergeTree(fanOut.merge, { kind: united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries', properties, inputs });
+  const together = united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries';
+  return mergeTree(fanOut.merge, { kind: fanOut.locks === undefined ? together : 'locking_shard_queries', properties, inputs });
 }
 
 async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNode> {

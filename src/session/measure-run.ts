@@ -21,6 +21,7 @@ export interface MeasureInput {
 /** Runs a query for EXPLAIN ANALYZE: statement by statement, each over the one connection of its server. Its rows are dropped. */
 export async function measureRun({ plan }: PreparedPlan, context: RunContext, { values, explains }: MeasureInput): Promise<MeasuredRun> {
   if (plan.kind !== 'select') throw unsupported('EXPLAIN with ANALYZE would run the statement, which is no query of distributed tables.', 'Leave ANALYZE out.');
+  if (plan.locks && targetOf(plan, values).kind === 'many') throw unsupported('EXPLAIN with ANALYZE would lock rows of several shard groups.', 'Leave ANALYZE out.');
   const { scope, options } = context;
   const measurements = new RunMeasurements({ explains, now: () => performance.now() });
   const steady = scope.steady();

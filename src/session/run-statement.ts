@@ -122,7 +122,7 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
   const texts = present(prepared.texts);
   const ordinals = target.kind === 'one' ? target.ordinals : [];
   const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
-  const node = target.kind === 'one' ? target.node : context.nextNode();
+  const node = target.kind === 'one' ? target.node : anyNode(plan, context);
   const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
   const answer = runOnNode(context, { node, text, values, name, tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
   if (plan.columns === undefined) return answer;
@@ -130,6 +130,11 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
     found.fields = withTablesOf(found.fields, plan.columns);
     return found;
   });
+}
+
+/** For a query of reference tables alone. Whoever locks their rows does so on the same node, which is the first that writers come to. */
+export function anyNode({ locks }: Pick<SelectPlan, 'locks'>, { scope, nextNode }: Pick<RunContext, 'scope' | 'nextNode'>): NodeId {
+  return locks ? at(scope.snapshot.nodes, 0).id : nextNode();
 }
 
 /** A prepared statement has another text on each shard, so it needs another name. */

@@ -16,11 +16,11 @@ import { beginTransaction } from '../txn/begin-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
-import { type DeclaredQuery, declaredQuery } from './declared-query.ts';
+import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
-import { type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, type RunContext, runStatement } from './run-statement.ts';
 import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
@@ -214,15 +214,17 @@ export class Session {
     return portalname !== undefined && this.#cursors.has(portalname) ? this.#cursors.close(portalname) : undefined;
   }
 
-  async #declare({ name, query: declared, scrolls, held, binary }: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
+  async #declare(cursor: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
+    const { name, query: declared, scrolls, held, binary } = cursor;
     const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
     const { plan, snapshot } = await this.#planner.plan(declared, known);
     if (plan.kind !== 'select') return undefined;
     this.#cursors.checkFree(name);
+    if (plan.locks) checkLocking(cursor);
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
     const { columns } = await this.#planner.describer(snapshot).statement(declared.text);
-    const how = { options: this.#services.options, host: this.#services.nextNode() };
+    const how = { options: this.#services.options, host: anyNode(plan, { scope: this.scope(snapshot, signal), nextNode: () => this.#services.nextNode() }) };
     const batches = (ending: AbortSignal | undefined): AsyncIterable<readonly RawRow[]> => selectedRows(this.scope(snapshot, ending), { plan, values }, how);
     const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
     this.#cursors.declare(name, { fields: fieldsOf(columns), rows, held });

@@ -10,7 +10,7 @@ import { orAborted } from '../base/abort.ts';
 import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
-import { refuseValues, type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
@@ -35,7 +35,7 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   if (target.kind !== 'many') {
     const texts = present(prepared.texts);
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
-    const node = target.kind === 'one' ? target.node : context.nextNode();
+    const node = target.kind === 'one' ? target.node : anyNode(plan, context);
     const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables }).then((own) => withTablesOf(own, plan.columns));
     yield* streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
     return;

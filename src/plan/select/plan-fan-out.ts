@@ -47,9 +47,6 @@ async function planByRule(input: FanOutInput): Promise<FanOutDraft> {
   const { query, placed, statement, rules } = input;
   if (placed.rows.kind === 'scattered') throw refusal(placed.rows.obstacle);
   if (placed.rows.kind !== 'by_shard') throw unsupported('The statement joins no distributed table by its distribution column.', 'Filter by the distribution column.');
-  if (statement.lockingClause !== undefined) {
-    throw unsupported('FOR UPDATE or FOR SHARE would lock rows of several shard groups.', 'Filter by the distribution column.');
-  }
   const context: SelectContext = {
     ...input,
     query: query.kind === 'select' ? query : undefined,

@@ -34,6 +34,9 @@ export async function planRows(context: SelectContext, options: { readonly disti
   };
   const merge = mergeInApplication(context, { layout, limits, columns, distinct });
   if (merge !== undefined) return { ...draft, merge: withoutHidden(merge, layout, columns.length), rules: [...draft.rules, ...rulesOf(merge)] };
+  if (statement.lockingClause !== undefined && limits.limit !== undefined) {
+    throw unsupported('Which rows FOR UPDATE or FOR SHARE would lock is decided by ORDER BY and LIMIT, by values that only a PostgreSQL can compare.', 'Add COLLATE "C" to the ORDER BY, or leave LIMIT out.');
+  }
   return { ...draft, shardOrder: undefined, merge: finishByResidual({ layout, limits, columns, distinct }), rules: [...draft.rules, 'finish_by_residual'] };
 }
 

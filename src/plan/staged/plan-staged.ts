@@ -105,7 +105,7 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
     shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
-    evaluated: [], firstValues: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined,
+    evaluated: [], firstValues: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined, locks: undefined,
   };
 }
 
@@ -143,7 +143,7 @@ async function orUndefined<T>(plan: () => Promise<T>): Promise<T | undefined> {
 }
 
 function checkStageable(statement: Statement, { finishing }: StagedInput): void {
-  if (locksRows(statement)) throw unsupported('FOR UPDATE or FOR SHARE would lock rows of several shard groups.', 'Filter by the distribution column.');
+  if (locksRows(statement)) throw unsupported('FOR UPDATE or FOR SHARE would lock rows in a query that takes several steps, or within a subquery.', 'Filter by the distribution column.');
   if (namesSystemColumn(selectOf(statement), positionColumns)) {
     throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
   }

@@ -15,6 +15,7 @@ export const sortingCases = [
   ...ordered(
     `SELECT tenant_id, id FROM orders ORDER BY tenant_id, id`,
     `SELECT tenant_id, id FROM orders ORDER BY tenant_id DESC, id ASC`,
+    `SELECT tenant_id, id, amount FROM orders ORDER BY amount DESC, tenant_id, id FOR NO KEY UPDATE`,
     `SELECT tenant_id, id FROM orders ORDER BY 2, 1`,
     `SELECT tenant_id AS t, id AS i FROM orders ORDER BY t, i`,
     `SELECT id AS tenant_id, tenant_id AS id FROM orders ORDER BY tenant_id, id`,
