@@ -335,7 +335,7 @@ export class Cluster extends PoolBase {
 
   async #slow(query: SessionQuery): Promise<QueryOutcome> {
     if (this.#ended !== undefined) throw new Error('Cannot use a pool after calling end on the pool');
-    const session = new Session(this.#coordinator);
+    const session = new Session(this.#coordinator, { isBrief: true });
     this.#running += 1;
     try {
       return await session.query({ ...query, types: query.types ?? this.#types() });

@@ -74,7 +74,6 @@ function refusedFor(kind: string, name: string): ClusterError {
 /** Statements that have a method of the cluster in their place. */
 const insteadOf: Readonly<Record<string, string>> = {
   DeclareCursorStmt: 'Call cluster.stream() with the query.',
-  PrepareStmt: 'Give the query a name: query({ name, text, values }).',
   CopyStmt: 'Call cluster.copyFrom() or cluster.copyTo() with the statement.',
 };
 

@@ -17,6 +17,7 @@ import { fieldsOf } from '../execute/fields.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
+import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { PoolScope } from './pool-scope.ts';
@@ -45,6 +46,11 @@ export interface SessionEvents {
   readonly onNotification?: ((notification: NodeNotification) => void) | undefined;
 }
 
+export interface SessionOptions extends SessionEvents {
+  /** The session is over when one text has run. */
+  readonly isBrief?: boolean | undefined;
+}
+
 /** One client's session: its transaction, its settings, its search path. Statements run one at a time; the caller queues them. */
 export class Session {
   readonly #services: SessionServices;
@@ -60,9 +66,12 @@ export class Session {
   #modes = '';
   readonly #planner: SessionPlanner;
   readonly #cursors = new SessionCursors();
+  readonly #prepared = new PreparedStatements();
+  readonly #isBrief: boolean;
 
-  constructor(services: SessionServices, events: SessionEvents = {}) {
+  constructor(services: SessionServices, { isBrief = false, ...events }: SessionOptions = {}) {
     this.#services = services;
+    this.#isBrief = isBrief;
     this.#onNotice = events.onNotice;
     this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
     this.#planner = new SessionPlanner(services, {
@@ -85,6 +94,7 @@ export class Session {
     const statements = this.#parse(query);
     const [only] = statements;
     if (only === undefined) return makeQueryResult({ command: null as unknown as string, rowCount: null, fields: [], rows: [] });
+    if (this.#isBrief && 'PrepareStmt' in at(statements, statements.length - 1).node) throw preparedForNobody();
     if (statements.length === 1) return this.#statement(only, query);
     return this.#several(statements, query);
   }
@@ -108,12 +118,15 @@ export class Session {
 
   async *#stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
     await loadGrammar();
-    const statement = at(this.#parse(query), 0);
+    const asked = at(this.#parse(query), 0);
     if (this.#failed) throw transactionAborted();
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
+    let statement = asked;
     try {
+      const executed = await this.#executed(asked, query);
+      statement = executed?.statement ?? asked;
       const prepared = await this.#planner.plan(statement, snapshot);
-      yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: query.values ?? [] });
+      yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: executed?.values ?? query.values ?? [] });
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
@@ -191,16 +204,30 @@ export class Session {
     try {
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
-      if ('DiscardStmt' in node) return await this.#discard(node.DiscardStmt.target);
-      const ofCursor = await this.#cursorStatement(statement, query);
-      if (ofCursor !== undefined) return ofCursor;
-      const result = await this.#run(statement, query);
+      if ('DiscardStmt' in node) return await this.#discard(statement, node.DiscardStmt.target);
+      const answered = (await this.#cursorStatement(statement, query)) ?? (await this.#preparing(statement));
+      if (answered !== undefined) return answered;
+      const executed = await this.#executed(statement, query);
+      const result = await (executed === undefined ? this.#run(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
       if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(node, query.values ?? [], valuesOf(result)));
       return result;
     } catch (error) {
       if (this.#transaction !== undefined) this.#failed = true;
       throw error;
     }
+  }
+
+  /** PREPARE and DEALLOCATE. */
+  async #preparing(statement: Statement): Promise<QueryResult | undefined> {
+    const { node } = statement;
+    if (!('PrepareStmt' in node) && !('DeallocateStmt' in node)) return undefined;
+    await this.#keepConnection();
+    await this.#onCoordinator((connection) => ('PrepareStmt' in node ? this.#prepared.prepare(connection, statement, node.PrepareStmt) : this.#prepared.deallocate(connection, statement, node.DeallocateStmt.name)));
+    return tagged('PrepareStmt' in node ? 'PREPARE' : 'DEALLOCATE');
+  }
+
+  #executed(statement: Statement, { values = [] }: SessionQuery): Promise<Executed | undefined> {
+    return this.#prepared.executed(statement, values, (work) => this.#onCoordinator(work));
   }
 
   /** DECLARE, FETCH, MOVE and CLOSE of cursors over distributed tables; undefined for all else, which the coordinator database does. */
@@ -449,13 +476,17 @@ export class Session {
     }
   }
 
-  async #discard(target: string | undefined): Promise<QueryResult> {
-    if (this.#transaction !== undefined) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
-    if (target === 'DISCARD_ALL' || target === undefined) {
-      this.#settings.clear();
-      this.#planner.outdate();
+  async #discard({ text }: Statement, target: string | undefined): Promise<QueryResult> {
+    if (target !== 'DISCARD_ALL' && target !== undefined) {
+      await this.#onCoordinator((connection) => connection.query({ text, simple: true }));
+      return tagged('DISCARD');
     }
+    if (this.#transaction !== undefined) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
+    this.#settings.clear();
+    this.#planner.outdate();
     this.#pinned.release();
+    this.#prepared.forget();
+    await this.#cursors.closeAll();
     return tagged('DISCARD');
   }
 

@@ -10,7 +10,6 @@ export const refusedStatements: ReadonlySet<string> = new Set([
   `INSERT INTO w_log (tenant_id, ref) OVERRIDING USER VALUE VALUES (1, 77)`,
   `WITH gone AS (DELETE FROM w_stock RETURNING *) SELECT count(*) FROM gone`,
   `TRUNCATE w_stock CASCADE`,
-  `PREPARE p (bigint) AS SELECT id FROM orders WHERE tenant_id = $1`,
   `CREATE TEMP TABLE items (label text)`,
   `LOCK TABLE w_stock IN SHARE MODE`,
 ]);

@@ -1,0 +1,160 @@
+import type { ExecuteStmt, Node, PrepareStmt, ResTarget } from '@pgsql/types';
+import { at, present } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import { unsupported } from '../plan/select/unsupported.ts';
+import { sameTree, walk } from '../sql/ast.ts';
+import { closeParameterGaps } from '../sql/parameters.ts';
+import { parseOne, type Statement } from '../sql/parse.ts';
+import { afterGroup, scanTokens } from '../sql/scan.ts';
+
+/** A statement with the values of its parameters. */
+export interface Executed {
+  readonly statement: Statement;
+  readonly values: readonly unknown[];
+}
+
+interface Prepared {
+  readonly query: Statement;
+  /** `$1`, `$2` … of `query` are these of the user's. */
+  readonly numbers: readonly number[];
+  /** A prepared statement of the coordinator database that returns its parameters, which are of the same types. */
+  readonly echo: string;
+}
+
+/**
+ * What a session has prepared with PREPARE. The coordinator database prepares the same statement over its shells, so names, types and errors are PostgreSQL's, and
+ * `pg_prepared_statements` shows it. EXECUTE has the arguments computed there, and then runs the statement as any other, with these values.
+ */
+export class PreparedStatements {
+  readonly #known = new Map<string, Prepared>();
+  #last = 0;
+
+  /** PREPARE, over the session's own connection to the coordinator database. */
+  async prepare(connection: NodeConnection, statement: Statement, { name = '', argtypes = [], query }: PrepareStmt): Promise<void> {
+    const inner = preparedStatement(statement, query);
+    await connection.query({ text: statement.text, simple: true });
+    const { rows } = await connection.query({ text: typesQuery, values: [name] });
+    const types = rows.map(([type]) => type ?? '');
+    this.#last += 1;
+    const echo = `shardwright_arguments_${this.#last}`;
+    const list = types.length === 0 ? '' : ` (${types.join(', ')})`;
+    await connection.query({ text: `PREPARE ${echo}${list} AS SELECT ${types.map((_, i) => `$${i + 1}`).join(', ')}`, simple: true });
+    const { text, numbers } = closeParameterGaps(withTypes(inner, types.slice(0, argtypes.length)));
+    this.#known.set(name, { query: parseOne(text), numbers, echo });
+  }
+
+  /** DEALLOCATE, of one or of all. */
+  async deallocate(connection: NodeConnection, { text }: Statement, name: string | undefined): Promise<void> {
+    await connection.query({ text, simple: true });
+    const one = name === undefined ? undefined : this.#known.get(name);
+    if (one !== undefined) await connection.query({ text: `DEALLOCATE ${one.echo}`, simple: true });
+    if (name === undefined) this.forget();
+    else this.#known.delete(name);
+  }
+
+  /** The session's connection has been cleared. */
+  forget(): void {
+    this.#known.clear();
+  }
+
+  /** What EXECUTE, alone or behind EXPLAIN, runs; undefined for any other statement, and for names that only the coordinator database can know. */
+  async executed(statement: Statement, values: readonly unknown[], onCoordinator: <T>(work: (connection: NodeConnection) => Promise<T>) => Promise<T>): Promise<Executed | undefined> {
+    const execute = executeIn(statement.node);
+    const prepared = execute === undefined ? undefined : this.#known.get(execute.name ?? '');
+    if (execute === undefined || prepared === undefined) return undefined;
+    if ('CreateTableAsStmt' in statement.node) throw unsupported('CREATE TABLE AS takes its rows from a prepared statement.', 'Write the query in its place.');
+    const tokens = scanTokens(statement.text);
+    const start = tokens.findIndex((token) => token.text.toUpperCase() === 'EXECUTE');
+    const call = { prepared, name: execute.name ?? '', text: statement.text, behindName: at(tokens, start + 1).end, values };
+    const given = await onCoordinator((connection) => argumentsOf(connection, call));
+    const before = statement.text.slice(0, at(tokens, start).start);
+    return {
+      statement: 'ExecuteStmt' in statement.node ? prepared.query : parseOne(`${before}${prepared.query.text}`),
+      values: prepared.numbers.map((number) => given[number - 1] ?? null),
+    };
+  }
+}
+
+/** As they are written in a cast, wherever the search path leads. */
+const typesQuery = `SELECT CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN pg_catalog.format_type(t.oid, NULL) ELSE pg_catalog.format('%I.%I', n.nspname, t.typname) END
+  FROM pg_catalog.pg_prepared_statements p, pg_catalog.unnest(p.parameter_types) WITH ORDINALITY AS given(type, number)
+  JOIN pg_catalog.pg_type t ON t.oid = given.type JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE p.name = $1 ORDER BY given.number`;
+
+/** The statement behind AS, in its own text. */
+function preparedStatement({ text }: Statement, query: Node | undefined): Statement {
+  const tokens = scanTokens(text);
+  const as = tokens[2]?.text === '(' ? afterGroup(tokens, 2) : 2;
+  const inner = parseOne(text.slice(present(tokens[as + 1], 'prepared statement').start));
+  if (!sameTree(inner.node, query)) throw unsupported('The statement to prepare cannot be told from its name and types.', 'Write PREPARE name (types) AS statement.');
+  return inner;
+}
+
+/** Without values a server infers types by where parameters stand; those that PREPARE declares may be others. A cast would name its column. */
+function withTypes({ text, source, node }: Statement, types: readonly string[]): string {
+  const tokens = scanTokens(text);
+  const unnamed = unnamedColumns(node).map((location) => source.index(location));
+  let result = '';
+  let copied = 0;
+  for (const [i, token] of tokens.entries()) {
+    const type = /^\$\d+$/.test(token.text) ? types[Number(token.text.slice(1)) - 1] : undefined;
+    if (type === undefined) continue;
+    result += `${text.slice(copied, token.start)}(${token.text}::${type})`;
+    copied = token.end;
+    if (!unnamed.includes(token.start)) continue;
+    let around = 1;
+    while (tokens[i - around]?.text === '(' && tokens[i + around]?.text === ')') around += 1;
+    const { end } = at(tokens, i + around - 1);
+    result += `${text.slice(copied, end)} AS "?column?"`;
+    copied = end;
+  }
+  return result + text.slice(copied);
+}
+
+/** Where parameters stand as columns of a select list that has no name for them. */
+function unnamedColumns(tree: Node): number[] {
+  const found: number[] = [];
+  walk(tree, (kind, body) => {
+    const target = kind === 'ResTarget' ? (body as ResTarget) : undefined;
+    if (target?.name === undefined && target?.val !== undefined && 'ParamRef' in target.val) found.push(target.val.ParamRef.location ?? 0);
+    return undefined;
+  });
+  return found;
+}
+
+function executeIn(node: Node): ExecuteStmt | undefined {
+  if ('ExecuteStmt' in node) return node.ExecuteStmt;
+  const query = 'ExplainStmt' in node ? node.ExplainStmt.query : 'CreateTableAsStmt' in node ? node.CreateTableAsStmt.query : undefined;
+  return query !== undefined && 'ExecuteStmt' in query ? query.ExecuteStmt : undefined;
+}
+
+interface ArgumentsCall {
+  readonly prepared: Prepared;
+  readonly name: string;
+  readonly text: string;
+  /** Where in the text the arguments begin. */
+  readonly behindName: number;
+  readonly values: readonly unknown[];
+}
+
+async function argumentsOf(connection: NodeConnection, { prepared: { echo }, name, text, behindName, values }: ArgumentsCall): Promise<readonly (string | null)[]> {
+  const ours = `EXECUTE ${echo}`;
+  try {
+    const { rows } = await connection.query({ text: `${ours}${text.slice(behindName)}`, values, simple: values.length === 0 });
+    return at(rows, 0);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    error.message = error.message.replaceAll(echo, name);
+    if ('position' in error && typeof error.position === 'string') {
+      Reflect.set(error, 'position', String(Number(error.position) - ours.length + Array.from(text.slice(0, behindName)).length));
+    }
+    throw error;
+  }
+}
+
+/** For a text that is a session of its own. */
+export function preparedForNobody(): ClusterError {
+  return new ClusterError('unsupportedQuery', 'PREPARE needs a session', {
+    detail: 'Each query of the pool may run in another session.', hint: 'Call connect(), or give the query a name: query({ name, text, values }).',
+  });
+}
