@@ -54,7 +54,20 @@ export const positionColumns: ReadonlySet<string> = new Set(['tableoid', 'ctid',
 /** Functions whose answer depends on what tables there are. */
 const namingTables: ReadonlySet<string> = new Set(['to_regclass', 'to_regtype', 'to_regtypemod']);
 
+/** What these do, they do to the session in which they run. */
+const actingOnSession = /^(pg_(try_)?advisory_|pg_notify$|pg_export_snapshot$|set_config$|setseed$)/;
+
+/** For statements that run on nodes, in sessions that are not the caller's. */
+export function refuseSessionCalls(tree: unknown): void {
+  collectCalls(tree, (call) => {
+    const name = builtinName(call.funcname) ?? '';
+    if (actingOnSession.test(name)) throw unsupported(`${name}() would act in a session of a node, and yours is in the coordinator database.`, 'Call it in a statement of its own, without distributed or reference tables.');
+    return true;
+  }, true);
+}
+
 export function checkReadable(tree: unknown): void {
+  refuseSessionCalls(tree);
   collectCalls(tree, (call) => {
     const name = builtinName(call.funcname) ?? '';
     if (namingTables.has(name)) throw unsupported(`${name}() would look for tables on a node, which has shards.`, 'Ask in a statement of its own, without distributed or reference tables.');

@@ -24,6 +24,8 @@ export class SessionCursors {
   readonly #open = new Map<string, OpenCursor>();
   /** Opened in the transaction that is under way: gone if it is rolled back. */
   readonly #fresh = new Set<string>();
+  /** The transaction's savepoints, with the cursors that were open at each. */
+  #savepoints: readonly { readonly name: string; readonly open: ReadonlySet<OpenCursor> }[] = [];
 
   has(name: string): boolean {
     return this.#open.has(name);
@@ -57,11 +59,33 @@ export class SessionCursors {
     await this.#drop([...this.#open.keys()]);
   }
 
+  savepoint(name: string): void {
+    this.#savepoints = [...this.#savepoints, { name, open: new Set(this.#open.values()) }];
+  }
+
+  release(name: string): void {
+    this.#savepoints = this.#savepoints.slice(0, Math.max(this.#savepointAt(name), 0));
+  }
+
+  /** Cursors that were declared behind the savepoint are gone; how far others have gone is not taken back. */
+  async rollbackTo(name: string): Promise<void> {
+    const index = this.#savepointAt(name);
+    const before = this.#savepoints[index];
+    if (before === undefined) return;
+    this.#savepoints = this.#savepoints.slice(0, index + 1);
+    await this.#drop([...this.#open].filter(([, cursor]) => !before.open.has(cursor)).map(([own]) => own));
+  }
+
+  #savepointAt(name: string): number {
+    return this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+  }
+
   /** To be called before the transaction's connections go. */
   async endTransaction(outcome: 'commit' | 'rollback'): Promise<void> {
     const ended = [...this.#open].filter(([name, { held }]) => !held || (outcome === 'rollback' && this.#fresh.has(name)));
     await this.#drop(ended.map(([name]) => name));
     this.#fresh.clear();
+    this.#savepoints = [];
   }
 
   async #drop(names: readonly string[]): Promise<void> {

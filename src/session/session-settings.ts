@@ -24,6 +24,10 @@ export class SessionSettings {
     return this.#current.length === 0;
   }
 
+  get hasSavepoints(): boolean {
+    return this.#savepoints.length > 0;
+  }
+
   has(pattern: RegExp): boolean {
     return this.#current.some(({ name }) => pattern.test(name));
   }

@@ -26,12 +26,13 @@ import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesViews, isUtilityCall, leavesState, modesOf } from './statement-kinds.ts';
+import { changesViews, isUtilityCall, leavesState, modesOf, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
 import { positionedError } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
+import { currentModes, withDefaultModes } from './transaction-modes.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
 export interface SessionQuery extends ResultOptions {
@@ -64,6 +65,8 @@ export class Session {
   /** The catalog as the transaction has changed it: nobody else sees that yet. */
   #ownSnapshot: CatalogSnapshot | undefined;
   #modes = '';
+  /** What AND CHAIN has taken over from the transaction before. */
+  #chainedModes = '';
   readonly #planner: SessionPlanner;
   readonly #cursors = new SessionCursors();
   readonly #prepared = new PreparedStatements();
@@ -146,7 +149,7 @@ export class Session {
     const begin = (modes: string): ReturnType<typeof beginTransaction> => this.#begin(snapshot, modes);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
-    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin });
+    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin, modes: () => this.#withDefaults('') });
   }
 
   /** Ends the session: rolls back what is open. */
@@ -316,7 +319,7 @@ export class Session {
     switch (transaction.kind) {
       case 'TRANS_STMT_BEGIN':
       case 'TRANS_STMT_START':
-        await this.#beginBlock(modesOf(statement.text));
+        await this.#beginBlock(modesOf(transaction));
         return tagged(transaction.kind === 'TRANS_STMT_BEGIN' ? 'BEGIN' : 'START');
       case 'TRANS_STMT_COMMIT':
         return this.#end(transaction, 'COMMIT');
@@ -338,6 +341,7 @@ export class Session {
       await this.#start(modes);
       return;
     }
+    if (this.#failed) throw transactionAborted();
     if (!this.#implicit) {
       this.#notice('WARNING', '25001', 'there is already a transaction in progress');
       return;
@@ -350,13 +354,18 @@ export class Session {
 
   async #start(modes: string): Promise<void> {
     const snapshot = await this.#services.store.load();
-    const all = this.#settings.has(/^default_transaction_|^session characteristics$/) ? await this.#pinned.use((connection) => withDefaultModes(connection, modes)) : modes;
-    const transaction = new SessionTransaction(this.#begin(snapshot, all), this.#settings.texts);
+    const transaction = new SessionTransaction(this.#begin(snapshot, await this.#withDefaults(modes)), this.#settings.texts);
     this.#modes = modes;
+    this.#chainedModes = '';
     this.#settings.begin();
     this.#transaction = transaction;
     this.#implicit = false;
     this.#failed = false;
+  }
+
+  async #withDefaults(modes: string): Promise<string> {
+    if (!this.#settings.has(/^default_transaction_|^session characteristics$/)) return modes;
+    return this.#pinned.use((connection) => withDefaultModes(connection, modes));
   }
 
   #begin(snapshot: CatalogSnapshot, modes: string): ReturnType<typeof beginTransaction> {
@@ -370,9 +379,14 @@ export class Session {
     }
     const commits = command === 'COMMIT' && !this.#failed;
     if (this.#transaction === undefined) return tagged(command);
+    // A failed transaction has lost the modes that it was given itself, unless only what is behind a savepoint has failed.
+    const modes = this.#failed && !this.#settings.hasSavepoints ? this.#chainedModes : this.#modes;
     if (commits) await this.#commit();
     else await this.rollback();
-    if (statement.chain === true) await this.#start(this.#modes);
+    if (statement.chain === true) {
+      await this.#start(modes);
+      this.#chainedModes = modes;
+    }
     return tagged(commits ? 'COMMIT' : 'ROLLBACK');
   }
 
@@ -413,11 +427,19 @@ export class Session {
       this.#failed = this.#transaction !== undefined;
       throw error;
     }
-    if (command === 'SAVEPOINT') this.#settings.savepoint(name);
-    else if (command === 'RELEASE') this.#settings.release(name);
-    else {
+    if (command === 'SAVEPOINT') {
+      this.#settings.savepoint(name);
+      this.#cursors.savepoint(name);
+    } else if (command === 'RELEASE') {
+      this.#settings.release(name);
+      this.#cursors.release(name);
+    } else {
       this.#settings.rollbackTo(name);
-      if (transaction.changedSettings) this.#planner.outdate();
+      await this.#cursors.rollbackTo(name);
+      if (transaction.changedSettings) {
+        this.#planner.outdate();
+        this.#modes = await this.#onCoordinator(currentModes);
+      }
       if (this.#ownSnapshot !== undefined) await this.#readChangedCatalog(this.#ownSnapshot);
       this.#failed = false;
     }
@@ -428,6 +450,9 @@ export class Session {
   async #set(statement: Statement, set: VariableSetStmt): Promise<QueryResult> {
     const tag = tagged(set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET');
     const { text } = statement;
+    if (set.name === 'TRANSACTION SNAPSHOT') {
+      throw new ClusterError('unsupportedQuery', 'SET TRANSACTION SNAPSHOT is not supported', { detail: 'A snapshot is that of one server, and the transaction may read several.' });
+    }
     const local = set.is_local === true || (set.kind === 'VAR_SET_MULTI' && set.name !== 'SESSION CHARACTERISTICS');
     const transaction = this.#transaction;
     if (transaction === undefined) {
@@ -437,6 +462,7 @@ export class Session {
       await transaction.join(coordinatorNodeId, 'read');
       await transaction.broadcast(text);
       transaction.changedSettings = true;
+      if (setsModes(set)) this.#modes = await this.#onCoordinator(currentModes);
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
     else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
@@ -519,17 +545,6 @@ function moved(error: unknown, before: string): unknown {
   if (typeof error !== 'object' || error === null || !('position' in error) || typeof error.position !== 'string') return error;
   Reflect.set(error, 'position', String(Number(error.position) + Array.from(before).length));
   return error;
-}
-
-/** The modes of BEGIN with those that the session has set as defaults. */
-async function withDefaultModes(connection: NodeConnection, modes: string): Promise<string> {
-  const { rows } = await connection.query({ text: `SELECT current_setting('default_transaction_isolation'), current_setting('default_transaction_read_only'), current_setting('default_transaction_deferrable')` });
-  const [isolation, readOnly, deferrable] = at(rows, 0);
-  const all = modes === '' ? [] : [modes];
-  if (!/isolation/i.test(modes)) all.push(`ISOLATION LEVEL ${isolation ?? ''}`);
-  if (!/read\s+(only|write)/i.test(modes)) all.push(readOnly === 'on' ? 'READ ONLY' : 'READ WRITE');
-  if (!/deferrable/i.test(modes)) all.push(deferrable === 'on' ? 'DEFERRABLE' : 'NOT DEFERRABLE');
-  return all.join(', ');
 }
 
 /** The shard is not where the snapshot says: somebody else changed the catalog. */

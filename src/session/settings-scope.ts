@@ -15,6 +15,8 @@ interface SettingsInput {
   readonly pinned: PinnedCoordinator;
   readonly settings: readonly string[];
   readonly begin: (modes: string) => DistributedTransaction;
+  /** Those of a transaction for which none are given, where the session has set defaults: they count at BEGIN only. */
+  readonly modes: () => Promise<string>;
 }
 
 /** Outside a transaction, for a session with settings or a connection of its own: each connection is set up before it is used, and cleaned after. */
@@ -59,8 +61,8 @@ export class SettingsScope implements StatementScope {
     return this.pool.undoable();
   }
 
-  atomically<T>(work: AtomicWork<T>): Promise<T> {
-    return inOwnTransaction(new SessionTransaction(this.input.begin(''), this.input.settings), work, this);
+  async atomically<T>(work: AtomicWork<T>): Promise<T> {
+    return inOwnTransaction(new SessionTransaction(this.input.begin(await this.input.modes()), this.input.settings), work, this);
   }
 
   steady(): SteadyScope {

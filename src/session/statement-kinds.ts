@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types';
+import type { DefElem, Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import { nameParts } from '../sql/ast.ts';
 
@@ -17,9 +17,22 @@ export function leavesState(node: Node, text: string): boolean {
   return /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock|currval|lastval/i.test(text);
 }
 
-/** What stands behind BEGIN or START TRANSACTION. */
-export function modesOf(text: string): string {
-  return text.replace(/^\s*(begin(\s+(work|transaction))?|start\s+transaction)/i, '').replace(/;\s*$/, '').trim();
+/** What stands behind BEGIN or START TRANSACTION, without comments. */
+export function modesOf({ options = [] }: TransactionStmt): string {
+  return options.flatMap((node) => ('DefElem' in node ? [modeOf(node.DefElem)] : [])).join(', ');
+}
+
+function modeOf({ defname, arg }: DefElem): string {
+  const value = arg !== undefined && 'A_Const' in arg ? arg.A_Const : undefined;
+  const isOn = (value?.ival?.ival ?? 0) !== 0;
+  if (defname === 'transaction_isolation') return `ISOLATION LEVEL ${(value?.sval?.sval ?? '').toUpperCase()}`;
+  if (defname === 'transaction_read_only') return isOn ? 'READ ONLY' : 'READ WRITE';
+  return isOn ? 'DEFERRABLE' : 'NOT DEFERRABLE';
+}
+
+/** Whether SET or RESET may change the modes of the transaction that it stands in. */
+export function setsModes({ kind, name }: VariableSetStmt): boolean {
+  return kind === 'VAR_SET_MULTI' || kind === 'VAR_RESET_ALL' || /^transaction_/i.test(name ?? '');
 }
 
 /** Whether running the plan makes another catalog, which the session must see. */

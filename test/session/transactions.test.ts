@@ -1,6 +1,7 @@
-import { Client, type PoolClient } from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
+import { compareSteps } from './compare-steps.ts';
 
 let pair: ClusterAndPlain;
 beforeAll(async () => {
@@ -11,32 +12,9 @@ beforeEach(async () => {
   for (const pool of [pair.cluster, pair.plain]) await pool.query(`DELETE FROM orders WHERE id >= 100; DELETE FROM notes WHERE id >= 100; UPDATE orders SET note = 'x'`);
 });
 
-/** What one statement gave: rows and tag, or SQLSTATE and message. */
-async function step(client: PoolClient, text: string, values?: unknown[]): Promise<unknown> {
-  try {
-    const results: unknown = await client.query(text, values as never);
-    const all = (Array.isArray(results) ? results : [results]) as { command: string; rowCount: number | null; rows: unknown[] }[];
-    return all.map(({ command, rowCount, rows }) => ({ command, rowCount, rows }));
-  } catch (error) {
-    const { code, message, position, constraint } = error as { code?: string; message: string; position?: string; constraint?: string };
-    return { code, message, position, constraint };
-  }
-}
-
-/** Runs the steps in a session of the cluster and in one of a plain PostgreSQL; every step must give the same. */
+/** Every step must give the same as on one PostgreSQL, and so must what is left in the tables. */
 async function expectSameSteps(...steps: readonly string[]): Promise<void> {
-  const cluster = await pair.cluster.connect();
-  const plain = await pair.plain.connect();
-  const notices: { cluster: unknown[]; plain: unknown[] } = { cluster: [], plain: [] };
-  cluster.on('notice', ({ code, message }) => notices.cluster.push([code, message]));
-  plain.on('notice', ({ code, message }) => notices.plain.push([code, message]));
-  try {
-    for (const text of steps) expect({ text, got: await step(cluster, text) }).toEqual({ text, got: await step(plain, text) });
-    expect(notices.cluster).toEqual(notices.plain);
-  } finally {
-    cluster.release(true);
-    plain.release(true);
-  }
+  await compareSteps(pair, ...steps);
   const all = 'SELECT tenant_id, id, note FROM orders WHERE id IN (1, 100, 101, 102) ORDER BY 1, 2';
   for (const text of [all, 'SELECT * FROM notes ORDER BY id']) expect((await pair.cluster.query(text)).rows).toEqual((await pair.plain.query(text)).rows);
   await expectNothingOpen();

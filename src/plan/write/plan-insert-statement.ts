@@ -5,6 +5,7 @@ import { present } from '../../base/assert.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
+import { refuseSessionCalls } from '../check-select.ts';
 import type { InsertPlan } from '../insert/insert-plan.ts';
 import { planInsert } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
@@ -25,6 +26,7 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
     if (!readsCatalogTables([insert.selectStmt, insert.withClause, insert.onConflictClause, insert.returningClause], input.names)) return { kind: 'coordinator', text: statement.text, effect: 'write' };
     return planQueryRows(statement, insert, { table, input });
   }
+  refuseSessionCalls(insert);
   if (takesQuery(insert)) return planQueryRows(statement, insert, { table, input });
   const plan = await planRows(statement, insert, { table, input });
   if (plan !== undefined) return plan;
