@@ -87,7 +87,7 @@ export class Cluster extends PoolBase {
       },
     });
     this.#coordinator = coordinator;
-    coordinator.utility = (call, values) => runUtility(this, call, values);
+    coordinator.utility = (run) => runUtility(this, run);
     this.on('release', (_error: unknown, client: unknown) => {
       if (client instanceof SessionClient) client.reset();
     });
@@ -399,7 +399,7 @@ export class Cluster extends PoolBase {
       objects: coordinator.objects,
       statistics: coordinator.statistics,
       nextNode: (): NodeId => coordinator.nextNode(),
-      utility: (call, values) => coordinator.utility(call, values),
+      utility: (run) => coordinator.utility(run),
     };
   }
 

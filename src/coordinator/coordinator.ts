@@ -16,11 +16,10 @@ import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { HotTexts } from '../execute/write/hot-texts.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
-import type { UtilityCall } from '../plan/statement-plan.ts';
 import { DescribeMemory } from '../session/describer.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
-import type { SessionServices } from '../session/session-services.ts';
+import type { SessionServices, UtilityRun } from '../session/session-services.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
@@ -45,7 +44,7 @@ export class Coordinator implements SessionServices {
   readonly finishing: Finishing;
   readonly statementTimeoutMs: Milliseconds;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
-  utility: (call: UtilityCall, values: readonly unknown[]) => Promise<string | undefined> = () => Promise.resolve(undefined);
+  utility: (run: UtilityRun) => Promise<string | undefined> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
   #nodes: readonly ClusterNode[] = [];

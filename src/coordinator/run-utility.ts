@@ -1,18 +1,21 @@
 import { ClusterError } from '../base/errors.ts';
+import type { CallOptions } from '../cluster/node-connection.ts';
 import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
+import type { UtilityRun } from '../session/session-services.ts';
 
 /** What the SQL functions call: `Cluster` has these as methods. */
 export interface UtilityTarget {
-  createDistributedTable(table: string, column: string, options: { colocateWith?: string; shardCount?: number }): Promise<void>;
-  createReferenceTable(table: string): Promise<void>;
-  undistributeTable(table: string): Promise<void>;
-  addNode(address: { host: string; port: number }): Promise<{ readonly id: number }>;
-  removeNode(address: { host: string; port: number }): Promise<void>;
-  shardOf(table: string, value: unknown): Promise<{ readonly shardId: number }>;
+  createDistributedTable(table: string, column: string, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+  createReferenceTable(table: string, options: CallOptions): Promise<void>;
+  undistributeTable(table: string, options: CallOptions): Promise<void>;
+  addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
+  removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
+  shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
 /** Runs a call of a Citus function by its own arguments; resolves to its value, undefined for void. */
-export async function runUtility(cluster: UtilityTarget, call: UtilityCall, values: readonly unknown[]): Promise<string | undefined> {
+export async function runUtility(cluster: UtilityTarget, { call, values, signal }: UtilityRun): Promise<string | undefined> {
+  const options = { signal };
   const given = (name: string): unknown => valueOf(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
   switch (call.name) {
@@ -23,26 +26,27 @@ export async function runUtility(cluster: UtilityTarget, call: UtilityCall, valu
       const colocateWith = given('colocate_with');
       const shardCount = given('shard_count');
       await cluster.createDistributedTable(text('table_name'), text('distribution_column'), {
+        ...options,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
         ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
       });
       return undefined;
     }
     case 'create_reference_table':
-      await cluster.createReferenceTable(text('table_name'));
+      await cluster.createReferenceTable(text('table_name'), options);
       return undefined;
     case 'undistribute_table':
-      await cluster.undistributeTable(text('table_name'));
+      await cluster.undistributeTable(text('table_name'), options);
       return undefined;
     case 'citus_add_node':
     case 'master_add_node':
-      return String((await cluster.addNode({ host: text('nodename'), port: Number(text('nodeport')) })).id);
+      return String((await cluster.addNode({ host: text('nodename'), port: Number(text('nodeport')) }, options)).id);
     case 'citus_remove_node':
     case 'master_remove_node':
-      await cluster.removeNode({ host: text('nodename'), port: Number(text('nodeport')) });
+      await cluster.removeNode({ host: text('nodename'), port: Number(text('nodeport')) }, options);
       return undefined;
     case 'get_shard_id_for_distribution_column':
-      return String((await cluster.shardOf(text('table_name'), given('distribution_value'))).shardId);
+      return String((await cluster.shardOf(text('table_name'), given('distribution_value'), options)).shardId);
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }

@@ -29,6 +29,7 @@ import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, Ut
 import { explainStatement } from './explain-statement.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
+import type { UtilityRun } from './session-services.ts';
 import type { TableStatistics } from './table-statistics.ts';
 
 export interface RunContext {
@@ -41,7 +42,7 @@ export interface RunContext {
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions; resolves to its value, undefined for void. */
-  utility(call: UtilityCall, values: readonly unknown[]): Promise<string | undefined>;
+  utility(run: UtilityRun): Promise<string | undefined>;
 }
 
 /** Runs a planned statement; the result is pg's own. */
@@ -243,7 +244,7 @@ async function runExplain({ plan, statement, options }: ExplainPlan, { values, c
 }
 
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
-  const value = await context.utility(call, values);
+  const value = await context.utility({ call, values, signal: context.scope.signal });
   const dataTypeID = value === undefined ? 2278 : call.name === 'get_shard_id_for_distribution_column' ? 20 : 23;
   const field = { name: call.column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize: dataTypeID === 20 ? 8 : 4, dataTypeModifier: -1, format: 'text' };
   return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value ?? '']], ...result });

@@ -31,5 +31,12 @@ export interface SessionServices {
   readonly statementTimeoutMs: Milliseconds;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
-  utility(call: UtilityCall, values: readonly unknown[]): Promise<string | undefined>;
+  utility(run: UtilityRun): Promise<string | undefined>;
+}
+
+/** A call of one of the cluster's own functions. */
+export interface UtilityRun {
+  readonly call: UtilityCall;
+  readonly values: readonly unknown[];
+  readonly signal: AbortSignal | undefined;
 }

@@ -290,11 +290,11 @@ export class Session {
     return {
       scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects, statistics,
       nextNode: () => this.#services.nextNode(),
-      utility: (call, values) => {
+      utility: (run) => {
         if (this.#transaction !== undefined) {
-          throw new ClusterError('unsupportedDdl', `${call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
+          throw new ClusterError('unsupportedDdl', `${run.call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
         }
-        return this.#services.utility(call, values);
+        return this.#services.utility(run);
       },
     };
   }

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cluster } from '../../src/index.ts';
 import { type StagedCluster, startStaged } from '../execute/staged/start-staged.ts';
@@ -94,3 +95,19 @@ test.each([-1, 1.5, 2 ** 31, Number.NaN])('%s is no timeout', (statementTimeoutM
 async function quiet(): Promise<void> {
   expect(await pair.remains()).toEqual([]);
 }
+
+test.each(['create_distributed_table', 'create_reference_table', 'undistribute_table'])('SELECT %s() that waits for a lock', async (name) => {
+  const table = `waits_${name}`;
+  await pair.cluster.query(`CREATE TABLE ${table} (id bigint PRIMARY KEY)`);
+  if (name === 'undistribute_table') await pair.cluster.createReferenceTable(table);
+  const holder = new Client({ connectionString: pair.databases.coordinator.connectionString });
+  await holder.connect();
+  await holder.query(`BEGIN; LOCK TABLE ${table} IN ACCESS SHARE MODE`);
+  const call = `SELECT ${name}('${table}'${name === 'create_distributed_table' ? `, 'id'` : ''})`;
+  await expect(impatient.query(call)).rejects.toMatchObject(timedOut);
+  await expect(pair.another().query({ text: call, signal: AbortSignal.timeout(500) } as never)).rejects.toMatchObject({ code: '57014' });
+  await holder.query('COMMIT');
+  await holder.end();
+  expect((await pair.cluster.tables()).some((one) => one.name === table)).toBe(name === 'undistribute_table');
+  await quiet();
+});
