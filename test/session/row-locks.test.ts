@@ -206,6 +206,10 @@ test('lockers of a reference table exclude each other', async () => {
   for (const client of [own, other]) client.release();
 });
 
+test('a query whose rows are written elsewhere locks them, too', () => expectSameLocks([
+  'INSERT INTO notes SELECT 1000 + tenant_id, note FROM orders WHERE id = 2 ORDER BY total LIMIT 3 FOR UPDATE', 'CREATE TABLE taken AS SELECT tenant_id, id FROM orders WHERE id = 4 FOR UPDATE', 'SELECT count(*)::int FROM taken',
+]));
+
 test('streams and cursors lock', async () => {
   const [own, other] = [await pair.cluster.connect(), await pair.cluster.connect()];
   await own.query('BEGIN');

@@ -13,7 +13,8 @@ import type { PrunableUse, SelectPlan } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import { withEvaluated } from '../evaluate.ts';
 import { runMerge } from '../merge/run-merge.ts';
-import type { FanOutOptions } from '../run-fan-out.ts';
+import { fanOutMemory } from '../fan-out-tasks.ts';
+import { collectFanOut, type FanOutOptions } from '../run-fan-out.ts';
 import { runResidual } from '../run-residual.ts';
 import type { SteadyScope } from '../statement-scope.ts';
 import { cursorRows } from './cursor-rows.ts';
@@ -157,6 +158,10 @@ export class StagedRun {
     const target = bindTarget(own, values);
     const { group } = at(own, 0).placer;
     const ordinals = target.kind === 'one' ? [...new Set(target.ordinals)] : target.kind === 'many' ? target.ordinals : [0];
+    if (fanOut.locks !== undefined) {
+      yield await collectFanOut(this.scope, { fanOut, uses: own, ordinals, values }, fanOutMemory(fanOut), this.how.options);
+      return;
+    }
     const units = fanOut.unit === 'node' ? [...byNode(group, ordinals).values()] : ordinals.map((ordinal) => [ordinal]);
     const streams = units.map((unit) => this.#cursor({
       template: fanOut.shardQuery, values, node: at(group.shardGroups, at(unit, 0)).node, shard: (table) => unitSql(table, unit),

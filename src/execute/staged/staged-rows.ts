@@ -1,10 +1,8 @@
 import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
-import { targetOf } from '../../plan/bind.ts';
+import { bindTarget } from '../../plan/bind.ts';
 import type { SelectPlan } from '../../plan/statement-plan.ts';
-import { fanOutMemory } from '../fan-out-tasks.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
-import { collectFanOut } from '../run-fan-out.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
 import { type StagedCall, type StagedOptions, StagedRun } from './run-staged.ts';
 
@@ -54,15 +52,8 @@ export async function* stagedRows(scope: StatementScope, call: StagedCall, how: 
 
 /** The rows of any query, each statement's over the one connection of its server. */
 export async function* selectedRows(scope: StatementScope, { plan, values }: { readonly plan: SelectPlan; readonly values: readonly unknown[] }, how: StagedOptions): Batches {
-  const target = targetOf(plan, values);
-  if (target.kind !== 'many') {
-    yield* steadily(scope, (steady) => new StagedRun(steady, how).select(plan, values));
-    return;
-  }
-  const fanOut = await plan.fanOut();
-  const bound = { fanOut, uses: plan.uses, ordinals: target.ordinals, values };
-  if (fanOut.locks === undefined) yield* stagedRows(scope, bound, how);
-  else yield await collectFanOut(scope, bound, fanOutMemory(fanOut), how.options);
+  if (plan.routable && bindTarget(plan.uses, values).kind !== 'many') yield* steadily(scope, (steady) => new StagedRun(steady, how).select(plan, values));
+  else yield* stagedRows(scope, { fanOut: await plan.fanOut(), uses: plan.uses, values }, how);
 }
 
 /** Local tables must still be local when they have been read: that is checked outside the snapshot, and before its locks go. */
