@@ -88,6 +88,16 @@ function namesWholeRow(args: unknown, tree: unknown): boolean {
   return found;
 }
 
+/** The tables named in queries that lock rows: these must be read where the rows are. */
+export function lockedTables({ node }: Statement): ReadonlySet<object> {
+  const found = new Set<object>();
+  walk(node, (kind, body) => {
+    if (kind === 'SelectStmt' && 'lockingClause' in body) for (const relation of namedRelations(body)) found.add(relation);
+    return undefined;
+  });
+  return found;
+}
+
 /** FOR UPDATE and the like, at any level. */
 export function locksRows({ node }: Statement): boolean {
   let found = false;

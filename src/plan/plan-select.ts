@@ -90,7 +90,7 @@ async function makeFanOut(original: Statement, select: SelectStmt, input: FanOut
     if (input.routable && !hasUnusedCommon(select)) return await makeDirectFanOut(original, select, input);
   } catch (error) {
     // Rows are locked where they are, so stages are no way out.
-    if (!isBeyondShards(error) || locksRows(original)) throw error;
+    if (!isBeyondShards(error) || select.lockingClause !== undefined) throw error;
   }
   return planStaged(original, stagedInput(input));
 }

@@ -210,6 +210,33 @@ test('a query whose rows are written elsewhere locks them, too', () => expectSam
   'INSERT INTO notes SELECT 1000 + tenant_id, note FROM orders WHERE id = 2 ORDER BY total LIMIT 3 FOR UPDATE', 'CREATE TABLE taken AS SELECT tenant_id, id FROM orders WHERE id = 4 FOR UPDATE', 'SELECT count(*)::int FROM taken',
 ]));
 
+describe('in subqueries', () => {
+  const job = `UPDATE orders SET note = 'taken' WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM orders WHERE note = 'x' ORDER BY total LIMIT 3 FOR UPDATE SKIP LOCKED) RETURNING tenant_id, id`;
+  const held = ['SELECT * FROM orders WHERE total IN (11, 13) FOR UPDATE'];
+  test('of UPDATE', () => expectSameLocks([job.replace(/RETURNING.*/, ''), `SELECT tenant_id, id FROM orders WHERE note = 'taken' ORDER BY total`], { held }));
+  test('of DELETE, and in WITH', () => expectSameLocks([
+    'DELETE FROM items WHERE (tenant_id, order_id) IN (SELECT tenant_id, id FROM orders WHERE id = 3 ORDER BY total DESC LIMIT 2 FOR UPDATE)',
+    `WITH job AS MATERIALIZED (SELECT tenant_id, id FROM orders WHERE note = 'x' ORDER BY total LIMIT 2 FOR UPDATE SKIP LOCKED) UPDATE orders o SET note = 'y' FROM job WHERE o.tenant_id = job.tenant_id AND o.id = job.id`,
+    `SELECT tenant_id, id FROM orders WHERE note = 'y' ORDER BY total`,
+  ], { held }));
+  test('of one value', () => expectSameLocks([`UPDATE countries SET name = 'x' WHERE code = (SELECT lower(min(note)) FROM (SELECT note FROM orders ORDER BY total LIMIT 2 FOR UPDATE) o) RETURNING code`, `SELECT (SELECT total FROM orders ORDER BY total DESC LIMIT 1 FOR NO KEY UPDATE)`]));
+  test('of FROM', () => expectSameLocks(['SELECT count(*)::int FROM (SELECT id FROM orders WHERE id < 3 FOR UPDATE) o', 'SELECT max(o.total) FROM (SELECT total FROM orders ORDER BY total LIMIT 5 OFFSET 20 FOR UPDATE) o JOIN notes n ON true']));
+
+  test('workers outside of blocks take each job once', async () => {
+    const worker = async (): Promise<string[]> => {
+      const done: string[] = [];
+      for (;;) {
+        const { rows } = await pair.cluster.query<{ tenant_id: string; id: number }>(job);
+        done.push(...rows.map(({ tenant_id, id }) => `${tenant_id}/${id}`));
+        if (rows.length === 0 && (await pair.cluster.query(`SELECT FROM orders WHERE note = 'x'`)).rowCount === 0) return done;
+      }
+    };
+    const done = (await Promise.all([worker(), worker(), worker(), worker()])).flat();
+    expect(done).toHaveLength(60);
+    expect(new Set(done).size).toBe(60);
+  }, 60_000);
+});
+
 test('streams and cursors lock', async () => {
   const [own, other] = [await pair.cluster.connect(), await pair.cluster.connect()];
   await own.query('BEGIN');
@@ -234,11 +261,12 @@ test('streams and cursors lock', async () => {
 });
 
 test.each([
-  ['SELECT id FROM (SELECT id FROM orders FOR UPDATE) o', /within a subquery/],
+  ['SELECT id FROM orders o WHERE EXISTS (SELECT FROM items i WHERE i.order_id = o.id FOR UPDATE)', /within a subquery/],
+  [`UPDATE orders o SET note = 'x' WHERE EXISTS (SELECT FROM items i WHERE i.order_id = o.id FOR UPDATE)`, /in a subquery/],
   ['SELECT o.id FROM orders o JOIN notes n ON n.id = o.id FOR UPDATE OF o', /several steps/],
   [`SELECT o.id FROM orders o ORDER BY array_to_string(tags, ',') COLLATE "en-x-icu" LIMIT 1 FOR UPDATE`, /only a PostgreSQL can compare/],
   ['SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS WITH TIES FOR UPDATE', /WITH TIES/],
   ['EXPLAIN ANALYZE SELECT id FROM orders FOR UPDATE', /would lock/],
 ])('refused: %s', async (text, detail) => {
-  await expect(pair.cluster.query(text)).rejects.toMatchObject({ code: '0A000', id: 'unsupportedQuery', detail: expect.stringMatching(detail) });
+  await expect(pair.cluster.query(text)).rejects.toMatchObject({ code: '0A000', detail: expect.stringMatching(detail) });
 });

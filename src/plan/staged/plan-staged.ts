@@ -3,7 +3,7 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { locksRows, positionColumns } from '../check-select.ts';
+import { lockedTables, locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
@@ -41,7 +41,7 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   };
   // Kept with the plan: so the text, not its tree.
   const { text } = statement;
-  const overWholeTables = isPart ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, parseOne(text), [])));
+  const overWholeTables = isPart || locksRows(statement) ? undefined : async (): Promise<FanOut> => told(await planStages(new StagedState({ ...context, resultNames: new ResultNames(), wholeTables: true }, parseOne(text), [])));
   return { ...told(await planWithValues(new StagedState(context, statement, []), parameters + evaluated.length)), overWholeTables };
 }
 
@@ -62,6 +62,7 @@ async function planStages(state: StagedState): Promise<FanOut> {
     const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
     if (plan !== undefined) return plan;
   }
+  if (locksRows(state.statement)) throw unsupported('FOR UPDATE or FOR SHARE would lock rows of several shard groups within a subquery that cannot be run first.', 'Lock the rows by a statement of its own.');
   throw unsupported('The statement reads distributed tables in a place that cannot be distributed yet.', 'Filter by the distribution column, or split the statement.');
 }
 
@@ -74,13 +75,15 @@ interface Choice {
 /** The cheapest first; a rehash may turn out impossible, gathering everything never. */
 function spreadsToTry(state: StagedState, { analyzed, costs, everything }: Choice): Spread[] {
   const rehashes = (state.context.input.finishing ?? 'application') === 'application';
+  const locked = lockedTables(state.statement);
+  const movesLocked = ({ tables, rehashed }: Spread): boolean => [...tables, ...rehashed.keys()].some((table) => locked.has(table));
   const choose = (mayRehash: boolean): Spread | undefined => chooseSpread({
     place: (spread) => placeAgain(analyzed, state.context.rules, spread),
-    cost: (spread) => (mayRehash || spread.rehashed.size === 0 ? costs.of(spread) : Infinity),
+    cost: (spread) => ((mayRehash || spread.rehashed.size === 0) && !movesLocked(spread) ? costs.of(spread) : Infinity),
   });
   const first = choose(rehashes);
   const choices = first === undefined || first.rehashed.size > 0 ? [first, choose(false)] : [first];
-  return [...choices.filter((spread) => spread !== undefined).filter((spread) => costs.of(spread) <= costs.of(everything)), everything];
+  return [...choices.filter((spread) => spread !== undefined).filter((spread) => locked.size > 0 || costs.of(spread) <= costs.of(everything)), everything];
 }
 
 /** With local tables the coordinator database answers, which needs the rows of reference tables too. */
@@ -93,6 +96,8 @@ function everyTable({ uses, foreign }: AnalyzedStatement): Spread {
 async function finished(state: StagedState, rule: string): Promise<FanOut | undefined> {
   const { uses, results, foreign, placed } = state.analyzed();
   const { input } = state.context;
+  // A locking query runs as a whole, before the rest, or its rows would not be those of the tables.
+  if (locksRows(state.statement)) return undefined;
   const readsLocalTables = foreign.length > 0 || state.stages.some(({ source }) => source.kind === 'coordinator');
   if (placed.rows.kind === 'by_shard') {
     const direct = await orUndefined(() => input.planDirect(state.statement, state.select, state.partInput()));
@@ -143,7 +148,7 @@ async function orUndefined<T>(plan: () => Promise<T>): Promise<T | undefined> {
 }
 
 function checkStageable(statement: Statement, { finishing }: StagedInput): void {
-  if (locksRows(statement)) throw unsupported('FOR UPDATE or FOR SHARE would lock rows in a query that takes several steps, or within a subquery.', 'Filter by the distribution column.');
+  if (selectOf(statement).lockingClause !== undefined) throw unsupported('FOR UPDATE or FOR SHARE would lock rows in a query that takes several steps.', 'Filter by the distribution column, or lock the rows in a subquery.');
   if (namesSystemColumn(selectOf(statement), positionColumns)) {
     throw unsupported('A system column means something else on each shard.', 'Leave it out, or filter by the distribution column.');
   }

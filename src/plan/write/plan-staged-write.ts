@@ -6,7 +6,7 @@ import { wayOf, wayOfQuery } from '../../analyze/ways.ts';
 import { present } from '../../base/assert.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { obstacleOf, positionColumns } from '../check-select.ts';
+import { locksRows, obstacleOf, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
 import { refused } from '../insert/refused.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
@@ -41,6 +41,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   const context = { input, rules, resultNames: (input.part ?? new ResultNames()), wholeTables: false };
   const reached = await besideTarget(new StagedState(context, statement, []), target);
   const analyzed = reached.analyzed();
+  if (locksRows(reached.statement)) throw refused('FOR UPDATE or FOR SHARE locks rows in a subquery that cannot be run first.', 'Lock the rows by a statement of its own.');
   checkPlaced(analyzed, target);
   const readsLocalTables = target === undefined || reached.stages.some(({ source }) => source.kind === 'coordinator');
   return {
