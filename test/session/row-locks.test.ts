@@ -34,6 +34,16 @@ async function unlocked(client: PoolClient, strength = 'UPDATE'): Promise<unknow
   ];
 }
 
+/** Sessions that hold no locks afterwards, however the test ends. */
+async function inSessions(work: (own: PoolClient, other: PoolClient) => Promise<void>): Promise<void> {
+  const clients = [await pair.cluster.connect(), await pair.cluster.connect()] as const;
+  try {
+    await work(...clients);
+  } finally {
+    for (const client of clients) client.release(true);
+  }
+}
+
 type Step = string | { readonly text: string; readonly values: unknown[] };
 
 /** Runs the steps in one session, and lists what others still can lock; on one PostgreSQL it must be the same. */
@@ -48,7 +58,7 @@ async function expectSameLocks(steps: readonly Step[], { held = [], strength = '
       for (const step of steps) outcomes.push(typeof step === 'string' ? await outcome(own, step) : await outcome(own, step.text, step.values));
       return { outcomes, free: await unlocked(other, strength) };
     } finally {
-      for (const client of [own, first, other]) {
+      for (const client of [first, own, other]) {
         await client.query('ROLLBACK');
         client.release();
       }
@@ -136,8 +146,7 @@ async function expectWaiting(pool: Connecting): Promise<void> {
   await expect.poll(counts, { timeout: 20_000 }).toBeGreaterThan(0);
 }
 
-test('LIMIT without ORDER BY locks as many rows as it gives', async () => {
-  const [own, other] = [await pair.cluster.connect(), await pair.cluster.connect()];
+test('LIMIT without ORDER BY locks as many rows as it gives', () => inSessions(async (own, other) => {
   await own.query('BEGIN');
   const { rows } = await own.query('SELECT tenant_id, id FROM orders LIMIT 13 FOR UPDATE');
   expect(rows).toHaveLength(13);
@@ -146,9 +155,7 @@ test('LIMIT without ORDER BY locks as many rows as it gives', async () => {
   for (const row of rows) expect(free).not.toContainEqual(row);
   const { rows: more } = await other.query('SELECT tenant_id, id FROM orders OFFSET 2 LIMIT 100 FOR UPDATE SKIP LOCKED');
   expect(more).toHaveLength(45);
-  await own.query('ROLLBACK');
-  for (const client of [own, other]) client.release();
-});
+}));
 
 test.each(['LIMIT 3', 'ORDER BY total LIMIT 3', 'ORDER BY total', ''])('outside a block, locks end with the statement: %s', async (tail) => {
   const client = await pair.cluster.connect();
@@ -196,15 +203,12 @@ test('sessions that lock all rows wait for each other instead of dying', async (
   await Promise.all([locker(), locker(), locker()]);
 }, 60_000);
 
-test('lockers of a reference table exclude each other', async () => {
-  const [own, other] = [await pair.cluster.connect(), await pair.cluster.connect()];
+test('lockers of a reference table exclude each other', () => inSessions(async (own, other) => {
   await own.query('BEGIN');
   await own.query(`SELECT * FROM countries WHERE code = 'de' FOR UPDATE`);
   for (let i = 0; i < 4; i += 1) await expect(other.query(`SELECT * FROM countries WHERE code = 'de' FOR UPDATE NOWAIT`)).rejects.toMatchObject({ code: '55P03' });
   await expect(other.query(`SELECT * FROM countries FOR UPDATE NOWAIT`)).rejects.toMatchObject({ code: '55P03' });
-  await own.query('ROLLBACK');
-  for (const client of [own, other]) client.release();
-});
+}));
 
 test('a query whose rows are written elsewhere locks them, too', () => expectSameLocks([
   'INSERT INTO notes SELECT 1000 + tenant_id, note FROM orders WHERE id = 2 ORDER BY total LIMIT 3 FOR UPDATE', 'CREATE TABLE taken AS SELECT tenant_id, id FROM orders WHERE id = 4 FOR UPDATE', 'SELECT count(*)::int FROM taken',
@@ -237,8 +241,7 @@ describe('in subqueries', () => {
   }, 60_000);
 });
 
-test('streams and cursors lock', async () => {
-  const [own, other] = [await pair.cluster.connect(), await pair.cluster.connect()];
+test('streams and cursors lock', () => inSessions(async (own, other) => {
   await own.query('BEGIN');
   await own.query('DECLARE c CURSOR FOR SELECT tenant_id, id FROM orders WHERE id = 1 ORDER BY 1 FOR UPDATE');
   expect((await own.query('FETCH ALL FROM c')).rowCount).toBe(12);
@@ -257,8 +260,7 @@ test('streams and cursors lock', async () => {
   let rows = 0;
   for await (const _ of pair.cluster.stream('SELECT id FROM orders WHERE id = 1 FOR UPDATE')) rows += 1;
   expect(rows).toBe(12);
-  for (const client of [own, other]) client.release();
-});
+}));
 
 test.each([
   ['SELECT id FROM orders o WHERE EXISTS (SELECT FROM items i WHERE i.order_id = o.id FOR UPDATE)', /within a subquery/],
