@@ -37,6 +37,7 @@ export const errorCatalogue = {
   numericOverflow: { number: 'SW032', sqlState: '22003', transient: false, about: 'A combined aggregate is out of the range of its type.' },
   cardinalityViolation: { number: 'SW034', sqlState: '21000', transient: false, about: 'A subquery used as an expression returned more than one row. In PostgreSQL\'s words.' },
   deadlockDetected: { number: 'SW035', sqlState: '40P01', transient: true, about: 'Transactions waited for each other on different nodes; this one, the youngest, was given up.' },
+  snapshotUnavailable: { number: 'SW037', sqlState: '55P03', transient: true, about: 'A consistent snapshot was not to be had in time, or does not reach a node that was added after it.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -41,6 +41,11 @@ export class SessionTransaction implements DistributedTransaction {
     return ready;
   }
 
+  /** Before anything is read in it. What the session has set reaches the servers later, with the first statement there: setting may read. */
+  async takeSnapshot(options?: CallOptions): Promise<void> {
+    await this.inner.takeSnapshot?.(options);
+  }
+
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
   async broadcast(text: string, options?: CallOptions): Promise<void> {
     const connections = await Promise.all(this.#joined.values());

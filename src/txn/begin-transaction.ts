@@ -1,6 +1,7 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
@@ -27,6 +28,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
+  /** It has a snapshot of all servers, and no other can join. */
+  #complete = false;
 
   constructor(
     private readonly pools: NodePools,
@@ -37,12 +40,20 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     assert(!this.#over, 'a server joins a transaction that is over');
     let entering = this.#participants.get(node);
     if (entering === undefined) {
+      if (this.#complete) throw outsideSnapshot(this.pools.get(node).name);
       entering = this.#enter(node, options);
       this.#participants.set(node, entering);
     }
     const participant = await entering;
     if (effect === 'write') participant.effect = 'write';
     return participant.connection;
+  }
+
+  async takeSnapshot(options?: CallOptions): Promise<void> {
+    const { pools, connections } = this;
+    await Promise.all(pools.nodeIds.map((node) => this.join(node, 'read', options)));
+    this.#complete = true;
+    await takeSnapshot({ pools, connections, clusterId: this.options.clusterId, onStep: this.options.onSnapshotStep }, options);
   }
 
   async commit(options?: CallOptions): Promise<void> {
@@ -111,4 +122,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
 /** What a reader read is not changed by how its transaction ends. */
 async function commitQuietly(reader: Participant): Promise<void> {
   await commitParticipant(reader).catch(() => undefined);
+}
+
+function outsideSnapshot(name: string): ClusterError {
+  return new ClusterError('snapshotUnavailable', `the transaction's snapshot does not reach node ${name}`, {
+    sqlState: '55000', detail: 'The node was added after the snapshot was taken.', hint: 'Begin the transaction again.',
+  });
 }
