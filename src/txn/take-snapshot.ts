@@ -101,16 +101,18 @@ class Gate {
 
   /**
    * What is not decided now cannot be before the gate opens, and is as good as not there. What is decided is committed here, in case nobody else is left to do it; its owner, if it is, finds
-   * that done, or is in the middle of it, which takes a moment. A transaction is listed until everybody can see it.
+   * that done, or is in the middle of it, which takes a moment. A transaction is listed until everybody can see it. Over shared connections, without a signal: exclusive ones
+   * may all be held by transactions that wait for the gate.
    */
   async #settle(): Promise<void> {
     const { pools, clusterId } = this.context;
+    const { signal } = this.options;
     const deadline = performance.now() + settleMsMax;
     for (;;) {
-      const decided = (await listTransactions(pools, { clusterId, ...this.options })).filter(({ outcome }) => outcome === 'commit');
+      const decided = (await orAborted(listTransactions(pools, { clusterId }), signal)).filter(({ outcome }) => outcome === 'commit');
       if (decided.length === 0) return;
       if (performance.now() > deadline) throw tookTooLong(undefined);
-      await Promise.all(decided.map(({ node, gid }) => finishPrepared(pools.get(node), { gid, outcome: 'commit' }, this.options).catch(passOverBusy)));
+      await orAborted(Promise.all(decided.map(({ node, gid }) => finishPrepared(pools.get(node), { gid, outcome: 'commit' }).catch(passOverBusy))), signal);
       await wait(settleAgainMs);
     }
   }

@@ -33,10 +33,10 @@ export async function doHarm({ servers, proxies }: SoakServers, { random, killPr
     await wait(random.int(0, 500));
     await server.restart();
   };
-  const choices = [[6, cut], ...(killProcess === undefined ? [] : [[3, killOne] as const]), ...(serverKills ? [[1, killServer] as const] : [])] as const;
+  const choices = [[12, cut], ...(killProcess === undefined ? [] : [[3, killOne] as const]), ...(serverKills ? [[1, killServer] as const] : [])] as const;
   while (!signal.aborted) {
     await random.weighted<() => void | Promise<void>>(choices)();
-    await wait(random.int(50, 600));
+    await wait(random.int(100, 1_200));
   }
   for (const proxy of proxies) proxy.heal();
   return harm;

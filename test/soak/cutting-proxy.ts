@@ -18,8 +18,7 @@ export async function startCuttingProxy(target: { readonly host: string; readonl
   const server: Server = createServer({ noDelay: true }, (client) => {
     const upstream = connect({ ...target, noDelay: true });
     const cut = (): void => {
-      client.resetAndDestroy();
-      upstream.resetAndDestroy();
+      for (const socket of [client, upstream]) reset(socket);
     };
     for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
       sockets.add(from);
@@ -53,4 +52,10 @@ export async function startCuttingProxy(target: { readonly host: string; readonl
       await once(server, 'close');
     },
   };
+}
+
+/** A socket that has said its end already cannot be reset: Node 20 would then wait for ever when the process ends. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -187,6 +187,14 @@ test('aborted while it waits', async () => {
   holder.release();
 });
 
+test('with no connection to spare', async () => {
+  await using narrow = await startTransactionCluster({ exclusiveMax: 1 });
+  await narrow.run(coordinatorNodeId, 'CREATE TABLE shardwright.cluster ()');
+  const { signal: limit } = new AbortController();
+  const [first, second] = [snapshotOf(narrow.pools, { signal: limit }), snapshotOf(narrow.pools, { signal: limit })];
+  for (const taking of [first, second]) await (await taking).rollback();
+});
+
 test.each(['closed', 'settled', 'taken'] as const)('a session lost when the gate is closed, at %s: no snapshot, and commits go on', async (lost) => {
   const pools = cluster.openPools();
   const taking = snapshotOf(pools, {
