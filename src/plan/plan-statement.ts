@@ -1,11 +1,12 @@
 import type { Node, RangeVar, TruncateStmt } from '@pgsql/types';
-import { namedRelations } from '../analyze/analyze-statement.ts';
+import { analyzeAny, namedRelations } from '../analyze/analyze-statement.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import { refused } from './insert/refused.ts';
+import { expandViews } from './expand-views.ts';
 import { planExplain } from './plan-explain.ts';
 import { planMaterialized } from './plan-materialized.ts';
 import type { Named, PlanInput } from './plan-select.ts';
@@ -18,6 +19,7 @@ import { planUtilityCall } from './utility-call.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
 import { planMerge } from './write/plan-merge.ts';
 import { planModify } from './write/plan-modify.ts';
+import { targetOfWrite } from './write/target-of-write.ts';
 
 /** Plans any statement. Refuses what has no distributed plan; what PostgreSQL itself would refuse is left to a server. */
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
@@ -31,13 +33,22 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
 }
 
+/** A write that reads views over distributed or reference tables, with their queries in their places; the target stays. */
+async function withoutViews(statement: Statement, named: Named): Promise<Statement | undefined> {
+  const target = targetOfWrite(statement);
+  const foreign = analyzeAny(statement.node, named.names).foreign.filter(({ rangeVar }) => rangeVar !== target);
+  return (await expandViews(statement, { foreign }, named))?.statement;
+}
+
 function isRowStatement(node: Node): boolean {
   return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
 }
 
 /** Plans a statement that reads or writes rows. */
-function planRows(statement: Statement, named: Named): Promise<StatementPlan> {
+async function planRows(statement: Statement, named: Named): Promise<StatementPlan> {
   const { node } = statement;
+  const expanded = isRowStatement(node) && named.snapshot.dependentViews.size > 0 ? await withoutViews(statement, named) : undefined;
+  if (expanded !== undefined) return planRows(expanded, named);
   const staged = stagedInput(named);
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, staged);
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, staged);

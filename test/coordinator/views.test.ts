@@ -78,6 +78,18 @@ test.each([
   await both(sql, values);
 });
 
+test('writes read views', async () => {
+  for (const on of [cluster, pair.plain]) await on.query('CREATE TABLE view_notes (tenant_id bigint, id bigint, n numeric)');
+  await cluster.createDistributedTable('view_notes', 'tenant_id');
+  await both('INSERT INTO view_notes SELECT tenant_id, n, total FROM sums RETURNING *');
+  await both('UPDATE view_notes v SET n = s.total + 1 FROM sums s WHERE s.tenant_id = v.tenant_id AND v.id > 0 RETURNING v.tenant_id, v.n');
+  await both('UPDATE view_notes SET n = (SELECT max(n) FROM moods), id = $1 WHERE tenant_id IN (SELECT tenant FROM nested)', [5]);
+  await both('DELETE FROM view_notes USING secret s WHERE s.tenant_id = view_notes.tenant_id AND s.id = 2');
+  await both('MERGE INTO view_notes v USING sums s ON v.tenant_id = s.tenant_id WHEN MATCHED THEN UPDATE SET n = 0 WHEN NOT MATCHED THEN INSERT VALUES (s.tenant_id, 9, s.n)');
+  await both('WITH d AS (DELETE FROM view_notes WHERE tenant_id IN (SELECT tenant FROM named WHERE number = 3) RETURNING tenant_id) SELECT count(*) FROM d');
+  await both('SELECT * FROM view_notes');
+});
+
 test('a query of one tenant through views stays a router query', async () => {
   for (const sql of ['SELECT * FROM large WHERE tenant_id = $1', 'SELECT * FROM nested WHERE tenant = $1', 'SELECT * FROM sums WHERE tenant_id = $1', 'SELECT * FROM secret WHERE tenant_id = $1']) {
     expect((await cluster.explain(sql, [3])).plan.kind, sql).toBe('router');

@@ -71,7 +71,7 @@ function moveRows(random: Random): Part[] {
 
 function writeInWith(random: Random): Part[] {
   return random.weighted<() => Part[]>([
-    [2, () => [`WITH d AS (DELETE FROM w_log RETURNING *) INSERT INTO w_words (word, count) SELECT coalesce(note, '?') || id, stock_id FROM d ON CONFLICT DO NOTHING`]],
+    [2, () => [`WITH d AS (DELETE FROM w_log RETURNING *) INSERT INTO w_words (word, count) SELECT coalesce(note, '?') || coalesce(stock_id, 0) || tenant_id, 1 FROM d ON CONFLICT DO NOTHING`]],
     [2, () => ['WITH u AS (UPDATE w_stock SET qty = coalesce(qty, 0) + 1 WHERE id < ', number(random), ' RETURNING tenant_id, id, qty) SELECT id, sum(qty), count(*) FROM u GROUP BY id']],
     [1, () => [`WITH n AS (INSERT INTO w_stock (tenant_id, id) VALUES (6, `, number(random), `), (7, 3) RETURNING tenant_id, id) INSERT INTO w_log (tenant_id, stock_id, note) SELECT tenant_id, id, 'new' FROM n`]],
   ])();

@@ -100,19 +100,38 @@ function rowsOf(returned: readonly DescribedColumn[], result: ResultTable | unde
 
 /** No part may see what another has written. */
 function checkApart(node: Node, names: RelationNames): void {
-  const tables = tablesOf(node);
-  const common = new Set(tables.map(({ ctename }) => ctename));
-  const keyOf = ({ schemaname, relname = '' }: RangeVar): string => {
-    const table = names.resolve(schemaname, relname);
-    return JSON.stringify(table === undefined ? [schemaname, relname] : [table.schema, table.name]);
-  };
-  const all = namedRelations(node).filter(({ schemaname, relname }) => schemaname !== undefined || !common.has(relname));
-  for (const { ctequery } of tables) {
-    if (ctequery === undefined || 'SelectStmt' in ctequery) continue;
-    const [write]: { readonly relation?: RangeVar }[] = Object.values(ctequery);
-    const own = new Set(namedRelations(ctequery));
-    const written = write?.relation === undefined ? undefined : keyOf(write.relation);
-    if (!all.some((relation) => !own.has(relation) && keyOf(relation) === written)) continue;
-    throw refused(`Table "${write?.relation?.relname ?? ''}" is written in WITH on several nodes, and named in another part of the statement, which must not see that.`, 'Run the parts as statements of their own, in a transaction.');
+  const parts = tablesRead(node);
+  for (const { write, relations } of parts) {
+    if (write === undefined || !parts.some((other) => other.relations !== relations && other.relations.some((relation) => mayBe(relation, write, names)))) continue;
+    throw refused(`Table "${write.relname ?? ''}" is written in WITH on several nodes, and named in another part of the statement, which must not see that.`, 'Run the parts as statements of their own, in a transaction.');
   }
+}
+
+/** Whether a relation is the table that is written, or may be a view over it. */
+function mayBe({ schemaname, relname = '' }: RangeVar, write: RangeVar, names: RelationNames): boolean {
+  const table = names.resolve(schemaname, relname);
+  const written = names.resolve(write.schemaname, write.relname ?? '');
+  // Of local relations it is not known here what they are.
+  if (table === undefined && written === undefined) return true;
+  return table === undefined ? names.dependentView(schemaname, relname) !== undefined : table === written;
+}
+
+interface TablesRead {
+  /** The target of a write in WITH. */
+  readonly write: RangeVar | undefined;
+  /** The tables that a part names, and not queries of WITH: it sees those before it. */
+  readonly relations: readonly RangeVar[];
+}
+
+function tablesRead(node: Node): TablesRead[] {
+  const seen = new Set<string>();
+  const isTable = ({ schemaname, relname = '' }: RangeVar): boolean => schemaname !== undefined || !seen.has(relname);
+  const parts = tablesOf(node).map(({ ctename = '', ctequery }): TablesRead => {
+    const [body]: { readonly relation?: RangeVar }[] = ctequery === undefined || 'SelectStmt' in ctequery ? [] : Object.values(ctequery);
+    const relations = namedRelations(ctequery).filter((relation) => relation === body?.relation || isTable(relation));
+    seen.add(ctename);
+    return { write: body?.relation, relations };
+  });
+  const [{ withClause: _with, ...main } = {}]: { readonly withClause?: WithClause }[] = Object.values(node);
+  return [...parts, { write: undefined, relations: namedRelations(main).filter(isTable) }];
 }

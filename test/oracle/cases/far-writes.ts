@@ -158,4 +158,7 @@ export const farWriteCases: readonly WriteCase[] = [
   write(`WITH d AS (DELETE FROM w_log WHERE ref > $1 RETURNING *) INSERT INTO w_words (word, count) SELECT coalesce(note, $3), $2 FROM d ON CONFLICT DO NOTHING`, [10, 4, 'none']),
   write(`WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3), d AS (DELETE FROM w_log WHERE ref IN (SELECT n + 10 FROM r) RETURNING note) SELECT * FROM d`, undefined, { refused: true }),
   steps('WITH that writes in a transaction', 'BEGIN', `WITH d AS (DELETE FROM w_log RETURNING *) INSERT INTO w_words (word, count) SELECT note, 1 FROM d WHERE note IS NOT NULL`, `SELECT count(*) FROM w_log`, `SELECT word FROM w_words`, 'ROLLBACK', `SELECT count(*) FROM w_log`),
+  write(`WITH w_log AS (DELETE FROM w_log RETURNING note) SELECT count(*), count(note) FROM w_log`),
+  write(`WITH a AS (SELECT count(*) AS n FROM w_log), w_log AS (DELETE FROM w_log RETURNING note) SELECT n, note FROM a, w_log`, undefined, { refused: true }),
+  write(`WITH d AS (DELETE FROM w_log RETURNING note), e AS (INSERT INTO w_words (word) SELECT note FROM d WHERE note IS NOT NULL) INSERT INTO w_words (word) SELECT 'x' FROM d`, undefined, { refused: true }),
 ];
