@@ -32,13 +32,16 @@ export class SessionTransaction implements DistributedTransaction {
   }
 
   async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
-    const connection = await this.inner.join(node, effect, options);
+    const repeats = this.#history.length > 0;
+    // As a writer it would be asked something at once, and SET TRANSACTION has to come before that.
+    const connection = await this.inner.join(node, repeats ? 'read' : effect, options);
     let ready = this.#joined.get(node);
     if (ready === undefined) {
       ready = this.#prepare(connection, options);
       this.#joined.set(node, ready);
     }
-    return ready;
+    await ready;
+    return repeats ? this.inner.join(node, effect, options) : connection;
   }
 
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */

@@ -1,10 +1,11 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
-import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { commitOnlyWriter, commitParticipant, numberSql, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
@@ -12,6 +13,8 @@ import { randomBytes } from 'node:crypto';
 
 /** What may stand behind BEGIN; anything else could end in a server running statements outside a transaction. */
 const mode = '(isolation level (serializable|repeatable read|read committed|read uncommitted)|read (write|only)|(not )?deferrable)';
+/** Levels whose first statement takes the snapshot of all. */
+const oneSnapshot = /repeatable read|serializable/i;
 const modesPattern = new RegExp(`^(${mode}(,? ${mode})*)?$`, 'i');
 
 /** Begins a transaction; no server hears of it before it joins. Throws `invalidParameter` for modes that BEGIN does not know. */
@@ -27,6 +30,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
+  /** Whether some server was asked for the transaction's number. */
+  #numbered = false;
 
   constructor(
     private readonly pools: NodePools,
@@ -37,7 +42,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     assert(!this.#over, 'a server joins a transaction that is over');
     let entering = this.#participants.get(node);
     if (entering === undefined) {
-      entering = this.#enter(node, options);
+      entering = this.#enter(node, this.#begin(node, effect), options);
       this.#participants.set(node, entering);
     }
     const participant = await entering;
@@ -72,14 +77,26 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     if (this.connections.size > 1) this.options.watch?.leave(this);
   }
 
-  async #enter(node: NodeId, options: CallOptions | undefined): Promise<Participant> {
+  /**
+   * BEGIN, and what tells the transaction's number there, for whoever may decide about the outcome: the first writer, and the coordinator database. It has to be known before
+   * COMMIT is sent, and costs no round trip here. Not where it would take the transaction's only snapshot; then it is asked for behind the statements.
+   */
+  #begin(node: NodeId, effect: 'read' | 'write'): string {
+    const begin = `BEGIN ${this.options.modes}`;
+    if (effect === 'read' || oneSnapshot.test(this.options.modes) || (this.#numbered && node !== coordinatorNodeId)) return begin;
+    this.#numbered = true;
+    return `${begin}; ${numberSql}`;
+  }
+
+  async #enter(node: NodeId, begin: string, options: CallOptions | undefined): Promise<Participant> {
     try {
       const connection = await this.pools.get(node).acquire(options);
+      const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
-      connection.query({ text: `BEGIN ${this.options.modes}`, simple: true }).catch(() => undefined);
+      connection.query({ text: begin, simple: true }).then(({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined), () => undefined);
       this.connections.set(node, connection);
       if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
-      return { node, connection, effect: 'read' };
+      return participant;
     } catch (error) {
       this.#participants.delete(node);
       throw error;
@@ -96,15 +113,15 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const writers = participants.filter(({ effect }) => effect === 'write');
     const readers = participants.filter(({ effect }) => effect === 'read');
     const [writer, second] = writers;
+    const name = { clusterId: this.options.clusterId, transactionId: this.id };
     if (second !== undefined) {
-      const { pools, id: transactionId } = this;
-      await commitInTwoPhases({ pools, transactionId, clusterId: this.options.clusterId, onStep: this.options.onStep }, { writers, readers }, options);
+      await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
     } else if (writer === undefined) await Promise.all(readers.map(commitParticipant));
     else if (/serializable/i.test(this.options.modes)) {
       // A reader's COMMIT may find a conflict, so it has to come before anything is final.
       await Promise.all(readers.map(commitParticipant));
-      await commitOnlyWriter(writer, this.id);
-    } else await Promise.all([commitOnlyWriter(writer, this.id), ...readers.map(commitQuietly)]);
+      await commitOnlyWriter(writer, name);
+    } else await Promise.all([commitOnlyWriter(writer, name), ...readers.map(commitQuietly)]);
   }
 }
 

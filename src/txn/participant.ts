@@ -1,13 +1,31 @@
-import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { gidCluster } from './gid.ts';
+import { formatTransactionId } from './transaction-id.ts';
 
 /** A server that takes part in a transaction, and the transaction's connection to it. */
 export interface Participant {
   readonly node: NodeId;
   readonly connection: NodeConnection;
   effect: 'read' | 'write';
+  /** The number of the transaction's part there, once it is known: what tells its outcome when the connection is lost. */
+  xid?: string | undefined;
+}
+
+/** What the errors of a transaction call it by. */
+export interface TransactionName {
+  readonly clusterId: string;
+  readonly transactionId: string;
+}
+
+/** Gives the transaction its number, if it has none yet. It takes a snapshot, so in levels that have only one it must not come before the first statement. */
+export const numberSql = 'SELECT pg_catalog.pg_current_xact_id()';
+
+/** A statement that learns the participant's number, at the latest before what stands behind it in a batch is done. */
+export function numbering(participant: Participant): NodeQuery {
+  return { name: 'shardwright_number', text: numberSql, answered: ({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined) };
 }
 
 /** COMMIT. Throws `transactionAborted` if the server rolled back instead, and what the server throws. */
@@ -25,19 +43,28 @@ export async function rollbackParticipant({ connection }: Pick<Participant, 'con
   }
 }
 
-/** COMMIT of the only writer. A connection lost meanwhile leaves the outcome unknown: nobody else knows it. */
-export async function commitOnlyWriter(writer: Participant, transactionId: string): Promise<void> {
+/** COMMIT of the only writer. A connection lost meanwhile leaves the outcome unknown here; its number on the server tells it. */
+export async function commitOnlyWriter(writer: Participant, name: TransactionName): Promise<void> {
   try {
-    await commitParticipant(writer);
+    // One message, and no answer is waited for: the server says the number before it begins to commit.
+    if (writer.xid === undefined) await writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]);
+    else await commitParticipant(writer);
   } catch (error) {
-    throw isConnectionFailure(error) ? outcomeUnknown(transactionId, error) : error;
+    throw isConnectionFailure(error) ? outcomeUnknown(name, writer, error) : error;
   }
 }
 
-export function outcomeUnknown(transactionId: string, cause: unknown): ClusterError {
-  return new ClusterError('outcomeUnknown', `the outcome of transaction ${transactionId} is unknown`, {
+/** What has written nothing has no number, and its COMMIT changes nothing. */
+function numberingIfAny(writer: Participant): NodeQuery {
+  return { ...numbering(writer), name: 'shardwright_number_if_any', text: 'SELECT pg_catalog.pg_current_xact_id_if_assigned()' };
+}
+
+export function outcomeUnknown({ clusterId, transactionId }: TransactionName, { node, xid }: Pick<Participant, 'node' | 'xid'>, cause: unknown): ClusterError {
+  const id = formatTransactionId({ cluster: gidCluster(clusterId), node, xid, transactionId });
+  return new ClusterError('outcomeUnknown', `the outcome of transaction ${id} is unknown`, {
     detail: 'The connection was lost while the transaction was being committed.',
-    hint: 'Check whether its changes are there before you try it again.',
+    hint: xid === undefined ? 'Check whether its changes are there before you try it again.' : `cluster.outcomeOf('${id}') tells whether it was committed. Ask before you try it again.`,
+    transactionId: id,
     cause,
   });
 }

@@ -1,20 +1,19 @@
 import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
 import type { BeginOptions } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
-import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { commitParticipant, numbering, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
 import { allSettledOrThrow } from './run-batches.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
-import { sqlStateOf } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 
-export interface CommitContext extends Pick<BeginOptions, 'clusterId' | 'onStep'> {
+export interface CommitContext extends TransactionName, Pick<BeginOptions, 'onStep'> {
   readonly pools: NodePools;
-  readonly transactionId: string;
 }
 
 export interface Participants {
@@ -95,18 +94,24 @@ class TwoPhaseCommit {
     const settled = await Promise.allSettled([
       ...this.prepared.map((participant) => this.#prepareOne(participant, options)),
       ...readers.map(commitParticipant),
+      this.#number(),
     ]);
     const refused = settled.find(({ status }) => status === 'rejected');
     if (refused?.status === 'rejected') throw refused.reason;
     await this.#step('prepared');
   }
 
+  /** Before the decision is sent the last agent's number is known, so that the outcome can be asked for even when the decision row is gone. */
+  async #number(): Promise<void> {
+    if (this.agent.xid === undefined) await this.agent.connection.query(numbering(this.agent));
+  }
+
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
     const results = await allSettledOrThrow(work.map(({ participant: { node, connection }, queries }) => {
-      const end = connection === this.agent.connection ? [] : [{ text: this.#prepareSql(node) }];
-      return connection.batch([{ text: 'BEGIN' }, ...queries, ...end], options);
+      const end = connection === this.agent.connection ? numbering(this.agent) : { text: this.#prepareSql(node) };
+      return connection.batch([{ text: 'BEGIN' }, ...queries, end], options);
     }));
     await this.#step('prepared');
     return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
@@ -128,7 +133,7 @@ class TwoPhaseCommit {
     try {
       await this.agent.connection.batch(decideAndCommit(this.context.transactionId));
     } catch (error) {
-      if (!isConnectionFailure(error)) throw isOvertaken(error) ? transactionAborted(error) : error;
+      if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);
     }
   }
@@ -153,7 +158,7 @@ class TwoPhaseCommit {
     this.inDoubt = true;
     const { pools, transactionId } = this.context;
     const outcome = await learnOutcomePatiently(pools, { node: this.agent.node, transactionId });
-    if (outcome === undefined) throw outcomeUnknown(transactionId, cause);
+    if (outcome === undefined) throw outcomeUnknown(this.context, this.agent, cause);
     this.inDoubt = false;
     if (outcome === 'abort') throw cause;
   }
@@ -192,6 +197,14 @@ async function isRolledBack(connection: NodeConnection): Promise<boolean> {
 
 function isIdle({ transactionStatus }: NodeConnection): boolean {
   return transactionStatus === 'idle';
+}
+
+function overtaken(cause: unknown): ClusterError {
+  return new ClusterError('overtaken', 'the transaction was rolled back by recovery', {
+    detail: 'It was taken for one that a process has left, since this process had lost its connection to the coordinator database, or was silent for long.',
+    hint: 'Try it again.',
+    cause,
+  });
 }
 
 /** Whether the decision row was there before ours: a deferred constraint of the caller's may say 23505 as well. */

@@ -49,7 +49,7 @@ test('an owner that is alive and overtaken by recovery rolls back', async () => 
   const transaction = beginTransaction(cluster.pools, { clusterId, onStep });
   await insertOn(transaction, everywhere, 'a');
   // A second recovery must not forget the abort while the owner may still decide.
-  await expect(transaction.commit()).rejects.toMatchObject({ id: 'transactionAborted', cause: { code: '23505' } });
+  await expect(transaction.commit()).rejects.toMatchObject({ id: 'overtaken', code: '40001', cause: { code: '23505' } });
   expect(await cluster.rows()).toEqual(nothing);
   expect(await cluster.prepared()).toBe(0);
 });
@@ -65,7 +65,7 @@ test('an abort row is kept while its owner may still decide, then forgotten', as
   };
   const transaction = beginTransaction(cluster.pools, { clusterId, onStep });
   await insertOn(transaction, [one, two], 'a');
-  await expect(transaction.commit()).rejects.toMatchObject({ id: 'transactionAborted' });
+  await expect(transaction.commit()).rejects.toMatchObject({ id: 'overtaken' });
   forgotten.push((await recover(others, { clusterId, graceMs: 0, keepDecisionsMs: 0 })).decisionsForgotten);
   expect(forgotten).toEqual([0, 1]);
 });

@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** Between a client and a server; what the server answers can be held back for ever, as a network does that breaks in one direction first. */
+export interface MutingProxy extends AsyncDisposable {
+  readonly port: number;
+  /** From now on nothing that the server says arrives. */
+  mute(): void;
+  /** Ends all connections. Those made later work again. */
+  cut(): void;
+}
+
+export async function startMutingProxy(target: { readonly host: string; readonly port: number }): Promise<MutingProxy> {
+  const sockets = new Set<Socket>();
+  let muted = false;
+  const server = createServer((client) => {
+    const upstream = connect(target.port, target.host);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+    }
+    client.on('data', (bytes) => upstream.write(bytes)).on('close', () => upstream.destroy());
+    upstream.on('data', (bytes) => muted || client.write(bytes)).on('close', () => muted || client.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = (): void => {
+    muted = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    mute: () => (muted = true),
+    cut,
+    [Symbol.asyncDispose]: async () => {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
