@@ -248,7 +248,7 @@ export class Cluster extends PoolBase {
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
-  async recover(options: CallOptions & { readonly graceMs?: number } = {}): Promise<RecoveryReport> {
+  async recover(options: CallOptions = {}): Promise<RecoveryReport> {
     const { clusterId } = await this.#coordinator.store.load(options);
     return recover(this.#coordinator.pools, { clusterId, ...options });
   }

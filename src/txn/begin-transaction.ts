@@ -1,6 +1,7 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
-import { commitOnlyWriter, commitParticipant, numberSql, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { claiming, claimSql } from './claim.ts';
+import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
@@ -30,8 +31,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
-  /** Whether some server was asked for the transaction's number. */
-  #numbered = false;
+  /** In the order in which they came to write. */
+  readonly #writers: Participant[] = [];
+  /** Where a claim was sent. */
+  readonly #claimed = new Set<NodeId>();
 
   constructor(
     private readonly pools: NodePools,
@@ -46,7 +49,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       this.#participants.set(node, entering);
     }
     const participant = await entering;
-    if (effect === 'write') participant.effect = 'write';
+    if (effect === 'write' && participant.effect === 'read') this.#becomeWriter(participant);
     return participant.connection;
   }
 
@@ -78,14 +81,33 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   }
 
   /**
-   * BEGIN, and what tells the transaction's number there, for whoever may decide about the outcome: the first writer, and the coordinator database. It has to be known before
-   * COMMIT is sent, and costs no round trip here. Not where it would take the transaction's only snapshot; then it is asked for behind the statements.
+   * BEGIN, in the same message with the claim of whoever may come to decide: the first writer, and the coordinator database. Not where the claim would take the transaction's only
+   * snapshot.
    */
   #begin(node: NodeId, effect: 'read' | 'write'): string {
     const begin = `BEGIN ${this.options.modes}`;
-    if (effect === 'read' || oneSnapshot.test(this.options.modes) || (this.#numbered && node !== coordinatorNodeId)) return begin;
-    this.#numbered = true;
-    return `${begin}; ${numberSql}`;
+    if (effect === 'read' || this.#hasOneSnapshot || !this.#mayClaim(node)) return begin;
+    this.#claimed.add(node);
+    return `${begin}; ${claimSql(this.id, node)}`;
+  }
+
+  /** Claims are under way before COMMIT comes, so that it need not wait for one. */
+  #becomeWriter(participant: Participant): void {
+    participant.effect = 'write';
+    this.#writers.push(participant);
+    // With a single snapshot, only where the first statement has been sent.
+    const claimant = this.#hasOneSnapshot ? this.#writers.find((writer) => writer !== participant) : participant;
+    if (claimant === undefined || !this.#mayClaim(claimant.node)) return;
+    this.#claimed.add(claimant.node);
+    claimant.connection.query(claiming(this.id, claimant)).catch(() => undefined);
+  }
+
+  #mayClaim(node: NodeId): boolean {
+    return !this.#claimed.has(node) && (this.#claimed.size === 0 || node === coordinatorNodeId);
+  }
+
+  get #hasOneSnapshot(): boolean {
+    return oneSnapshot.test(this.options.modes);
   }
 
   async #enter(node: NodeId, begin: string, options: CallOptions | undefined): Promise<Participant> {

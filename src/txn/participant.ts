@@ -20,8 +20,7 @@ export interface TransactionName {
   readonly transactionId: string;
 }
 
-/** Gives the transaction its number, if it has none yet. It takes a snapshot, so in levels that have only one it must not come before the first statement. */
-export const numberSql = 'SELECT pg_catalog.pg_current_xact_id()';
+const numberSql = 'SELECT pg_catalog.pg_current_xact_id()';
 
 /** A statement that learns the participant's number, at the latest before what stands behind it in a batch is done. */
 export function numbering(participant: Participant): NodeQuery {

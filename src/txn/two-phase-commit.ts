@@ -1,7 +1,8 @@
 import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
 import type { BeginOptions } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
-import { commitParticipant, numbering, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
+import { claiming } from './claim.ts';
+import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
 import { allSettledOrThrow } from './run-batches.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
@@ -25,7 +26,7 @@ export interface Participants {
 const uniqueViolation = '23505';
 
 /**
- * Two-phase commit with a last agent:
+ * Two-phase commit with a last agent, which has claimed the transaction:
  * 1. PREPARE TRANSACTION on every writer but the last agent, and COMMIT of the readers, side by side. Any failure: roll back all.
  * 2. The last agent commits its work together with the decision row. That is the moment of commit. If the row is there already,
  *    recovery has decided for abort: roll back all. If the connection is lost, the row tells.
@@ -73,9 +74,9 @@ export async function runInTwoPhases(context: CommitContext, work: readonly Work
   }
 }
 
-/** The coordinator database if it writes: then its commit needs no second round trip. */
+/** The coordinator database if it writes, since it may be unable to prepare. Else one with a claim. */
 function chooseLastAgent(writers: readonly Participant[]): Participant {
-  return writers.find(({ node }) => node === coordinatorNodeId) ?? at(writers, 0);
+  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ xid }) => xid !== undefined) ?? at(writers, 0);
 }
 
 class TwoPhaseCommit {
@@ -91,27 +92,28 @@ class TwoPhaseCommit {
   async prepare(readers: readonly Participant[], options: CallOptions | undefined): Promise<void> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
+    await this.#claim();
     const settled = await Promise.allSettled([
       ...this.prepared.map((participant) => this.#prepareOne(participant, options)),
       ...readers.map(commitParticipant),
-      this.#number(),
     ]);
     const refused = settled.find(({ status }) => status === 'rejected');
     if (refused?.status === 'rejected') throw refused.reason;
     await this.#step('prepared');
   }
 
-  /** Before the decision is sent the last agent's number is known, so that the outcome can be asked for even when the decision row is gone. */
-  async #number(): Promise<void> {
-    if (this.agent.xid === undefined) await this.agent.connection.query(numbering(this.agent));
+  /** Nearly always it is there already; it has to be, before anything is prepared. */
+  async #claim(): Promise<void> {
+    if (this.agent.xid === undefined) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
   }
 
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
-    const results = await allSettledOrThrow(work.map(({ participant: { node, connection }, queries }) => {
-      const end = connection === this.agent.connection ? numbering(this.agent) : { text: this.#prepareSql(node) };
-      return connection.batch([{ text: 'BEGIN' }, ...queries, end], options);
+    const results = await allSettledOrThrow(work.map(async ({ participant: { node, connection }, queries }) => {
+      if (connection !== this.agent.connection) return connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
+      const results = await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, this.agent), ...queries], options);
+      return results.slice(1);
     }));
     await this.#step('prepared');
     return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
@@ -201,7 +203,7 @@ function isIdle({ transactionStatus }: NodeConnection): boolean {
 
 function overtaken(cause: unknown): ClusterError {
   return new ClusterError('overtaken', 'the transaction was rolled back by recovery', {
-    detail: 'It was taken for one that a process has left, since this process had lost its connection to the coordinator database, or was silent for long.',
+    detail: 'It was taken for one that a process has left: the server that was to decide had not heard of it when others had prepared.',
     hint: 'Try it again.',
     cause,
   });

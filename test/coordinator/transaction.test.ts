@@ -114,7 +114,7 @@ test('what a dead process has prepared is listed, and finished in the background
   const listed = await pair.cluster.transactions();
   expect(listed.map(({ transactionId, node, outcome }) => `${transactionId} on ${node}: ${outcome}`).toSorted()).toEqual(['decided on 2: commit', 'decided on 3: commit', 'undecided on 2: undefined']);
   expect(listed.every(({ ageMs, gid }) => ageMs >= 0 && gid.startsWith(`shardwright:${name}:1:`))).toBe(true);
-  // Two processes that look often: it takes the five seconds that owners are given.
+  // Two processes that look often.
   const watching = [pair.another({ recoveryIntervalMs: 100 }), pair.another({ recoveryIntervalMs: 100 })];
   await Promise.all(watching.map((cluster) => cluster.query('SELECT 1')));
   while ((await pair.cluster.transactions()).length > 0);

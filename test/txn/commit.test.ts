@@ -111,7 +111,7 @@ test.each(steps)('a failure at %s leaves all or nothing', async (failing) => {
   await insertOn(transaction, everywhere, 'a');
   if (decided.has(failing)) await transaction.commit();
   else await expect(transaction.commit()).rejects.toThrow('injected');
-  const report = await recover(cluster.pools, { clusterId, graceMs: 0 });
+  const report = await recover(cluster.pools, { clusterId });
   expect(report).toMatchObject({ committed: failing === 'decided' ? { length: 3 } : [], rolledBack: [], left: [] });
   expect(await cluster.rows()).toEqual(decided.has(failing) ? { 0: 'a', 1: 'a', 2: 'a', 3: 'a' } : nothing);
   expect(await cluster.prepared()).toBe(0);

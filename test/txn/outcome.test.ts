@@ -118,7 +118,7 @@ test('decided for abort by recovery while its owner still has it open', async ()
   const answers: string[] = [];
   const onStep = async (step: string): Promise<void> => {
     if (step !== 'before_decision') return;
-    await recover(others, { clusterId, graceMs: 0 });
+    await cluster.run(one, `INSERT INTO shardwright.decision VALUES ('${transaction.id}', 'abort')`);
     const xid = (await cluster.run(one, "SELECT backend_xid::text FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'")) ?? undefined;
     answers.push(await outcomeOf(others, formatTransactionId({ cluster: '0123abcd', node: one, xid, transactionId: transaction.id }), { clusterId }));
   };

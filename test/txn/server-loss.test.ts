@@ -30,7 +30,7 @@ test.each(ways.flatMap((way) => steps.flatMap((step) => nodes.map((victim) => ({
   };
   const outcome = await insert(way, pools, { clusterId, onStep }).then(() => 'committed', () => 'failed');
   await Promise.all(restarted);
-  const report = await recover(pools, { clusterId, graceMs: 0 });
+  const report = await recover(pools, { clusterId });
   expect(report.left).toEqual([]);
   const [here, there] = await Promise.all(nodes.map((node) => pools.get(node).query({ text: 'SELECT a FROM t' })));
   expect(there?.rows).toEqual(here?.rows);
@@ -50,7 +50,7 @@ test('the deciding server stays away: the outcome is unknown until it is back', 
   const transaction = beginTransaction(pools, { clusterId, onStep });
   await insertOn(transaction, nodes, 'a');
   await expect(transaction.commit()).rejects.toMatchObject({ id: 'outcomeUnknown', code: '08007', message: expect.stringContaining(transaction.id) });
-  const report = await recover(pools, { clusterId, graceMs: 0 });
+  const report = await recover(pools, { clusterId });
   expect(report).toMatchObject({ committed: [], rolledBack: [], decisionsForgotten: 0 });
   expect(report.left).toMatchObject([{ node: coordinatorNodeId }, { node: coordinatorNodeId }, { node: one, gid: expect.stringContaining(transaction.id) }]);
   await pools.end();

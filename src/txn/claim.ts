@@ -1,0 +1,27 @@
+import type { NodeQuery } from '../cluster/node-connection.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { Participant } from './participant.ts';
+
+/**
+ * An advisory lock on the node that is to decide, from before the first PREPARE TRANSACTION until the deciding part has ended, however it ends: who gets the lock knows that nobody
+ * will decide any more. A server ends the part of a process that is gone, so no clock tells the dead from the slow. The node is a part of the key, since one database may be two nodes.
+ */
+const lockKey = (id: string, node: string): string => `pg_catalog.hashtextextended(${id}, ${node}::bigint)`;
+
+/** Takes the lock and learns the number, as text for the simple protocol. It takes a snapshot, so in levels that have only one it must not come before the first statement. */
+export function claimSql(transactionId: string, node: NodeId): string {
+  return `SELECT pg_catalog.pg_current_xact_id(), pg_catalog.pg_advisory_xact_lock(${lockKey(`'${transactionId}'`, String(node))})`;
+}
+
+/** The same as a statement of its own, or in a batch. */
+export function claiming(transactionId: string, participant: Participant): NodeQuery {
+  return {
+    name: 'shardwright_claim',
+    text: `SELECT pg_catalog.pg_current_xact_id(), pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`,
+    values: [transactionId, participant.node],
+    answered: ({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined),
+  };
+}
+
+/** True for a transaction whose claim nobody holds, which it then keeps from being made until the statement's own transaction ends. */
+export const isUnclaimedSql = (id: string, node: string): string => `pg_catalog.pg_try_advisory_xact_lock(${lockKey(id, node)})`;
