@@ -3,6 +3,7 @@ import type { WatchedTransaction } from './deadlock-watch.ts';
 import { claiming, claimSql } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
+import { readNumber } from './transaction-id.ts';
 import { assert } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -115,7 +116,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       const connection = await this.pools.get(node).acquire(options);
       const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
-      connection.query({ text: begin, simple: true }).then(({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined), () => undefined);
+      connection.query({ text: begin, simple: true }).then(({ rows }) => (participant.number = readNumber(rows[0]?.[0])), () => undefined);
       this.connections.set(node, connection);
       if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
       return participant;

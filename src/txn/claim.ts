@@ -1,6 +1,7 @@
 import type { NodeQuery } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { Participant } from './participant.ts';
+import { numberSql, readNumber } from './transaction-id.ts';
 
 /**
  * An advisory lock on the node that is to decide, from before the first PREPARE TRANSACTION until the deciding part has ended, however it ends: who gets the lock knows that nobody
@@ -10,16 +11,16 @@ const lockKey = (id: string, node: string): string => `pg_catalog.hashtextextend
 
 /** Takes the lock and learns the number, as text for the simple protocol. It takes a snapshot, so in levels that have only one it must not come before the first statement. */
 export function claimSql(transactionId: string, node: NodeId): string {
-  return `SELECT pg_catalog.pg_current_xact_id(), pg_catalog.pg_advisory_xact_lock(${lockKey(`'${transactionId}'`, String(node))})`;
+  return `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey(`'${transactionId}'`, String(node))})`;
 }
 
 /** The same as a statement of its own, or in a batch. */
 export function claiming(transactionId: string, participant: Participant): NodeQuery {
   return {
     name: 'shardwright_claim',
-    text: `SELECT pg_catalog.pg_current_xact_id(), pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`,
+    text: `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`,
     values: [transactionId, participant.node],
-    answered: ({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined),
+    answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])),
   };
 }
 

@@ -45,5 +45,6 @@ export interface BeginOptions {
   readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
 }
 
-/** In order. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */
-export type CommitStep = 'before_prepare' | 'prepared' | 'before_decision' | 'decided' | 'committed';
+/** In order; those with `one` for each participant but the last agent. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */
+export const commitSteps = ['before_prepare', 'one_prepared', 'prepared', 'before_decision', 'decided', 'one_committed', 'committed'] as const;
+export type CommitStep = (typeof commitSteps)[number];

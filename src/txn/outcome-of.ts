@@ -1,9 +1,9 @@
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
-import type { CallOptions } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { gidCluster } from './gid.ts';
 import { listPrepared } from './list-prepared.ts';
-import { parseTransactionId, type TransactionId } from './transaction-id.ts';
+import { parseTransactionId, runSql, type TransactionId } from './transaction-id.ts';
 
 /** `in doubt`: not decided yet, so ask again. What is decided stays so. */
 export type TransactionOutcome = 'committed' | 'aborted' | 'in doubt';
@@ -21,32 +21,63 @@ export async function outcomeOf(pools: NodePools, text: string, options: Outcome
   const id = parseTransactionId(text);
   if (id === undefined) throw new ClusterError('invalidParameter', `not the id of a transaction: ${text}`, { hint: 'Pass the transactionId of an error with code 08007.' });
   if (id.cluster !== gidCluster(options.clusterId)) throw unknown(text, 'It is a transaction of another cluster.');
-  const outcome = await askNode(pools, id, options).catch((error: unknown) => {
-    throw sqlStateOf(error) === numberInFuture ? unknown(text, 'Its node has not come to that number yet: it was restored from a backup, or lost commits in a failover.', error) : error;
-  });
-  if (outcome === 'committed' || outcome === 'aborted') return outcome;
-  if (outcome === 'in progress' || (await isPrepared(pools, id, options))) return 'in doubt';
-  throw unknown(text, id.xid === undefined ? 'Its number on the node was never heard, and no decision is written down.' : 'It is too old for its node to know.');
+  const found = judge(id, await evidenceOf(pools.get(id.node), id, options));
+  if (found.outcome !== undefined) return found.outcome;
+  // Without a number, that something is prepared is all there is.
+  if (id.number === undefined && (await isPrepared(pools, id, options))) return 'in doubt';
+  throw unknown(text, found.reason);
 }
 
-async function askNode(pools: NodePools, { node, transactionId, xid }: TransactionId, options: CallOptions): Promise<string | null | undefined> {
-  const { rows } = await pools.get(node).query({ text: askSql, values: [transactionId, xid ?? null] }, options);
-  return rows[0]?.[0];
+interface Evidence {
+  readonly decided: string | null | undefined;
+  /** What the server says of the number; `future` when it has not come to it. */
+  readonly status: string | null | undefined;
+  readonly run: string | null | undefined;
 }
+
+type Judgement = { readonly outcome: TransactionOutcome } | { readonly outcome: undefined; readonly reason: string };
+
+function judge({ number }: TransactionId, { decided, status, run }: Evidence): Judgement {
+  if (decided !== null && decided !== undefined) return { outcome: decided === 'commit' ? 'committed' : 'aborted' };
+  if (number === undefined) return { outcome: undefined, reason: 'Its number on the node was never heard, and no decision is written down.' };
+  if (status === 'aborted') return { outcome: 'aborted' };
+  if (status === null || status === undefined) return { outcome: undefined, reason: 'It is too old for its node to know.' };
+  if (number.run === run) {
+    if (status === 'future') return { outcome: undefined, reason: 'Its node has not come to that number yet.' };
+    return { outcome: status === 'committed' ? 'committed' : 'in doubt' };
+  }
+  // A crash ended what was open; who is open under the number now, or will be, is another.
+  if (status !== 'committed') return { outcome: 'aborted' };
+  return { outcome: undefined, reason: 'Its node has crashed since, or was replaced, and what committed under its number may be another transaction.' };
+}
+
+/** In one statement, so that no crash lies between the answers. */
+async function evidenceOf(connections: NodeConnections, { transactionId, number }: TransactionId, options: CallOptions): Promise<Evidence> {
+  const ask = async (xid: string | undefined): Promise<Evidence> => {
+    const { rows } = await connections.query({ text: evidenceSql, values: [transactionId, xid ?? null] }, options);
+    const [decided, status, run] = rows[0] ?? [];
+    return { decided, status, run };
+  };
+  try {
+    return await ask(number?.xid);
+  } catch (error) {
+    if (sqlStateOf(error) !== numberInFuture) throw error;
+    return { ...(await ask(undefined)), status: 'future' };
+  }
+}
+
+const numberInFuture = '22023';
 
 /** The row comes first: recovery may have decided for abort while the part is still open. */
-const askSql = `
-SELECT coalesce(
-  (SELECT CASE outcome WHEN 'commit' THEN 'committed' ELSE 'aborted' END FROM shardwright.decision WHERE transaction_id = $1),
-  pg_catalog.pg_xact_status($2::xid8))`;
+const evidenceSql = `
+SELECT outcome, CASE WHEN outcome IS NULL THEN pg_catalog.pg_xact_status($2::xid8) END, ${runSql}
+FROM (SELECT (SELECT outcome FROM shardwright.decision WHERE transaction_id = $1) AS outcome) AS decided`;
 
 async function isPrepared(pools: NodePools, { transactionId }: TransactionId, options: OutcomeOptions): Promise<boolean> {
   const prepared = await Promise.all(pools.nodeIds.map((node) => listPrepared(pools, node, options)));
   return prepared.flat().some(({ gid }) => gid.transactionId === transactionId);
 }
 
-const numberInFuture = '22023';
-
-function unknown(text: string, detail: string, cause?: unknown): ClusterError {
-  return new ClusterError('unknownTransaction', `nothing is known of transaction ${text}`, { detail, hint: 'Look whether its changes are there.', cause });
+function unknown(text: string, detail: string): ClusterError {
+  return new ClusterError('unknownTransaction', `nothing is known of transaction ${text}`, { detail, hint: 'Look whether its changes are there.' });
 }

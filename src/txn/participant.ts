@@ -3,7 +3,7 @@ import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { gidCluster } from './gid.ts';
-import { formatTransactionId } from './transaction-id.ts';
+import { formatTransactionId, numberIfAnySql, numberSql, readNumber, type TransactionNumber } from './transaction-id.ts';
 
 /** A server that takes part in a transaction, and the transaction's connection to it. */
 export interface Participant {
@@ -11,7 +11,7 @@ export interface Participant {
   readonly connection: NodeConnection;
   effect: 'read' | 'write';
   /** The number of the transaction's part there, once it is known: what tells its outcome when the connection is lost. */
-  xid?: string | undefined;
+  number?: TransactionNumber | undefined;
 }
 
 /** What the errors of a transaction call it by. */
@@ -20,11 +20,9 @@ export interface TransactionName {
   readonly transactionId: string;
 }
 
-const numberSql = 'SELECT pg_catalog.pg_current_xact_id()';
-
 /** A statement that learns the participant's number, at the latest before what stands behind it in a batch is done. */
 export function numbering(participant: Participant): NodeQuery {
-  return { name: 'shardwright_number', text: numberSql, answered: ({ rows }) => (participant.xid = rows[0]?.[0] ?? undefined) };
+  return { name: 'shardwright_number', text: `SELECT ${numberSql}`, answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])) };
 }
 
 /** COMMIT. Throws `transactionAborted` if the server rolled back instead, and what the server throws. */
@@ -46,7 +44,7 @@ export async function rollbackParticipant({ connection }: Pick<Participant, 'con
 export async function commitOnlyWriter(writer: Participant, name: TransactionName): Promise<void> {
   try {
     // One message, and no answer is waited for: the server says the number before it begins to commit.
-    if (writer.xid === undefined) await writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]);
+    if (writer.number === undefined) await writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]);
     else await commitParticipant(writer);
   } catch (error) {
     throw isConnectionFailure(error) ? outcomeUnknown(name, writer, error) : error;
@@ -55,14 +53,14 @@ export async function commitOnlyWriter(writer: Participant, name: TransactionNam
 
 /** What has written nothing has no number, and its COMMIT changes nothing. */
 function numberingIfAny(writer: Participant): NodeQuery {
-  return { ...numbering(writer), name: 'shardwright_number_if_any', text: 'SELECT pg_catalog.pg_current_xact_id_if_assigned()' };
+  return { ...numbering(writer), name: 'shardwright_number_if_any', text: `SELECT ${numberIfAnySql}` };
 }
 
-export function outcomeUnknown({ clusterId, transactionId }: TransactionName, { node, xid }: Pick<Participant, 'node' | 'xid'>, cause: unknown): ClusterError {
-  const id = formatTransactionId({ cluster: gidCluster(clusterId), node, xid, transactionId });
+export function outcomeUnknown({ clusterId, transactionId }: TransactionName, { node, number }: Pick<Participant, 'node' | 'number'>, cause: unknown): ClusterError {
+  const id = formatTransactionId({ cluster: gidCluster(clusterId), node, number, transactionId });
   return new ClusterError('outcomeUnknown', `the outcome of transaction ${id} is unknown`, {
     detail: 'The connection was lost while the transaction was being committed.',
-    hint: xid === undefined ? 'Check whether its changes are there before you try it again.' : `cluster.outcomeOf('${id}') tells whether it was committed. Ask before you try it again.`,
+    hint: number === undefined ? 'Check whether its changes are there before you try it again.' : `cluster.outcomeOf('${id}') tells whether it was committed. Ask before you try it again.`,
     transactionId: id,
     cause,
   });

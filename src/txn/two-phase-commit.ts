@@ -1,5 +1,5 @@
 import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
-import type { BeginOptions } from './distributed-transaction.ts';
+import type { BeginOptions, CommitStep } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
 import { claiming } from './claim.ts';
 import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
@@ -76,7 +76,7 @@ export async function runInTwoPhases(context: CommitContext, work: readonly Work
 
 /** The coordinator database if it writes, since it may be unable to prepare. Else one with a claim. */
 function chooseLastAgent(writers: readonly Participant[]): Participant {
-  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ xid }) => xid !== undefined) ?? at(writers, 0);
+  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ number }) => number !== undefined) ?? at(writers, 0);
 }
 
 class TwoPhaseCommit {
@@ -104,16 +104,17 @@ class TwoPhaseCommit {
 
   /** Nearly always it is there already; it has to be, before anything is prepared. */
   async #claim(): Promise<void> {
-    if (this.agent.xid === undefined) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
+    if (this.agent.number === undefined) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
   }
 
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
     const results = await allSettledOrThrow(work.map(async ({ participant: { node, connection }, queries }) => {
-      if (connection !== this.agent.connection) return connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
-      const results = await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, this.agent), ...queries], options);
-      return results.slice(1);
+      if (connection === this.agent.connection) return (await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, this.agent), ...queries], options)).slice(1);
+      const results = await connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
+      await this.#step('one_prepared');
+      return results;
     }));
     await this.#step('prepared');
     return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
@@ -127,6 +128,7 @@ class TwoPhaseCommit {
     const { command } = await connection.query({ text: this.#prepareSql(node), simple: true }, options);
     // A transaction that has failed already is rolled back instead, without an error.
     if (command === 'ROLLBACK') throw transactionAborted();
+    await this.#step('one_prepared');
   }
 
   async decide(options: CallOptions | undefined): Promise<void> {
@@ -166,7 +168,10 @@ class TwoPhaseCommit {
   }
 
   async #finishAll(outcome: Outcome): Promise<void> {
-    await Promise.all(this.prepared.map((participant) => this.#finishOne(participant, outcome)));
+    await allSettledOrThrow(this.prepared.map(async (participant) => {
+      await this.#finishOne(participant, outcome);
+      if (outcome === 'commit') await this.#step('one_committed');
+    }));
   }
 
   /** Over the connection that prepared; if that is lost, once over another. */
@@ -180,7 +185,7 @@ class TwoPhaseCommit {
     }
   }
 
-  async #step(step: Parameters<NonNullable<BeginOptions['onStep']>>[0]): Promise<void> {
+  async #step(step: CommitStep): Promise<void> {
     await this.context.onStep?.(step);
   }
 

@@ -11,7 +11,7 @@ import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 import { commitBatches } from '../../src/txn/commit-batches.ts';
 import { outcomeOf } from '../../src/txn/outcome-of.ts';
 import { recover } from '../../src/txn/recover.ts';
-import { formatTransactionId, parseTransactionId } from '../../src/txn/transaction-id.ts';
+import { formatTransactionId, numberSql, parseTransactionId, readNumber, runSql } from '../../src/txn/transaction-id.ts';
 
 const ways = {
   'READ COMMITTED': (pools: NodePools, nodes: readonly NodeId[]) => write(pools, nodes, ''),
@@ -78,8 +78,8 @@ test('open, then rolled back or committed', async () => {
   for (const [end, outcome] of [['ROLLBACK', 'aborted'], ['COMMIT', 'committed']] as const) {
     const connection = await cluster.pools.get(two).acquire();
     await connection.query({ text: 'BEGIN' });
-    const { rows } = await connection.query({ text: 'SELECT pg_current_xact_id()' });
-    const id = formatTransactionId({ cluster: '0123abcd', node: two, xid: rows[0]?.[0] ?? undefined, transactionId: 'x1' });
+    const { rows } = await connection.query({ text: `SELECT ${numberSql}` });
+    const id = formatTransactionId({ cluster: '0123abcd', node: two, number: readNumber(rows[0]?.[0]), transactionId: 'x1' });
     expect(await outcomeOf(cluster.openPools(), id, { clusterId })).toBe('in doubt');
     await connection.query({ text: end });
     expect(await outcomeOf(cluster.openPools(), id, { clusterId })).toBe(outcome);
@@ -95,7 +95,7 @@ test.each(['begun', 'batches'] as const)('in two phases, %s: the outcome is know
   const onStep = async (step: string): Promise<void> => {
     if (step === 'before_prepare') return;
     const gid = await cluster.run(three, "SELECT min(gid) FROM pg_prepared_xacts WHERE gid LIKE 'shardwright:0123abcd:%' AND database = current_database()");
-    if (gid !== null && gid !== undefined) id = formatTransactionId({ cluster: '0123abcd', node: two, xid: undefined, transactionId: at(gid.split(':'), 3) });
+    if (gid !== null && gid !== undefined) id = formatTransactionId({ cluster: '0123abcd', node: two, number: undefined, transactionId: at(gid.split(':'), 3) });
     seen.push(`${step} ${await outcomeOf(others, id, { clusterId })}`);
   };
   const nodes = [two, three];
@@ -105,8 +105,8 @@ test.each(['begun', 'batches'] as const)('in two phases, %s: the outcome is know
     await insertOn(transaction, nodes, 'a');
     await transaction.commit();
   }
-  expect(seen).toEqual(['prepared in doubt', 'before_decision in doubt', 'decided committed', 'committed committed']);
-  const numbered = { ...parsed(id), xid: (await cluster.run(two, 'SELECT xmin::text FROM t')) ?? undefined };
+  expect(seen).toEqual(['one_prepared in doubt', 'prepared in doubt', 'before_decision in doubt', 'decided committed', 'one_committed committed', 'committed committed']);
+  const numbered = { ...parsed(id), number: readNumber(await cluster.run(two, `SELECT concat_ws('.', xmin, ${runSql}) FROM t`)) };
   await recover(others, { clusterId, keepDecisionsMs: 0 });
   expect(await outcomeOf(others, formatTransactionId(numbered), { clusterId })).toBe('committed');
   await expect(outcomeOf(others, id, { clusterId })).rejects.toMatchObject({ id: 'unknownTransaction' });
@@ -119,8 +119,8 @@ test('decided for abort by recovery while its owner still has it open', async ()
   const onStep = async (step: string): Promise<void> => {
     if (step !== 'before_decision') return;
     await cluster.run(one, `INSERT INTO shardwright.decision VALUES ('${transaction.id}', 'abort')`);
-    const xid = (await cluster.run(one, "SELECT backend_xid::text FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'")) ?? undefined;
-    answers.push(await outcomeOf(others, formatTransactionId({ cluster: '0123abcd', node: one, xid, transactionId: transaction.id }), { clusterId }));
+    const number = readNumber(await cluster.run(one, `SELECT concat_ws('.', backend_xid, ${runSql}) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`));
+    answers.push(await outcomeOf(others, formatTransactionId({ cluster: '0123abcd', node: one, number, transactionId: transaction.id }), { clusterId }));
   };
   const transaction = beginTransaction(cluster.pools, { clusterId, onStep });
   await insertOn(transaction, [one, two], 'a');
@@ -132,13 +132,15 @@ test('what is no id, or of another cluster, or of a number that is still to come
   await using cluster = await startTransactionCluster();
   const ask = (id: string): Promise<string> => outcomeOf(cluster.pools, id, { clusterId });
   await expect(ask('x')).rejects.toMatchObject({ id: 'invalidParameter', code: '22023' });
-  await expect(ask("0123abcd.1.7'.x1")).rejects.toMatchObject({ id: 'invalidParameter' });
-  await expect(ask('ffffffff.1.700.x1')).rejects.toMatchObject({ id: 'unknownTransaction', code: '42704', detail: 'It is a transaction of another cluster.' });
-  await expect(ask('0123abcd.1.999999999999.x1')).rejects.toMatchObject({ id: 'unknownTransaction', detail: expect.stringContaining('backup') });
-  await expect(ask('0123abcd.9.700.x1')).rejects.toMatchObject({ id: 'undefinedNode' });
-  const id = { cluster: '0123abcd', node: coordinatorNodeId, xid: '700', transactionId: 'ab01' };
+  await expect(ask("0123abcd.1.7'.1.x1")).rejects.toMatchObject({ id: 'invalidParameter' });
+  await expect(ask('ffffffff.1.700.1.x1')).rejects.toMatchObject({ id: 'unknownTransaction', code: '42704', detail: 'It is a transaction of another cluster.' });
+  const run = await cluster.run(one, `SELECT ${runSql}`);
+  await expect(ask(`0123abcd.1.999999999999.${run}.x1`)).rejects.toMatchObject({ id: 'unknownTransaction', detail: 'Its node has not come to that number yet.' });
+  await expect(ask('0123abcd.1.3.1.x1')).rejects.toMatchObject({ id: 'unknownTransaction' });
+  await expect(ask('0123abcd.9.700.1.x1')).rejects.toMatchObject({ id: 'undefinedNode' });
+  const id = { cluster: '0123abcd', node: coordinatorNodeId, number: { xid: '700', run: '1' }, transactionId: 'ab01' };
   expect(parseTransactionId(formatTransactionId(id))).toEqual(id);
-  expect(parseTransactionId(formatTransactionId({ ...id, xid: undefined }))).toEqual({ ...id, xid: undefined });
+  expect(parseTransactionId(formatTransactionId({ ...id, number: undefined }))).toEqual({ ...id, number: undefined });
 });
 
 function parsed(id: string) {
