@@ -105,4 +105,8 @@ CREATE UNLOGGED TABLE shardwright.waiting (
 COMMENT ON TABLE shardwright.waiting IS
   'Server processes of transactions over several nodes that wait for a lock: for finding deadlocks that no single server can see.';
 `,
+  `
+ALTER TABLE shardwright.waiting ADD COLUMN started text NOT NULL DEFAULT '';
+COMMENT ON COLUMN shardwright.waiting.started IS 'When the process began the transaction, in microseconds since 1970: it may have begun another one by now.';
+`,
 ];

@@ -19,14 +19,16 @@ export async function commitBatches(pools: NodePools, batches: readonly NodeBatc
   const name = { clusterId: options.clusterId, transactionId: randomBytes(16).toString('hex') };
   const participants = await acquireAll(pools, batches, options);
   const watched = { id: name.transactionId, began: Date.now(), connections: new Map(participants.map(({ node, connection }) => [node, connection])) };
+  // Before the decision: who has decided waits for nobody, and must not be given up.
+  const leave = (): void => options.watch?.leave(watched);
   try {
     throwIfAborted(options.signal);
     if (batches.length === 1) return [await commitAlone(at(participants, 0), at(batches, 0), { name, options })];
     options.watch?.enter(watched);
     const work = batches.map(({ queries }, i) => ({ participant: at(participants, i), queries }));
-    return await runInTwoPhases({ ...name, pools, onStep: options.onStep }, work, options);
+    return await runInTwoPhases({ ...name, pools, onStep: options.onStep, beforeDecision: leave }, work, options);
   } finally {
-    options.watch?.leave(watched);
+    leave();
     for (const { connection } of participants) connection.release();
   }
 }

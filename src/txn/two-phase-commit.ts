@@ -15,6 +15,8 @@ import { isConnectionFailure } from '../cluster/translate-error.ts';
 
 export interface CommitContext extends TransactionName, Pick<BeginOptions, 'onStep'> {
   readonly pools: NodePools;
+  /** Called when all have prepared. */
+  readonly beforeDecision?: (() => void) | undefined;
 }
 
 export interface Participants {
@@ -132,6 +134,7 @@ class TwoPhaseCommit {
   }
 
   async decide(options: CallOptions | undefined): Promise<void> {
+    this.context.beforeDecision?.();
     await this.#step('before_decision');
     throwIfAborted(options?.signal);
     try {

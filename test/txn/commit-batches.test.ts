@@ -100,3 +100,11 @@ test('a connection lost while the only node commits leaves the outcome unknown',
   const batch = { node: one, queries: [{ text: 'SELECT pg_terminate_backend(pg_backend_pid())' }] };
   await expect(commitBatches(cluster.pools, [batch], { clusterId })).rejects.toMatchObject({ id: 'outcomeUnknown', code: '08007' });
 });
+
+test('the deadlock watch has left it when it decides', async () => {
+  await using cluster = await startTransactionCluster();
+  const events: string[] = [];
+  const watch = { enter: () => events.push('enter'), leave: () => events.push('leave') };
+  await commitBatches(cluster.pools, insertOn([one, two], 'a'), { clusterId, watch, onStep: (step) => void events.push(step) });
+  expect(events.slice(0, 6)).toEqual(['enter', 'before_prepare', 'one_prepared', 'prepared', 'leave', 'before_decision']);
+});
