@@ -15,6 +15,8 @@ export class SessionTransaction implements DistributedTransaction {
   /** Whether a statement in it has changed settings. */
   changedSettings = false;
   readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
+  /** The last broadcast. */
+  #sending: Promise<void> | undefined;
 
   constructor(
     private readonly inner: DistributedTransaction,
@@ -37,7 +39,7 @@ export class SessionTransaction implements DistributedTransaction {
     const connection = await this.inner.join(node, repeats ? 'read' : effect, options);
     let ready = this.#joined.get(node);
     if (ready === undefined) {
-      ready = this.#prepare(connection, options);
+      ready = this.#prepare(connection, this.#sending, options);
       this.#joined.set(node, ready);
     }
     await ready;
@@ -45,7 +47,14 @@ export class SessionTransaction implements DistributedTransaction {
   }
 
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
-  async broadcast(text: string, options?: CallOptions): Promise<void> {
+  broadcast(text: string, options?: CallOptions): Promise<void> {
+    const sent = this.#send(text, options);
+    this.#sending = sent.catch(() => undefined);
+    return sent;
+  }
+
+  /** To those that have joined when it is called. One that joins before it is done waits for that, and repeats the text if it held. */
+  async #send(text: string, options: CallOptions | undefined): Promise<void> {
     const connections = await Promise.all(this.#joined.values());
     const settled = await Promise.allSettled(connections.map((connection) => {
       connection.markDirty();
@@ -81,7 +90,9 @@ export class SessionTransaction implements DistributedTransaction {
     return this.inner.rollback();
   }
 
-  async #prepare(connection: NodeConnection, options: CallOptions | undefined): Promise<NodeConnection> {
+  async #prepare(connection: NodeConnection, sending: Promise<void> | undefined, options: CallOptions | undefined): Promise<NodeConnection> {
+    // Not what is sent from now on, which waits for this server.
+    await sending;
     if (this.#history.length > 0) {
       connection.markDirty();
       await connection.query({ text: this.#history.join(';\n'), simple: true }, options);
