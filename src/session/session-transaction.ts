@@ -53,6 +53,12 @@ export class SessionTransaction implements DistributedTransaction {
     return sent;
   }
 
+  /** The same of ROLLBACK TO SAVEPOINT. */
+  async rollbackTo(text: string, options?: CallOptions): Promise<void> {
+    await this.broadcast(text, options);
+    this.inner.partUndone?.();
+  }
+
   /** To those that have joined when it is called. One that joins before it is done waits for that, and repeats the text if it held. */
   async #send(text: string, options: CallOptions | undefined): Promise<void> {
     const connections = await Promise.all(this.#joined.values());
@@ -71,14 +77,14 @@ export class SessionTransaction implements DistributedTransaction {
    */
   async undoable(options?: CallOptions): Promise<Undoable> {
     const start = this.#history.length;
-    const end = async (texts: readonly string[]): Promise<void> => {
-      await this.broadcast(texts.join(';\n'), options);
+    const end = async (sent: Promise<void>): Promise<void> => {
+      await sent;
       this.#history.length = start;
     };
     await this.broadcast(`SAVEPOINT ${guard}`, options);
     return {
-      keep: () => end([`RELEASE SAVEPOINT ${guard}`]),
-      undo: () => end([`ROLLBACK TO SAVEPOINT ${guard}`, `RELEASE SAVEPOINT ${guard}`]),
+      keep: () => end(this.broadcast(`RELEASE SAVEPOINT ${guard}`, options)),
+      undo: () => end(this.rollbackTo(`ROLLBACK TO SAVEPOINT ${guard};\nRELEASE SAVEPOINT ${guard}`, options)),
     };
   }
 

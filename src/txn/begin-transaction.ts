@@ -1,9 +1,8 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
-import { claiming, claimSql } from './claim.ts';
+import { claiming, claimSql, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
-import { readNumber } from './transaction-id.ts';
 import { assert } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -36,6 +35,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly #writers: Participant[] = [];
   /** Where a claim was sent. */
   readonly #claimed = new Set<NodeId>();
+  /** Not with BEGIN, hence perhaps behind a savepoint. */
+  readonly #claimedLate = new Set<Participant>();
 
   constructor(
     private readonly pools: NodePools,
@@ -52,6 +53,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const participant = await entering;
     if (effect === 'write' && participant.effect === 'read') this.#becomeWriter(participant);
     return participant.connection;
+  }
+
+  partUndone(): void {
+    for (const participant of this.#claimedLate) participant.claimed = false;
   }
 
   async commit(options?: CallOptions): Promise<void> {
@@ -100,6 +105,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const claimant = this.#hasOneSnapshot ? this.#writers.find((writer) => writer !== participant) : participant;
     if (claimant === undefined || !this.#mayClaim(claimant.node)) return;
     this.#claimed.add(claimant.node);
+    this.#claimedLate.add(claimant);
     claimant.connection.query(claiming(this.id, claimant)).catch(() => undefined);
   }
 
@@ -116,7 +122,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       const connection = await this.pools.get(node).acquire(options);
       const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
-      connection.query({ text: begin, simple: true }).then(({ rows }) => (participant.number = readNumber(rows[0]?.[0])), () => undefined);
+      connection.query({ text: begin, simple: true }).then(({ rows }) => rows.length > 0 && noteClaim(participant, rows), () => undefined);
       this.connections.set(node, connection);
       if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
       return participant;

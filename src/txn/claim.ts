@@ -1,4 +1,4 @@
-import type { NodeQuery } from '../cluster/node-connection.ts';
+import type { NodeQuery, RawRow } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { Participant } from './participant.ts';
 import { numberSql, readNumber } from './transaction-id.ts';
@@ -20,8 +20,14 @@ export function claiming(transactionId: string, participant: Participant): NodeQ
     name: 'shardwright_claim',
     text: `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`,
     values: [transactionId, participant.node],
-    answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])),
+    answered: ({ rows }) => noteClaim(participant, rows),
   };
+}
+
+/** From the answer to either of the two. */
+export function noteClaim(participant: Participant, rows: readonly RawRow[]): void {
+  participant.number = readNumber(rows[0]?.[0]);
+  participant.claimed = true;
 }
 
 /** True for a transaction whose claim nobody holds, which it then keeps from being made until the statement's own transaction ends. */

@@ -16,6 +16,8 @@ export interface DistributedTransaction {
   join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
   /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */
   undoable?(options?: CallOptions): Promise<Undoable>;
+  /** To be called after ROLLBACK TO SAVEPOINT: locks taken behind the savepoint are gone. */
+  partUndone?(): void;
   /** All or nothing. On failure everything is rolled back and the cause thrown; `outcomeUnknown` if the decision could not be learned. */
   commit(options?: CallOptions): Promise<void>;
   /** Idempotent; never throws. */

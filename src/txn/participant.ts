@@ -12,6 +12,8 @@ export interface Participant {
   effect: 'read' | 'write';
   /** The number of the transaction's part there, once it is known: what tells its outcome when the connection is lost. */
   number?: TransactionNumber | undefined;
+  /** Whether it holds the transaction's claim. */
+  claimed?: boolean;
 }
 
 /** What the errors of a transaction call it by. */

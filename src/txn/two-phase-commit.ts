@@ -78,7 +78,7 @@ export async function runInTwoPhases(context: CommitContext, work: readonly Work
 
 /** The coordinator database if it writes, since it may be unable to prepare. Else one with a claim. */
 function chooseLastAgent(writers: readonly Participant[]): Participant {
-  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ number }) => number !== undefined) ?? at(writers, 0);
+  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ claimed }) => claimed === true) ?? at(writers, 0);
 }
 
 class TwoPhaseCommit {
@@ -106,7 +106,7 @@ class TwoPhaseCommit {
 
   /** Nearly always it is there already; it has to be, before anything is prepared. */
   async #claim(): Promise<void> {
-    if (this.agent.number === undefined) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
+    if (this.agent.claimed !== true) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
   }
 
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {

@@ -7,8 +7,8 @@ export interface MutingProxy extends AsyncDisposable {
   /** What the client says waits here from now on. */
   hold(): void;
   letGo(): void;
-  /** From now on nothing that the server says arrives. */
-  mute(): void;
+  /** Nothing that the server says from now on arrives. What it has said before does. */
+  mute(): Promise<void>;
   /** Ends all connections. Those made later work again. */
   cut(): void;
 }
@@ -39,7 +39,11 @@ export async function startMutingProxy(target: { readonly host: string; readonly
       holds = false;
       for (const send of held.splice(0)) send();
     },
-    mute: () => (muted = true),
+    mute: async () => {
+      // What is there is read within a turn of the event loop.
+      for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+      muted = true;
+    },
     cut,
     [Symbol.asyncDispose]: async () => {
       cut();

@@ -34,7 +34,7 @@ test.each(cases)('$way on $nodes, committed: $commits; the connection breaks in 
   const { cluster, pools, proxy } = held;
   const failing = ways[way](pools, nodes).then(() => undefined, (error: unknown) => error);
   await until(() => held.isWaiting());
-  proxy.mute();
+  await proxy.mute();
   // One server that commits after that may not say so any more; one whose process is ended has not committed.
   await (commits ? held.letGo() : held.kill());
   await until(async () => !(await held.isWaiting()));
@@ -55,7 +55,7 @@ test.each(['', 'ISOLATION LEVEL REPEATABLE READ'])('BEGIN %s; nothing arrives fr
   await using held = await holdCommitOnOne();
   const transaction = beginTransaction(held.pools, { clusterId, modes });
   await insertOn(transaction, [one], 'a');
-  held.proxy.mute();
+  await held.proxy.mute();
   const failing = transaction.commit().catch((error: unknown) => error);
   await until(() => held.isWaiting());
   held.proxy.cut();

@@ -6,6 +6,7 @@ import { clusterId, everywhere, insertOn, one, startTransactionCluster, three, t
 import { at } from '../../src/base/assert.ts';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import type { NodePools } from '../../src/cluster/node-pools.ts';
+import { SessionTransaction } from '../../src/session/session-transaction.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 import { commitBatches } from '../../src/txn/commit-batches.ts';
 import type { BeginOptions, CommitStep } from '../../src/txn/distributed-transaction.ts';
@@ -61,6 +62,15 @@ const readFirst = async (pools: NodePools, options: BeginOptions): Promise<void>
   await insertOn(transaction, everywhere, 'a');
   await transaction.commit();
 };
+const behindSavepoint = async (pools: NodePools, options: BeginOptions): Promise<void> => {
+  const transaction = new SessionTransaction(beginTransaction(pools, options), []);
+  await (await transaction.join(coordinatorNodeId, 'read')).query({ text: 'SELECT a FROM t' });
+  await transaction.broadcast('SAVEPOINT s');
+  await insertOn(transaction, [coordinatorNodeId], 'undone');
+  await transaction.rollbackTo('ROLLBACK TO SAVEPOINT s');
+  await insertOn(transaction, everywhere, 'a');
+  await transaction.commit();
+};
 const oneSnapshot = { modes: 'ISOLATION LEVEL SERIALIZABLE' };
 const batches = async (pools: NodePools, options: BeginOptions): Promise<void> => {
   await commitBatches(pools, everywhere.map((node) => ({ node, queries: [{ text: "INSERT INTO t VALUES ('a')" }] })), options);
@@ -73,6 +83,7 @@ test.each([
   ['begun, one snapshot', begun, oneSnapshot],
   ['the coordinator database last, one snapshot', coordinatorLast, oneSnapshot],
   ['reads before it writes, one snapshot', readFirst, oneSnapshot],
+  ['claimed behind a savepoint', behindSavepoint, {}],
   ['batches', batches, {}],
 ] as const)('an owner that is only slow is left alone: %s', async (_, commit, options) => {
   await using cluster = await startTransactionCluster();
