@@ -1,9 +1,9 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
-import { claiming, claimSql, noteClaim } from './claim.ts';
+import { claiming, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
-import { assert } from '../base/assert.ts';
+import { assert, at } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
@@ -47,7 +47,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     assert(!this.#over, 'a server joins a transaction that is over');
     let entering = this.#participants.get(node);
     if (entering === undefined) {
-      entering = this.#enter(node, this.#begin(node, effect), options);
+      entering = this.#enter(node, this.#beginsWithClaim(node, effect), options);
       this.#participants.set(node, entering);
     }
     const participant = await entering;
@@ -87,14 +87,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   }
 
   /**
-   * BEGIN, in the same message with the claim of whoever may come to decide: the first writer, and the coordinator database. Not where the claim would take the transaction's only
+   * Whether BEGIN is sent with the claim of whoever may come to decide: the first writer, and the coordinator database. Not where the claim would take the transaction's only
    * snapshot.
    */
-  #begin(node: NodeId, effect: 'read' | 'write'): string {
-    const begin = `BEGIN ${this.options.modes}`;
-    if (effect === 'read' || this.#hasOneSnapshot || !this.#mayClaim(node)) return begin;
+  #beginsWithClaim(node: NodeId, effect: 'read' | 'write'): boolean {
+    if (effect === 'read' || this.#hasOneSnapshot || !this.#mayClaim(node)) return false;
     this.#claimed.add(node);
-    return `${begin}; ${claimSql(this.id, node)}`;
+    return true;
   }
 
   /** Claims are under way before COMMIT comes, so that it need not wait for one. */
@@ -106,7 +105,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     if (claimant === undefined || !this.#mayClaim(claimant.node)) return;
     this.#claimed.add(claimant.node);
     this.#claimedLate.add(claimant);
-    claimant.connection.query(claiming(this.id, claimant)).catch(() => undefined);
+    claimant.connection.query(claiming(this.id, claimant.node)).then((claim) => noteClaim(claimant, claim), () => undefined);
   }
 
   #mayClaim(node: NodeId): boolean {
@@ -117,12 +116,12 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     return oneSnapshot.test(this.options.modes);
   }
 
-  async #enter(node: NodeId, begin: string, options: CallOptions | undefined): Promise<Participant> {
+  async #enter(node: NodeId, claims: boolean, options: CallOptions | undefined): Promise<Participant> {
     try {
       const connection = await this.pools.get(node).acquire(options);
       const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
-      connection.query({ text: begin, simple: true }).then(({ rows }) => rows.length > 0 && noteClaim(participant, rows), () => undefined);
+      this.#begin(participant, claims).catch(() => undefined);
       this.connections.set(node, connection);
       if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
       return participant;
@@ -130,6 +129,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       this.#participants.delete(node);
       throw error;
     }
+  }
+
+  async #begin(participant: Participant, claims: boolean): Promise<void> {
+    const { node, connection } = participant;
+    const text = `BEGIN ${this.options.modes}`;
+    if (claims) noteClaim(participant, at(await connection.batch([{ text }, claiming(this.id, node)]), 1));
+    else await connection.query({ text, simple: true });
   }
 
   /** Those that made it; a server that could not be joined takes no part. */

@@ -1,6 +1,6 @@
-import type { NodeQuery, RawRow } from '../cluster/node-connection.ts';
+import type { NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import type { Participant } from './participant.ts';
+import { nameOn, type Participant } from './participant.ts';
 import { numberSql, readNumber } from './transaction-id.ts';
 
 /**
@@ -9,23 +9,15 @@ import { numberSql, readNumber } from './transaction-id.ts';
  */
 const lockKey = (id: string, node: string): string => `pg_catalog.hashtextextended(${id}, ${node}::bigint)`;
 
-/** Takes the lock and learns the number, as text for the simple protocol. It takes a snapshot, so in levels that have only one it must not come before the first statement. */
-export function claimSql(transactionId: string, node: NodeId): string {
-  return `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey(`'${transactionId}'`, String(node))})`;
+/**
+ * Takes the lock and tells the transaction's number, for `noteClaim`. It takes a snapshot, so in levels that have only one it must not come before the first statement.
+ */
+export function claiming(transactionId: string, node: NodeId): NodeQuery {
+  const text = `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`;
+  return { name: nameOn(node, 'shardwright_claim'), text, values: [transactionId, node] };
 }
 
-/** The same as a statement of its own, or in a batch. */
-export function claiming(transactionId: string, participant: Participant): NodeQuery {
-  return {
-    name: 'shardwright_claim',
-    text: `SELECT ${numberSql}, pg_catalog.pg_advisory_xact_lock(${lockKey('$1', '$2')})`,
-    values: [transactionId, participant.node],
-    answered: ({ rows }) => noteClaim(participant, rows),
-  };
-}
-
-/** From the answer to either of the two. */
-export function noteClaim(participant: Participant, rows: readonly RawRow[]): void {
+export function noteClaim(participant: Participant, { rows }: Pick<RawResult, 'rows'>): void {
   participant.number = readNumber(rows[0]?.[0]);
   participant.claimed = true;
 }

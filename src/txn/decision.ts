@@ -4,6 +4,7 @@ import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { sqlStateOf } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { isUnclaimedSql } from './claim.ts';
+import { nameOn } from './participant.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Outcome = 'commit' | 'abort';
@@ -15,8 +16,8 @@ export interface Decision {
 }
 
 /** Commits the last agent's work together with the decision: one message, and nothing of it without the other. */
-export function decideAndCommit(transactionId: string): readonly NodeQuery[] {
-  return [{ name: 'shardwright_decide', text: decideSql, values: [transactionId] }, { text: 'COMMIT' }];
+export function decideAndCommit({ node, transactionId }: Decision): readonly NodeQuery[] {
+  return [{ name: nameOn(node, 'shardwright_decide'), text: decideSql, values: [transactionId] }, { text: 'COMMIT' }];
 }
 
 const decideSql = "INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ($1, 'commit')";

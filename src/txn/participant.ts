@@ -1,6 +1,7 @@
 import type { NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { gidCluster } from './gid.ts';
 import { formatTransactionId, numberIfAnySql, numberSql, readNumber, type TransactionNumber } from './transaction-id.ts';
@@ -22,9 +23,14 @@ export interface TransactionName {
   readonly transactionId: string;
 }
 
+/** A prepared statement's name. A session may say DEALLOCATE ALL on its own connection to the coordinator database, so nothing is prepared there. */
+export function nameOn(node: NodeId, name: string): string | undefined {
+  return node === coordinatorNodeId ? undefined : name;
+}
+
 /** A statement that learns the participant's number, at the latest before what stands behind it in a batch is done. */
 export function numbering(participant: Participant): NodeQuery {
-  return { name: 'shardwright_number', text: `SELECT ${numberSql}`, answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])) };
+  return { name: nameOn(participant.node, 'shardwright_number'), text: `SELECT ${numberSql}`, answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])) };
 }
 
 /** COMMIT. Throws `transactionAborted` if the server rolled back instead, and what the server throws. */
@@ -55,7 +61,7 @@ export async function commitOnlyWriter(writer: Participant, name: TransactionNam
 
 /** What has written nothing has no number, and its COMMIT changes nothing. */
 function numberingIfAny(writer: Participant): NodeQuery {
-  return { ...numbering(writer), name: 'shardwright_number_if_any', text: `SELECT ${numberIfAnySql}` };
+  return { ...numbering(writer), name: nameOn(writer.node, 'shardwright_number_if_any'), text: `SELECT ${numberIfAnySql}` };
 }
 
 export function outcomeUnknown({ clusterId, transactionId }: TransactionName, { node, number }: Pick<Participant, 'node' | 'number'>, cause: unknown): ClusterError {

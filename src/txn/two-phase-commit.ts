@@ -1,11 +1,11 @@
 import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
 import type { BeginOptions, CommitStep } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
-import { claiming } from './claim.ts';
+import { claiming, noteClaim } from './claim.ts';
 import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
 import { allSettledOrThrow } from './run-batches.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { at } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -106,20 +106,28 @@ class TwoPhaseCommit {
 
   /** Nearly always it is there already; it has to be, before anything is prepared. */
   async #claim(): Promise<void> {
-    if (this.agent.claimed !== true) await this.agent.connection.query(claiming(this.context.transactionId, this.agent));
+    if (this.agent.claimed !== true) noteClaim(this.agent, await this.agent.connection.query(claiming(this.context.transactionId, this.agent.node)));
   }
 
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
     const results = await allSettledOrThrow(work.map(async ({ participant: { node, connection }, queries }) => {
-      if (connection === this.agent.connection) return (await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, this.agent), ...queries], options)).slice(1);
+      if (connection === this.agent.connection) return this.#runAndClaim(queries, options);
       const results = await connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
       await this.#step('one_prepared');
       return results;
     }));
     await this.#step('prepared');
     return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
+  }
+
+  /** The results as those of the others, which begin with that of BEGIN. */
+  async #runAndClaim(queries: readonly NodeQuery[], options: CallOptions | undefined): Promise<RawResult[]> {
+    const { node, connection } = this.agent;
+    const [begin, claim, ...results] = await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, node), ...queries], options);
+    noteClaim(this.agent, present(claim));
+    return [present(begin), ...results];
   }
 
   #prepareSql(node: NodeId): string {
@@ -138,7 +146,7 @@ class TwoPhaseCommit {
     await this.#step('before_decision');
     throwIfAborted(options?.signal);
     try {
-      await this.agent.connection.batch(decideAndCommit(this.context.transactionId));
+      await this.agent.connection.batch(decideAndCommit({ node: this.agent.node, transactionId: this.context.transactionId }));
     } catch (error) {
       if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);
