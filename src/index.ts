@@ -1,5 +1,6 @@
 export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinator/cluster.ts';
 export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
+export type { SnapshotOptions } from './coordinator/run-snapshot.ts';
 export type { TransactionOptions } from './coordinator/run-transaction.ts';
 export type { TransactionOutcome } from './txn/outcome-of.ts';
 export type { RecoveryReport } from './txn/recover.ts';

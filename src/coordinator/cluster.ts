@@ -36,6 +36,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
+import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
 import { runTransaction, type TransactionOptions } from './run-transaction.ts';
 import { runUtility } from './run-utility.ts';
 
@@ -274,6 +275,14 @@ export class Cluster extends PoolBase {
    */
   transaction<T>(work: (client: ClusterClient) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
     return runTransaction(() => this.connect({ signal: options.signal }), work, options);
+  }
+
+  /**
+   * Runs `work` in a REPEATABLE READ transaction of a client of its own, READ ONLY unless `readOnly` is false, that sees each transaction over several nodes wholly or not at all; see
+   * `docs/consistency.md`. It holds a connection to every node. Errors: `snapshotUnavailable`, `nodeUnreachable`, `canceled`, and what `work` throws, which rolls back.
+   */
+  snapshot<T>(work: (client: ClusterClient) => Promise<T>, options: SnapshotOptions = {}): Promise<T> {
+    return runSnapshot(() => this.connect({ signal: options.signal }), work, options);
   }
 
   /** Connections to servers that are open, idle and waited for, the coordinator database's first. */

@@ -25,7 +25,7 @@ export async function runTransaction<T>(connect: () => Promise<ClusterClient>, w
   for (let attempt = 0; ; attempt += 1) {
     throwIfAborted(signal);
     try {
-      return await runOnce(await connect(), work, options);
+      return await inTransaction(await connect(), (client) => client.query(`BEGIN ${modesOf(options)}`.trim()), work);
     } catch (error) {
       if (attempt >= retries || !mayBeTriedAgain(error)) throw error;
       await pause(attempt, signal);
@@ -33,9 +33,10 @@ export async function runTransaction<T>(connect: () => Promise<ClusterClient>, w
   }
 }
 
-async function runOnce<T>(client: ClusterClient, work: (client: ClusterClient) => Promise<T>, options: TransactionOptions): Promise<T> {
+/** Runs `work` between `begin` and COMMIT, or ROLLBACK when it throws; then gives the client back. */
+export async function inTransaction<T>(client: ClusterClient, begin: (client: ClusterClient) => Promise<unknown>, work: (client: ClusterClient) => Promise<T>): Promise<T> {
   try {
-    await client.query(`BEGIN ${modesOf(options)}`.trim());
+    await begin(client);
     const result = await work(client);
     const { command } = await client.query('COMMIT');
     // The work has passed over an error of a statement: PostgreSQL then rolls back, and says so only here.

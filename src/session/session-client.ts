@@ -76,6 +76,11 @@ export class SessionClient extends EventEmitter {
     return this.#session;
   }
 
+  /** Begins a transaction with a consistent snapshot of all servers, after all earlier statements. */
+  beginSnapshot(modes: string, signal: AbortSignal | undefined): Promise<void> {
+    return this.enqueue(() => this.#session.beginSnapshot(modes, signal));
+  }
+
   /** Rolls back what is open: nobody else may inherit it. */
   reset(): void {
     if (this.#session.status !== 'idle') this.#tail = this.#tail.then(() => this.#session.rollback()).catch(() => undefined);

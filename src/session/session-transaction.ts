@@ -46,6 +46,11 @@ export class SessionTransaction implements DistributedTransaction {
     return repeats ? this.inner.join(node, effect, options) : connection;
   }
 
+  /** Before anything is read in it. What the session has set reaches the servers later, with the first statement there: setting may read. */
+  async takeSnapshot(options?: CallOptions): Promise<void> {
+    await this.inner.takeSnapshot?.(options);
+  }
+
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
   broadcast(text: string, options?: CallOptions): Promise<void> {
     const sent = this.#send(text, options);

@@ -16,6 +16,7 @@ import { beginTransaction } from '../txn/begin-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
+import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
@@ -67,6 +68,8 @@ export class Session {
   #modes = '';
   /** What AND CHAIN has taken over from the transaction before. */
   #chainedModes = '';
+  /** Its snapshot is consistent by request, whatever the settings say. */
+  #consistent = false;
   readonly #planner: SessionPlanner;
   readonly #cursors = new SessionCursors();
   readonly #prepared = new PreparedStatements();
@@ -158,6 +161,12 @@ export class Session {
     this.#pinned.release();
   }
 
+  /** BEGIN of a transaction with a consistent snapshot. For REPEATABLE READ and SERIALIZABLE. */
+  async beginSnapshot(modes: string, signal: AbortSignal | undefined): Promise<void> {
+    await loadGrammar();
+    await this.#start(modes, { consistent: true, signal });
+  }
+
   async rollback(): Promise<void> {
     const transaction = this.#transaction;
     if (transaction === undefined) return;
@@ -205,7 +214,7 @@ export class Session {
   async #workStatement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     const { node } = statement;
     try {
-      if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt);
+      if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt, query.signal);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
       if ('DiscardStmt' in node) return await this.#discard(statement, node.DiscardStmt.target);
       const answered = (await this.#cursorStatement(statement, query)) ?? (await this.#preparing(statement));
@@ -349,14 +358,22 @@ export class Session {
     // What ran before in the same text becomes a part of the block.
     this.#implicit = false;
     this.#modes = modes;
-    if (modes !== '') await this.#transaction.broadcast(`SET TRANSACTION ${modes}`);
+    if (modes === '') return;
+    await this.#transaction.broadcast(`SET TRANSACTION ${modes}`);
+    await this.#snapshotAfter(modes);
   }
 
-  async #start(modes: string): Promise<void> {
-    const snapshot = await this.#services.store.load();
-    const transaction = new SessionTransaction(this.#begin(snapshot, await this.#withDefaults(modes)), this.#settings.texts);
+  async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const snapshot = await this.#services.store.load({ signal });
+    const all = await this.#withDefaults(modes);
+    const transaction = new SessionTransaction(this.#begin(snapshot, all), this.#settings.texts);
+    if (consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)))) {
+      refuseDeferrable(all);
+      await takenOrOver(transaction, signal);
+    }
     this.#modes = modes;
     this.#chainedModes = '';
+    this.#consistent = consistent;
     this.#settings.begin();
     this.#transaction = transaction;
     this.#implicit = false;
@@ -366,6 +383,22 @@ export class Session {
   async #withDefaults(modes: string): Promise<string> {
     if (!this.#settings.has(/^default_transaction_|^session characteristics$/)) return modes;
     return this.#pinned.use((connection) => withDefaultModes(connection, modes));
+  }
+
+  /** SET TRANSACTION has made the block one that takes a consistent snapshot, if the session wants those. */
+  async #snapshotAfter(modes: string, signal?: AbortSignal): Promise<void> {
+    const transaction = present(this.#transaction);
+    if (!hasOneSnapshot(modes) || !this.#settings.has(consistentSnapshots)) return;
+    try {
+      if (!(await wantsConsistentSnapshots(await transaction.join(coordinatorNodeId, 'read')))) return;
+      refuseDeferrable(modes);
+      // The modes have to reach all servers first.
+      await Promise.all(this.#services.pools.nodeIds.map((node) => transaction.join(node, 'read', { signal })));
+      await transaction.takeSnapshot({ signal });
+    } catch (error) {
+      this.#failed = true;
+      throw error;
+    }
   }
 
   #begin(snapshot: CatalogSnapshot, modes: string): ReturnType<typeof beginTransaction> {
@@ -384,7 +417,7 @@ export class Session {
     if (commits) await this.#commit();
     else await this.rollback();
     if (statement.chain === true) {
-      await this.#start(modes);
+      await this.#start(modes, { consistent: this.#consistent });
       this.#chainedModes = modes;
     }
     return tagged(commits ? 'COMMIT' : 'ROLLBACK');
@@ -447,7 +480,8 @@ export class Session {
   }
 
   /** SET and RESET: checked by the coordinator database, remembered, and given to each connection before it is used. */
-  async #set(statement: Statement, set: VariableSetStmt): Promise<QueryResult> {
+  async #set(statement: Statement, set: VariableSetStmt, signal: AbortSignal | undefined): Promise<QueryResult> {
+    checkConsistentSnapshots(set);
     const tag = tagged(set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET');
     const { text } = statement;
     if (set.name === 'TRANSACTION SNAPSHOT') {
@@ -463,6 +497,7 @@ export class Session {
       await transaction.broadcast(text);
       transaction.changedSettings = true;
       if (setsModes(set)) this.#modes = await this.#onCoordinator(currentModes);
+      if (set.name === 'TRANSACTION') await this.#snapshotAfter(text, signal);
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
     else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
@@ -518,6 +553,16 @@ export class Session {
 
   #notice(severity: string, code: string, message: string): void {
     this.#onNotice?.({ severity, code, message, detail: undefined, hint: undefined, where: undefined });
+  }
+}
+
+/** Takes the snapshot of a transaction that has just begun; one that cannot have it ends. */
+async function takenOrOver(transaction: SessionTransaction, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await transaction.takeSnapshot({ signal });
+  } catch (error) {
+    await transaction.rollback();
+    throw error;
   }
 }
 

@@ -1,3 +1,5 @@
+import { onAbort } from '../base/abort.ts';
+
 /** The connection that listens: pg's `Client` fits. */
 export interface ListenClient {
   connect(): Promise<unknown>;
@@ -48,11 +50,11 @@ async function listenForEver(options: ListenOptions, signal: AbortSignal): Promi
 /** One connection's life. Returns whether it ever listened. */
 async function listenOnce(options: ListenOptions, signal: AbortSignal): Promise<boolean> {
   const client = options.newClient();
-  const ended = new Promise<void>((resolve) => {
-    client.on('error', resolve);
-    client.on('end', resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  let end: () => void = () => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  client.on('error', end);
+  client.on('end', end);
+  using _stopping = onAbort(signal, end);
   client.on('notification', options.changed);
   let listening = false;
   try {

@@ -2,6 +2,7 @@ import type { BeginOptions, DistributedTransaction } from './distributed-transac
 import type { WatchedTransaction } from './deadlock-watch.ts';
 import { claiming, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert, at } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
@@ -37,6 +38,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly #claimed = new Set<NodeId>();
   /** Not with BEGIN, hence perhaps behind a savepoint. */
   readonly #claimedLate = new Set<Participant>();
+  /** It has a snapshot of all servers, and no other can join. */
+  #complete = false;
 
   constructor(
     private readonly pools: NodePools,
@@ -47,6 +50,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     assert(!this.#over, 'a server joins a transaction that is over');
     let entering = this.#participants.get(node);
     if (entering === undefined) {
+      if (this.#complete) throw outsideSnapshot(this.pools.get(node).name);
       entering = this.#enter(node, this.#beginsWithClaim(node, effect), options);
       this.#participants.set(node, entering);
     }
@@ -57,6 +61,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
 
   partUndone(): void {
     for (const participant of this.#claimedLate) participant.claimed = false;
+  }
+
+  async takeSnapshot(options?: CallOptions): Promise<void> {
+    const { pools, connections } = this;
+    await Promise.all(pools.nodeIds.map((node) => this.join(node, 'read', options)));
+    this.#complete = true;
+    await takeSnapshot({ pools, connections, clusterId: this.options.clusterId, onStep: this.options.onSnapshotStep }, options);
   }
 
   async commit(options?: CallOptions): Promise<void> {
@@ -163,4 +174,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
 /** What a reader read is not changed by how its transaction ends. */
 async function commitQuietly(reader: Participant): Promise<void> {
   await commitParticipant(reader).catch(() => undefined);
+}
+
+function outsideSnapshot(name: string): ClusterError {
+  return new ClusterError('snapshotUnavailable', `the transaction's snapshot does not reach node ${name}`, {
+    sqlState: '55000', detail: 'The node was added after the snapshot was taken.', hint: 'Begin the transaction again.',
+  });
 }

@@ -1,6 +1,7 @@
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
+import type { SnapshotStep } from './take-snapshot.ts';
 
 /**
  * One transaction over any number of servers. Servers join lazily, at their first `join`; the coordinator database joins
@@ -18,6 +19,11 @@ export interface DistributedTransaction {
   undoable?(options?: CallOptions): Promise<Undoable>;
   /** To be called after ROLLBACK TO SAVEPOINT: locks taken behind the savepoint are gone. */
   partUndone?(): void;
+  /**
+   * Joins every server and takes a snapshot of all that shows each two-phase transaction wholly or not at all; see `takeSnapshot`. For REPEATABLE READ and SERIALIZABLE, before
+   * anything is read. When it fails the transaction can only be rolled back.
+   */
+  takeSnapshot?(options?: CallOptions): Promise<void>;
   /** All or nothing. On failure everything is rolled back and the cause thrown; `outcomeUnknown` if the decision could not be learned. */
   commit(options?: CallOptions): Promise<void>;
   /** Idempotent; never throws. */
@@ -45,6 +51,8 @@ export interface BeginOptions {
   readonly watch?: TransactionWatch | undefined;
   /** Called, and awaited, at each step of a two-phase commit. One that throws fails the commit there. For tests. */
   readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
+  /** The same at each step of taking a consistent snapshot. */
+  readonly onSnapshotStep?: ((step: SnapshotStep) => void | Promise<void>) | undefined;
 }
 
 /** In order; those with `one` for each participant but the last agent. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */

@@ -1,0 +1,86 @@
+import { parseArgs } from 'node:util';
+import type { PostgresMajor } from '../../src/embedded.ts';
+import type { BankEvent } from './bank/bank-event.ts';
+import { runBank } from './bank/run-bank.ts';
+import { type ListLevel, runLists } from './lists/run-lists.ts';
+import type { SoakOptions } from './soak-options.ts';
+import { type SoakServers, startSoakServers } from './soak-servers.ts';
+
+const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed] [--seed N] [--seconds S] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
+const workloads = { bank, lists: listsAt('consistent snapshots'), 'lists-read-committed': listsAt('read committed') } as const;
+const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
+
+/** Work under random harm, then a look at what has come of it; exit code 1 when anything is not as it must be. */
+async function main(): Promise<number> {
+  const { names, major, nodes, ...options } = readOptions();
+  console.log(`seed ${options.seed}`);
+  let objections = 0;
+  for (const name of names) {
+    await using servers = await startSoakServers({ major, nodes });
+    const report = await workloads[name](servers, options);
+    console.log(`${name}: ${report.summary}`);
+    for (const objection of report.objections.slice(0, 20)) console.log(`  ${objection}`);
+    objections += report.objections.length;
+  }
+  return objections === 0 ? 0 : 1;
+}
+
+interface Told {
+  readonly summary: string;
+  readonly objections: readonly string[];
+}
+
+async function bank(servers: SoakServers, options: SoakOptions): Promise<Told> {
+  const { events, transfers, objections, cuts, processKills, serverKills } = await runBank(servers, options);
+  const of = (kind: string): number => events.filter((event) => event.kind === kind).length;
+  return {
+    objections,
+    summary: `${of('acknowledged')} transfers acknowledged, ${of('refused')} refused, ${of('unknown')} unknown, ${transfers} there; ${of('read')} totals read, ${of('unread')} not to be had (${codesOf(events)}); `
+      + `${processKills} processes and ${serverKills} servers killed, ${cuts} cuts; ${objections.length} objections`,
+  };
+}
+
+function codesOf(events: readonly BankEvent[]): string {
+  const codes = events.flatMap((event) => (event.kind === 'unread' ? [event.code] : []));
+  return [...new Set(codes)].map((code) => `${code} ${codes.filter((one) => one === code).length} times`).join(', ');
+}
+
+/** With READ COMMITTED a transaction may be seen by halves, so that is no objection there. */
+function listsAt(level: ListLevel): (servers: SoakServers, options: SoakOptions) => Promise<Told> {
+  return async (servers, options) => {
+    const { history, anomalies, cuts, serverKills } = await runLists(servers, level, options);
+    const of = (outcome: string): number => history.filter((entry) => entry.outcome === outcome).length;
+    const objections = anomalies.filter(({ kind }) => level === 'consistent snapshots' || kind !== 'G-single');
+    return {
+      objections: objections.map(({ kind, about }) => `${kind}: ${about}`),
+      summary: `${of('committed')} transactions committed, ${of('aborted')} aborted, ${of('unknown')} unknown; ${serverKills} servers killed, ${cuts} cuts; ${anomalies.length - objections.length} seen by halves; ${objections.length} objections`,
+    };
+  };
+}
+
+function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[]; readonly major: PostgresMajor; readonly nodes: number } {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' } } });
+  const names = positionals.length === 0 ? (Object.keys(workloads) as (keyof typeof workloads)[]) : positionals.map((name) => {
+    if (!isWorkload(name)) throw new Error(usage);
+    return name;
+  });
+  const major = majors.find((known) => known === numberOf(values.major, 18));
+  if (major === undefined) throw new Error(usage);
+  return {
+    names, major, seed: numberOf(values.seed, Math.floor(Math.random() * 1e6)), seconds: numberOf(values.seconds, 60), processes: numberOf(values.processes, 3), nodes: numberOf(values.nodes, 3),
+    serverKills: values['spare-servers'] !== true,
+  };
+}
+
+function isWorkload(name: string): name is keyof typeof workloads {
+  return name in workloads;
+}
+
+function numberOf(text: string | undefined, otherwise: number): number {
+  const value = text === undefined ? otherwise : Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(usage);
+  return value;
+}
+
+process.exitCode = await main();
