@@ -11,7 +11,8 @@ What the library itself has to say is a \`ClusterError\`, shaped alike: \`code\`
 \`schema\`, \`table\`, \`column\` and \`constraint\` are as PostgreSQL fills them. Besides, it has
 
 - \`number\` and \`id\` as below; they stay the same from version to version,
-- \`transient\`: whether the same call may succeed when it is tried again.
+- \`transient\`: whether the same call may succeed when it is tried again,
+- \`transactionId\`, of \`outcomeUnknown\` alone: for \`cluster.outcomeOf\`.
 
 `;
 

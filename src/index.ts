@@ -2,6 +2,7 @@ export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinato
 export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
 export type { SnapshotOptions } from './coordinator/run-snapshot.ts';
 export type { TransactionOptions } from './coordinator/run-transaction.ts';
+export type { TransactionOutcome } from './txn/outcome-of.ts';
 export type { RecoveryReport } from './txn/recover.ts';
 export type { TransactionInDoubt } from './txn/list-transactions.ts';
 export type { ClusterOptions } from './coordinator/cluster-options.ts';

@@ -8,6 +8,7 @@ import { insert } from './insert.ts';
 import { lookup } from './lookup.ts';
 import { plan } from './plan.ts';
 import { pointRead } from './point-read.ts';
+import { recovery } from './recovery.ts';
 import { stream } from './stream.ts';
 import { tenantJoin } from './tenant-join.ts';
 import { transactions } from './transactions.ts';
@@ -15,7 +16,7 @@ import { tpch, tpchReference } from './tpch.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, recovery, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */

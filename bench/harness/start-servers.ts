@@ -17,7 +17,7 @@ export interface ServersOptions {
 }
 
 /** Every server has the same settings: durable, and with memory enough for all of the data. */
-const settings = { shared_buffers: '512MB', fsync: 'on', max_wal_size: '4GB', checkpoint_timeout: '30min' };
+const settings = { shared_buffers: '512MB', fsync: 'on', max_wal_size: '4GB', checkpoint_timeout: '30min', max_prepared_transactions: '600' };
 
 /** The defaults of `Cluster`, spelled out because the budget is reckoned from them. */
 const budget = { exclusivePerNode: 10, sharedPerNode: 3 };

@@ -10,7 +10,7 @@ export const errorCatalogue = {
   unsupportedNode: { number: 'SW005', sqlState: '55000', transient: false, about: 'The server lacks a setting, a version or a right that a node needs. The hint says which and how to set it.' },
   nodeUnreachable: { number: 'SW006', sqlState: '08001', transient: true, about: 'No connection to a node within the connect timeout. Queries for other nodes go on.' },
   connectionLost: { number: 'SW007', sqlState: '08006', transient: true, about: 'The connection to a node broke while a statement ran there.' },
-  outcomeUnknown: { number: 'SW008', sqlState: '08007', transient: false, about: 'The connection broke during COMMIT: the transaction may or may not have committed.' },
+  outcomeUnknown: { number: 'SW008', sqlState: '08007', transient: false, about: 'The connection broke during COMMIT: the transaction may or may not have committed. `cluster.outcomeOf(error.transactionId)` tells which.' },
   coordinatorUnreachable: { number: 'SW009', sqlState: '08001', transient: true, about: 'The coordinator database does not answer. Plans already cached still run.' },
   distributionValueMissing: { number: 'SW010', sqlState: '23502', transient: false, about: 'A row has NULL or no value in the distribution column.' },
   distributionValueInvalid: { number: 'SW011', sqlState: '22P02', transient: false, about: 'The value cannot be read as the type of the distribution column.' },
@@ -37,6 +37,8 @@ export const errorCatalogue = {
   numericOverflow: { number: 'SW032', sqlState: '22003', transient: false, about: 'A combined aggregate is out of the range of its type.' },
   cardinalityViolation: { number: 'SW034', sqlState: '21000', transient: false, about: 'A subquery used as an expression returned more than one row. In PostgreSQL\'s words.' },
   deadlockDetected: { number: 'SW035', sqlState: '40P01', transient: true, about: 'Transactions waited for each other on different nodes; this one, the youngest, was given up.' },
+  overtaken: { number: 'SW036', sqlState: '40001', transient: true, about: 'Recovery took the transaction for one of a process that is gone, and rolled it back before it could commit.' },
+  unknownTransaction: { number: 'SW038', sqlState: '42704', transient: false, about: 'Nothing is known of the transaction that was asked about: its id is of another cluster, or nothing of it is left.' },
   snapshotUnavailable: { number: 'SW037', sqlState: '55P03', transient: true, about: 'A consistent snapshot was not to be had in time, or does not reach a node that was added after it.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
@@ -59,6 +61,7 @@ export interface ErrorFields {
   readonly table?: string | undefined;
   readonly column?: string | undefined;
   readonly constraint?: string | undefined;
+  readonly transactionId?: string | undefined;
   readonly cause?: unknown;
   /** Another SQLSTATE than the catalogue's, where PostgreSQL distinguishes further. */
   readonly sqlState?: string | undefined;
@@ -84,6 +87,8 @@ export class ClusterError extends Error {
   readonly table: string | undefined;
   readonly column: string | undefined;
   readonly constraint: string | undefined;
+  /** Of `outcomeUnknown`: the transaction whose outcome it is, for `cluster.outcomeOf`. */
+  readonly transactionId: string | undefined;
 
   constructor(
     readonly id: ErrorId,
@@ -103,6 +108,7 @@ export class ClusterError extends Error {
     this.table = fields.table;
     this.column = fields.column;
     this.constraint = fields.constraint;
+    this.transactionId = fields.transactionId;
   }
 }
 

@@ -29,7 +29,9 @@ export class RawStatement extends Statement {
 
   override onComplete(message: CompleteMessage): void {
     const { command, rowCount } = parseTag(message.text);
-    this.#results.push({ fields: this.#fields, rows: this.#rows, command, rowCount });
+    const result = { fields: this.#fields, rows: this.#rows, command, rowCount };
+    this.#results.push(result);
+    this.query.answered?.(result);
     this.#fields = [];
     this.#rows = [];
   }

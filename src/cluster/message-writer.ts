@@ -10,6 +10,7 @@ const executePortal = Buffer.from('E\0\0\0\x09\0\0\0\0\0', 'latin1');
 
 /** Describe of the unnamed statement. */
 const describeStatement = Buffer.from('D\0\0\0\x06S\0', 'latin1');
+const flushMessage = Buffer.from('H\0\0\0\x04', 'latin1');
 const syncMessage = Buffer.from('S\0\0\0\x04', 'latin1');
 
 /** Frontend messages, appended to one piece of memory, so that all the statements of a tick leave in one write. */
@@ -71,6 +72,11 @@ export class MessageWriter {
   /** Ends what makes one unit: the server answers up to here, and commits unless it is in a transaction block. */
   sync(): void {
     this.#bytes(syncMessage);
+  }
+
+  /** The server sends what it has to say up to here, and goes on. */
+  flush(): void {
+    this.#bytes(flushMessage);
   }
 
   /** Bind, Describe, Execute. Values are mapped as pg maps them; Buffers travel as binary. */

@@ -47,6 +47,11 @@ export interface NodeQuery {
    * a name that has no effects beside its rows.
    */
   readonly groups?: boolean | undefined;
+  /**
+   * Called with the result as soon as the server has it, before what stands behind this statement in a batch is done, and also when that never ends. Not for
+   * a simple text.
+   */
+  readonly answered?: ((result: RawResult) => void) | undefined;
   /** A named statement shall run by its generic plan, even where one made for its values looks cheaper. Outside transaction blocks only. */
   readonly genericPlan?: boolean | undefined;
 }

@@ -64,13 +64,14 @@ export abstract class Statement {
 
   /** Writes it for the extended protocol, without the Sync that would end it. */
   writeExtended(out: MessageWriter, prepared: Map<string, string>): void {
-    const { text, values, name } = this.query;
+    const { text, values, name, answered } = this.query;
     if (name === undefined) out.parse('', text);
     else {
       if (this.query.genericPlan === true) this.#forceGenericPlan(out, prepared);
       this.#prepare(name, out, prepared);
     }
     out.run(name ?? '', values ?? []);
+    if (answered !== undefined) out.flush();
   }
 
   #extended(): boolean {

@@ -30,6 +30,7 @@ import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
+import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
@@ -248,7 +249,7 @@ export class Cluster extends PoolBase {
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
-  async recover(options: CallOptions & { readonly graceMs?: number } = {}): Promise<RecoveryReport> {
+  async recover(options: CallOptions = {}): Promise<RecoveryReport> {
     const { clusterId } = await this.#coordinator.store.load(options);
     return recover(this.#coordinator.pools, { clusterId, ...options });
   }
@@ -257,6 +258,15 @@ export class Cluster extends PoolBase {
   async transactions(options: CallOptions = {}): Promise<TransactionInDoubt[]> {
     const { clusterId } = await this.#coordinator.store.load(options);
     return listTransactions(this.#coordinator.pools, { clusterId, ...options });
+  }
+
+  /**
+   * What became of a transaction whose connection was lost in COMMIT, by the `transactionId` of that error (08007). Any process of the cluster may ask, at any time; `in doubt` means
+   * that it is not decided yet. Errors: `invalidParameter`, `unknownTransaction`, `nodeUnreachable`.
+   */
+  async outcomeOf(transactionId: string, options: CallOptions = {}): Promise<TransactionOutcome> {
+    const { clusterId } = await this.#coordinator.store.load(options);
+    return outcomeOf(this.#coordinator.pools, transactionId, { clusterId, ...options });
   }
 
   /**

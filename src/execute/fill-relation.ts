@@ -2,16 +2,17 @@ import type { QueryResult } from 'pg';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
-import type { MaterializePlan, SelectPlan } from '../plan/statement-plan.ts';
+import type { MaterializePlan } from '../plan/statement-plan.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import { checkLocalTables } from './read-local-tables.ts';
 import { HeldTable } from './staged/hold-rows.ts';
 import { StagedRun, type StagedOptions } from './staged/run-staged.ts';
+import { selectedRows } from './staged/staged-rows.ts';
 import type { StatementScope, SteadyScope } from './statement-scope.ts';
 
 /**
  * Brings the rows of the query of a materialized view, or of CREATE TABLE AS, to the coordinator database and runs the statement that takes them in, all in one transaction there. Rows pass in
- * batches. Two processes that fill the same view do so one after the other.
+ * batches. Two processes that fill the same view do so one after the other, and the second sees what the first has done.
  */
 export async function fillRelation(scope: StatementScope, query: ParsedQuery, { plan, how }: { readonly plan: MaterializePlan; readonly how: StagedOptions }): Promise<QueryResult> {
   const steady = scope.steady();
@@ -19,7 +20,8 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
     const coordinator = await steady.atomically((transaction, options) => transaction.join(coordinatorNodeId, 'write', options));
     const { fill, created } = plan;
-    await coordinator.query({ text: 'SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', values: [fill] }, { signal: scope.signal });
+    // An advisory lock would be asked for by a query, whose snapshot, older than the wait, would be the transaction's.
+    await coordinator.query({ text: `LOCK TABLE ${lockTable(fill)} IN SHARE ROW EXCLUSIVE MODE`, simple: true }, { signal: scope.signal });
     if (!scope.inTransaction) await keepReadOnly(coordinator);
     if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
     const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
@@ -30,6 +32,11 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
   } finally {
     await steady.end();
   }
+}
+
+/** One of sixteen, by the last hexadecimal digit: fills of different relations rarely wait for each other. */
+function lockTable(fill: string): string {
+  return `shardwright.filling_${fill.slice(-1)}`;
 }
 
 /** The transaction is one of ours, and may write; a session whose transactions may not is told so by the server. */
@@ -51,10 +58,7 @@ async function takeIn(steady: SteadyScope, { query, columns, fill }: Materialize
   if (source === undefined) throw new ClusterError('unsupportedDdl', 'materialized views must not use data-modifying statements in WITH');
   const request = { columns: columns.map(({ name, typeSql, collation }) => ({ name, typeSql, collation: collation?.sql })), lookups: [], targets: [coordinatorNodeId], nodeOf: undefined };
   const table = await HeldTable.create(steady, request, fill);
-  for await (const batch of new StagedRun(steady, how).source(source, [])) await table.append(batch);
-  if (source.kind === 'coordinator' || (await readsLocalTables(source))) await checkLocalTables(steady);
-}
-
-async function readsLocalTables(plan: SelectPlan): Promise<boolean> {
-  return plan.routable ? false : (await plan.fanOut()).readsLocalTables;
+  const rows = source.kind === 'select' ? selectedRows(steady, { plan: source, values: [] }, how) : new StagedRun(steady, how).source(source, []);
+  for await (const batch of rows) await table.append(batch);
+  if (source.kind === 'coordinator') await checkLocalTables(steady);
 }

@@ -15,6 +15,8 @@ export class SessionTransaction implements DistributedTransaction {
   /** Whether a statement in it has changed settings. */
   changedSettings = false;
   readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
+  /** The last broadcast. */
+  #sending: Promise<void> | undefined;
 
   constructor(
     private readonly inner: DistributedTransaction,
@@ -32,13 +34,16 @@ export class SessionTransaction implements DistributedTransaction {
   }
 
   async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
-    const connection = await this.inner.join(node, effect, options);
+    const repeats = this.#history.length > 0;
+    // As a writer it would be asked something at once, and SET TRANSACTION has to come before that.
+    const connection = await this.inner.join(node, repeats ? 'read' : effect, options);
     let ready = this.#joined.get(node);
     if (ready === undefined) {
-      ready = this.#prepare(connection, options);
+      ready = this.#prepare(connection, this.#sending, options);
       this.#joined.set(node, ready);
     }
-    return ready;
+    await ready;
+    return repeats ? this.inner.join(node, effect, options) : connection;
   }
 
   /** Before anything is read in it. What the session has set reaches the servers later, with the first statement there: setting may read. */
@@ -47,7 +52,20 @@ export class SessionTransaction implements DistributedTransaction {
   }
 
   /** Runs a statement that changes the block itself (SAVEPOINT, SET) on all servers that joined, and on later ones. */
-  async broadcast(text: string, options?: CallOptions): Promise<void> {
+  broadcast(text: string, options?: CallOptions): Promise<void> {
+    const sent = this.#send(text, options);
+    this.#sending = sent.catch(() => undefined);
+    return sent;
+  }
+
+  /** The same of ROLLBACK TO SAVEPOINT. */
+  async rollbackTo(text: string, options?: CallOptions): Promise<void> {
+    await this.broadcast(text, options);
+    this.inner.partUndone?.();
+  }
+
+  /** To those that have joined when it is called. One that joins before it is done waits for that, and repeats the text if it held. */
+  async #send(text: string, options: CallOptions | undefined): Promise<void> {
     const connections = await Promise.all(this.#joined.values());
     const settled = await Promise.allSettled(connections.map((connection) => {
       connection.markDirty();
@@ -64,14 +82,14 @@ export class SessionTransaction implements DistributedTransaction {
    */
   async undoable(options?: CallOptions): Promise<Undoable> {
     const start = this.#history.length;
-    const end = async (texts: readonly string[]): Promise<void> => {
-      await this.broadcast(texts.join(';\n'), options);
+    const end = async (sent: Promise<void>): Promise<void> => {
+      await sent;
       this.#history.length = start;
     };
     await this.broadcast(`SAVEPOINT ${guard}`, options);
     return {
-      keep: () => end([`RELEASE SAVEPOINT ${guard}`]),
-      undo: () => end([`ROLLBACK TO SAVEPOINT ${guard}`, `RELEASE SAVEPOINT ${guard}`]),
+      keep: () => end(this.broadcast(`RELEASE SAVEPOINT ${guard}`, options)),
+      undo: () => end(this.rollbackTo(`ROLLBACK TO SAVEPOINT ${guard};\nRELEASE SAVEPOINT ${guard}`, options)),
     };
   }
 
@@ -83,7 +101,9 @@ export class SessionTransaction implements DistributedTransaction {
     return this.inner.rollback();
   }
 
-  async #prepare(connection: NodeConnection, options: CallOptions | undefined): Promise<NodeConnection> {
+  async #prepare(connection: NodeConnection, sending: Promise<void> | undefined, options: CallOptions | undefined): Promise<NodeConnection> {
+    // Not what is sent from now on, which waits for this server.
+    await sending;
     if (this.#history.length > 0) {
       connection.markDirty();
       await connection.query({ text: this.#history.join(';\n'), simple: true }, options);

@@ -455,7 +455,7 @@ export class Session {
       if (transaction === undefined || this.#implicit) throw outsideBlock(command === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : command === 'RELEASE' ? 'RELEASE SAVEPOINT' : 'SAVEPOINT');
       if (this.#failed && command !== 'ROLLBACK') throw transactionAborted();
       await transaction.join(coordinatorNodeId, 'read');
-      await transaction.broadcast(statement.text);
+      await (command === 'ROLLBACK' ? transaction.rollbackTo(statement.text) : transaction.broadcast(statement.text));
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw error;

@@ -1,6 +1,6 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import type { ScopeInput } from './pool-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
@@ -27,7 +27,7 @@ export class OwnSteadyScope extends TransactionScope {
 
 /** Cursors are read to their end, so they are planned for that. */
 class WholeResults implements DistributedTransaction {
-  readonly #told = new Set<NodeId>();
+  readonly #joined = new Map<NodeId, NodeConnection>();
 
   constructor(private readonly inner: DistributedTransaction) {}
 
@@ -37,12 +37,24 @@ class WholeResults implements DistributedTransaction {
 
   async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
     const connection = await this.inner.join(node, effect, options);
-    if (!this.#told.has(node)) {
-      this.#told.add(node);
+    if (!this.#joined.has(node)) {
+      this.#joined.set(node, connection);
       // Not awaited: it fails only with the connection, as the next statement then does.
       connection.query({ text: 'SET LOCAL cursor_tuple_fraction = 1', simple: true }).catch(() => undefined);
     }
     return connection;
+  }
+
+  /** Of what is run on the servers that have joined. */
+  async undoable(options?: CallOptions): Promise<Undoable> {
+    if (this.inner.undoable !== undefined) return this.inner.undoable(options);
+    const connections = [...this.#joined.values()];
+    const onAll = async (text: string): Promise<void> => void (await Promise.all(connections.map((connection) => connection.query({ text, simple: true }, options))));
+    await onAll('SAVEPOINT shardwright_part');
+    return {
+      keep: () => onAll('RELEASE SAVEPOINT shardwright_part'),
+      undo: () => onAll('ROLLBACK TO SAVEPOINT shardwright_part; RELEASE SAVEPOINT shardwright_part'),
+    };
   }
 
   commit(options?: CallOptions): Promise<void> {

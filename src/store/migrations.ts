@@ -105,4 +105,19 @@ CREATE UNLOGGED TABLE shardwright.waiting (
 COMMENT ON TABLE shardwright.waiting IS
   'Server processes of transactions over several nodes that wait for a lock: for finding deadlocks that no single server can see.';
 `,
+  `
+ALTER TABLE shardwright.waiting ADD COLUMN started text NOT NULL DEFAULT '';
+COMMENT ON COLUMN shardwright.waiting.started IS 'When the process began the transaction, in microseconds since 1970: it may have begun another one by now.';
+`,
+  `
+DO $do$
+BEGIN
+  FOR i IN 0..15 LOOP
+    EXECUTE format('CREATE TABLE shardwright.filling_%s ()', to_hex(i));
+    EXECUTE format('GRANT UPDATE ON shardwright.filling_%s TO PUBLIC', to_hex(i));
+    EXECUTE format($$COMMENT ON TABLE shardwright.filling_%s IS 'Never holds rows. Locked by whoever fills a relation: LOCK TABLE waits without taking a snapshot.'$$, to_hex(i));
+  END LOOP;
+END
+$do$;
+`,
 ];

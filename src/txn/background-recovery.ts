@@ -10,9 +10,6 @@ export interface BackgroundRecoveryOptions {
   readonly intervalMs: number;
 }
 
-/** A transaction whose other part waits for a lock is prepared, and its owner well: so only what has been left for long is taken for a dead process's. */
-const graceIntervals = 10;
-
 /**
  * Runs recovery now and then: of all processes one at a time, whoever holds an advisory lock in the coordinator database. What goes wrong is met again the next
  * time, and by `cluster.recover()`, which says so; a turn holds a connection to each node only as long as it asks.
@@ -53,7 +50,7 @@ export class BackgroundRecovery {
     let failure: { readonly error: unknown } | undefined;
     try {
       await connection.query({ text: 'BEGIN' }, { signal });
-      if (await isOurs(connection, clusterId, signal)) await recover(this.#options.pools, { clusterId, signal, graceMs: this.#options.intervalMs * graceIntervals });
+      if (await isOurs(connection, clusterId, signal)) await recover(this.#options.pools, { clusterId, signal });
       await connection.query({ text: 'ROLLBACK' });
     } catch (error) {
       failure = { error };

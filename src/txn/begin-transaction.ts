@@ -1,11 +1,13 @@
 import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
+import { claiming, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
-import { assert } from '../base/assert.ts';
+import { assert, at } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
@@ -13,6 +15,8 @@ import { randomBytes } from 'node:crypto';
 
 /** What may stand behind BEGIN; anything else could end in a server running statements outside a transaction. */
 const mode = '(isolation level (serializable|repeatable read|read committed|read uncommitted)|read (write|only)|(not )?deferrable)';
+/** Levels whose first statement takes the snapshot of all. */
+const oneSnapshot = /repeatable read|serializable/i;
 const modesPattern = new RegExp(`^(${mode}(,? ${mode})*)?$`, 'i');
 
 /** Begins a transaction; no server hears of it before it joins. Throws `invalidParameter` for modes that BEGIN does not know. */
@@ -28,6 +32,12 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
+  /** In the order in which they came to write. */
+  readonly #writers: Participant[] = [];
+  /** Where a claim was sent. */
+  readonly #claimed = new Set<NodeId>();
+  /** Not with BEGIN, hence perhaps behind a savepoint. */
+  readonly #claimedLate = new Set<Participant>();
   /** It has a snapshot of all servers, and no other can join. */
   #complete = false;
 
@@ -41,12 +51,16 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     let entering = this.#participants.get(node);
     if (entering === undefined) {
       if (this.#complete) throw outsideSnapshot(this.pools.get(node).name);
-      entering = this.#enter(node, options);
+      entering = this.#enter(node, this.#beginsWithClaim(node, effect), options);
       this.#participants.set(node, entering);
     }
     const participant = await entering;
-    if (effect === 'write') participant.effect = 'write';
+    if (effect === 'write' && participant.effect === 'read') this.#becomeWriter(participant);
     return participant.connection;
+  }
+
+  partUndone(): void {
+    for (const participant of this.#claimedLate) participant.claimed = false;
   }
 
   async takeSnapshot(options?: CallOptions): Promise<void> {
@@ -83,18 +97,56 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     if (this.connections.size > 1) this.options.watch?.leave(this);
   }
 
-  async #enter(node: NodeId, options: CallOptions | undefined): Promise<Participant> {
+  /**
+   * Whether BEGIN is sent with the claim of whoever may come to decide: the first writer, and the coordinator database. Not where the claim would take the transaction's only
+   * snapshot.
+   */
+  #beginsWithClaim(node: NodeId, effect: 'read' | 'write'): boolean {
+    if (effect === 'read' || this.#hasOneSnapshot || !this.#mayClaim(node)) return false;
+    this.#claimed.add(node);
+    return true;
+  }
+
+  /** Claims are under way before COMMIT comes, so that it need not wait for one. */
+  #becomeWriter(participant: Participant): void {
+    participant.effect = 'write';
+    this.#writers.push(participant);
+    // With a single snapshot, only where the first statement has been sent.
+    const claimant = this.#hasOneSnapshot ? this.#writers.find((writer) => writer !== participant) : participant;
+    if (claimant === undefined || !this.#mayClaim(claimant.node)) return;
+    this.#claimed.add(claimant.node);
+    this.#claimedLate.add(claimant);
+    claimant.connection.query(claiming(this.id, claimant.node)).then((claim) => noteClaim(claimant, claim), () => undefined);
+  }
+
+  #mayClaim(node: NodeId): boolean {
+    return !this.#claimed.has(node) && (this.#claimed.size === 0 || node === coordinatorNodeId);
+  }
+
+  get #hasOneSnapshot(): boolean {
+    return oneSnapshot.test(this.options.modes);
+  }
+
+  async #enter(node: NodeId, claims: boolean, options: CallOptions | undefined): Promise<Participant> {
     try {
       const connection = await this.pools.get(node).acquire(options);
+      const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
-      connection.query({ text: `BEGIN ${this.options.modes}`, simple: true }).catch(() => undefined);
+      this.#begin(participant, claims).catch(() => undefined);
       this.connections.set(node, connection);
       if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
-      return { node, connection, effect: 'read' };
+      return participant;
     } catch (error) {
       this.#participants.delete(node);
       throw error;
     }
+  }
+
+  async #begin(participant: Participant, claims: boolean): Promise<void> {
+    const { node, connection } = participant;
+    const text = `BEGIN ${this.options.modes}`;
+    if (claims) noteClaim(participant, at(await connection.batch([{ text }, claiming(this.id, node)]), 1));
+    else await connection.query({ text, simple: true });
   }
 
   /** Those that made it; a server that could not be joined takes no part. */
@@ -107,15 +159,15 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const writers = participants.filter(({ effect }) => effect === 'write');
     const readers = participants.filter(({ effect }) => effect === 'read');
     const [writer, second] = writers;
+    const name = { clusterId: this.options.clusterId, transactionId: this.id };
     if (second !== undefined) {
-      const { pools, id: transactionId } = this;
-      await commitInTwoPhases({ pools, transactionId, clusterId: this.options.clusterId, onStep: this.options.onStep }, { writers, readers }, options);
+      await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
     } else if (writer === undefined) await Promise.all(readers.map(commitParticipant));
     else if (/serializable/i.test(this.options.modes)) {
       // A reader's COMMIT may find a conflict, so it has to come before anything is final.
       await Promise.all(readers.map(commitParticipant));
-      await commitOnlyWriter(writer, this.id);
-    } else await Promise.all([commitOnlyWriter(writer, this.id), ...readers.map(commitQuietly)]);
+      await commitOnlyWriter(writer, name);
+    } else await Promise.all([commitOnlyWriter(writer, name), ...readers.map(commitQuietly)]);
   }
 }
 

@@ -1,10 +1,10 @@
 import type { BeginOptions } from './distributed-transaction.ts';
-import { outcomeUnknown, type Participant } from './participant.ts';
+import { numbering, outcomeUnknown, type Participant, type TransactionName } from './participant.ts';
 import { allSettledOrThrow, type NodeBatch } from './run-batches.ts';
 import { runInTwoPhases } from './two-phase-commit.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
-import type { CallOptions, NodeConnection, RawResult } from '../cluster/node-connection.ts';
+import type { CallOptions, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { randomBytes } from 'node:crypto';
@@ -16,17 +16,19 @@ type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep' | '
  * `DistributedTransaction.commit` and of the statements. One batch per server; results in the order of batches and queries.
  */
 export async function commitBatches(pools: NodePools, batches: readonly NodeBatch[], options: CommitOptions): Promise<RawResult[][]> {
-  const transactionId = randomBytes(16).toString('hex');
+  const name = { clusterId: options.clusterId, transactionId: randomBytes(16).toString('hex') };
   const participants = await acquireAll(pools, batches, options);
-  const watched = { id: transactionId, began: Date.now(), connections: new Map(participants.map(({ node, connection }) => [node, connection])) };
+  const watched = { id: name.transactionId, began: Date.now(), connections: new Map(participants.map(({ node, connection }) => [node, connection])) };
+  // Before the decision: who has decided waits for nobody, and must not be given up.
+  const leave = (): void => options.watch?.leave(watched);
   try {
     throwIfAborted(options.signal);
-    if (batches.length === 1) return [await commitAlone(at(participants, 0).connection, at(batches, 0), { transactionId, options })];
+    if (batches.length === 1) return [await commitAlone(at(participants, 0), at(batches, 0), { name, options })];
     options.watch?.enter(watched);
     const work = batches.map(({ queries }, i) => ({ participant: at(participants, i), queries }));
-    return await runInTwoPhases({ pools, transactionId, clusterId: options.clusterId, onStep: options.onStep }, work, options);
+    return await runInTwoPhases({ ...name, pools, onStep: options.onStep, beforeDecision: leave }, work, options);
   } finally {
-    options.watch?.leave(watched);
+    leave();
     for (const { connection } of participants) connection.release();
   }
 }
@@ -44,15 +46,16 @@ async function acquireAll(pools: NodePools, batches: readonly NodeBatch[], optio
 }
 
 interface Alone {
-  readonly transactionId: string;
+  readonly name: TransactionName;
   readonly options: CallOptions;
 }
 
-/** Without BEGIN the statements of a batch are one transaction, which ends with them. */
-async function commitAlone(connection: NodeConnection, { queries }: NodeBatch, { transactionId, options }: Alone): Promise<RawResult[]> {
+/** Without BEGIN the statements of a batch are one transaction, which ends with them. Its number is said before the first of them runs. */
+async function commitAlone(writer: Participant, { queries }: NodeBatch, { name, options }: Alone): Promise<RawResult[]> {
   try {
-    return await connection.batch(queries, options);
+    const [, ...results] = await writer.connection.batch([numbering(writer), ...queries], options);
+    return results;
   } catch (error) {
-    throw isConnectionFailure(error) ? outcomeUnknown(transactionId, error) : error;
+    throw isConnectionFailure(error) ? outcomeUnknown(name, writer, error) : error;
   }
 }

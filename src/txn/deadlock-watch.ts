@@ -68,39 +68,44 @@ export class DeadlockWatch {
 
   async #lookOnce(): Promise<void> {
     const old = [...this.#running].filter(({ began }) => Date.now() - began > patienceMs);
-    const blocked = old.length === 0 ? [] : await this.#blocked();
-    const waiting = old.filter(({ connections }) => [...connections].some(([node, { processId }]) => blocked.some((process) => process.node === node && process.pid === processId)));
-    await this.#tell(waiting);
+    const seen = old.length === 0 ? nobody : await this.#see();
+    const waiting = old.filter(({ connections }) => [...connections].some(([node, { processId }]) => seen.blocked.some((process) => process.node === node && process.pid === processId)));
+    await this.#tell(waiting, seen);
     if (waiting.length === 0) return;
     const members = await this.#members();
-    const found = waiting.map(({ id }) => findCycle(id, blocked, members)).filter((cycle) => cycle !== undefined);
+    const found = waiting.map(({ id }) => findCycle(id, seen.blocked, members)).filter((cycle) => cycle !== undefined);
     if (found.length === 0) return;
     await delay(againMs);
-    const [still, again] = [await this.#blocked(), await this.#members()];
+    const [still, again] = [await this.#see(), await this.#members()];
     for (const transaction of waiting) {
-      const cycle = this.#running.has(transaction) ? findCycle(transaction.id, still, again) : undefined;
+      const cycle = this.#running.has(transaction) ? findCycle(transaction.id, still.blocked, again) : undefined;
       if (cycle?.victim === transaction.id && found.some(({ key }) => key === cycle.key)) giveUp(transaction, cycle);
     }
   }
 
-  async #blocked(): Promise<BlockedProcess[]> {
+  async #see(): Promise<Seen> {
     const answers = await Promise.allSettled(this.pools.nodeIds.map(async (node) => {
-      const { rows } = await orAborted(this.pools.get(node).query({ text: blockedSql, simple: true }), AbortSignal.timeout(answerMs));
-      return rows.map(([pid, blockers, gid]): BlockedProcess => {
+      const { rows } = await orAborted(this.pools.get(node).query({ text: openSql, simple: true }), AbortSignal.timeout(answerMs));
+      const started = new Map(rows.map(([pid, at]) => [Number(pid), at ?? '']));
+      const blocked = rows.flatMap(([pid, at, blockers, gid]): BlockedProcess[] => {
+        if (blockers === null || blockers === undefined) return [];
         const prepared = parseGid(gid ?? '')?.transactionId;
-        return { node, pid: Number(pid), blockers: JSON.parse(blockers ?? '[]') as number[], prepared: prepared === undefined ? [] : [prepared] };
+        const pids = JSON.parse(blockers) as number[];
+        return [{ node, pid: Number(pid), started: at ?? '', blockers: pids.map((one) => ({ pid: one, started: started.get(one) ?? '' })), prepared: prepared === undefined ? [] : [prepared] }];
       });
+      return { node, started, blocked };
     }));
     // One that does not answer shows no circle; those of the others are found.
-    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    const answered = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    return { started: new Map(answered.map(({ node, started }) => [node, started])), blocked: answered.flatMap(({ blocked }) => blocked) };
   }
 
-  async #tell(waiting: readonly WatchedTransaction[]): Promise<void> {
+  async #tell(waiting: readonly WatchedTransaction[], { started }: Seen): Promise<void> {
     const coordinator = this.pools.get(coordinatorNodeId);
-    const rows = waiting.flatMap(({ id, began, connections }) => [...connections].map(([node, { processId }]) => ({ id, node, pid: processId, began })));
+    const rows = waiting.flatMap(({ id, began, connections }) => [...connections].map(([node, { processId: pid }]) => ({ id, node, pid, began, started: started.get(node)?.get(pid) ?? '' })));
     const over = [...this.#told].filter((id) => !waiting.some((transaction) => transaction.id === id));
     if (rows.length > 0) {
-      await coordinator.query({ text: tellSql, values: [rows.map(({ id }) => id), rows.map(({ node }) => String(node)), rows.map(({ pid }) => String(pid)), rows.map(({ began }) => String(began))] });
+      await coordinator.query({ text: tellSql, values: [rows.map(({ id }) => id), rows.map(({ node }) => String(node)), rows.map(({ pid }) => String(pid)), rows.map(({ began }) => String(began)), rows.map((row) => row.started)] });
     }
     if (over.length > 0) await coordinator.query({ text: forgetSql, values: [over] });
     this.#told.clear();
@@ -109,29 +114,39 @@ export class DeadlockWatch {
 
   async #members(): Promise<Member[]> {
     const { rows } = await this.pools.get(coordinatorNodeId).query({ text: membersSql });
-    return rows.map(([transactionId, node, pid, began]) => ({ transactionId: transactionId ?? '', node: nodeId(Number(node)), pid: Number(pid), began: Number(began) }));
+    return rows.map(([transactionId, node, pid, began, started]) => ({ transactionId: transactionId ?? '', node: nodeId(Number(node)), pid: Number(pid), began: Number(began), started: started ?? '' }));
   }
 }
+
+/** What the servers say of themselves. */
+interface Seen {
+  /** When each process began its transaction. */
+  readonly started: ReadonlyMap<NodeId, ReadonlyMap<number, string>>;
+  readonly blocked: readonly BlockedProcess[];
+}
+
+const nobody: Seen = { started: new Map(), blocked: [] };
 
 /** On all its servers: on another one it may wait for somebody else. */
 function giveUp({ connections }: WatchedTransaction, { waits: { node, pid, blockers } }: Cycle): void {
   const error = new ClusterError('deadlockDetected', 'deadlock detected', {
-    detail: `Process ${pid} of node ${node} waits for ${blockers.some((blocker) => blocker !== 0) ? `process ${blockers.join(', ')}` : 'a prepared transaction'} there, and that one, or one that it waits for, waits for this one on another node.`,
+    detail: `Process ${pid} of node ${node} waits for ${blockers.some(({ pid: blocker }) => blocker !== 0) ? `process ${blockers.map(({ pid: blocker }) => blocker).join(', ')}` : 'a prepared transaction'} there, and that one, or one that it waits for, waits for this one on another node.`,
     hint: 'Try the transaction again. Touch rows in the same order everywhere to avoid this.',
   });
   for (const connection of connections.values()) connection.interrupt(error);
 }
 
-/** Who waits for a row or a key waits for the transaction that has it, by its number. */
-const blockedSql = `SELECT a.pid, pg_catalog.array_to_json(pg_catalog.pg_blocking_pids(a.pid)),
-    (SELECT p.gid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = l.transactionid WHERE l.pid = a.pid AND NOT l.granted LIMIT 1)
-  FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() AND a.wait_event_type = 'Lock'`;
+/** All that is in a transaction; of what waits, for whom. Who waits for a row or a key waits for the transaction that has it, by its number. */
+const openSql = `SELECT a.pid, (extract(epoch FROM a.xact_start) * 1000000)::bigint,
+    CASE WHEN a.wait_event_type = 'Lock' THEN pg_catalog.array_to_json(pg_catalog.pg_blocking_pids(a.pid)) END,
+    CASE WHEN a.wait_event_type = 'Lock' THEN (SELECT p.gid FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = l.transactionid WHERE l.pid = a.pid AND NOT l.granted LIMIT 1) END
+  FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() AND a.xact_start IS NOT NULL`;
 
-const tellSql = `INSERT INTO shardwright.waiting (transaction_id, node_id, pid, began)
-  SELECT * FROM ROWS FROM (unnest($1::text[]), unnest($2::int[]), unnest($3::int[]), unnest($4::bigint[]))
-  ON CONFLICT (transaction_id, node_id) DO UPDATE SET pid = excluded.pid, seen_at = clock_timestamp()`;
+const tellSql = `INSERT INTO shardwright.waiting (transaction_id, node_id, pid, began, started)
+  SELECT * FROM ROWS FROM (unnest($1::text[]), unnest($2::int[]), unnest($3::int[]), unnest($4::bigint[]), unnest($5::text[]))
+  ON CONFLICT (transaction_id, node_id) DO UPDATE SET pid = excluded.pid, started = excluded.started, seen_at = clock_timestamp()`;
 
 /** Those of processes that died, too. */
 const forgetSql = `DELETE FROM shardwright.waiting WHERE transaction_id = ANY ($1::text[]) OR seen_at < clock_timestamp() - interval '1 minute'`;
 
-const membersSql = `SELECT transaction_id, node_id, pid, began FROM shardwright.waiting WHERE seen_at > clock_timestamp() - interval '5 seconds'`;
+const membersSql = `SELECT transaction_id, node_id, pid, began, started FROM shardwright.waiting WHERE seen_at > clock_timestamp() - interval '5 seconds'`;

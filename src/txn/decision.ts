@@ -1,8 +1,10 @@
-import type { CallOptions, NodeQuery } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnections, NodeQuery } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { sqlStateOf } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { isUnclaimedSql } from './claim.ts';
+import { nameOn } from './participant.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Outcome = 'commit' | 'abort';
@@ -14,14 +16,14 @@ export interface Decision {
 }
 
 /** Commits the last agent's work together with the decision: one message, and nothing of it without the other. */
-export function decideAndCommit(transactionId: string): readonly NodeQuery[] {
-  return [{ name: 'shardwright_decide', text: decideSql, values: [transactionId] }, { text: 'COMMIT' }];
+export function decideAndCommit({ node, transactionId }: Decision): readonly NodeQuery[] {
+  return [{ name: nameOn(node, 'shardwright_decide'), text: decideSql, values: [transactionId] }, { text: 'COMMIT' }];
 }
 
 const decideSql = "INSERT INTO shardwright.decision (transaction_id, outcome) VALUES ($1, 'commit')";
 
 /**
- * Learns the outcome, deciding for abort if nothing is decided: the row's unique key lets only one of the two in. It waits for a
+ * For the owner, whose connection is lost: learns the outcome, deciding for abort if nothing is decided: the row's unique key lets only one of the two in. It waits for a
  * COMMIT that is still under way. Throws what the node throws.
  */
 export async function learnOutcome(pools: NodePools, { node, transactionId }: Decision, options?: CallOptions): Promise<Outcome> {
@@ -40,6 +42,21 @@ export async function learnOutcome(pools: NodePools, { node, transactionId }: De
   );
   return decided.rows[0]?.[0] === 'commit' ? 'commit' : 'abort';
 }
+
+/**
+ * For whoever is not the owner: the outcomes of transactions that this node decides, deciding for abort those that nobody claims any more. One that is missing in the answer has
+ * an owner who may still decide. Never waits for one. Throws what the node throws.
+ */
+export async function settleOutcomes(connections: NodeConnections, transactionIds: readonly string[], options?: CallOptions): Promise<Map<string, Outcome>> {
+  const values = [transactionIds];
+  await connections.query({ text: abortUnclaimedSql, values: [...values, connections.node] }, options);
+  const { rows } = await connections.query({ text: 'SELECT transaction_id, outcome FROM shardwright.decision WHERE transaction_id = ANY ($1::text[])', values }, options);
+  return new Map(rows.map(([id, outcome]) => [id ?? '', outcome === 'commit' ? 'commit' : 'abort']));
+}
+
+const abortUnclaimedSql = `
+INSERT INTO shardwright.decision (transaction_id, outcome)
+SELECT id, 'abort' FROM pg_catalog.unnest($1::text[]) AS id WHERE ${isUnclaimedSql('id', '$2')} ON CONFLICT DO NOTHING`;
 
 /** A server that crashed is back within seconds; one that is not is left to recovery. */
 const attemptsAfterMs = [0, 50, 200, 500, 1000, 2000];

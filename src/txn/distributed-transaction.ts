@@ -17,6 +17,8 @@ export interface DistributedTransaction {
   join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
   /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */
   undoable?(options?: CallOptions): Promise<Undoable>;
+  /** To be called after ROLLBACK TO SAVEPOINT: locks taken behind the savepoint are gone. */
+  partUndone?(): void;
   /**
    * Joins every server and takes a snapshot of all that shows each two-phase transaction wholly or not at all; see `takeSnapshot`. For REPEATABLE READ and SERIALIZABLE, before
    * anything is read. When it fails the transaction can only be rolled back.
@@ -53,5 +55,6 @@ export interface BeginOptions {
   readonly onSnapshotStep?: ((step: SnapshotStep) => void | Promise<void>) | undefined;
 }
 
-/** In order. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */
-export type CommitStep = 'before_prepare' | 'prepared' | 'before_decision' | 'decided' | 'committed';
+/** In order; those with `one` for each participant but the last agent. Up to `before_decision` the transaction can only abort, from `decided` on only commit. */
+export const commitSteps = ['before_prepare', 'one_prepared', 'prepared', 'before_decision', 'decided', 'one_committed', 'committed'] as const;
+export type CommitStep = (typeof commitSteps)[number];

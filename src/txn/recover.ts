@@ -1,6 +1,6 @@
-import { type Outcome, finishPrepared, learnOutcome } from './decision.ts';
+import { type Outcome, finishPrepared, settleOutcomes } from './decision.ts';
 import { forgetDecisions, listDecisions } from './forget-decisions.ts';
-import type { Gid } from './gid.ts';
+import { allSettledOrThrow } from './run-batches.ts';
 import { listPrepared, type PreparedTransaction } from './list-prepared.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -9,11 +9,15 @@ import type { NodePools } from '../cluster/node-pools.ts';
 
 export interface RecoveryOptions extends CallOptions {
   readonly clusterId: string;
-  /** Younger prepared transactions are left to their owner: 5 000 ms by default, by the node's clock. Politeness, not safety. */
-  readonly graceMs?: number;
   /** Decisions younger than that are kept: an hour by default, by the node's clock. */
   readonly keepDecisionsMs?: number;
+  /** Called, and awaited, at each step. One that throws ends recovery there. For tests. */
+  readonly onStep?: ((step: RecoveryStep) => void | Promise<void>) | undefined;
 }
+
+/** In order; `one_finished` for each prepared transaction. */
+export const recoverySteps = ['decisions_listed', 'prepared_listed', 'outcomes_settled', 'one_finished', 'finished', 'forgotten'] as const;
+export type RecoveryStep = (typeof recoverySteps)[number];
 
 export interface RecoveryReport {
   /** Gids of prepared transactions that were finished so. */
@@ -25,35 +29,43 @@ export interface RecoveryReport {
   readonly decisionsForgotten: number;
 }
 
-const graceMsDefault = 5_000;
 const keepDecisionsMsDefault = 3_600_000;
+/** Prepared transactions that are finished side by side, on all nodes together. */
+const finishedAtOnceMax = 100;
+
+interface Located extends PreparedTransaction {
+  readonly node: NodeId;
+}
 
 /**
  * Finishes the prepared transactions whose owner is gone. Any process may run it at any time, several at once too:
  * 1. read the decision rows, before 2: a transaction with a row prepares nothing any more;
  * 2. list the prepared transactions of all nodes;
- * 3. for each that is old enough insert an *abort* row where its decision belongs. The row's unique key decides: success means
- *    abort, a conflict means what is written there. An owner still alive finds the row when it decides, and rolls back;
- * 4. finish it accordingly; one that is not there any more was finished by another;
+ * 3. ask each node that decides about some of them: where nobody holds the claim, it gets an *abort* row. The row's unique key decides: success means
+ *    abort, a conflict means what is written there. One that is claimed and has no row is left to its owner. Should an owner come to decide
+ *    nevertheless, it finds the row, and rolls back;
+ * 4. finish the others accordingly; one that is not there any more was finished by another;
  * 5. delete the rows of 1 that have nothing prepared in 2, if all nodes answered.
  * A node that does not answer is reported under `left`. Throws only `canceled`.
  */
 export async function recover(pools: NodePools, options: RecoveryOptions): Promise<RecoveryReport> {
   const run = new Recovery(pools, options);
-  const decisions = await run.onEach((node) => listDecisions(pools.get(node), options));
-  const prepared = await run.onEach((node) => run.list(node));
-  throwIfAborted(options.signal);
-  await Promise.all([...prepared].flatMap(([node, list]) => list.map((transaction) => run.finish(node, transaction))));
-  throwIfAborted(options.signal);
+  const decisions = await run.onEach(pools.nodeIds, (node) => listDecisions(pools.get(node), options));
+  await run.step('decisions_listed');
+  const prepared = await run.list();
+  await run.step('prepared_listed');
+  const outcomes = await run.settle(prepared);
+  await run.step('outcomes_settled');
+  await run.finishAll(prepared, outcomes);
+  await run.step('finished');
   if (run.left.length === 0) await run.forget(decisions, prepared);
-  throwIfAborted(options.signal);
+  await run.step('forgotten');
   return run.report();
 }
 
 class Recovery {
   readonly left: { node: NodeId; gid: string | undefined; reason: unknown }[] = [];
   readonly #finished: Record<Outcome, string[]> = { commit: [], abort: [] };
-  readonly #outcomes = new Map<string, Promise<Outcome>>();
   #forgotten = 0;
 
   constructor(
@@ -61,32 +73,64 @@ class Recovery {
     private readonly options: RecoveryOptions,
   ) {}
 
+  async step(step: RecoveryStep): Promise<void> {
+    throwIfAborted(this.options.signal);
+    await this.options.onStep?.(step);
+  }
+
   /** What each node answers; those that fail are noted. */
-  async onEach<T>(ask: (node: NodeId) => Promise<T>): Promise<Map<NodeId, T>> {
+  async onEach<T>(nodes: readonly NodeId[], ask: (node: NodeId) => Promise<T>): Promise<Map<NodeId, T>> {
     const answers = new Map<NodeId, T>();
-    await Promise.all(
-      this.pools.nodeIds.map((node) => this.#noting(node, undefined, async () => answers.set(node, await ask(node)))),
-    );
+    await Promise.all(nodes.map((node) => this.#noting(node, undefined, async () => answers.set(node, await ask(node)))));
     return answers;
   }
 
-  list(node: NodeId): Promise<PreparedTransaction[]> {
-    return listPrepared(this.pools, node, this.options);
+  async list(): Promise<Located[]> {
+    const listed = await this.onEach(this.pools.nodeIds, (node) => listPrepared(this.pools, node, this.options));
+    return [...listed].flatMap(([node, transactions]) => transactions.map((transaction) => ({ ...transaction, node })));
   }
 
-  async finish(node: NodeId, { text, gid, ageMs }: PreparedTransaction): Promise<void> {
-    if (ageMs < (this.options.graceMs ?? graceMsDefault)) return;
+  /** By transaction; those left to their owners are not among them. */
+  async settle(prepared: readonly Located[]): Promise<Map<string, Outcome>> {
+    const deciders = [...new Set(prepared.map(({ gid }) => gid.decisionNode))];
+    const settled = await Promise.all(deciders.map(async (node) => {
+      const deciding = prepared.filter(({ gid }) => gid.decisionNode === node);
+      try {
+        const ids = new Set(deciding.map(({ gid }) => gid.transactionId));
+        return [...(await settleOutcomes(this.pools.get(node), [...ids], this.options))];
+      } catch (reason) {
+        for (const { node: where, text } of deciding) this.left.push({ node: where, gid: text, reason });
+        return [];
+      }
+    }));
+    return new Map(settled.flat());
+  }
+
+  async finishAll(prepared: readonly Located[], outcomes: ReadonlyMap<string, Outcome>): Promise<void> {
+    const waiting = prepared.values();
+    const finishOneByOne = async (): Promise<void> => {
+      for (const transaction of waiting) {
+        throwIfAborted(this.options.signal);
+        const outcome = outcomes.get(transaction.gid.transactionId);
+        if (outcome !== undefined) await this.#finish(transaction, outcome);
+      }
+    };
+    await allSettledOrThrow(Array.from({ length: finishedAtOnceMax }, finishOneByOne));
+  }
+
+  async #finish({ node, text }: Located, outcome: Outcome): Promise<void> {
     await this.#noting(node, text, async () => {
-      const outcome = await this.#outcome(gid);
-      await finishPrepared(this.pools.get(node), { gid: text, outcome }, this.options);
+      // Quick, and over shared connections, which a signal would rule out.
+      await finishPrepared(this.pools.get(node), { gid: text, outcome });
       this.#finished[outcome].push(text);
     });
+    await this.step('one_finished');
   }
 
-  async forget(decisions: ReadonlyMap<NodeId, readonly string[]>, prepared: ReadonlyMap<NodeId, readonly PreparedTransaction[]>): Promise<void> {
-    const needed = new Set([...prepared.values()].flat().map(({ gid }) => gid.transactionId));
+  async forget(decisions: ReadonlyMap<NodeId, readonly string[]>, prepared: readonly Located[]): Promise<void> {
+    const needed = new Set(prepared.map(({ gid }) => gid.transactionId));
     const keepMs = this.options.keepDecisionsMs ?? keepDecisionsMsDefault;
-    await this.onEach(async (node) => {
+    await this.onEach([...decisions.keys()], async (node) => {
       const transactionIds = (decisions.get(node) ?? []).filter((id) => !needed.has(id));
       this.#forgotten += await forgetDecisions(this.pools.get(node), { transactionIds, keepMs }, this.options);
     });
@@ -95,16 +139,6 @@ class Recovery {
   report(): RecoveryReport {
     const { commit: committed, abort: rolledBack } = this.#finished;
     return { committed, rolledBack, left: this.left, decisionsForgotten: this.#forgotten };
-  }
-
-  /** One question for all the participants of a transaction. */
-  #outcome({ decisionNode: node, transactionId }: Gid): Promise<Outcome> {
-    let outcome = this.#outcomes.get(transactionId);
-    if (outcome === undefined) {
-      outcome = learnOutcome(this.pools, { node, transactionId }, this.options);
-      this.#outcomes.set(transactionId, outcome);
-    }
-    return outcome;
   }
 
   async #noting(node: NodeId, gid: string | undefined, work: () => Promise<unknown>): Promise<void> {

@@ -1,20 +1,22 @@
 import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
-import type { BeginOptions } from './distributed-transaction.ts';
+import type { BeginOptions, CommitStep } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
-import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
+import { claiming, noteClaim } from './claim.ts';
+import { commitParticipant, outcomeUnknown, type Participant, rollbackParticipant, transactionAborted, type TransactionName } from './participant.ts';
 import { allSettledOrThrow } from './run-batches.ts';
 import { throwIfAborted } from '../base/abort.ts';
-import { at } from '../base/assert.ts';
-import { sqlStateOf } from '../base/errors.ts';
+import { at, present } from '../base/assert.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 
-export interface CommitContext extends Pick<BeginOptions, 'clusterId' | 'onStep'> {
+export interface CommitContext extends TransactionName, Pick<BeginOptions, 'onStep'> {
   readonly pools: NodePools;
-  readonly transactionId: string;
+  /** Called when all have prepared. */
+  readonly beforeDecision?: (() => void) | undefined;
 }
 
 export interface Participants {
@@ -26,7 +28,7 @@ export interface Participants {
 const uniqueViolation = '23505';
 
 /**
- * Two-phase commit with a last agent:
+ * Two-phase commit with a last agent, which has claimed the transaction:
  * 1. PREPARE TRANSACTION on every writer but the last agent, and COMMIT of the readers, side by side. Any failure: roll back all.
  * 2. The last agent commits its work together with the decision row. That is the moment of commit. If the row is there already,
  *    recovery has decided for abort: roll back all. If the connection is lost, the row tells.
@@ -74,9 +76,9 @@ export async function runInTwoPhases(context: CommitContext, work: readonly Work
   }
 }
 
-/** The coordinator database if it writes: then its commit needs no second round trip. */
+/** The coordinator database if it writes, since it may be unable to prepare. Else one with a claim. */
 function chooseLastAgent(writers: readonly Participant[]): Participant {
-  return writers.find(({ node }) => node === coordinatorNodeId) ?? at(writers, 0);
+  return writers.find(({ node }) => node === coordinatorNodeId) ?? writers.find(({ claimed }) => claimed === true) ?? at(writers, 0);
 }
 
 class TwoPhaseCommit {
@@ -92,6 +94,7 @@ class TwoPhaseCommit {
   async prepare(readers: readonly Participant[], options: CallOptions | undefined): Promise<void> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
+    await this.#claim();
     const settled = await Promise.allSettled([
       ...this.prepared.map((participant) => this.#prepareOne(participant, options)),
       ...readers.map(commitParticipant),
@@ -101,15 +104,30 @@ class TwoPhaseCommit {
     await this.#step('prepared');
   }
 
+  /** Nearly always it is there already; it has to be, before anything is prepared. */
+  async #claim(): Promise<void> {
+    if (this.agent.claimed !== true) noteClaim(this.agent, await this.agent.connection.query(claiming(this.context.transactionId, this.agent.node)));
+  }
+
   async runAndPrepare(work: readonly Work[], options: CallOptions | undefined): Promise<RawResult[][]> {
     await this.#step('before_prepare');
     throwIfAborted(options?.signal);
-    const results = await allSettledOrThrow(work.map(({ participant: { node, connection }, queries }) => {
-      const end = connection === this.agent.connection ? [] : [{ text: this.#prepareSql(node) }];
-      return connection.batch([{ text: 'BEGIN' }, ...queries, ...end], options);
+    const results = await allSettledOrThrow(work.map(async ({ participant: { node, connection }, queries }) => {
+      if (connection === this.agent.connection) return this.#runAndClaim(queries, options);
+      const results = await connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
+      await this.#step('one_prepared');
+      return results;
     }));
     await this.#step('prepared');
     return results.map((own, i) => own.slice(1, 1 + at(work, i).queries.length));
+  }
+
+  /** The results as those of the others, which begin with that of BEGIN. */
+  async #runAndClaim(queries: readonly NodeQuery[], options: CallOptions | undefined): Promise<RawResult[]> {
+    const { node, connection } = this.agent;
+    const [begin, claim, ...results] = await connection.batch([{ text: 'BEGIN' }, claiming(this.context.transactionId, node), ...queries], options);
+    noteClaim(this.agent, present(claim));
+    return [present(begin), ...results];
   }
 
   #prepareSql(node: NodeId): string {
@@ -120,15 +138,17 @@ class TwoPhaseCommit {
     const { command } = await connection.query({ text: this.#prepareSql(node), simple: true }, options);
     // A transaction that has failed already is rolled back instead, without an error.
     if (command === 'ROLLBACK') throw transactionAborted();
+    await this.#step('one_prepared');
   }
 
   async decide(options: CallOptions | undefined): Promise<void> {
+    this.context.beforeDecision?.();
     await this.#step('before_decision');
     throwIfAborted(options?.signal);
     try {
-      await this.agent.connection.batch(decideAndCommit(this.context.transactionId));
+      await this.agent.connection.batch(decideAndCommit({ node: this.agent.node, transactionId: this.context.transactionId }));
     } catch (error) {
-      if (!isConnectionFailure(error)) throw isOvertaken(error) ? transactionAborted(error) : error;
+      if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);
     }
   }
@@ -153,13 +173,16 @@ class TwoPhaseCommit {
     this.inDoubt = true;
     const { pools, transactionId } = this.context;
     const outcome = await learnOutcomePatiently(pools, { node: this.agent.node, transactionId });
-    if (outcome === undefined) throw outcomeUnknown(transactionId, cause);
+    if (outcome === undefined) throw outcomeUnknown(this.context, this.agent, cause);
     this.inDoubt = false;
     if (outcome === 'abort') throw cause;
   }
 
   async #finishAll(outcome: Outcome): Promise<void> {
-    await Promise.all(this.prepared.map((participant) => this.#finishOne(participant, outcome)));
+    await allSettledOrThrow(this.prepared.map(async (participant) => {
+      await this.#finishOne(participant, outcome);
+      if (outcome === 'commit') await this.#step('one_committed');
+    }));
   }
 
   /** Over the connection that prepared; if that is lost, once over another. */
@@ -173,7 +196,7 @@ class TwoPhaseCommit {
     }
   }
 
-  async #step(step: Parameters<NonNullable<BeginOptions['onStep']>>[0]): Promise<void> {
+  async #step(step: CommitStep): Promise<void> {
     await this.context.onStep?.(step);
   }
 
@@ -192,6 +215,14 @@ async function isRolledBack(connection: NodeConnection): Promise<boolean> {
 
 function isIdle({ transactionStatus }: NodeConnection): boolean {
   return transactionStatus === 'idle';
+}
+
+function overtaken(cause: unknown): ClusterError {
+  return new ClusterError('overtaken', 'the transaction was rolled back by recovery', {
+    detail: 'It was taken for one that a process has left: the server that was to decide had not heard of it when others had prepared.',
+    hint: 'Try it again.',
+    cause,
+  });
 }
 
 /** Whether the decision row was there before ours: a deferred constraint of the caller's may say 23505 as well. */

@@ -1,19 +1,24 @@
 import type { NodeId } from '../catalog/ids.ts';
 
-/** A server process that waits for a lock, and those that hold or wait for it before. */
-export interface BlockedProcess {
-  readonly node: NodeId;
+/** One transaction of a server process. A pooled connection's process has many, one after the other; when they began tells them apart. */
+export interface ServerTransaction {
   readonly pid: number;
-  readonly blockers: readonly number[];
+  /** `xact_start`, in microseconds since 1970 by the server's clock. */
+  readonly started: string;
+}
+
+/** A server process that waits for a lock, and those that hold or wait for it before. */
+export interface BlockedProcess extends ServerTransaction {
+  readonly node: NodeId;
+  readonly blockers: readonly ServerTransaction[];
   /** Prepared transactions among those, which have no process any more. */
   readonly prepared: readonly string[];
 }
 
-/** A server process of a transaction over several servers. */
-export interface Member {
+/** A server's part of a transaction over several servers. */
+export interface Member extends ServerTransaction {
   readonly transactionId: string;
   readonly node: NodeId;
-  readonly pid: number;
   /** Milliseconds; later means younger. */
   readonly began: number;
 }
@@ -35,7 +40,7 @@ export function findCycle(from: string, blocked: readonly BlockedProcess[], memb
   const nameOf = nameProcesses(members);
   const waiting = new Map<string, BlockedProcess[]>();
   for (const process of blocked) {
-    const name = nameOf(process.node, process.pid);
+    const name = nameOf(process.node, process);
     waiting.set(name, [...(waiting.get(name) ?? []), process]);
   }
   const seen = new Set<string>();
@@ -43,7 +48,7 @@ export function findCycle(from: string, blocked: readonly BlockedProcess[], memb
   const reaches = (name: string): boolean => {
     for (const process of waiting.get(name) ?? []) {
       path.push(process);
-      for (const next of [...process.prepared, ...process.blockers.filter((pid) => pid !== 0).map((pid) => nameOf(process.node, pid))]) {
+      for (const next of [...process.prepared, ...process.blockers.filter(({ pid }) => pid !== 0).map((blocker) => nameOf(process.node, blocker))]) {
         if (next === from) return true;
         if (seen.has(next)) continue;
         seen.add(next);
@@ -57,18 +62,22 @@ export function findCycle(from: string, blocked: readonly BlockedProcess[], memb
   return cycleOf(path, members);
 }
 
-function nameProcesses(members: readonly Member[]): (node: NodeId, pid: number) => string {
-  const names = new Map(members.map(({ node, pid, transactionId }) => [`${node}:${pid}`, transactionId]));
-  return (node, pid) => names.get(`${node}:${pid}`) ?? `${node}:${pid}`;
+function nameProcesses(members: readonly Member[]): (node: NodeId, process: ServerTransaction) => string {
+  const names = new Map(members.map((member) => [placeOf(member.node, member), member.transactionId]));
+  return (node, process) => names.get(placeOf(node, process)) ?? placeOf(node, process);
+}
+
+function placeOf(node: NodeId, { pid, started }: ServerTransaction): string {
+  return `${node}:${pid}@${started}`;
 }
 
 function cycleOf(path: readonly BlockedProcess[], members: readonly Member[]): Cycle | undefined {
   const own = path.flatMap((process) => {
-    const member = members.find(({ node, pid }) => node === process.node && pid === process.pid);
+    const member = members.find((one) => placeOf(one.node, one) === placeOf(process.node, process));
     return member === undefined ? [] : [{ member, process }];
   });
   const youngest = own.toSorted((a, b) => b.member.began - a.member.began || (a.member.transactionId < b.member.transactionId ? 1 : -1))[0];
   if (youngest === undefined) return undefined;
-  const key = path.map(({ node, pid, blockers, prepared }) => `${node}:${pid}>${[...blockers, ...prepared].join('+')}`).toSorted((a, b) => (a < b ? -1 : 1)).join(' ');
+  const key = path.map((process) => `${placeOf(process.node, process)}>${[...process.blockers.map((blocker) => placeOf(process.node, blocker)), ...process.prepared].join('+')}`).toSorted((a, b) => (a < b ? -1 : 1)).join(' ');
   return { victim: youngest.member.transactionId, waits: youngest.process, key };
 }

@@ -127,3 +127,35 @@ test('waiting is no deadlock', async () => {
   await wait(1_000);
   expect((await pair.cluster.query('SELECT * FROM shardwright.waiting')).rows).toEqual([]);
 });
+
+test('a server process that has begun another transaction since is no part of the one that was told of', async () => {
+  const { cluster } = pair;
+  const waiter = await begun(cluster);
+  await touch(waiter, at(tenants, 0));
+  await touch(waiter, at(tenants, 1));
+  const shards = await Promise.all(tenants.map((tenant) => cluster.shardOf('orders', tenant)));
+  const plainOn = async (i: number): Promise<{ client: Client; pid: number; node: number; update: string }> => {
+    const { node: place, nodeId: node, name } = at(shards, i);
+    const client = new Client({ connectionString: `postgresql://postgres@${place}` });
+    await client.connect();
+    await client.query('BEGIN');
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    return { client, pid: at(rows, 0).pid, node, update: `UPDATE ${name} SET total = total + 1 WHERE tenant_id = ${at(tenants, i)} AND id = 1` };
+  };
+  // The waiter waits for `ahead`, and `behind` for the waiter, on two nodes. As parts of one transaction they would make a circle.
+  const [behind, ahead] = [await plainOn(0), await plainOn(2)];
+  await cluster.query(`INSERT INTO shardwright.waiting (transaction_id, node_id, pid, began, started, seen_at)
+    SELECT 'earlier', node, pid, 1, '1', now() + interval '1 minute' FROM (VALUES (${behind.node}, ${behind.pid}), (${ahead.node}, ${ahead.pid})) AS told (node, pid)`);
+  await ahead.client.query(ahead.update);
+  const behindDone = behind.client.query(behind.update);
+  const waited = touch(waiter, at(tenants, 2)).then(() => 'done', (error: unknown) => error);
+  await waiting(2);
+  await wait(1_500);
+  await ahead.client.query('ROLLBACK');
+  expect(await waited).toBe('done');
+  await waiter.query('ROLLBACK');
+  await behindDone;
+  waiter.release();
+  await Promise.all([behind, ahead].map(async ({ client }) => client.end()));
+  await cluster.query(`DELETE FROM shardwright.waiting WHERE transaction_id = 'earlier'`);
+});

@@ -194,3 +194,46 @@ test('a session that may not write, and one whose first schema is another', asyn
   }
   expect(await pair.remains()).toEqual([]);
 });
+
+test('concurrently, by two sessions at once: the second sees what the first has done', async () => {
+  const first = await pair.cluster.connect();
+  await pair.cluster.query('INSERT INTO orders (tenant_id, id) VALUES (5, 95000), (6, 95000)');
+  await first.query('BEGIN');
+  await first.query('REFRESH MATERIALIZED VIEW CONCURRENTLY whole');
+  const second = pair.another().query('REFRESH MATERIALIZED VIEW CONCURRENTLY whole');
+  const locks = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  while ((await pair.cluster.query(locks)).rowCount !== 1);
+  await first.query('COMMIT');
+  first.release();
+  await second;
+  expect((await pair.cluster.query('SELECT count(*)::int AS n FROM whole')).rows).toEqual((await pair.cluster.query('SELECT count(*)::int AS n FROM orders')).rows);
+  // With one connection per server, those of one process wait for each other's.
+  const narrow = pair.another({ tuning: { exclusivePerNode: 1 } });
+  await Promise.all(Array.from({ length: 4 }, (_, i) => (i % 2 === 0 ? narrow : pair.another()).query('REFRESH MATERIALIZED VIEW CONCURRENTLY whole')));
+  await pair.cluster.query('DELETE FROM orders WHERE id = 95000');
+  expect(await pair.remains()).toEqual([]);
+});
+
+test('a part that is run first fails where one PostgreSQL would not come to it', async () => {
+  const parts = ['(SELECT id FROM notes)', '(SELECT 1 / (o.id - o.id) FROM orders o LIMIT 1)'];
+  for (const [i, part] of parts.entries()) {
+    await expectSame(`CREATE MATERIALIZED VIEW unreached_${i} AS SELECT id, total FROM orders WHERE id < 0 AND total > ${part}`);
+    await expectSame(`REFRESH MATERIALIZED VIEW unreached_${i}`);
+    await expectSame(`CREATE TABLE unreached_table_${i} AS SELECT id, total FROM orders WHERE id < 0 AND total > ${part}`);
+    for (const side of [pair.cluster, pair.plain]) {
+      await expect(side.query(`CREATE MATERIALIZED VIEW reached AS SELECT id FROM orders WHERE total > ${part}`)).rejects.toMatchObject({ code: i === 0 ? '21000' : '22012' });
+      const client = await side.connect();
+      await client.query('BEGIN');
+      await client.query('UPDATE orders SET total = 5 WHERE id = 103');
+      await client.query(`REFRESH MATERIALIZED VIEW unreached_${i}`);
+      await client.query('COMMIT');
+      client.release();
+    }
+    await expectSame(`SELECT * FROM unreached_${i}, unreached_table_${i}`);
+  }
+  const session = await pair.cluster.connect();
+  await session.query(`SET work_mem = '8MB'`);
+  await session.query('REFRESH MATERIALIZED VIEW unreached_0');
+  session.release();
+  expect(await pair.remains()).toEqual([]);
+});

@@ -114,7 +114,7 @@ test('what a dead process has prepared is listed, and finished in the background
   const listed = await pair.cluster.transactions();
   expect(listed.map(({ transactionId, node, outcome }) => `${transactionId} on ${node}: ${outcome}`).toSorted()).toEqual(['decided on 2: commit', 'decided on 3: commit', 'undecided on 2: undefined']);
   expect(listed.every(({ ageMs, gid }) => ageMs >= 0 && gid.startsWith(`shardwright:${name}:1:`))).toBe(true);
-  // Two processes that look often: it takes the five seconds that owners are given.
+  // Two processes that look often.
   const watching = [pair.another({ recoveryIntervalMs: 100 }), pair.another({ recoveryIntervalMs: 100 })];
   await Promise.all(watching.map((cluster) => cluster.query('SELECT 1')));
   while ((await pair.cluster.transactions()).length > 0);
@@ -123,3 +123,15 @@ test('what a dead process has prepared is listed, and finished in the background
   await Promise.all(clients.map((client) => client.end()));
   await Promise.all(watching.map((cluster) => cluster.end()));
 }, 40_000);
+
+test('a connection lost in COMMIT: the error names the transaction, and each process can ask what became of it', async () => {
+  await pair.cluster.query(`
+    CREATE FUNCTION dies() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(10); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER dies AFTER INSERT ON notes INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION dies()`);
+  const error = await pair.cluster.transaction((tx) => tx.query("INSERT INTO notes VALUES (50, 'lost')")).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ id: 'outcomeUnknown', code: '08007', transactionId: expect.stringMatching(/^[0-9a-f]{8}\.0\.\d+\.\d+\.[0-9a-f]{32}$/) });
+  const id = error instanceof ClusterError ? (error.transactionId ?? '') : '';
+  expect(await pair.another().outcomeOf(id)).toBe('aborted');
+  await expect(pair.cluster.outcomeOf('mine')).rejects.toMatchObject({ id: 'invalidParameter', message: 'not the id of a transaction: mine' });
+  await pair.cluster.query('DROP TRIGGER dies ON notes; DROP FUNCTION dies()');
+});

@@ -77,6 +77,12 @@ describe('modes', () => {
     expectSameSteps(...[1, 2, 3, 4].flatMap((tenant) => ['BEGIN READ ONLY', refused(tenant), 'ROLLBACK']), 'BEGIN READ ONLY', `UPDATE orders SET note = 'n'`, 'ROLLBACK', 'BEGIN READ ONLY', 'INSERT INTO notes VALUES (100)', 'ROLLBACK', count));
   test('SET TRANSACTION', () =>
     expectSameSteps('BEGIN', 'SET TRANSACTION READ ONLY', 'SHOW transaction_read_only', refused(1), 'ROLLBACK', 'BEGIN', 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', count, 'SHOW transaction_isolation', 'COMMIT', 'SET TRANSACTION READ ONLY', refused(2)));
+  test('nothing of the library is lost with DEALLOCATE ALL', () => {
+    const writes = ['BEGIN', 'INSERT INTO notes VALUES (100)', insert(1, 100), insert(2, 100), 'COMMIT', 'BEGIN ISOLATION LEVEL REPEATABLE READ', `UPDATE notes SET body = 'x' WHERE id = 100`, 'COMMIT', 'DELETE FROM notes WHERE id = 100', `DELETE FROM orders WHERE id = 100`];
+    return expectSameSteps('SET work_mem = 8192', ...writes, 'DEALLOCATE ALL', ...writes, 'DEALLOCATE ALL', 'BEGIN', 'SELECT 1 AS a', 'DEALLOCATE ALL', ...writes.slice(1));
+  });
+  test('SET TRANSACTION before the first statement, which writes', () =>
+    expectSameSteps(...[1, 2, 3].flatMap((tenant) => ['BEGIN', 'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', insert(tenant, 100), 'SHOW transaction_isolation', 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'ROLLBACK'])));
   test('SET SESSION CHARACTERISTICS and default_transaction_read_only', () =>
     expectSameSteps(
       'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY', 'BEGIN', 'SHOW transaction_read_only', refused(3), 'ROLLBACK', 'BEGIN READ WRITE', refused(3), 'COMMIT',

@@ -15,6 +15,6 @@ export async function settle(cluster: Cluster): Promise<void> {
 }
 
 async function isSettled(cluster: Cluster): Promise<boolean> {
-  const { left } = await cluster.recover({ graceMs: 0 });
+  const { left } = await cluster.recover();
   return left.length === 0 && (await cluster.transactions()).length === 0;
 }

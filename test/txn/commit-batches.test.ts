@@ -67,7 +67,7 @@ test.each(steps)('a failure at %s leaves all or nothing', async (failing) => {
   const commit = commitBatches(cluster.pools, insertOn(everywhere, 'a'), { clusterId, onStep });
   if (decided.has(failing)) await commit;
   else await expect(commit).rejects.toThrow('injected');
-  const report = await recover(cluster.pools, { clusterId, graceMs: 0 });
+  const report = await recover(cluster.pools, { clusterId });
   expect(report).toMatchObject({ committed: failing === 'decided' ? { length: 3 } : [], rolledBack: [], left: [] });
   expect(await cluster.rows()).toEqual(decided.has(failing) ? { 0: 'a', 1: 'a', 2: 'a', 3: 'a' } : nothing);
   expect(await cluster.prepared()).toBe(0);
@@ -90,7 +90,7 @@ test('the owner dies when all but the last agent have prepared: recovery rolls b
     if (step === 'before_decision') await cluster.killOwner();
   };
   await expect(commitBatches(cluster.pools, insertOn(everywhere, 'a'), { clusterId, onStep })).rejects.toThrow();
-  await recover(cluster.openPools(), { clusterId, graceMs: 0 });
+  await recover(cluster.openPools(), { clusterId });
   expect(await cluster.rows()).toEqual(nothing);
   expect(await cluster.prepared()).toBe(0);
 });
@@ -99,4 +99,12 @@ test('a connection lost while the only node commits leaves the outcome unknown',
   await using cluster = await startTransactionCluster();
   const batch = { node: one, queries: [{ text: 'SELECT pg_terminate_backend(pg_backend_pid())' }] };
   await expect(commitBatches(cluster.pools, [batch], { clusterId })).rejects.toMatchObject({ id: 'outcomeUnknown', code: '08007' });
+});
+
+test('the deadlock watch has left it when it decides', async () => {
+  await using cluster = await startTransactionCluster();
+  const events: string[] = [];
+  const watch = { enter: () => events.push('enter'), leave: () => events.push('leave') };
+  await commitBatches(cluster.pools, insertOn([one, two], 'a'), { clusterId, watch, onStep: (step) => void events.push(step) });
+  expect(events.slice(0, 6)).toEqual(['enter', 'before_prepare', 'one_prepared', 'prepared', 'leave', 'before_decision']);
 });

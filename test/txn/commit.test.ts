@@ -37,6 +37,17 @@ test('one connection per node, in the modes asked for, and BEGIN costs no round 
   expect(() => beginTransaction(cluster.pools, { clusterId, modes: 'READ ONLY; DROP TABLE t' })).toThrow(/unknown transaction mode/);
 });
 
+test.each(['', 'ISOLATION LEVEL REPEATABLE READ', 'ISOLATION LEVEL SERIALIZABLE'])('BEGIN %s of a writer leaves the snapshot to its first statement', async (modes) => {
+  await using cluster = await startTransactionCluster();
+  const transaction = beginTransaction(cluster.pools, { clusterId, modes });
+  const connection = await transaction.join(one, 'write');
+  await connection.query({ text: 'SHOW transaction_isolation', simple: true });
+  await cluster.run(one, "INSERT INTO t VALUES ('a')");
+  await connection.query({ text: 'LOCK TABLE t', simple: true });
+  expect((await connection.query({ text: 'SELECT a FROM t' })).rows).toEqual([['a']]);
+  await transaction.rollback();
+});
+
 test('rollback undoes everything, twice is once', async () => {
   await using cluster = await startTransactionCluster();
   const transaction = beginTransaction(cluster.pools, { clusterId });
@@ -111,7 +122,7 @@ test.each(steps)('a failure at %s leaves all or nothing', async (failing) => {
   await insertOn(transaction, everywhere, 'a');
   if (decided.has(failing)) await transaction.commit();
   else await expect(transaction.commit()).rejects.toThrow('injected');
-  const report = await recover(cluster.pools, { clusterId, graceMs: 0 });
+  const report = await recover(cluster.pools, { clusterId });
   expect(report).toMatchObject({ committed: failing === 'decided' ? { length: 3 } : [], rolledBack: [], left: [] });
   expect(await cluster.rows()).toEqual(decided.has(failing) ? { 0: 'a', 1: 'a', 2: 'a', 3: 'a' } : nothing);
   expect(await cluster.prepared()).toBe(0);

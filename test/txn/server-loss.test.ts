@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { until } from '../cluster/connections.ts';
 import { clusterId, insertOn, one } from './transaction-cluster.ts';
+import { ClusterError } from '../../src/base/errors.ts';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
@@ -9,50 +10,59 @@ import { nodeSchemaSql } from '../../src/store/node-schema.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 import { commitBatches } from '../../src/txn/commit-batches.ts';
 import type { BeginOptions, CommitStep } from '../../src/txn/distributed-transaction.ts';
+import { outcomeOf } from '../../src/txn/outcome-of.ts';
 import { recover } from '../../src/txn/recover.ts';
+import { parseTransactionId } from '../../src/txn/transaction-id.ts';
 
-const steps: readonly CommitStep[] = ['before_prepare', 'prepared', 'before_decision', 'decided'];
 const nodes = [coordinatorNodeId, one] as const;
 
 const ways = ['begun', 'batches'] as const;
-
-test.each(ways.flatMap((way) => steps.flatMap((step) => nodes.map((victim) => ({ way, step, victim })))))('a server crashes: $way, $step, node $victim', async ({ way, step, victim }) => {
-  await using coordinator = await startServer();
-  await using other = await startServer();
-  const servers = [coordinator, other];
-  const pools = openPools(servers);
-  const restarted: Promise<void>[] = [];
-  const onStep = (reached: CommitStep): void => {
-    if (reached !== step) return;
-    const server = servers[victim];
-    server?.kill();
-    if (server !== undefined) restarted.push(server.restart());
-  };
-  const outcome = await insert(way, pools, { clusterId, onStep }).then(() => 'committed', () => 'failed');
-  await Promise.all(restarted);
-  const report = await recover(pools, { clusterId, graceMs: 0 });
-  expect(report.left).toEqual([]);
-  const [here, there] = await Promise.all(nodes.map((node) => pools.get(node).query({ text: 'SELECT a FROM t' })));
-  expect(there?.rows).toEqual(here?.rows);
-  if (outcome === 'committed') expect(here?.rows).toEqual([['a']]);
-  const left = await Promise.all(nodes.map((node) => pools.get(node).query({ text: 'SELECT gid FROM pg_prepared_xacts' })));
-  expect(left.flatMap(({ rows }) => rows)).toEqual([]);
-  await pools.end();
-});
 
 test('the deciding server stays away: the outcome is unknown until it is back', async () => {
   await using coordinator = await startServer();
   await using other = await startServer();
   const pools = openPools([coordinator, other]);
   const onStep = async (step: CommitStep): Promise<void> => {
-    if (step === 'before_decision') await coordinator.stop('immediate');
+    if (step !== 'before_decision') return;
+    coordinator.kill();
+    await until(() => pools.get(coordinatorNodeId).counts.open === 0);
   };
   const transaction = beginTransaction(pools, { clusterId, onStep });
   await insertOn(transaction, nodes, 'a');
-  await expect(transaction.commit()).rejects.toMatchObject({ id: 'outcomeUnknown', code: '08007', message: expect.stringContaining(transaction.id) });
-  const report = await recover(pools, { clusterId, graceMs: 0 });
+  const error = await transaction.commit().catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ id: 'outcomeUnknown', code: '08007', message: expect.stringContaining(transaction.id) });
+  const report = await recover(pools, { clusterId });
   expect(report).toMatchObject({ committed: [], rolledBack: [], decisionsForgotten: 0 });
   expect(report.left).toMatchObject([{ node: coordinatorNodeId }, { node: coordinatorNodeId }, { node: one, gid: expect.stringContaining(transaction.id) }]);
+  const id = error instanceof ClusterError ? (error.transactionId ?? '') : '';
+  await expect(outcomeOf(pools, id, { clusterId })).rejects.toMatchObject({ id: 'coordinatorUnreachable' });
+  await coordinator.restart();
+  expect(await outcomeOf(pools, id, { clusterId })).toBe('aborted');
+  expect(await recover(pools, { clusterId })).toMatchObject({ rolledBack: { length: 1 }, left: [] });
+  expect(await outcomeOf(pools, id, { clusterId })).toBe('aborted');
+  await pools.end();
+});
+
+test('the only server crashes in COMMIT, and gives its numbers again: no other transaction is taken for the lost one', async () => {
+  await using coordinator = await startServer();
+  await using other = await startServer();
+  const pools = openPools([coordinator, other]);
+  const run = async (sql: string): Promise<string | null | undefined> => (await pools.get(one).query({ text: sql })).rows[0]?.[0];
+  await run(`DO $do$ BEGIN
+    CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER waits AFTER INSERT ON t INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION waits(); END $do$`);
+  const transaction = beginTransaction(pools, { clusterId });
+  await insertOn(transaction, [one], 'a');
+  const failing = transaction.commit().catch((error: unknown) => error);
+  await until(async () => (await run("SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'PgSleep'")) === '1');
+  other.kill();
+  const error = await failing;
+  await other.restart();
+  expect(error).toMatchObject({ id: 'outcomeUnknown' });
+  const id = error instanceof ClusterError ? (error.transactionId ?? '') : '';
+  expect(await outcomeOf(pools, id, { clusterId })).toBe('aborted');
+  while (Number(await run('SELECT pg_current_xact_id()::text')) <= Number(parseTransactionId(id)?.number?.xid)) expect(await run('SELECT count(*)::text FROM t')).toBe('0');
+  await outcomeOf(pools, id, { clusterId }).then((outcome) => expect(outcome).toBe('aborted'), (unknown: unknown) => expect(unknown).toMatchObject({ id: 'unknownTransaction', detail: expect.stringContaining('crashed') }));
   await pools.end();
 });
 

@@ -6,15 +6,16 @@ import type { NodeLimits } from '../../src/cluster/node-settings.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
 import { nodeSchemaSql } from '../../src/store/node-schema.ts';
 import type { DistributedTransaction } from '../../src/txn/distributed-transaction.ts';
-import { createTestDatabases } from '../support/test-databases.ts';
+import { createTestDatabases, type TestDatabases } from '../support/test-databases.ts';
 
 export const clusterId = '0123abcd-0000-0000-0000-000000000000';
 export const [one, two, three] = [nodeId(1), nodeId(2), nodeId(3)] as const;
 
 export interface TransactionCluster extends AsyncDisposable {
   readonly pools: NodePools;
-  /** Pools of another process, as it were. */
-  openPools(): NodePools;
+  readonly databases: TestDatabases;
+  /** Pools of another process, as it were; through other ports than the nodes' own, where they are given. */
+  openPools(applicationName?: string, ports?: ReadonlyMap<NodeId, number>): NodePools;
   /** Ends every session of the first pools, as the death of their process would. */
   killOwner(): Promise<void>;
   /** The values in `t`, by node, seen from outside. */
@@ -29,12 +30,12 @@ export async function startTransactionCluster(limits: Partial<NodeLimits> = {}):
   const databases = await createTestDatabases();
   const all = [databases.coordinator, ...databases.nodes];
   const opened: NodePools[] = [];
-  const openPools = (applicationName = 'recovery'): NodePools => {
+  const openPools: TransactionCluster['openPools'] = (applicationName = 'recovery', ports = new Map()) => {
     const pools = createNodePools(
-      all.map(({ connectionString, database }, index) => ({
+      all.map(({ host, port, user, database }, index) => ({
         id: nodeId(index),
         name: database,
-        config: { client: { connectionString, application_name: applicationName }, ...limits },
+        config: { client: { host, port: ports.get(nodeId(index)) ?? port, user, database, application_name: applicationName }, ...limits },
       })),
     );
     opened.push(pools);
@@ -48,6 +49,7 @@ export async function startTransactionCluster(limits: Partial<NodeLimits> = {}):
   for (const [index] of all.entries()) await ask(index, `${nodeSchemaSql} ${nodeSchemaSql} CREATE TABLE t (a text UNIQUE DEFERRABLE INITIALLY DEFERRED)`);
   const pools = openPools('owner');
   return {
+    databases,
     pools,
     openPools,
     killOwner: async () => {

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { nodeId } from '../../src/catalog/ids.ts';
 import { type BlockedProcess, findCycle, type Member } from '../../src/txn/wait-graph.ts';
 
-const waits = (node: number, pid: number, ...blockers: number[]): BlockedProcess => ({ node: nodeId(node), pid, blockers, prepared: [] });
+const waits = (node: number, pid: number, ...blockers: number[]): BlockedProcess => ({ node: nodeId(node), pid, started: `${pid}`, blockers: blockers.map((one) => ({ pid: one, started: `${one}` })), prepared: [] });
 /** Transaction t has process 10 t on each node, and began at t. */
-const members: Member[] = [1, 2, 3, 4].flatMap((t) => [1, 2, 3].map((node) => ({ transactionId: `t${t}`, node: nodeId(node), pid: 10 * t, began: t })));
+const members: Member[] = [1, 2, 3, 4].flatMap((t) => [1, 2, 3].map((node) => ({ transactionId: `t${t}`, node: nodeId(node), pid: 10 * t, started: `${10 * t}`, began: t })));
 
 describe('cycles', () => {
   test('of two over two nodes: the youngest is the victim, from wherever it is seen', () => {
@@ -46,6 +46,8 @@ test.each([
   ['a chain', [waits(1, 10, 20), waits(2, 20, 30)]],
   ['a circle that does not hold the one asked for', [waits(1, 20, 30), waits(2, 30, 20), waits(1, 10, 20)]],
   ['on one node, which finds it itself', [waits(1, 10, 20), waits(1, 20, 10)]],
+  ['a process that has begun another transaction since', [waits(1, 10, 20), { ...waits(2, 20, 10), started: 'later' }]],
+  ['one that others wait for, and that has begun another since', [{ ...waits(1, 10), blockers: [{ pid: 20, started: 'later' }] }, waits(2, 20, 10)]],
   ['a prepared transaction', [waits(1, 10, 0), waits(2, 20, 10)]],
 ])('no cycle: %s', (_, blocked) => {
   expect(findCycle('t1', blocked, members)).toBeUndefined();
