@@ -30,6 +30,7 @@ import { selectOf, type StagedInput } from './staged/staged-state.ts';
 import type { Statistics } from './staged/statistics.ts';
 import type { ResultNames } from './staged/result-names.ts';
 import type { SelectPlan, StatementPlan } from './statement-plan.ts';
+import { namesTablesAsValues } from './tables-as-values.ts';
 import { withTypedParameters } from './typed-parameters.ts';
 
 export interface PlanInput {
@@ -67,7 +68,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
   if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
   if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Write CREATE TABLE … AS.');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
-  const routable = analyzed.foreign.length === 0 && uses !== undefined;
+  const routable = analyzed.foreign.length === 0 && uses !== undefined && !namesTablesAsValues(select, input.names);
   const plan: SelectPlan = {
     kind: 'select',
     whole: shardTemplate(statement, analyzed.uses, analyzed.results),

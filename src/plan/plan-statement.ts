@@ -15,6 +15,7 @@ import { planUtility } from './plan-utility.ts';
 import { unsupported } from './select/unsupported.ts';
 import { selectOf } from './staged/staged-state.ts';
 import type { StatementPlan } from './statement-plan.ts';
+import { namesTablesAsValues } from './tables-as-values.ts';
 import { planUtilityCall } from './utility-call.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
 import { planMerge } from './write/plan-merge.ts';
@@ -40,6 +41,12 @@ async function withoutViews(statement: Statement, named: Named): Promise<Stateme
   return (await expandViews(statement, { foreign }, named))?.statement;
 }
 
+/** Nodes, which run a write, have shards. */
+function refuseTablesAsValues(node: Node, names: RelationNames): void {
+  if (!namesTablesAsValues(node, names) || !namedRelations(node).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined)) return;
+  throw unsupported('A write names a table by a value or a type, and nodes have shards.', 'Ask in a statement of its own, and pass the value as a parameter.');
+}
+
 function isRowStatement(node: Node): boolean {
   return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
 }
@@ -49,6 +56,7 @@ async function planRows(statement: Statement, named: Named): Promise<StatementPl
   const { node } = statement;
   const expanded = isRowStatement(node) && named.snapshot.dependentViews.size > 0 ? await withoutViews(statement, named) : undefined;
   if (expanded !== undefined) return planRows(expanded, named);
+  if (isRowStatement(node)) refuseTablesAsValues(node, named.names);
   const staged = stagedInput(named);
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, staged);
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, staged);

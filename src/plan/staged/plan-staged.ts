@@ -9,6 +9,7 @@ import type { FanOut } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { isBeyondShards, unsupported } from '../select/unsupported.ts';
+import { namesTablesAsValues } from '../tables-as-values.ts';
 import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-template.ts';
 import { chooseSpread } from './choose-spread.ts';
 import { firstValues } from './first-values.ts';
@@ -34,7 +35,7 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
-  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false };
+  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: namesTablesAsValues(original.node, input.names) };
   const told = (plan: FanOut): FanOut => {
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
     return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
@@ -56,8 +57,9 @@ async function planWithValues(state: StagedState, parameters: number): Promise<F
 async function planStages(state: StagedState): Promise<FanOut> {
   const { context, costs } = await spreadContext(state);
   const { analyzed } = context;
-  const everything = everyTable(analyzed);
-  for (const spread of state.context.wholeTables ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
+  const { wholeTables, atCoordinator } = state.context;
+  const everything = everyTable(analyzed, atCoordinator);
+  for (const spread of wholeTables || atCoordinator ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
     const reached = await spreadRows(state, spread, context);
     const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
     if (plan !== undefined) return plan;
@@ -87,8 +89,8 @@ function spreadsToTry(state: StagedState, { analyzed, costs, everything }: Choic
 }
 
 /** With local tables the coordinator database answers, which needs the rows of reference tables too. */
-function everyTable({ uses, foreign }: AnalyzedStatement): Spread {
-  const tables = uses.filter(({ table }) => table.kind === 'distributed' || foreign.length > 0).map(({ rangeVar }) => rangeVar);
+function everyTable({ uses, foreign }: AnalyzedStatement, atCoordinator: boolean): Spread {
+  const tables = uses.filter(({ table }) => table.kind === 'distributed' || foreign.length > 0 || atCoordinator).map(({ rangeVar }) => rangeVar);
   return { tables: new Set(tables), queries: new Set(), rehashed: new Map() };
 }
 

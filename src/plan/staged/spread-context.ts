@@ -1,4 +1,4 @@
-import type { RangeVar, SelectStmt } from '@pgsql/types';
+import type { Node, RangeVar, SelectStmt } from '@pgsql/types';
 import type { Statement } from '../../sql/parse.ts';
 import { queryExtent } from '../../sql/query-extent.ts';
 import { estimateUses } from './estimate-uses.ts';
@@ -6,6 +6,7 @@ import { ColumnNeeds } from './needed-columns.ts';
 import { SpreadCosts } from './spread-costs.ts';
 import type { SpreadContext } from './spread-rows.ts';
 import type { StagedState } from './staged-state.ts';
+import { namesTablesAsValues } from '../tables-as-values.ts';
 import { type UsePlace, usePlaces } from './use-places.ts';
 
 /** What choosing a spread of a statement's tables and queries, and making it, go by. */
@@ -17,7 +18,9 @@ export interface Spreading {
 /** Asks the servers' planners how much each table would send, all side by side. */
 export async function spreadContext(state: StagedState): Promise<Spreading> {
   const analyzed = state.analyzed();
-  const places = state.context.wholeTables ? unconditional(usePlaces(analyzed.query)) : usePlaces(analyzed.query);
+  const { wholeTables, atCoordinator, input: { names } } = state.context;
+  const isApplied = (condition: Node): boolean => !wholeTables && !(atCoordinator && namesTablesAsValues(condition, names));
+  const places = withConditions(usePlaces(analyzed.query), isApplied);
   const needs = new ColumnNeeds(state.statement.node);
   const estimates = await estimateUses(state, { analyzed, places, needs });
   const bytes = new Map([...estimates].map(([rangeVar, estimate]) => [rangeVar, estimate.bytes]));
@@ -46,7 +49,7 @@ function partOfQuery(statement: Statement, query: SelectStmt): string | undefine
   return extent === undefined ? undefined : statement.text.slice(extent.start, extent.end);
 }
 
-/** So nothing can be left out of a relation before the rest is computed. */
-function unconditional(places: ReadonlyMap<RangeVar, UsePlace>): Map<RangeVar, UsePlace> {
-  return new Map([...places].map(([rangeVar, place]) => [rangeVar, { ...place, conditions: [] }]));
+/** Other conditions leave nothing out of a relation before the rest is computed. */
+function withConditions(places: ReadonlyMap<RangeVar, UsePlace>, isApplied: (condition: Node) => boolean): Map<RangeVar, UsePlace> {
+  return new Map([...places].map(([rangeVar, place]) => [rangeVar, { ...place, conditions: place.conditions.filter(isApplied) }]));
 }

@@ -27,6 +27,8 @@ export interface StateContext {
   readonly resultNames: ResultNames;
   /** Tables are gathered whole: no condition or expression of the statement is computed before the rest is. */
   readonly wholeTables: boolean;
+  /** The rest is computed in the coordinator database: see `namesTablesAsValues`. */
+  readonly atCoordinator: boolean;
 }
 
 /** A statement, of any kind that reads tables, on its way to a plan: each step makes a part of it a stage, and puts the stage's result in its place. Immutable. */

@@ -99,7 +99,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const { statement, evaluated: defaults, supplied } = target === undefined ? { statement: once, evaluated: [], supplied: [] } : withDefaults(once, mergeOf(once), target, parameters + evaluated.length);
   const rules = await functionRules(statement.node, input.describe);
   const names = (input.part ?? new ResultNames());
-  const start = new StagedState({ input, rules, resultNames: names, wholeTables: false }, statement, []);
+  const start = new StagedState({ input, rules, resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
   const moved = target?.kind === 'distributed' && mustMove(start, target, supplied) ? await movedSource(start, target, supplied) : undefined;
   const reached = await besideTarget(moved?.state ?? start, target);
   const analyzed = reached.analyzed();
