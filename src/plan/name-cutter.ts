@@ -40,6 +40,7 @@ export class NameCutter {
     if (before === '(' && tokens[first - 2]?.text.toUpperCase() === 'ONLY') {
       return { start: at(tokens, first - 1).start, end: at(tokens, last + 1).end, parts: [part, ...alias] };
     }
+    if (before === 'ONLY') return { ...cut, start: at(tokens, first - 1).start, parts: [part, ...alias] };
     if (tokens[last + 1]?.text === '*') return { ...cut, end: at(tokens, last + 1).end, parts: [part, ...alias] };
     return { ...cut, parts: [part, ...alias] };
   }

@@ -4,7 +4,8 @@ import { RelationNames } from '../analyze/relation-names.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
-import type { Statement } from '../sql/parse.ts';
+import { parseOne, type Statement } from '../sql/parse.ts';
+import { scanTokens } from '../sql/scan.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
 import { planExplain } from './plan-explain.ts';
@@ -47,6 +48,13 @@ function refuseTablesAsValues(node: Node, names: RelationNames): void {
   throw unsupported('A write names a table by a value or a type, and nodes have shards.', 'Ask in a statement of its own, and pass the value as a parameter.');
 }
 
+/** Clauses of a write are cut out and put behind it, so that its text must end where it does. */
+function withoutSemicolon(statement: Statement): Statement {
+  if (!statement.text.includes(';')) return statement;
+  const last = scanTokens(statement.text).at(-1);
+  return last?.text === ';' ? parseOne(statement.text.slice(0, last.start)) : statement;
+}
+
 function isRowStatement(node: Node): boolean {
   return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
 }
@@ -56,7 +64,10 @@ async function planRows(statement: Statement, named: Named): Promise<StatementPl
   const { node } = statement;
   const expanded = isRowStatement(node) && named.snapshot.dependentViews.size > 0 ? await withoutViews(statement, named) : undefined;
   if (expanded !== undefined) return planRows(expanded, named);
-  if (isRowStatement(node)) refuseTablesAsValues(node, named.names);
+  // Values of an INSERT may be computed by the coordinator database.
+  if (isRowStatement(node) && !('InsertStmt' in node)) refuseTablesAsValues(node, named.names);
+  const whole = isRowStatement(node) ? withoutSemicolon(statement) : statement;
+  if (whole !== statement) return planRows(whole, named);
   const staged = stagedInput(named);
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, staged);
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, staged);

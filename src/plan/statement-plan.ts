@@ -87,7 +87,9 @@ export interface WritingParts {
 }
 
 export interface WrittenPart {
-  readonly plan: RowPlan;
+  /** In WITH. */
+  readonly name: string | undefined;
+  readonly plan: RowPlan | SelectPlan;
   /** What its RETURNING gives, as later parts call it. */
   readonly result: ResultTable | undefined;
 }
@@ -116,6 +118,8 @@ export interface WriteSource {
 }
 
 export interface RowKey {
+  /** Rows without a value go to the first shard: that of a MERGE may not be inserted. */
+  readonly nulls?: 'first_shard' | undefined;
   /** Among the columns of the result. */
   readonly position: number;
   readonly table: DistributedTable;

@@ -75,8 +75,8 @@ function writtenRows(rows: readonly RawRow[], compared: number): string {
 
 function copiesDiffer(): ClusterError {
   return new ClusterError('unsupportedWrite', 'the copies of the reference table would differ', {
-    detail: 'A row is matched by several rows of FROM, and each node may take the values of another.',
-    hint: 'Make the rows of FROM unique for each row that is updated: group them, or use DISTINCT ON.',
+    detail: 'What is written depends on the order in which rows come: several match one, a LIMIT takes any, or an aggregate takes them in any order. Each node would write something else.',
+    hint: 'Make it certain: group the rows of FROM or use DISTINCT ON, and add ORDER BY where there is a LIMIT or an aggregate of lists.',
   });
 }
 

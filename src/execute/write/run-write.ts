@@ -1,7 +1,7 @@
 import { orAborted } from '../../base/abort.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
-import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace, valuesFor } from '../../plan/bind.ts';
+import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace } from '../../plan/bind.ts';
 import { constraintSql, shardSql } from '../../plan/shard-template.ts';
 import type { ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
@@ -66,13 +66,20 @@ export async function runWrite(scope: StatementScope, call: WriteCall, how: Writ
   const { plan, values } = call;
   const target = plan.routable && !plan.everywhere ? bindTarget(plan.uses, values) : undefined;
   if (target?.kind === 'one') {
-    const sent = [...valuesFor(plan.whole, values), ...(await how.sequences.nextOfEach(plan.sequences))];
+    const sent = await sentValues(plan, values, how);
     const { rowCount, rows, fields } = await scope.run(target.node, { text: new RenderedTexts(plan.whole).forUses(target.ordinals), values: sent }, 'write');
     return { rowCount: rowCount ?? 0, rows, fields };
   }
   const spread = await orAborted(plan.spread(), scope.signal);
   if ('parts' in spread) return runParts(scope, spread, values, how);
   return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }) : runStagedWrite(scope, { ...call, spread }, how);
+}
+
+/** The values that a part of a larger statement has parameters for: some of the caller's, and those of sequences behind them. */
+async function sentValues({ whole, sequences }: ModifyPlan, values: readonly unknown[], how: WriteHow): Promise<readonly unknown[]> {
+  if (sequences.length === 0) return partialValues(whole, values);
+  const before = Math.max(...whole.parameters) - sequences.length;
+  return partialValues(whole, [...Array.from({ length: before }, (_, i) => values[i]), ...(await how.sequences.nextOfEach(sequences))]);
 }
 
 /** Shards or copies have all they need. */

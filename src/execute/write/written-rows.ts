@@ -1,5 +1,5 @@
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
-import { at } from '../../base/assert.ts';
+import { at, present } from '../../base/assert.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import type { ComputedValue } from '../../plan/insert/insert-plan.ts';
 import type { WrittenRows } from '../../plan/statement-plan.ts';
@@ -42,9 +42,12 @@ async function suppliedValues(steady: SteadyScope, value: ComputedValue, { count
 export async function rowsByShard(steady: SteadyScope, { key }: WrittenRows, rows: readonly RawRow[]): Promise<ReadonlyMap<number, RowBatch>> {
   const byOrdinal = new Map<number, { rows: RawRow[]; slots: number[] }>();
   if (key === undefined) return byOrdinal;
-  const ordinals = await placeValues(steady, key, rows.map((row) => row[key.position]));
+  const values = rows.map((row) => row[key.position]);
+  const given = key.nulls === undefined ? values : values.filter((value) => value !== null && value !== undefined);
+  const placed = (await placeValues(steady, key, given)).values();
   for (const [slot, row] of rows.entries()) {
-    const ordinal = at(ordinals, slot);
+    const isNull = key.nulls !== undefined && (values[slot] ?? null) === null;
+    const ordinal = isNull ? 0 : present(placed.next().value, 'place of a row');
     const batch = byOrdinal.get(ordinal) ?? { rows: [], slots: [] };
     byOrdinal.set(ordinal, batch);
     batch.rows.push(row);

@@ -240,7 +240,7 @@ class InsertPlanner {
       throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
     }
     const { start, end } = present(span, 'value');
-    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${columnTypeName(column)})` });
+    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${assignableType(column)})` });
   }
 
   /** A constant, or a parameter that the server reads as the column's type. */
@@ -363,12 +363,12 @@ type ComputedSlot = ValueSlot & { readonly kind: 'computed' };
 
 /** Computed values are sent as text; the column's length is checked by the assignment, not cut by the cast. */
 function slotParts(slot: ComputedSlot, column: Column): (string | ValueSlot)[] {
-  return ['CAST(', slot, ` AS ${columnTypeName(column)})`];
+  return ['CAST(', slot, ` AS ${assignableType(column)})`];
 }
 
 export function defaultValue(column: Column): ComputedValue {
   const value = present(column.default, 'default');
-  return value.kind === 'sequence' ? { kind: 'sequence', sequence: value.sequence } : { kind: 'expression', sql: `CAST((${value.sql}) AS ${columnTypeName(column)})` };
+  return value.kind === 'sequence' ? { kind: 'sequence', sequence: value.sequence } : { kind: 'expression', sql: `CAST((${value.sql}) AS ${assignableType(column)})` };
 }
 
 export function distributionValueMissing(table: CatalogTable, column: Column): ClusterError {
@@ -376,6 +376,18 @@ export function distributionValueMissing(table: CatalogTable, column: Column): C
     detail: `Column "${column.name}" is the distribution column: it decides on which shard a row lies.`,
     schema: table.schema, table: table.name, column: column.name,
   });
+}
+
+/**
+ * The column's type for a cast of a value that is assigned afterwards, which is what checks its length: without a length a cast to `character` or `bit` would cut the value to one.
+ */
+export function assignableType(column: Column): string {
+  return withoutLength(column.type.sql);
+}
+
+/** A type as SQL names it, without modifier; types that would then have a length of one give way to those without a length. */
+export function withoutLength(typeSql: string): string {
+  return typeSql.replace(/^character\(\d+\)/, 'pg_catalog.bpchar').replace(/^bit\(\d+\)/, 'bit varying').replace(/\(.*\)/, '');
 }
 
 export function columnTypeName(column: Column): string {

@@ -11,7 +11,7 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit } from '../../sql/template.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
 import { parameterNumbers } from '../shard-template.ts';
-import { columnTypeName } from './plan-insert.ts';
+import { assignableType } from './plan-insert.ts';
 import { refused } from './refused.ts';
 import { valueRows } from './value-rows.ts';
 
@@ -104,7 +104,7 @@ class Supplier {
   #next(column: Column): string {
     const { default: value } = column;
     if (value?.kind === 'sequence') this.#sequences.push(value.sequence);
-    return `CAST($${this.#parameters + this.#sequences.length} AS ${columnTypeName(column)})`;
+    return `CAST($${this.#parameters + this.#sequences.length} AS ${assignableType(column)})`;
   }
 }
 

@@ -4,7 +4,7 @@ import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
 import { quoteIdentifier, quoteName } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
-import { columnTypeName } from '../insert/plan-insert.ts';
+import { assignableType, withoutLength } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import { insertParts } from './insert-parts.ts';
@@ -25,13 +25,13 @@ export interface TargetColumn extends ConstantType {
 async function targetColumns({ relation, cols }: InsertStmt, { table, input }: InsertTarget): Promise<TargetColumn[]> {
   const listed = cols?.map((item) => ('ResTarget' in item && item.ResTarget.indirection === undefined ? (item.ResTarget.name ?? '') : undefined));
   if (listed?.includes(undefined) === true) throw refused('A part of a column is inserted into.', 'Insert the whole column.');
-  const all = table === undefined ? await localColumns(relation, input) : table.columns.map((column) => ({ name: column.name, typeSql: columnTypeName(column), defaultSql: defaultOf(column) }));
+  const all = table === undefined ? await localColumns(relation, input) : table.columns.map((column) => ({ name: column.name, typeSql: assignableType(column), defaultSql: defaultOf(column) }));
   return listed === undefined ? all : listed.map((name) => present(all.find((column) => column.name === name), 'column'));
 }
 
 async function localColumns(relation: InsertStmt['relation'], { describe }: StagedInput): Promise<TargetColumn[]> {
   const { columns } = await describe.statement(`SELECT * FROM ${quoteName(relation?.schemaname, relation?.relname ?? '')}`);
-  return columns.map(({ name, typeSql }) => ({ name, typeSql: typeSql.replace(/\(.*\)/, ''), defaultSql: undefined }));
+  return columns.map(({ name, typeSql }) => ({ name, typeSql: withoutLength(typeSql), defaultSql: undefined }));
 }
 
 function defaultOf(column: Column): string | undefined {

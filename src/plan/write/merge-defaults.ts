@@ -6,7 +6,7 @@ import { parseOne, type Statement } from '../../sql/parse.ts';
 import { afterGroup, scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import type { EvaluatedExpression } from '../fan-out.ts';
-import { columnTypeName } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { sourceName } from './merge-source.ts';
 
@@ -41,12 +41,19 @@ export function withDefaults(statement: Statement, merge: MergeStmt, table: Cata
   const edits = insertsOf(merge).flatMap((insert, i): Edit<never>[] => {
     const given = columnsOfInsert(insert, table);
     const added = table.columns.filter((column) => !given.includes(column.name) && differs(column, table));
-    if (added.length === 0) return [];
+    const asked = (insert.values ?? []).flatMap((value, place): Edit<never>[] => {
+      const column = 'SetToDefault' in value ? table.columns.find(({ name }) => name === given[place]) : undefined;
+      if (column === undefined || !('SetToDefault' in value) || !differs(column, table)) return [];
+      const { start, end } = at(tokens, tokenAt(tokens, statement.source.index(value.SetToDefault.location ?? 0)));
+      return [{ start, end, parts: [filling.valueOf(column)] }];
+    });
+    if (added.length === 0) return asked;
+    if (insert.values === undefined) throw refused('INSERT DEFAULT VALUES in a MERGE into a table with defaults that nodes cannot compute alike.', 'Name the columns, and give a value for each.');
     const { list, valuesEnd } = at(places, i);
     const names = added.map(({ name }) => quoteIdentifier(name)).join(', ');
     const listed = list.end === undefined ? { index: list.start, text: ` (${[...given.map(quoteIdentifier), names].join(', ')})` } : { index: list.end, text: `, ${names}` };
     const values = added.map((column) => filling.valueOf(column)).join(', ');
-    return [{ start: listed.index, end: listed.index, parts: [listed.text] }, { start: valuesEnd, end: valuesEnd, parts: [`, ${values}`] }];
+    return [...asked, { start: listed.index, end: listed.index, parts: [listed.text] }, { start: valuesEnd, end: valuesEnd, parts: [`, ${values}`] }];
   });
   const { evaluated, supplied } = filling;
   return { statement: edits.length === 0 ? statement : parseOne(fillTemplate(applyEdits<never>(statement.text, edits), () => '')), evaluated, supplied };
@@ -64,7 +71,7 @@ class Filling {
   valueOf(column: Column): string {
     const { default: value } = column;
     if (value?.kind === 'expression') {
-      const typeSql = columnTypeName(column);
+      const typeSql = assignableType(column);
       const number = this.how.parameters + this.evaluated.length + 1;
       this.evaluated.push({ sql: `CAST((${value.sql}) AS ${typeSql})`, number });
       return `CAST($${number} AS ${typeSql})`;

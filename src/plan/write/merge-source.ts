@@ -37,7 +37,7 @@ function selectFrom(text: string): SelectStmt | undefined {
   }
 }
 
-export function mergeOf({ node }: Statement): MergeStmt {
+export function mergeOf({ node }: Pick<Statement, 'node'>): MergeStmt {
   return present('MergeStmt' in node ? node.MergeStmt : undefined, 'MERGE');
 }
 

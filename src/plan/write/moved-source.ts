@@ -1,3 +1,4 @@
+import type { Node } from '@pgsql/types';
 import { analyzeAny } from '../../analyze/analyze-statement.ts';
 import { anyEqual } from '../../analyze/facts.ts';
 import { actsOn } from '../../analyze/build-write.ts';
@@ -6,9 +7,10 @@ import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { at } from '../../base/assert.ts';
 import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { nameParts, walk } from '../../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { columnTypeName, defaultValue } from '../insert/plan-insert.ts';
+import { assignableType, columnTypeName, defaultValue } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { nullRow } from '../select/null-row.ts';
@@ -35,15 +37,16 @@ export async function movedSource(state: StagedState, target: DistributedTable, 
   const found = mergeSource(statement, merge);
   const text = withCommonContext(statement, found.select, found.text);
   if (text === undefined) throw refused('The source of the MERGE reads common table expressions that cannot be put in front of it.', 'Write them in the source itself.');
-  const { describe } = state.context.input;
+  const { describe } = state.partInput();
   const { columns } = await describe.statement(text, { collations: true });
   if (new Set(columns.map(({ name }) => name)).size < columns.length) throw refused('Two columns of the source of the MERGE have one name.', 'Give them different ones.');
   if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The source of the MERGE gives whole rows.', 'Select their columns.');
   const alias = sourceName(merge);
   if (alias === undefined) throw refused('The source of the MERGE has no name.', 'Write it as a subquery with an alias.');
+  checkColumnsOnly(statement, { alias, columns: columns.map(({ name }) => name), hasMore: supplied.length > 0 });
   const held = [
     ...columns.map((column) => resultColumn(column.name, column)),
-    ...supplied.map((column, i): ResultColumn => ({ name: suppliedName(i), typeSql: columnTypeName(column), collation: undefined })),
+    ...supplied.map((column, i): ResultColumn => ({ name: suppliedName(i), typeSql: assignableType(column), collation: undefined })),
   ];
   const undistributed: ResultTable = { kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'source of the merge' };
   const rewritten = withoutUnusedCommon(withSource(statement, found.extent, `${quoteQualified(resultSchema, undistributed.name)} AS ${quoteIdentifier(alias)}`));
@@ -53,9 +56,22 @@ export async function movedSource(state: StagedState, target: DistributedTable, 
   const result: ResultTable = { ...undistributed, distribution: { colocation: target.colocationId, column: position } };
   const source = await state.source(parseOne(text));
   const rows: WrittenRows = {
-    result, source, supplies: supplied.map(defaultValue), key: { position, table: target, placer: placerOf(target, state.context.input.snapshot) }, everyShard: actsOn(merge, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE'),
+    result, source, supplies: supplied.map(defaultValue), key: { position, table: target, placer: placerOf(target, state.context.input.snapshot), nulls: target.distributionColumn.notNull ? 'first_shard' : undefined }, everyShard: actsOn(merge, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE'),
   };
   return { state: state.with({ result, source }).rewritten(rewritten), rows };
+}
+
+/** The result that stands in its place is of another type, and has more columns where values are supplied. */
+function checkColumnsOnly({ node }: Statement, { alias, columns, hasMore }: { readonly alias: string; readonly columns: readonly string[]; readonly hasMore: boolean }): void {
+  const { sourceRelation: _source, ...rest } = mergeOf({ node });
+  walk(rest, (kind, body) => {
+    const parts = kind === 'ColumnRef' && 'fields' in body ? nameParts(body.fields as Node[]) : [];
+    const isRow = parts.length === 1 && parts[0] === alias && !columns.includes(alias);
+    if (parts.length > 0 && (isRow || (hasMore && parts.at(-1) === '*' && (parts.length === 1 || parts.at(-2) === alias)))) {
+      throw refused('The MERGE names the source as a whole row, or all of its columns by a star.', 'Name the columns.');
+    }
+    return undefined;
+  });
 }
 
 function withSource({ text }: Statement, { start, end }: { readonly start: number; readonly end: number }, source: string): Statement {

@@ -8,7 +8,7 @@ import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { checkReadable, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
-import { columnTypeName, defaultValue, distributionValueMissing } from '../insert/plan-insert.ts';
+import { assignableType, defaultValue, distributionValueMissing, withoutLength } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
@@ -25,6 +25,7 @@ import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { SpreadModify, WrittenRows } from '../statement-plan.ts';
 import { readsAlike } from '../typed-parameters.ts';
+import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
 import { type InsertTarget, type InsertText, insertText, type TargetColumn } from './insert-text.ts';
 import { pushedDownInsert } from './pushed-down-insert.ts';
@@ -57,7 +58,7 @@ export async function planInsertSelect(original: Statement, { insert, table, inp
 function checkAround(insert: InsertStmt, table: CatalogTable | undefined, input: StagedInput): void {
   const around = [insert.onConflictClause, insert.returningClause];
   if (namedRelations(around).length > 0) throw refused('A subquery stands in ON CONFLICT or RETURNING.', 'Run it as a statement of its own.');
-  if (input.finishing === 'server_rounded_floats') throw unsupported('Floating-point values would reach the table rounded by extra_float_digits.', 'RESET extra_float_digits.');
+  checkFloats(input);
   if (table === undefined) return;
   checkReadable(insert);
   refuseSequences(around);
@@ -75,14 +76,14 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   if (text === undefined) throw refused('The query of the INSERT reads common table expressions that cannot be put in front of it.', 'Write them in the query itself.');
   const names = (input.part ?? new ResultNames());
   const state = new StagedState({ input, rules: await functionRules(statement.node, input.describe), resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
-  const { columns } = await input.describe.statement(text, { collations: true });
+  const { columns } = await state.partInput().describe.statement(text, { collations: true });
   if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The query of the INSERT gives whole rows.', 'Select their columns.');
   const selected = columns.map((column, i) => resultColumn(`c${i + 1}`, column));
   const given = written.columns.slice(0, selected.length);
   const supplied = table === undefined ? [] : suppliedColumns(table, given.map(({ name }) => name));
   const key = keyOf(table, { given, selected, supplied, input });
   const source = key?.cast === undefined ? text : `SELECT *, CAST(${key.cast.from} AS ${key.cast.to}) FROM (${text}) AS s (${selected.map(({ name }) => name).join(', ')})`;
-  const values = supplied.map((column, i): ResultColumn => ({ name: `s${i + 1}`, typeSql: columnTypeName(column), collation: undefined }));
+  const values = supplied.map((column, i): ResultColumn => ({ name: `s${i + 1}`, typeSql: assignableType(column), collation: undefined }));
   const hashed: ResultColumn[] = key?.cast === undefined ? [] : [{ name: 'k', typeSql: key.cast.to, collation: undefined }];
   const held = [...selected, ...hashed, ...values];
   const result: ResultTable = { kind: 'result', name: names.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'rows to insert' };
@@ -127,7 +128,7 @@ const styledTypes = /^(date|timestamp|time|interval|bytea)/;
 function keyOf(table: CatalogTable | undefined, { given, selected, supplied, input }: Selected): RowKey | undefined {
   if (table?.kind !== 'distributed') return undefined;
   const column = table.distributionColumn;
-  const to = columnTypeName(column);
+  const to = assignableType(column);
   if (input.finishing !== undefined && input.finishing !== 'application' && styledTypes.test(to)) {
     throw refused('Values of the distribution column would be written in a style of this session.', 'RESET DateStyle, IntervalStyle and bytea_output.');
   }
@@ -137,7 +138,7 @@ function keyOf(table: CatalogTable | undefined, { given, selected, supplied, inp
     if (defaulted < 0) throw distributionValueMissing(table, column);
     return { position: selected.length + defaulted, cast: undefined };
   }
-  const from = at(selected, place).typeSql.replace(/\(.*\)/, '');
+  const from = withoutLength(at(selected, place).typeSql);
   return from === to || (readsAlike(from, to) && wholeNumbers.test(from)) ? { position: place, cast: undefined } : { position: selected.length, cast: { from: at(selected, place).name, to } };
 }
 

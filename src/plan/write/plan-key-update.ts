@@ -1,5 +1,5 @@
 import type { Node, UpdateStmt } from '@pgsql/types';
-import { analyzeAny, namedRelations } from '../../analyze/analyze-statement.ts';
+import { analyzeAny, namedRelations, namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { RelationNames } from '../../analyze/relation-names.ts';
 import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
@@ -8,14 +8,18 @@ import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts
 import { nameParts, relationAlias, walk } from '../../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { columnTypeName } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/plan-insert.ts';
+import { positionColumns } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { nullRow } from '../select/null-row.ts';
+import { unsupported } from '../select/unsupported.ts';
 import { shardTemplate } from '../shard-template.ts';
+import { describeParts } from '../staged/describe-parts.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, WrittenRows } from '../statement-plan.ts';
+import { checkFloats } from './check-floats.ts';
 import { updateText } from './update-text.ts';
 
 export interface KeyUpdate {
@@ -32,6 +36,7 @@ export interface KeyUpdate {
 export async function planKeyUpdate(original: Statement, update: UpdateStmt, { table, input, planDelete }: KeyUpdate): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
   const alias = relationAlias(present(update.relation, 'target'));
+  checkFloats(input);
   checkReturning(update, alias);
   const text = updateText(original, update);
   const columns = table.columns.filter(({ generated }) => !generated);
@@ -39,7 +44,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   const deleting = text.deleting(list);
   const plan = await planDelete(deleting);
   // What is stored has no collation of its own.
-  const returned = (await input.describe.statement(deleting.text)).columns;
+  const returned = (await describeParts(input.describe, input.names.results).statement(deleting.text)).columns;
   const held = returned.map(({ typeSql }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: undefined }));
   const position = columns.indexOf(table.distributionColumn);
   const result: ResultTable = { kind: 'result', name: (input.part ?? new ResultNames()).next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'updated rows' };
@@ -71,11 +76,11 @@ interface Assignment {
 function newValue(column: Column, { assigned, alias, isKey }: Assignment): string {
   if (assigned === undefined) return `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`;
   if (/^default$/i.test(assigned)) {
-    if (column.default === undefined) return `CAST(NULL AS ${columnTypeName(column)})`;
+    if (column.default === undefined) return `CAST(NULL AS ${assignableType(column)})`;
     if (column.default.kind === 'sequence') throw refused(`Column "${column.name}" is set to its default, which comes from a sequence of the coordinator database.`, 'Pass the value as a parameter.');
     return `(${column.default.sql})`;
   }
-  return isKey || isUntyped(assigned) ? `CAST((${assigned}) AS ${columnTypeName(column)})` : `(${assigned})`;
+  return isKey || isUntyped(assigned) ? `CAST((${assigned}) AS ${assignableType(column)})` : `(${assigned})`;
 }
 
 /** A string constant, NULL or a parameter by itself has the column's type. */
@@ -90,12 +95,14 @@ function isUntyped(value: string): boolean {
 /** RETURNING is computed by the INSERT: from the new rows alone. */
 function checkReturning({ returningClause, fromClause }: UpdateStmt, alias: string): void {
   if (returningClause === undefined) return;
+  if (namesSystemColumn(returningClause, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out.');
   if (namedRelations(returningClause).length > 0) throw refused('A subquery stands in RETURNING of an UPDATE that sets the distribution column.', 'Run it as a statement of its own.');
   walk(returningClause, (kind, body) => {
     if (kind === 'ReturningOption') throw oldRows();
     const parts = kind === 'ColumnRef' && 'fields' in body ? nameParts(body.fields as Node[]) : [];
     const qualifier = parts.at(-2);
-    if ((qualifier === 'old' || qualifier === 'new') && qualifier !== alias) throw oldRows();
+    const row = parts.length === 1 ? parts[0] : qualifier;
+    if ((row === 'old' || row === 'new') && row !== alias) throw oldRows();
     if (fromClause !== undefined && parts.length > 0 && qualifier !== alias) throw refused('RETURNING of an UPDATE that sets the distribution column names columns of FROM.', `Name columns of "${alias}" only, with its name in front.`);
     return undefined;
   });

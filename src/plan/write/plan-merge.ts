@@ -24,12 +24,14 @@ import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { callsVolatile } from './calls-volatile.ts';
+import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
 import { checkNoView } from './check-no-view.ts';
 import { columnsOfInsert, insertsOf, withDefaults } from './merge-defaults.ts';
 import { mergeOf } from './merge-source.ts';
 import { movedSource } from './moved-source.ts';
 import { besideTarget, checkPlaced } from './plan-staged-write.ts';
+import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
 
 /**
@@ -43,6 +45,7 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
   checkViews(analyzed, input.names);
   checkOverlooked(analyzed, input.names);
   if (analyzed.uses.length === 0 && analyzed.results.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  if (analyzed.writesInside) return planWriting(statement, statement.node, input);
   checkReadable(merge);
   refuseSequences(merge);
   const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
@@ -92,6 +95,7 @@ function isOfTarget(insert: MergeWhenClause, { table, key }: MergeTarget, { quer
 
 async function makeSpread(original: Statement, target: CatalogTable | undefined, input: StagedInput): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
+  checkFloats(input);
   if (namesSystemColumn(original.node, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
   const typed = withoutUnusedCommon(typedStatement(original, description.parameterTypes));

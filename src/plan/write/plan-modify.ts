@@ -16,6 +16,7 @@ import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
 import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
+import { describeParts } from '../staged/describe-parts.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { withCopiesCompared } from './compare-copies.ts';
@@ -72,7 +73,9 @@ function movesRows(statement: Statement, modify: UpdateStmt | DeleteStmt, table:
 async function moveRows(statement: Statement, modify: UpdateStmt, table: DistributedTable, input: StagedInput): Promise<SpreadModify> {
   refuseDefaults(assignedBy(modify), table, 'shard_groups');
   const planDelete = async (deleting: Statement): Promise<ModifyPlan> => {
-    const plan = await planModify(deleting, present('DeleteStmt' in deleting.node ? deleting.node.DeleteStmt : undefined, 'DELETE'), input);
+    // Parameters of the UPDATE may be missing.
+    const described = { ...input, describe: describeParts(input.describe, input.names.results) };
+    const plan = await planModify(deleting, present('DeleteStmt' in deleting.node ? deleting.node.DeleteStmt : undefined, 'DELETE'), described);
     return present(plan.kind === 'modify' ? plan : undefined, 'plan of a write');
   };
   return planKeyUpdate(statement, modify, { table, input, planDelete });
@@ -100,7 +103,7 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   if (!routable || analyzed.placed.rows.kind === 'scattered') return planStagedWrite(original, target, input);
   if (namesSystemColumn(modify, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement: compared, compared: columns } = 'targetList' in modify && target?.kind === 'reference' ? withCopiesCompared(original, modify, target) : { statement: original, compared: 0 };
+  const { statement: compared, compared: columns } = target?.kind === 'reference' ? withCopiesCompared(original, modify, target) : { statement: original, compared: 0 };
   const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
   return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, compared: columns, uses: undefined, readsLocalTables: false };

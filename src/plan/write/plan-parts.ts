@@ -11,10 +11,12 @@ import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { DescribedColumn } from '../describe.ts';
 import { refused } from '../insert/refused.ts';
 import type { Named } from '../plan-select.ts';
+import { checkFloats } from './check-floats.ts';
 import { nullRow } from '../select/null-row.ts';
 import { endOf, withCommonContext } from '../staged/common-context.ts';
 import { commonTables } from '../staged/common-names.ts';
 import { describeParts } from '../staged/describe-parts.ts';
+import { unheldTypes } from '../staged/query-source.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
@@ -26,20 +28,24 @@ import type { WritingParts, WrittenPart } from '../statement-plan.ts';
  */
 export async function planParts(original: Statement, input: Named): Promise<WritingParts> {
   const { columns, parameterTypes } = await input.describe.statement(original.text);
+  checkFloats(input);
   checkApart(original.node, input.names);
   const resultNames = input.part ?? new ResultNames();
   const results = new Map(input.names.results);
   const parts: WrittenPart[] = [];
   let statement = typedStatement(original, parameterTypes);
-  for (let next = writingTable(statement.node); next !== undefined; next = writingTable(statement.node)) {
+  const shared = sharedTables(original.node);
+  const isPart = (table: CommonTableExpr): boolean => shared.has(table.ctename ?? '') && parts.every(({ name }) => name !== table.ctename);
+  for (let next = nextPart(statement.node, isPart); next !== undefined; next = nextPart(statement.node, isPart)) {
     const named = partInput(input, results, resultNames);
     const { extent, part } = partOf(statement, next);
     const returned = (await named.describe.statement(part.text)).columns;
     const plan = await named.planPart(part, named);
-    if (plan.kind !== 'modify' && plan.kind !== 'insert' && plan.kind !== 'coordinator') throw refused('A statement in WITH that cannot be run by itself.', 'Run it as a statement of its own, in a transaction.');
+    if (plan.kind !== 'modify' && plan.kind !== 'insert' && plan.kind !== 'coordinator' && plan.kind !== 'select') throw refused('A statement in WITH that cannot be run by itself.', 'Run it as a statement of its own, in a transaction.');
+    if (returned.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('A statement in WITH returns whole rows or records.', 'Return their columns.');
     const result = returned.length === 0 ? undefined : resultOf(returned, resultNames);
     if (result !== undefined) results.set(result.name, result);
-    parts.push({ plan, result });
+    parts.push({ name: next.table.ctename, plan, result });
     statement = parseOne(`${statement.text.slice(0, extent.start)}${rowsOf(returned, result)}${statement.text.slice(extent.end)}`);
   }
   const named = partInput(input, results, resultNames);
@@ -52,18 +58,27 @@ function partInput(input: Named, results: ReadonlyMap<string, ResultTable>, part
   return { ...input, names: new RelationNames(input.names.snapshot, input.names.searchPath, new Map(results)), describe: describeParts(input.describe, results), part };
 }
 
-interface WritingTable {
+interface PartTable {
   readonly table: CommonTableExpr;
   readonly query: object;
 }
 
-/** The first in WITH that writes. */
-function writingTable(node: Node): WritingTable | undefined {
+/** The first in WITH that writes, or is a part all the same. */
+function nextPart(node: Node, isPart: (table: CommonTableExpr) => boolean): PartTable | undefined {
   for (const table of tablesOf(node)) {
-    const query: unknown = table.ctequery === undefined || 'SelectStmt' in table.ctequery ? undefined : Object.values(table.ctequery)[0];
-    if (typeof query === 'object' && query !== null) return { table, query };
+    const { ctequery } = table;
+    const query: unknown = ctequery === undefined ? undefined : Object.values(ctequery)[0];
+    if (ctequery !== undefined && typeof query === 'object' && query !== null && (!('SelectStmt' in ctequery) || isPart(table))) return { table, query };
   }
   return undefined;
+}
+
+/** Queries of WITH that several others, or one and what is left, name: copied into each they might give other rows there. */
+function sharedTables(node: Node): Set<string> {
+  const tables = tablesOf(node);
+  const [{ withClause: _with, ...main } = {}]: { readonly withClause?: WithClause }[] = Object.values(node);
+  const places = [...tables.map(({ ctequery }) => namedHere(ctequery)), namedHere(main)];
+  return new Set(tables.flatMap(({ ctename = '' }) => (places.filter((names) => names.has(ctename)).length > 1 ? [ctename] : [])));
 }
 
 function tablesOf(node: Node): readonly CommonTableExpr[] {
@@ -71,7 +86,11 @@ function tablesOf(node: Node): readonly CommonTableExpr[] {
   return body?.withClause === undefined ? [] : commonTables(body.withClause).tables;
 }
 
-function partOf(statement: Statement, { table, query }: WritingTable): { readonly extent: Extent; readonly part: Statement } {
+function namedHere(tree: unknown): Set<string> {
+  return new Set(namedRelations(tree).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : [])));
+}
+
+function partOf(statement: Statement, { table, query }: PartTable): { readonly extent: Extent; readonly part: Statement } {
   const tokens = scanTokens(statement.text);
   const close = endOf(tokens, tokenAt(tokens, statement.source.index(table.location ?? 0)));
   let open = close;

@@ -1,4 +1,4 @@
-import type { RangeVar } from '@pgsql/types';
+import type { DeleteStmt, RangeVar, UpdateStmt } from '@pgsql/types';
 import { type AnalyzedStatement, analyzeAny, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import { nothingSpread, type Spread, type Way } from '../../analyze/placement.ts';
 import type { FromTree } from '../../analyze/query-level.ts';
@@ -22,6 +22,7 @@ import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { SpreadModify } from '../statement-plan.ts';
+import { checkFloats } from './check-floats.ts';
 import { withCopiesCompared } from './compare-copies.ts';
 import { targetOfWrite } from './target-of-write.ts';
 
@@ -31,9 +32,10 @@ import { targetOfWrite } from './target-of-write.ts';
  */
 export async function planStagedWrite(original: Statement, target: CatalogTable | undefined, input: StagedInput): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
+  checkFloats(input);
   if (namesSystemColumn(original.node, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement: returning, compared } = target?.kind === 'reference' && 'UpdateStmt' in original.node ? withCopiesCompared(original, original.node.UpdateStmt, target) : { statement: original, compared: 0 };
+  const { statement: returning, compared } = target?.kind === 'reference' ? withCopiesCompared(original, modifyOf(original), target) : { statement: original, compared: 0 };
   const typed = withoutUnusedCommon(typedStatement(returning, description.parameterTypes));
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
@@ -53,6 +55,10 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   };
 }
 
+function modifyOf({ node }: Statement): UpdateStmt | DeleteStmt {
+  return present('UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined, 'UPDATE or DELETE');
+}
+
 /** With the rows that the statement reads besides its target made intermediate results, as far as the target's shards, copies or server lack them. */
 export async function besideTarget(state: StagedState, target: CatalogTable | undefined): Promise<StagedState> {
   const { context, costs } = await spreadContext(state);
@@ -63,7 +69,7 @@ export async function besideTarget(state: StagedState, target: CatalogTable | un
     place: (spread) => placeAgain(analyzed, state.context.rules, spread),
     cost: (spread) => (isKept(spread) ? costs.of(spread) : Infinity),
   });
-  for (const spread of [cheapest, allBeside(analyzed, relation, target)]) {
+  for (const spread of [cheapest, allBeside(analyzed, relation, target), tablesBeside(analyzed, relation, target)]) {
     const reached = spread === undefined ? undefined : await spreadRows(state, spread, context);
     if (reached !== undefined) return reached;
   }
@@ -72,15 +78,22 @@ export async function besideTarget(state: StagedState, target: CatalogTable | un
 
 /** All that has to be brought to the target: queries as a whole where they can be run by themselves. */
 function allBeside({ query, uses, foreign }: AnalyzedStatement, relation: RangeVar, target: CatalogTable | undefined): Spread {
-  const isElsewhere = (rangeVar: RangeVar): boolean => {
-    const table = uses.find((use) => use.rangeVar === rangeVar)?.table;
-    return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed';
-  };
   const known = new Set([...uses, ...foreign].map(({ rangeVar }) => rangeVar));
   const ways = query.kind === 'select' ? [...waysBeside(query.from, relation), ...query.sublinks.map((sublink) => wayOfQuery(sublink.query))] : [];
   const spread = ways.reduce<Spread>((all, way) => ({ ...all, tables: new Set([...all.tables, ...way.tables]), queries: new Set([...all.queries, ...way.queries]) }), nothingSpread);
   const references = uses.filter(({ table }) => table.kind === 'reference').map(({ rangeVar }) => rangeVar);
-  return { ...spread, tables: new Set([...spread.tables, ...references].filter((rangeVar) => rangeVar !== relation && known.has(rangeVar) && isElsewhere(rangeVar))) };
+  return { ...spread, tables: new Set([...spread.tables, ...references].filter((rangeVar) => rangeVar !== relation && known.has(rangeVar) && isElsewhere(rangeVar, uses, target))) };
+}
+
+/** Tables alone: for queries that cannot be cut out, or give no columns. */
+function tablesBeside({ uses, foreign }: AnalyzedStatement, relation: RangeVar, target: CatalogTable | undefined): Spread {
+  const tables = [...uses, ...foreign].map(({ rangeVar }) => rangeVar).filter((rangeVar) => rangeVar !== relation && isElsewhere(rangeVar, uses, target));
+  return { ...nothingSpread, tables: new Set(tables) };
+}
+
+function isElsewhere(rangeVar: RangeVar, uses: AnalyzedStatement['uses'], target: CatalogTable | undefined): boolean {
+  const table = uses.find((use) => use.rangeVar === rangeVar)?.table;
+  return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed';
 }
 
 function waysBeside(tree: FromTree, relation: RangeVar): Way[] {

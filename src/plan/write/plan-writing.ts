@@ -2,6 +2,7 @@ import type { Node } from '@pgsql/types';
 import { type AnalyzedStatement, analyzeAny } from '../../analyze/analyze-statement.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { once } from '../../base/once.ts';
+import { walk } from '../../sql/ast.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
@@ -25,12 +26,23 @@ export async function planWriting(statement: Statement, node: Node, input: Named
 
 /** A statement that writes, as it is on one node; undefined where that is never possible. Its `spread` refuses. */
 export async function planRoutedOrUndefined(statement: Statement, node: Node, input: Named): Promise<ModifyPlan | undefined> {
+  if (holdsMerge(node)) return undefined;
   try {
     return await planRouted(statement, node, input);
   } catch (error) {
     if (error instanceof ClusterError && error.code === '0A000') return undefined;
     throw error;
   }
+}
+
+/** What its INSERT leaves to defaults is supplied only where it is a statement of its own. */
+function holdsMerge(node: Node): boolean {
+  let found = false;
+  walk(node, (kind) => {
+    found ||= kind === 'MergeStmt';
+    return !found;
+  });
+  return found;
 }
 
 async function planRouted(original: Statement, node: Node, { names, snapshot, describe }: Named): Promise<ModifyPlan> {

@@ -4,7 +4,7 @@ import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import type { EvaluatedExpression } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
-import { columnTypeName } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/plan-insert.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { SpreadModify } from '../statement-plan.ts';
@@ -46,7 +46,7 @@ function sharedDefaults(table: DistributedTable, given: readonly string[], param
   if (left.some((column) => column.default?.kind === 'sequence')) return undefined;
   const stable = left.filter((column) => column.default?.kind === 'expression' && column.default.volatility === 'stable');
   return stable.map((column, i) => {
-    const typeSql = columnTypeName(column);
+    const typeSql = assignableType(column);
     const sql = column.default?.kind === 'expression' ? column.default.sql : 'NULL';
     return { name: column.name, typeSql, sql: `CAST((${sql}) AS ${typeSql})`, number: parameters + i + 1 };
   });
