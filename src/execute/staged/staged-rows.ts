@@ -25,14 +25,17 @@ export async function* stagedRows(scope: StatementScope, call: StagedCall, how: 
   const attempt = await scope.undoable();
   let pending = true;
   let failure: unknown;
+  let unkept: { readonly error: unknown } | undefined;
   try {
     for await (const batch of inStages(scope, call, how)) {
       if (pending) {
         pending = false;
-        await attempt.keep();
+        // Another server may have failed meanwhile: then its statement says why, and this only that it did.
+        unkept = await attempt.keep().then(() => undefined, (error: unknown) => ({ error }));
       }
-      yield batch;
+      if (unkept === undefined) yield batch;
     }
+    if (unkept !== undefined) throw unkept.error;
     if (pending) {
       pending = false;
       await attempt.keep();

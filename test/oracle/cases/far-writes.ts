@@ -189,4 +189,5 @@ export const farWriteCases: readonly WriteCase[] = [
   write(`INSERT INTO w_stock (tenant_id, id, name) SELECT count, 900, $2 FROM w_words ON CONFLICT (tenant_id, id) DO UPDATE SET name = $1`, ['a', 'b']),
   steps('types with a length: nothing is cut', 'BEGIN', `INSERT INTO currencies (code, name) SELECT 'ABC', max(name) FROM notes, accounts RETURNING code`, `INSERT INTO orders (tenant_id, id, currency) SELECT DISTINCT tenant_id + 1, 77777, 'EUR' FROM w_stock RETURNING currency`,
     `INSERT INTO orders (tenant_id, id, currency) VALUES (1, (SELECT 88888 + max(id) FROM w_stock), 'GBP') RETURNING currency`, 'SAVEPOINT s', `INSERT INTO orders (tenant_id, id, currency) SELECT tenant_id + 1, 77778, 'EURO' FROM w_stock`, 'ROLLBACK'),
+  steps('an error of one server is told, not that of another that hears of it', 'BEGIN', `SELECT (SELECT r0.stars AS c0 FROM notes AS r0 WHERE r0.stars = t0.id AND (r0.id > r0.stars)) AS c0 FROM other.items AS t0`, 'ROLLBACK'),
 ];
