@@ -8,7 +8,7 @@ import { assignableType, withoutLength } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import { insertParts } from './insert-parts.ts';
-import { type ConstantType, typedConstants } from './typed-constants.ts';
+import { type ConstantType, typedConstants } from '../typed-constants.ts';
 
 /** Of an INSERT; undefined for a local table. */
 export interface InsertTarget {

@@ -1,11 +1,11 @@
 import type { Node, SelectStmt } from '@pgsql/types';
-import { at } from '../../base/assert.ts';
-import { firstLocation } from '../../sql/first-location.ts';
-import type { Statement } from '../../sql/parse.ts';
-import { scanTokens, tokenAt } from '../../sql/scan.ts';
-import type { Edit } from '../../sql/template.ts';
-import { refused } from '../insert/refused.ts';
-import { valueRows } from '../insert/value-rows.ts';
+import { at } from '../base/assert.ts';
+import { firstLocation } from '../sql/first-location.ts';
+import type { Statement } from '../sql/parse.ts';
+import { scanTokens, tokenAt } from '../sql/scan.ts';
+import type { Edit } from '../sql/template.ts';
+import { refused } from './insert/refused.ts';
+import { valueRows } from './insert/value-rows.ts';
 
 export interface ConstantType {
   /** Fit for a cast. */
