@@ -35,10 +35,10 @@ function touch(client: ClusterClient, tenant: number): Promise<unknown> {
   return client.query('UPDATE orders SET total = total + 1 WHERE tenant_id = $1 AND id = 1', [tenant]);
 }
 
-/** Resolves when so many updates wait for a lock, on all nodes together; what else waits for one for a moment does not count. */
+/** Resolves when so many writes of ours wait for a lock, on all nodes together; what else waits for one for a moment does not count. */
 async function waiting(count: number): Promise<void> {
   for (;;) {
-    const found = await Promise.all(observers.map((observer) => observer.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'`)));
+    const found = await Promise.all(observers.map((observer) => observer.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query ~ '^(INSERT|UPDATE) '`)));
     if (found.reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0) >= count) return;
     await wait(5);
   }
