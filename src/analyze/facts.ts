@@ -1,4 +1,4 @@
-import type { ConstantSet } from './constant-set.ts';
+import type { ConstantSet, ConstantSource } from './constant-set.ts';
 
 /** One column of one occurrence of a relation in a statement. */
 export type ColumnId = number;
@@ -31,6 +31,11 @@ export function constantsOf(facts: Facts, column: ColumnId): ConstantSet[] {
   const sets: ConstantSet[] = [];
   for (const fact of facts) if (fact.kind === 'among' && columns.has(fact.column)) sets.push(fact.set);
   return sets;
+}
+
+/** Whether `column` is certainly this constant. */
+export function isCertainly(facts: Facts, column: ColumnId, constant: ConstantSource): boolean {
+  return constantsOf(facts, column).some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(constant));
 }
 
 /** Whether some column of `left` certainly equals some column of `right`. */

@@ -56,7 +56,7 @@ function among({ text, tokens, query, inner }: Search, range: Range): Extent | u
   for (const { from, to } of ranges) {
     const [head, tail] = [tokens[from], tokens[to - 1]];
     if (head === undefined || tail === undefined || inner < from || inner >= to) continue;
-    if (holds(text.slice(head.start, tail.end), query)) return { start: head.start, end: tail.end };
+    if (holdsQuery(text.slice(head.start, tail.end), query)) return { start: head.start, end: tail.end };
   }
   return undefined;
 }
@@ -96,7 +96,8 @@ function isQueryStart(token: Token | undefined): boolean {
 
 const queryStarts: ReadonlySet<string> = new Set(['SELECT', 'WITH', 'VALUES', 'TABLE', '(']);
 
-function holds(text: string, query: SelectStmt): boolean {
+/** Whether a text, parsed by itself, is the query. */
+export function holdsQuery(text: string, query: SelectStmt): boolean {
   try {
     const { node } = parseOne(text);
     return 'SelectStmt' in node && sameTree(node.SelectStmt, query);

@@ -1,8 +1,7 @@
 import type { InsertStmt, SelectStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
-import { sameTree } from '../../sql/ast.ts';
-import { parseOne, type Statement } from '../../sql/parse.ts';
-import type { Extent } from '../../sql/query-extent.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { type Extent, holdsQuery } from '../../sql/query-extent.ts';
 import { afterGroup, scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
 import { refused } from '../insert/refused.ts';
 
@@ -23,7 +22,7 @@ export function insertParts(statement: Statement, insert: InsertStmt, select: Se
   const start = queryStart(tokens, insert, last);
   for (const end of queryEnds(tokens, start)) {
     const query = { start: at(tokens, start).start, end: at(tokens, end - 1).end };
-    if (isQuery(statement.text.slice(query.start, query.end), select)) return { targetEnd: at(tokens, last).end, query };
+    if (holdsQuery(statement.text.slice(query.start, query.end), select)) return { targetEnd: at(tokens, last).end, query };
   }
   throw refused('The query of the INSERT cannot be told from what stands around it.', 'Put it in parentheses.');
 }
@@ -44,13 +43,4 @@ function queryEnds(tokens: readonly Token[], start: number): number[] {
     position = word === '(' || word === '[' ? afterGroup(tokens, position) : position + 1;
   }
   return [...ends, tokens.length];
-}
-
-function isQuery(text: string, select: SelectStmt): boolean {
-  try {
-    const { node } = parseOne(text);
-    return 'SelectStmt' in node && sameTree(node.SelectStmt, select);
-  } catch {
-    return false;
-  }
 }

@@ -74,7 +74,7 @@ type MovedInsert = Pick<SpreadModify, 'template' | 'rows' | 'readsLocalTables'>;
 async function movedInsert(statement: Statement, written: InsertText, { table, input }: InsertTarget): Promise<MovedInsert> {
   const text = withCommonContext(statement, written.select, written.query);
   if (text === undefined) throw refused('The query of the INSERT reads common table expressions that cannot be put in front of it.', 'Write them in the query itself.');
-  const names = (input.part ?? new ResultNames());
+  const names = input.part ?? new ResultNames();
   const state = new StagedState({ input, rules: await functionRules(statement.node, input.describe), resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
   const { columns } = await state.partInput().describe.statement(text, { collations: true });
   if (columns.some(({ typeOid }) => unheldTypes.has(typeOid))) throw refused('The query of the INSERT gives whole rows.', 'Select their columns.');

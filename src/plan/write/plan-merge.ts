@@ -1,15 +1,15 @@
 import type { MergeStmt, MergeWhenClause } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
-import { analyzeAny, namesSystemColumn } from '../../analyze/analyze-statement.ts';
+import { namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { actsOn } from '../../analyze/build-write.ts';
 import { constantOf } from '../../analyze/conditions.ts';
-import { anyEqual, type ColumnId, constantsOf } from '../../analyze/facts.ts';
+import { anyEqual, type ColumnId, isCertainly } from '../../analyze/facts.ts';
 import { resolveColumn } from '../../analyze/scope.ts';
-import { present } from '../../base/assert.ts';
+import { hasVolatileCall } from '../../analyze/function-calls.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable, Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { checkOverlooked, checkReadable, checkViews, positionColumns } from '../check-select.ts';
+import { checkReadable, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
 import { columnTypeName } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
@@ -23,10 +23,9 @@ import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { SpreadModify, StatementPlan } from '../statement-plan.ts';
-import { callsVolatile } from './calls-volatile.ts';
+import { analyzeWrite } from './analyze-write.ts';
 import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
-import { checkNoView } from './check-no-view.ts';
 import { columnsOfInsert, insertsOf, withDefaults } from './merge-defaults.ts';
 import { mergeOf } from './merge-source.ts';
 import { movedSource } from './moved-source.ts';
@@ -39,16 +38,11 @@ import { targetUse } from './target-of-write.ts';
  * each row that does not match must be inserted once.
  */
 export async function planMerge(statement: Statement, merge: MergeStmt, input: StagedInput): Promise<StatementPlan> {
-  const relation = present(merge.relation, 'target');
-  checkNoView(relation, input.names);
-  const analyzed = analyzeAny(statement.node, input.names);
-  checkViews(analyzed, input.names);
-  checkOverlooked(analyzed, input.names);
-  if (analyzed.uses.length === 0 && analyzed.results.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  const { analyzed, target, isLocal } = analyzeWrite(statement, input.names);
+  if (isLocal) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   if (analyzed.writesInside) return planWriting(statement, statement.node, input);
   checkReadable(merge);
   refuseSequences(merge);
-  const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   if (target !== undefined) await checkActions(merge, target, input);
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const everywhere = target?.kind === 'reference';
@@ -67,7 +61,7 @@ async function checkActions(merge: MergeStmt, target: CatalogTable, input: Stage
     if (target.kind === 'distributed') checkKeyStays(targetList, target);
   }
   const rules = await functionRules(merge, input.describe);
-  if (target.kind === 'reference' && callsVolatile(merge, rules)) throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
+  if (target.kind === 'reference' && hasVolatileCall(merge, rules)) throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
 }
 
 function insertsStay(statement: Statement, target: DistributedTable, analyzed: AnalyzedStatement): boolean {
@@ -90,7 +84,7 @@ function isOfTarget(insert: MergeWhenClause, { table, key }: MergeTarget, { quer
   const column = 'ColumnRef' in value ? resolveColumn(query.scope, value.ColumnRef.fields) : undefined;
   if (column !== undefined) return anyEqual(facts, new Set([key]), new Set([column.id]));
   const constant = constantOf(value, columnTypeName(table.distributionColumn));
-  return constant !== undefined && constantsOf(facts, key).some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(constant));
+  return constant !== undefined && isCertainly(facts, key, constant);
 }
 
 async function makeSpread(original: Statement, target: CatalogTable | undefined, input: StagedInput): Promise<SpreadModify> {
@@ -102,7 +96,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const { statement, evaluated: defaults, supplied } = target === undefined ? { statement: once, evaluated: [], supplied: [] } : withDefaults(once, mergeOf(once), target, parameters + evaluated.length);
   const rules = await functionRules(statement.node, input.describe);
-  const names = (input.part ?? new ResultNames());
+  const names = input.part ?? new ResultNames();
   const start = new StagedState({ input, rules, resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
   const moved = target?.kind === 'distributed' && mustMove(start, target, supplied) ? await movedSource(start, target, supplied) : undefined;
   const reached = await besideTarget(moved?.state ?? start, target);

@@ -2,12 +2,13 @@ import type { DeleteStmt, Node, UpdateStmt } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import { analyzeAny, namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { constantOf } from '../../analyze/conditions.ts';
-import { constantsOf } from '../../analyze/facts.ts';
+import { isCertainly } from '../../analyze/facts.ts';
+import { hasVolatileCall } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
-import { checkOverlooked, checkReadable, checkViews, positionColumns } from '../check-select.ts';
+import { checkReadable, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
 import { columnTypeName } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
@@ -19,25 +20,19 @@ import { shardTemplate } from '../shard-template.ts';
 import { describeParts } from '../staged/describe-parts.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
+import { analyzeWrite } from './analyze-write.ts';
 import { withCopiesCompared } from './compare-copies.ts';
-import { callsVolatile } from './calls-volatile.ts';
-import { checkNoView } from './check-no-view.ts';
 import { planKeyUpdate } from './plan-key-update.ts';
 import { planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
 
 export async function planModify(statement: Statement, modify: UpdateStmt | DeleteStmt, input: StagedInput): Promise<StatementPlan> {
-  const relation = present(modify.relation, 'target');
-  checkNoView(relation, input.names);
-  const analyzed = analyzeAny(statement.node, input.names);
-  checkViews(analyzed, input.names);
-  checkOverlooked(analyzed, input.names);
-  if (analyzed.uses.length === 0 && analyzed.results.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  const { analyzed, target, isLocal } = analyzeWrite(statement, input.names);
+  if (isLocal) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   checkReadable(modify);
   refuseSequences(modify);
   if (analyzed.writesInside) return planWriting(statement, statement.node, input);
-  const target = input.names.resolve(relation.schemaname, relation.relname ?? '');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, 'one_node');
   const moves = target?.kind === 'distributed' && movesRows(statement, modify, target, analyzed) ? target : undefined;
@@ -65,8 +60,7 @@ function movesRows(statement: Statement, modify: UpdateStmt | DeleteStmt, table:
     if (item?.name !== column.name) return false;
     const value = item.val === undefined ? undefined : constantOf(item.val, columnTypeName(column));
     const key = targetUse(statement, analyzed)?.key;
-    const known = key === undefined ? [] : constantsOf(analyzed.placed.facts, key);
-    return value === undefined || !known.some(({ values, arrays }) => arrays.length === 0 && values.length === 1 && JSON.stringify(values[0]) === JSON.stringify(value));
+    return value === undefined || key === undefined || !isCertainly(analyzed.placed.facts, key, value);
   });
 }
 
@@ -96,7 +90,7 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(modify, input.describe);
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, target.kind === 'reference' ? 'copies' : 'shard_groups');
-  if (target?.kind === 'reference' && callsVolatile(modify, rules)) {
+  if (target?.kind === 'reference' && hasVolatileCall(modify, rules)) {
     throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
   }
   const analyzed = analyzeAny(original.node, input.names, rules);

@@ -14,7 +14,7 @@ import type { Named } from '../plan-select.ts';
 import { checkFloats } from './check-floats.ts';
 import { nullRow } from '../select/null-row.ts';
 import { endOf, withCommonContext } from '../staged/common-context.ts';
-import { commonTables } from '../staged/common-names.ts';
+import { commonTables, freeNames } from '../staged/common-names.ts';
 import { describeParts } from '../staged/describe-parts.ts';
 import { unheldTypes } from '../staged/query-source.ts';
 import { ResultNames } from '../staged/result-names.ts';
@@ -77,17 +77,13 @@ function nextPart(node: Node, isPart: (table: CommonTableExpr) => boolean): Part
 function sharedTables(node: Node): Set<string> {
   const tables = tablesOf(node);
   const [{ withClause: _with, ...main } = {}]: { readonly withClause?: WithClause }[] = Object.values(node);
-  const places = [...tables.map(({ ctequery }) => namedHere(ctequery)), namedHere(main)];
+  const places = [...tables.map(({ ctequery }) => freeNames(ctequery)), freeNames(main)];
   return new Set(tables.flatMap(({ ctename = '' }) => (places.filter((names) => names.has(ctename)).length > 1 ? [ctename] : [])));
 }
 
 function tablesOf(node: Node): readonly CommonTableExpr[] {
   const [body]: { readonly withClause?: WithClause }[] = Object.values(node);
   return body?.withClause === undefined ? [] : commonTables(body.withClause).tables;
-}
-
-function namedHere(tree: unknown): Set<string> {
-  return new Set(namedRelations(tree).flatMap(({ schemaname, relname }) => (schemaname === undefined ? [relname ?? ''] : [])));
 }
 
 function partOf(statement: Statement, { table, query }: PartTable): { readonly extent: Extent; readonly part: Statement } {

@@ -5,6 +5,7 @@ import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { walk } from '../../sql/ast.ts';
 import { refused } from '../insert/refused.ts';
 import type { Supplied } from '../insert/supply-sequences.ts';
+import { tablesOf } from '../prunable-uses.ts';
 import { refuseDefaults } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { ModifyPlan, PrunableUse } from '../statement-plan.ts';
@@ -15,15 +16,16 @@ export interface RouterWrite extends Supplied {
   readonly analyzed: AnalyzedStatement;
   readonly uses: readonly PrunableUse[];
   readonly names: RelationNames;
-  /** Rejects with PostgreSQL's own error, if it has one. */
-  readonly check: () => Promise<unknown>;
 }
+
+/** For when all is on one node; what is done else is its caller's to say. */
+export type RoutedPlan = Omit<ModifyPlan, 'spread'>;
 
 /**
  * A statement whose WITH writes, or INSERT … SELECT: it goes to one node as it is, when all its distributed tables are restricted to shard groups
  * there; else it is refused. It may read reference tables, but not write them.
  */
-export function planRouterWrite({ statement, command, analyzed, uses, names, sequences, check }: RouterWrite): ModifyPlan {
+export function planRouterWrite({ statement, command, analyzed, uses, names, sequences }: RouterWrite): RoutedPlan {
   walk(statement.node, (kind, body) => {
     if (kind !== 'InsertStmt' && kind !== 'UpdateStmt' && kind !== 'DeleteStmt') return undefined;
     const write: Pick<UpdateStmt, 'relation' | 'targetList'> = body;
@@ -37,15 +39,11 @@ export function planRouterWrite({ statement, command, analyzed, uses, names, seq
     kind: 'modify',
     command,
     whole: shardTemplate(statement, analyzed.uses),
-    tables: [...new Set(analyzed.uses.map(({ table }) => table))],
+    tables: tablesOf(analyzed),
     uses,
     routable: true,
     everywhere: false,
     sequences,
-    spread: () => check().then(() => Promise.reject(refused(
-      command === 'INSERT' && !analyzed.writesInside ? 'INSERT … SELECT or INSERT with WITH reaches several shard groups, or some that are not known.' : 'A statement whose WITH writes reaches several shard groups, or some that are not known.',
-      'Compare the distribution column of each table with the same constant or parameter, and insert that value; or run the parts as statements of their own.',
-    ))),
   };
 }
 

@@ -40,7 +40,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
-  const context = { input, rules, resultNames: (input.part ?? new ResultNames()), wholeTables: false, atCoordinator: false };
+  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: false };
   const reached = await besideTarget(new StagedState(context, statement, []), target);
   const analyzed = reached.analyzed();
   if (locksRows(reached.statement)) throw refused('FOR UPDATE or FOR SHARE locks rows in a subquery that cannot be run first.', 'Lock the rows by a statement of its own.');

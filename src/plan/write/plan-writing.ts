@@ -13,7 +13,7 @@ import { refuseSequences } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { ModifyPlan } from '../statement-plan.ts';
 import { planParts } from './plan-parts.ts';
-import { planRouterWrite } from './plan-router-write.ts';
+import { planRouterWrite, type RoutedPlan } from './plan-router-write.ts';
 
 /** A statement whose WITH writes: to one node as it is where all is about one tenant, which its parameters may decide; else in parts. */
 export async function planWriting(statement: Statement, node: Node, input: Named): Promise<ModifyPlan> {
@@ -24,8 +24,8 @@ export async function planWriting(statement: Statement, node: Node, input: Named
   return { kind: 'modify', command: commandOf(node), whole: shardTemplate(statement, []), tables: [], uses: [], routable: false, everywhere: false, sequences: [], spread };
 }
 
-/** A statement that writes, as it is on one node; undefined where that is never possible. Its `spread` refuses. */
-export async function planRoutedOrUndefined(statement: Statement, node: Node, input: Named): Promise<ModifyPlan | undefined> {
+/** A statement that writes, as it is on one node; undefined where that is never possible. */
+export async function planRoutedOrUndefined(statement: Statement, node: Node, input: Named): Promise<RoutedPlan | undefined> {
   if (holdsMerge(node)) return undefined;
   try {
     return await planRouted(statement, node, input);
@@ -45,7 +45,7 @@ function holdsMerge(node: Node): boolean {
   return found;
 }
 
-async function planRouted(original: Statement, node: Node, { names, snapshot, describe }: Named): Promise<ModifyPlan> {
+async function planRouted(original: Statement, node: Node, { names, snapshot, describe }: Named): Promise<RoutedPlan> {
   const { statement, sequences } = supplySequences(original, names);
   const analyzed = analyzeAny(statement.node, names);
   checkViews(analyzed, names);
@@ -54,7 +54,7 @@ async function planRouted(original: Statement, node: Node, { names, snapshot, de
   refuseSequences(statement.node);
   const uses = await certainUses(prunableUses(analyzed, snapshot), original, describe);
   if (uses === undefined || !isAlone(analyzed)) throw obstacleOf(analyzed);
-  return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names, check: () => describe.statement(original.text) });
+  return planRouterWrite({ statement, sequences, command: commandOf(node), analyzed, uses, names });
 }
 
 /** Neither local tables nor intermediate results are on the node. */
