@@ -1,16 +1,12 @@
 import type { SelectStmt } from '@pgsql/types';
-import type { ResultTable } from '../../analyze/result-table.ts';
-import { resultSchema } from '../../analyze/result-table.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { parseOne } from '../../sql/parse.ts';
 import type { Extent } from '../../sql/query-extent.ts';
 import { queryExtent } from '../../sql/query-extent.ts';
-import type { DescribedColumn } from '../describe.ts';
-import { nullRow } from '../select/null-row.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
 import { typedConstants } from '../typed-constants.ts';
 import { withCommonContext } from './common-context.ts';
+import { madeResult, queryOfResult } from './made-result.ts';
 import { resultColumn } from './result-column.ts';
 import type { Stage } from './stage.ts';
 import type { StagedState } from './staged-state.ts';
@@ -34,12 +30,9 @@ export async function querySource(state: StagedState, statement: Statement, quer
   const { columns } = await state.partInput().describe.statement(text, { collations: true });
   if (columns.length === 0 || columns.some(({ typeOid }) => unheldTypes.has(typeOid))) return undefined;
   const held = columns.map((column, i) => resultColumn(`c${i + 1}`, column));
-  const result: ResultTable = {
-    kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false,
-    standIn: nullRow(held), label: 'subquery',
-  };
+  const result = madeResult(state.context.resultNames.next(), held, 'subquery');
   const stage = { result, source: await state.source(parseOne(text)) };
-  return { stage, extent, replacement: `SELECT ${listOf(columns)} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}` };
+  return { stage, extent, replacement: queryOfResult(result, columns) };
 }
 
 interface FoundQuery {
@@ -75,8 +68,4 @@ function operationAround(tree: unknown, query: SelectStmt): SelectStmt | undefin
 
 function isOperand({ larg, rarg }: SelectStmt, query: SelectStmt): boolean {
   return [larg, rarg].some((side) => side !== undefined && (side === query || isOperand(side, query)));
-}
-
-function listOf(columns: readonly DescribedColumn[]): string {
-  return columns.map(({ name }, i) => `c${i + 1} AS ${quoteIdentifier(name)}`).join(', ');
 }

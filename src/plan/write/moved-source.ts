@@ -13,8 +13,8 @@ import { parseOne, type Statement } from '../../sql/parse.ts';
 import { assignableType, columnTypeName, defaultValue } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
-import { nullRow } from '../select/null-row.ts';
 import { withCommonContext } from '../staged/common-context.ts';
+import { madeResult } from '../staged/made-result.ts';
 import { unheldTypes } from '../staged/query-source.ts';
 import { resultColumn } from '../staged/result-column.ts';
 import type { StagedState } from '../staged/staged-state.ts';
@@ -48,7 +48,7 @@ export async function movedSource(state: StagedState, target: DistributedTable, 
     ...columns.map((column) => resultColumn(column.name, column)),
     ...supplied.map((column, i): ResultColumn => ({ name: suppliedName(i), typeSql: assignableType(column), collation: undefined })),
   ];
-  const undistributed: ResultTable = { kind: 'result', name: state.context.resultNames.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'source of the merge' };
+  const undistributed = madeResult(state.context.resultNames.next(), held, 'source of the merge');
   const rewritten = withoutUnusedCommon(withSource(statement, found.extent, `${quoteQualified(resultSchema, undistributed.name)} AS ${quoteIdentifier(alias)}`));
   const position = joinedColumn(rewritten, undistributed, state);
   if (position === undefined) throw refused('The MERGE inserts rows, and ON does not compare the distribution column with a column of the source.', `Compare "${target.distributionColumn.name}" with a column of the source by "=".`);

@@ -1,6 +1,6 @@
 import type { InsertStmt } from '@pgsql/types';
 import { analyzeAny, namedRelations, namesSystemColumn } from '../../analyze/analyze-statement.ts';
-import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
+import type { ResultColumn } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { at } from '../../base/assert.ts';
 import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
@@ -12,11 +12,11 @@ import { assignableType, defaultValue, distributionValueMissing, withoutLength }
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
-import { nullRow } from '../select/null-row.ts';
 import { unsupported } from '../select/unsupported.ts';
 import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
 import { shardTemplate } from '../shard-template.ts';
 import { withCommonContext } from '../staged/common-context.ts';
+import { madeResult } from '../staged/made-result.ts';
 import { unheldTypes } from '../staged/query-source.ts';
 import { resultColumn } from '../staged/result-column.ts';
 import { ResultNames } from '../staged/result-names.ts';
@@ -86,7 +86,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const values = supplied.map((column, i): ResultColumn => ({ name: `s${i + 1}`, typeSql: assignableType(column), collation: undefined }));
   const hashed: ResultColumn[] = key?.cast === undefined ? [] : [{ name: 'k', typeSql: key.cast.to, collation: undefined }];
   const held = [...selected, ...hashed, ...values];
-  const result: ResultTable = { kind: 'result', name: names.next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'rows to insert' };
+  const result = madeResult(names.next(), held, 'rows to insert');
   const read = await state.source(parseOne(source));
   const rows: WrittenRows = {
     result, source: read, supplies: supplied.map(defaultValue),

@@ -1,7 +1,7 @@
 import type { Node, UpdateStmt } from '@pgsql/types';
 import { analyzeAny, namedRelations, namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { RelationNames } from '../../analyze/relation-names.ts';
-import type { ResultColumn, ResultTable } from '../../analyze/result-table.ts';
+import type { ResultColumn } from '../../analyze/result-table.ts';
 import { resultSchema } from '../../analyze/result-table.ts';
 import { present } from '../../base/assert.ts';
 import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
@@ -12,10 +12,10 @@ import { assignableType } from '../insert/plan-insert.ts';
 import { positionColumns } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
-import { nullRow } from '../select/null-row.ts';
 import { unsupported } from '../select/unsupported.ts';
 import { shardTemplate } from '../shard-template.ts';
 import { describeParts } from '../staged/describe-parts.ts';
+import { madeResult } from '../staged/made-result.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, WrittenRows } from '../statement-plan.ts';
@@ -47,7 +47,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   const returned = (await describeParts(input.describe, input.names.results).statement(deleting.text)).columns;
   const held = returned.map(({ typeSql }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: undefined }));
   const position = columns.indexOf(table.distributionColumn);
-  const result: ResultTable = { kind: 'result', name: (input.part ?? new ResultNames()).next(), columns: held, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(held), label: 'updated rows' };
+  const result = madeResult((input.part ?? new ResultNames()).next(), held, 'updated rows');
   const rows: WrittenRows = {
     result, source: { kind: 'write', plan }, supplies: [], key: { position, table, placer: placerOf(table, input.snapshot) }, everyShard: false,
   };

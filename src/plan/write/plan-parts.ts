@@ -2,25 +2,23 @@ import type { CommonTableExpr, Node, RangeVar, WithClause } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import { RelationNames } from '../../analyze/relation-names.ts';
 import type { ResultTable } from '../../analyze/result-table.ts';
-import { resultSchema } from '../../analyze/result-table.ts';
 import { at } from '../../base/assert.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import type { Extent } from '../../sql/query-extent.ts';
 import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { DescribedColumn } from '../describe.ts';
 import { refused } from '../insert/refused.ts';
 import type { Named } from '../plan-select.ts';
-import { checkFloats } from './check-floats.ts';
-import { nullRow } from '../select/null-row.ts';
 import { endOf, withCommonContext } from '../staged/common-context.ts';
 import { commonTables, freeNames } from '../staged/common-names.ts';
 import { describeParts } from '../staged/describe-parts.ts';
+import { madeResult, queryOfResult } from '../staged/made-result.ts';
 import { unheldTypes } from '../staged/query-source.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { WritingParts, WrittenPart } from '../statement-plan.ts';
+import { checkFloats } from './check-floats.ts';
 
 /**
  * A statement whose WITH writes, in parts: each write as a statement of its own, in order, and then what is left, which reads what they returned. To PostgreSQL all parts see what was
@@ -103,14 +101,12 @@ function partOf(statement: Statement, { table, query }: PartTable): { readonly e
 
 function resultOf(returned: readonly DescribedColumn[], names: ResultNames): ResultTable {
   const columns = returned.map(({ typeSql }, i) => ({ name: `c${i + 1}`, typeSql, collation: undefined }));
-  return { kind: 'result', name: names.next(), columns, distribution: undefined, lookups: [], sampled: false, standIn: nullRow(columns), label: 'rows of WITH' };
+  return madeResult(names.next(), columns, 'rows of WITH');
 }
 
 /** What stands in the place of the write then. */
 function rowsOf(returned: readonly DescribedColumn[], result: ResultTable | undefined): string {
-  if (result === undefined) return 'SELECT';
-  const list = returned.map(({ name }, i) => `c${i + 1} AS ${quoteIdentifier(name)}`).join(', ');
-  return `SELECT ${list} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}`;
+  return result === undefined ? 'SELECT' : queryOfResult(result, returned);
 }
 
 /** No part may see what another has written. */
