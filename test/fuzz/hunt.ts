@@ -43,6 +43,8 @@ export interface Hunting {
   readonly now: () => number;
   /** Instead of the pair's. */
   readonly plain?: Connectable;
+  /** Before version 18 PostgreSQL may sort the rows of grouping sets wrongly: it takes a constant column for constant where a set leaves it out, and is NULL. */
+  readonly missortsGroupingSets?: boolean;
 }
 
 export interface ReadStatement {
@@ -88,7 +90,8 @@ async function huntRead(pair: Pair, { seed, random, hunting }: ReadHunt): Promis
   };
   const compare = (select: Select): Promise<Compared> => {
     const { asked, ...how } = caseOf(select);
-    return compareRead(pair, { how, asked, reader, now: hunting.now });
+    const trusted = hunting.missortsGroupingSets === true && select.grouping !== undefined ? withoutOrder(how, select) : how;
+    return compareRead(pair, { how: trusted, asked, reader, now: hunting.now });
   };
   const { differences, bothFailed, tooSlow, slow } = await compare(start);
   const [first] = differences;
@@ -104,6 +107,11 @@ async function huntRead(pair: Pair, { seed, random, hunting }: ReadHunt): Promis
   const differing = (await compare(smallest)).differences;
   const sql = reader.rewrite === undefined ? found.sql : reader.rewrite(found.sql);
   return { statements: 1, outcome: 'differed', find: { kind: 'read', seed, found: { ...found, sql }, differences: [...differing, { kind: 'shape', text: `read by: ${reader.name}` }] } };
+}
+
+/** Rows are compared in any order, and where LIMIT took some of them, only their number. */
+function withoutOrder(how: OracleCase, { limit, offset }: Select): OracleCase {
+  return { ...how, order: [], ...(limit === undefined && offset === undefined ? {} : { choosesFreely: true }) };
 }
 
 interface Compared {

@@ -33,6 +33,7 @@ async function main(): Promise<number> {
         make: (settings) => keep(makeCluster({ connectionString: started.places.coordinator.connectionString, ...settings })),
         makePlain: (settings) => keep(new Pool({ connectionString: started.places.plain.connectionString, ...settings })),
         now,
+        major: options.major,
         tables: await installRandom({ plain: loaded.pair.plain, coordinator: started.places.coordinator, nodes: started.places.nodes, cluster: loaded.cluster, seed: options.schema }),
       }) : options.writes ? { ...plainHunting(loaded.pair), reads: 0 } : undefined;
       const counts = await fuzz(loaded.pair, { ...options, print: (line) => console.log(line), now, ...(hunting === undefined ? {} : { hunting }) });

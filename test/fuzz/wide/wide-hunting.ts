@@ -11,6 +11,7 @@ export interface WideInput {
   readonly make: (settings: Readonly<Record<string, unknown>>) => Connectable;
   readonly makePlain: (settings: Readonly<Record<string, unknown>>) => Connectable;
   readonly now: () => number;
+  readonly major: number;
   /** Of the random schema. */
   readonly tables: readonly FuzzTable[];
 }
@@ -21,7 +22,7 @@ const plainTimeoutMs = 1_500;
 const clusterTimeoutMs = 8_000;
 
 /** Queries of every construct, read with intermediate results as parameters and as temporary tables, in and outside transactions. */
-export function wideHunting({ make, makePlain, now, tables: randomTables }: WideInput): Hunting {
+export function wideHunting({ make, makePlain, now, major, tables: randomTables }: WideInput): Hunting {
   const limits = { statement_timeout: clusterTimeoutMs };
   const usual = make(limits);
   const tables = make({ ...limits, tuning: { arrayRowsMax: 0, batchRows: 16 } });
@@ -41,7 +42,7 @@ export function wideHunting({ make, makePlain, now, tables: randomTables }: Wide
     const some = random.chance(0.4) ? fuzzTables : randomTables;
     return random.chance(0.15) ? { select: makePartitionable(random, some), inParts: true } : { select: makeWide(random, some), inParts: false };
   };
-  return { makeRead, reads: 1, readers, now, plain: makePlain({ statement_timeout: plainTimeoutMs }) };
+  return { makeRead, reads: 1, readers, now, plain: makePlain({ statement_timeout: plainTimeoutMs }), missortsGroupingSets: major < 18 };
 }
 
 /** Many rows and few are taken for each other; tables seem large enough for all that is only done for large ones. */
