@@ -1,4 +1,5 @@
 import { RawStatement } from './collect-statement.ts';
+import type { KnownStatements } from './known-statements.ts';
 import type { Link } from './link.ts';
 import type { MessageWriter } from './message-writer.ts';
 import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery, RawResult } from './node-connection.ts';
@@ -22,8 +23,8 @@ export class BatchStatement extends Statement {
     super({ text: '' }, options, false);
   }
 
-  override submit(out: MessageWriter, prepared: Map<string, string>): void {
-    for (const member of this.members) member.writeExtended(out, prepared);
+  override submit(out: MessageWriter, known: KnownStatements): void {
+    for (const member of this.members) member.writeExtended(out, known);
     out.sync();
   }
 
@@ -31,12 +32,20 @@ export class BatchStatement extends Statement {
     this.#member().onParsed();
   }
 
-  override forgetUnparsed(prepared: Map<string, string>): void {
+  override forgetUnparsed(known: KnownStatements): void {
     const forgotten = this.error !== undefined && sqlStateOf(this.error) === unknownStatement;
     for (const member of this.members) {
-      member.forgetUnparsed(prepared);
-      if (forgotten && member.query.name !== undefined) prepared.delete(member.query.name);
+      member.forgetUnparsed(known);
+      if (forgotten && member.known !== undefined) known.forget(member.known);
     }
+  }
+
+  override describedAs(fields: FieldDescriptor[]): void {
+    this.#member().describedAs(fields);
+  }
+
+  override describedAsNone(): void {
+    this.#member().describedAsNone();
   }
 
   override onNotice(notice: NodeNotice): void {

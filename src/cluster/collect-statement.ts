@@ -19,6 +19,10 @@ export class RawStatement extends Statement {
     super(query, options, false);
   }
 
+  protected override get takesKnownFields(): boolean {
+    return true;
+  }
+
   override onFields(fields: FieldDescriptor[]): void {
     this.#fields = fields;
   }
@@ -62,6 +66,10 @@ export class ParsedStatement extends Statement {
   ) {
     super(query, options, false);
     this.#result = new PgResult(query.rowMode, query.types);
+  }
+
+  protected override get takesKnownFields(): boolean {
+    return true;
   }
 
   override onFields(fields: FieldDescriptor[]): void {

@@ -1,5 +1,6 @@
 import type { FieldDescriptor, NodeNotice, NodeNotification } from './node-connection.ts';
 import { DataRowReader } from './data-row.ts';
+import { KnownStatements } from './known-statements.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type TappedConnection, tapRows } from './tap-rows.ts';
 import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
@@ -30,6 +31,13 @@ export interface DriverEvents {
   onNotification(notification: NodeNotification): void;
 }
 
+export interface DriverSettings {
+  /** Settings for the session to begin with. */
+  readonly startup: Readonly<Record<string, string>>;
+  /** Statements without a name that are prepared since they are repeated, at most. */
+  readonly repeatedMax: number;
+}
+
 interface ReadyMessage {
   readonly status: string;
 }
@@ -41,8 +49,8 @@ interface ReadyMessage {
  * transaction status is up to date when its caller learns of the error.
  */
 export class DriverClient extends PgClient {
-  /** Names that the server knows as prepared statements, with their texts. */
-  readonly prepared = new Map<string, string>();
+  /** What the server knows as prepared. */
+  readonly known: KnownStatements;
   /** As in the last ReadyForQuery: `I`, `T` or `E`. */
   status = 'I';
   /** When the current head became the head, by `performance.now()`. */
@@ -56,10 +64,10 @@ export class DriverClient extends PgClient {
   #open = false;
   #cause: unknown = undefined;
 
-  /** `startup`: settings for the session to begin with. */
-  constructor(config: ClientConfig, startup: Readonly<Record<string, string>>, events: DriverEvents) {
+  constructor(config: ClientConfig, { startup, repeatedMax }: DriverSettings, events: DriverEvents) {
     super(config);
     this.#startup = startup;
+    this.known = new KnownStatements(repeatedMax);
     this.#events = events;
     this.on('error', (error) => (this.#cause ??= error));
     this.connection.once('end', () => this.#lost());
@@ -78,6 +86,7 @@ export class DriverClient extends PgClient {
     this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
       this.#head?.onParameters(message.dataTypeIDs);
     });
+    this.connection.on('noData', () => this.#head?.describedAsNone());
   }
 
   /** The statement whose answers come next. */
@@ -93,11 +102,11 @@ export class DriverClient extends PgClient {
   send(statement: Statement): void {
     const undo = this.#out.pending;
     try {
-      statement.submit(this.#out, this.prepared);
+      statement.submit(this.#out, this.known);
     } catch (error) {
       this.#out.rewind(undo);
       statement.error = error;
-      statement.forgetUnparsed(this.prepared);
+      statement.forgetUnparsed(this.known);
       process.nextTick(() => this.#end(statement));
       return;
     }
@@ -149,7 +158,7 @@ export class DriverClient extends PgClient {
   }
 
   _handleRowDescription(message: { readonly fields: FieldDescriptor[] }): void {
-    this.#head?.onFields(message.fields);
+    this.#head?.describedAs(message.fields);
   }
 
   _handleCommandComplete(message: CompleteMessage): void {
@@ -184,7 +193,7 @@ export class DriverClient extends PgClient {
   };
 
   #end(statement: Statement): void {
-    statement.forgetUnparsed(this.prepared);
+    statement.forgetUnparsed(this.known);
     statement.ended = true;
     statement.behind = undefined;
     this.#events.onEnded(statement);

@@ -104,6 +104,7 @@ export class ExclusiveConnection implements NodeConnection {
 
   markDirty(): void {
     this.#dirty = true;
+    this.link.isolate();
   }
 
   release(outcome: ReleaseOutcome = {}): void {

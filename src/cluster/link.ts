@@ -49,7 +49,7 @@ export class Link {
     readonly settings: NodeSettings,
     readonly shared: boolean,
   ) {
-    this.#client = new DriverClient(driverConfig(settings), settings.startup ?? {}, {
+    this.#client = new DriverClient(driverConfig(settings), { startup: settings.startup ?? {}, repeatedMax: settings.repeatedMax }, {
       onEnded: (statement) => this.#ended(statement),
       onLost: (cause, unanswered) => this.#lost(cause, unanswered),
       onNotification: (notification) => this.onNotification?.(notification),
@@ -128,7 +128,12 @@ export class Link {
 
   /** Forgets what the server knows as prepared, after DISCARD ALL. */
   forgetPrepared(): void {
-    this.#client.prepared.clear();
+    this.#client.known.clear();
+  }
+
+  /** Its session's settings are about to change, until DISCARD ALL. */
+  isolate(): void {
+    this.#client.known.isolate();
   }
 
   /** Keeps the process alive while the link is in use. */
@@ -259,8 +264,8 @@ export class Link {
    * discarded it) or cannot use any more (a table changed) has not run, so it is prepared anew and run, once.
    */
   #again(statement: Statement): boolean {
-    const { error, query } = statement;
-    if (error === undefined || query.name === undefined || statement.parses || this.state !== 'open') return false;
+    const { error, known } = statement;
+    if (error === undefined || known === undefined || statement.parses || this.state !== 'open') return false;
     if (this.#client.status !== 'I' || !isStale(error) || (!this.shared && this.load > 1)) return false;
     statement.prepareAgain();
     this.#client.send(statement);

@@ -85,9 +85,9 @@ export class MessageWriter {
     this.#bytes(runPortal);
   }
 
-  /** Bind and Execute without a Describe, and without a Sync: what follows runs in the same transaction. */
-  runWith(statement: string): void {
-    this.#bind(statement, []);
+  /** Bind and Execute without a Describe. */
+  runWith(statement: string, values: readonly unknown[]): void {
+    this.#bind(statement, values);
     this.#bytes(executePortal);
   }
 

@@ -35,6 +35,11 @@ export interface NodeQuery {
   readonly text: string;
   readonly values?: readonly unknown[] | undefined;
   readonly name?: string | undefined;
+  /**
+   * A text with values that may come again and again: the connection prepares it then, without a name of the caller's. It is the version of the catalog that the text was made by;
+   * what was prepared under another is prepared anew. Not for a text that means something else at another time (`'today'`).
+   */
+  readonly repeats?: number | undefined;
   /** Text or a simple multi-statement string through the simple protocol; then there are no values. */
   readonly simple?: boolean | undefined;
   /**

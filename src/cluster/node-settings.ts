@@ -21,6 +21,8 @@ export interface NodeSettings {
   readonly idleTimeoutMs: number;
   /** Longest wait for an exclusive connection. */
   readonly acquireTimeoutMs: number;
+  /** Statements that each connection prepares because they are repeated, at most; 0 for none. */
+  readonly repeatedMax: number;
 }
 
 export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'isCoordinator' | 'startup'>;
@@ -32,6 +34,7 @@ export const defaultNodeLimits: NodeLimits = {
   connectTimeoutMs: 5_000,
   idleTimeoutMs: 30_000,
   acquireTimeoutMs: 30_000,
+  repeatedMax: 256,
 };
 
 /** The configuration of a node's clients. */

@@ -1,6 +1,6 @@
 import type { DataRowReader } from './data-row.ts';
 import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery, RawRow } from './node-connection.ts';
-import { ClusterError } from '../base/errors.ts';
+import type { KnownStatement, KnownStatements } from './known-statements.ts';
 import type { MessageWriter } from './message-writer.ts';
 
 /** What the server reports at the end of a statement: `SELECT 5`, `INSERT 0 1`. */
@@ -34,6 +34,8 @@ export abstract class Statement {
   parsed = false;
   /** Whether this statement brought its own Parse. */
   parses = false;
+  /** The prepared statement that it runs, unless that is the unnamed one. */
+  known: KnownStatement | undefined = undefined;
   /** Sends Parse again even if the connection knows the name: what the server knew under it is of no use any more. */
   reparse = false;
   /** Set while the link listens to the signal. */
@@ -51,27 +53,42 @@ export abstract class Statement {
     this.alone = alone || options?.signal !== undefined;
   }
 
-  /**
-   * Writes the statement; `prepared` are the names the connection's server knows, with their texts. When it throws, the caller
-   * drops what was written.
-   */
-  submit(out: MessageWriter, prepared: Map<string, string>): void {
+  /** Writes the statement; `known` is what the connection's server knows as prepared. When it throws, the caller drops what was written. */
+  submit(out: MessageWriter, known: KnownStatements): void {
     if (this.#extended()) {
-      this.writeExtended(out, prepared);
+      this.writeExtended(out, known);
       out.sync();
     } else out.query(this.query.text);
   }
 
   /** Writes it for the extended protocol, without the Sync that would end it. */
-  writeExtended(out: MessageWriter, prepared: Map<string, string>): void {
-    const { text, values, name, answered } = this.query;
-    if (name === undefined) out.parse('', text);
-    else {
-      if (this.query.genericPlan === true) this.#forceGenericPlan(out, prepared);
-      this.#prepare(name, out, prepared);
-    }
-    out.run(name ?? '', values ?? []);
+  writeExtended(out: MessageWriter, known: KnownStatements): void {
+    const { text, values = [], name, repeats, genericPlan: isGeneric, answered } = this.query;
+    if (isGeneric === true && name !== undefined) this.#forceGenericPlan(out, known);
+    this.known = name !== undefined ? known.named(name, text, this.reparse) : repeats === undefined ? undefined : known.repeated(text, repeats, this.reparse);
+    if (this.known === undefined) {
+      out.parse('', text);
+      out.run('', values);
+    } else this.#runKnown(this.known, values, out);
     if (answered !== undefined) out.flush();
+  }
+
+  /** Whether it can be told of its columns before the server answers. */
+  protected get takesKnownFields(): boolean {
+    return false;
+  }
+
+  #runKnown(known: KnownStatement, values: readonly unknown[], out: MessageWriter): void {
+    if (!known.isSent) {
+      parse(known, out);
+      this.parses = true;
+    }
+    const fields = this.takesKnownFields && this.query.genericPlan !== true ? known.fields : undefined;
+    if (fields === undefined) out.run(known.name, values);
+    else {
+      out.runWith(known.name, values);
+      if (fields.length > 0) this.onFields(fields.slice());
+    }
   }
 
   #extended(): boolean {
@@ -80,28 +97,13 @@ export abstract class Statement {
   }
 
   /** The setting lasts until the Sync behind the statement itself, whatever comes of that. Its result is one before the statement's own. */
-  #forceGenericPlan(out: MessageWriter, prepared: Map<string, string>): void {
-    const { name, text } = genericPlan;
-    if (this.reparse) out.close(name);
-    if (this.reparse || !prepared.has(name)) {
-      out.parse(name, text);
-      prepared.set(name, text);
+  #forceGenericPlan(out: MessageWriter, known: KnownStatements): void {
+    const setting = known.named(genericPlan.name, genericPlan.text, this.reparse);
+    if (!setting.isSent) {
+      parse(setting, out);
       this.#parsesAhead = 1;
     }
-    out.runWith(name);
-  }
-
-  #prepare(name: string, out: MessageWriter, prepared: Map<string, string>): void {
-    const { text } = this.query;
-    const known = this.reparse ? undefined : prepared.get(name);
-    if (known === text) return;
-    if (known !== undefined) {
-      throw new ClusterError('duplicatePreparedStatement', `prepared statement "${name}" was used for a different statement`);
-    }
-    if (this.reparse) out.close(name);
-    out.parse(name, text);
-    this.parses = true;
-    prepared.set(name, text);
+    out.runWith(setting.name, []);
   }
 
   /** The server has read a Parse that came with this statement. */
@@ -120,9 +122,19 @@ export abstract class Statement {
   }
 
   /** Called at its end: a name whose Parse was refused or skipped is not known to the server. */
-  forgetUnparsed(prepared: Map<string, string>): void {
-    const { name } = this.query;
-    if (this.parses && !this.parsed && name !== undefined) prepared.delete(name);
+  forgetUnparsed(known: KnownStatements): void {
+    if (this.parses && !this.parsed && this.known !== undefined) known.forget(this.known);
+  }
+
+  /** The server has described the columns. */
+  describedAs(fields: FieldDescriptor[]): void {
+    if (this.known !== undefined) this.known.fields = fields.slice();
+    this.onFields(fields);
+  }
+
+  /** It returns no rows. */
+  describedAsNone(): void {
+    if (this.known !== undefined) this.known.fields = [];
   }
 
   onNotice(notice: NodeNotice): void {
@@ -155,4 +167,10 @@ export abstract class Statement {
 
   /** The body of a message of COPY TO. Its memory belongs to the statement up to `end`: it may be kept and written to. */
   onCopyData(_bytes: Buffer, _start: number, _end: number): void {}
+}
+
+function parse(known: KnownStatement, out: MessageWriter): void {
+  if (known.closes !== undefined) out.close(known.closes);
+  out.parse(known.name, known.text);
+  known.isSent = true;
 }

@@ -14,6 +14,11 @@ export interface ClusterOptions extends PoolConfig {
   readonly exclusivePerNode?: number | undefined;
   /** Connections per node that statements outside transactions share: 3 by default. */
   readonly sharedPerNode?: number | undefined;
+  /**
+   * Statements with values that each connection to a node prepares by itself since they are repeated, at most: 256 by default; 0 for none. As with any prepared statement, the server may
+   * come to use one plan for all values.
+   */
+  readonly repeatedPerConnection?: number | undefined;
   /** Connections that one statement may use on one node: 2 by default. */
   readonly connectionsPerStatement?: number | undefined;
   /** Milliseconds until an unanswered connection attempt is `nodeUnreachable`: 5 000 by default. */

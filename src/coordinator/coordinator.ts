@@ -150,13 +150,14 @@ export class Coordinator implements SessionServices {
   }
 
   #limits() {
-    const { tuning, exclusivePerNode, sharedPerNode, connectTimeoutMs, connectionTimeoutMillis, max } = this.#settings;
+    const { tuning, exclusivePerNode, sharedPerNode, repeatedPerConnection, connectTimeoutMs, connectionTimeoutMillis, max } = this.#settings;
     // Each client may be in a transaction on the same node.
     const exclusiveMax = tuning?.exclusivePerNode ?? exclusivePerNode ?? (max === undefined || max <= defaultNodeLimits.exclusiveMax ? undefined : max);
     const timeout = connectTimeoutMs ?? (connectionTimeoutMillis === 0 ? undefined : connectionTimeoutMillis);
     return {
       ...(exclusiveMax === undefined ? {} : { exclusiveMax }),
       ...(sharedPerNode === undefined ? {} : { sharedMax: sharedPerNode }),
+      ...(repeatedPerConnection === undefined ? {} : { repeatedMax: repeatedPerConnection }),
       ...(timeout === undefined ? {} : { connectTimeoutMs: timeout }),
     };
   }
@@ -171,7 +172,7 @@ function checkedMs(name: string, ms: number | undefined): Milliseconds {
 /** The options that pg.Client knows. */
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
-    nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
+    nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
     maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;

@@ -16,6 +16,7 @@ import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
+import { isTimeless } from './timeless-text.ts';
 
 /** A plan with what its runs have in common. */
 export class PreparedPlan {
@@ -33,6 +34,8 @@ export class PreparedPlan {
   isOutgrown = false;
   /** It reads tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
   readonly readsLocalTables: boolean;
+  readonly #isTimeless: boolean;
+  #runs = 0;
   #tag: string | undefined;
 
   constructor(
@@ -42,7 +45,15 @@ export class PreparedPlan {
   ) {
     this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' ? undefined : valuesNeeded(plan, statement);
+    this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && readsTables(statement.node);
+  }
+
+  /** For a run: what its texts are prepared under (`NodeQuery.repeats`), once there have been some; undefined before, and where a server must parse them each time. */
+  repeats(): number | undefined {
+    if (!this.#isTimeless) return undefined;
+    this.#runs += 1;
+    return this.#runs > runsMin ? this.snapshot.version : undefined;
   }
 
   /**
@@ -84,6 +95,8 @@ async function planOrRefuse(statement: Statement, input: PlanInput): Promise<Sta
   }
 }
 
+/** A statement that is run more often than this is prepared on the connections that it runs on. */
+const runsMin = 5;
 const nameBytesMax = 63;
 const bytesPerCharacterMax = 3;
 

@@ -106,13 +106,14 @@ interface NodeCall {
   readonly values: readonly unknown[];
   readonly effect: Effect;
   readonly name: string | undefined;
+  readonly repeats: number | undefined;
   readonly tables: readonly CatalogTable[];
   readonly groups?: boolean;
 }
 
 /** One statement answered by one node, in the words of the coordinator database. */
-function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, tables, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
-  const query = { text, values, rowMode, types: objects.parsers(node, types), name, groups };
+function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, repeats, tables, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
+  const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups };
   const where = { node, snapshot: scope.snapshot, tables };
   return scope.runParsed(node, query, effect).then((result) => (result.fields.length === 0 ? result : objects.translate(result, where, types)));
 }
@@ -125,7 +126,7 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
   const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
   const node = target.kind === 'one' ? target.node : anyNode(plan, context);
   const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
-  const answer = runOnNode(context, { node, text, values, name, tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
+  const answer = runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
   if (plan.columns === undefined) return answer;
   return answer.then((found) => {
     found.fields = withTablesOf(found.fields, plan.columns);
@@ -173,7 +174,7 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
     const sent = plan.sequences.length === 0 ? values : [...values, ...(await context.sequences.nextOfEach(plan.sequences))];
-    return runOnNode(context, { node: target.node, text, values: sent, name, tables: plan.tables, effect: 'write' }, result);
+    return runOnNode(context, { node: target.node, text, values: sent, name, repeats: prepared.repeats(), tables: plan.tables, effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
   const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, hotTexts: context.hotTexts });
@@ -197,12 +198,12 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
     }
     const node = at(present(plan.placer).group.shardGroups, ordinal).node;
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, [at(plan.table.shardIds, ordinal)]);
-    return runOnNode(context, { node, text, values, name, tables, effect: 'write', groups: plan.groups }, result);
+    return runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables, effect: 'write', groups: plan.groups }, result);
   }
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined) {
-    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, tables, effect: 'write' }, result);
+    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, repeats: undefined, tables, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
