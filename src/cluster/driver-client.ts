@@ -1,6 +1,7 @@
 import type { FieldDescriptor, NodeNotice, NodeNotification } from './node-connection.ts';
 import { DataRowReader } from './data-row.ts';
 import { KnownStatements } from './known-statements.ts';
+import { plainMessage } from './message-framer.ts';
 import { MessageWriter } from './message-writer.ts';
 import { type TappedConnection, tapRows } from './tap-rows.ts';
 import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
@@ -78,6 +79,7 @@ export class DriverClient extends PgClient {
         this.#head?.onDataRow(reader, start, end);
       },
       onCopyData: (bytes, start, end) => this.#head?.onCopyData(bytes, start, end),
+      onPlain: (type, bytes, start, end) => this.#open && this.#take(type, bytes, start, end),
       onChunkEnd: () => {
         reader = undefined;
         this.#head?.onChunkEnd();
@@ -86,7 +88,6 @@ export class DriverClient extends PgClient {
     this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
       this.#head?.onParameters(message.dataTypeIDs);
     });
-    this.connection.on('noData', () => this.#head?.describedAsNone());
   }
 
   /** The statement whose answers come next. */
@@ -123,6 +124,15 @@ export class DriverClient extends PgClient {
   /** Startup parameters besides pg's own: the text formats that all our parsers expect. */
   override getStartupConf(): Record<string, string> {
     return { ...super.getStartupConf(), DateStyle: 'ISO', ...this.#startup, IntervalStyle: 'postgres' };
+  }
+
+  /** What pg would tell in events, at a third of the cost. */
+  #take(type: number, bytes: Buffer, start: number, end: number): boolean {
+    if (type === plainMessage.readyForQuery) this._handleReadyForQuery({ status: String.fromCharCode(bytes[start] ?? 0) });
+    else if (type === plainMessage.commandComplete) this.#head?.onComplete({ text: bytes.toString('latin1', start, end - 1) });
+    else if (type === plainMessage.parseComplete) this.#head?.onParsed();
+    else if (type === plainMessage.noData) this.#head?.describedAsNone();
+    return true;
   }
 
   _getActiveQuery(): Statement | undefined {

@@ -4,6 +4,8 @@ export interface MessageSink {
   onDataRow(bytes: Buffer, start: number, end: number): void;
   /** The body of a CopyData. */
   onCopyData(bytes: Buffer, start: number, end: number): void;
+  /** A message of the few kinds that each statement brings, whose body is from `start` to `end`. False leaves it to `onOther`. */
+  onPlain?(type: number, bytes: Buffer, start: number, end: number): boolean;
   /** All other messages, whole, one or more. */
   onOther(bytes: Buffer): void;
 }
@@ -12,6 +14,10 @@ export interface MessageSink {
 export const headerBytes = 5;
 const dataRow = 0x44;
 const copyData = 0x64;
+
+/** Types of the messages that each statement brings. */
+export const plainMessage = { parseComplete: 0x31, bindComplete: 0x32, closeComplete: 0x33, commandComplete: 0x43, readyForQuery: 0x5a, noData: 0x6e } as const;
+const plainTypes: ReadonlySet<number> = new Set(Object.values(plainMessage));
 
 /**
  * Cuts what comes from a server into messages, in order. Rows and COPY data, of which there may be millions, are handed on where they
@@ -71,18 +77,28 @@ export class MessageFramer {
     while (start + headerBytes <= chunk.length) {
       const end = start + messageBytes(chunk, start);
       if (end > chunk.length) break;
-      const type = chunk[start];
-      if (type === dataRow || type === copyData) {
+      const type = chunk[start] ?? 0;
+      if (isBulk(type) || plainTypes.has(type)) {
         if (others < start) sink.onOther(chunk.subarray(others, start));
-        if (type === dataRow) sink.onDataRow(chunk, start + headerBytes, end);
-        else sink.onCopyData(chunk, start + headerBytes, end);
-        others = end;
+        others = this.#handOn(type, chunk, start, end) ? end : start;
       }
       start = end;
     }
     if (others < start) sink.onOther(chunk.subarray(others, start));
     return start;
   }
+
+  #handOn(type: number, chunk: Buffer, start: number, end: number): boolean {
+    const body = start + headerBytes;
+    if (type === dataRow) this.#sink.onDataRow(chunk, body, end);
+    else if (type === copyData) this.#sink.onCopyData(chunk, body, end);
+    else return this.#sink.onPlain?.(type, chunk, body, end) === true;
+    return true;
+  }
+}
+
+function isBulk(type: number): boolean {
+  return type === dataRow || type === copyData;
 }
 
 /** A few bytes do not keep the memory of the chunk that they came in. */

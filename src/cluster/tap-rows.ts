@@ -7,12 +7,12 @@ export interface TappedConnection {
   attachListeners(socket: NodeJS.EventEmitter): void;
 }
 
-export interface RowSink extends Pick<MessageSink, 'onDataRow' | 'onCopyData'> {
+export interface RowSink extends Pick<MessageSink, 'onDataRow' | 'onCopyData' | 'onPlain'> {
   /** All that one read of the socket brought was handed on. */
   onChunkEnd(): void;
 }
 
-/** Takes rows and COPY data out of what a connection reads, before it connects; pg parses all other messages, in their order. */
+/** Takes rows, COPY data and what the sink wants besides out of what a connection reads, before it connects; pg parses all other messages, in their order. */
 export function tapRows(connection: TappedConnection, sink: RowSink): void {
   const attach = connection.attachListeners.bind(connection);
   connection.attachListeners = (socket) => {
@@ -21,6 +21,7 @@ export function tapRows(connection: TappedConnection, sink: RowSink): void {
     const framer = new MessageFramer({
       onDataRow: (bytes, start, end) => sink.onDataRow(bytes, start, end),
       onCopyData: (bytes, start, end) => sink.onCopyData(bytes, start, end),
+      onPlain: (type, bytes, start, end) => sink.onPlain?.(type, bytes, start, end) === true,
       onOther: (bytes) => void rest.emit('data', bytes),
     });
     socket.on('data', (chunk: Buffer) => {

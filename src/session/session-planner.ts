@@ -47,6 +47,11 @@ export class SessionPlanner {
     this.#isOutdated = true;
   }
 
+  /** The plan that all sessions share, if there is one and this session may use it: the hot path. */
+  known(statement: Statement, snapshot: CatalogSnapshot): PreparedPlan | undefined {
+    return this.#isOutdated || this.#hasOwnView ? undefined : this.services.planner.cached(statement.text, snapshot);
+  }
+
   /** A refusal stands only by the newest catalog: what the statement names may have been something else in this one. */
   async plan(statement: Statement, snapshot: CatalogSnapshot): Promise<PreparedPlan> {
     try {

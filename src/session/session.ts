@@ -27,7 +27,7 @@ import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesViews, isUtilityCall, leavesState, modesOf, setsModes } from './statement-kinds.ts';
+import { changesViews, isUtilityCall, leavesState, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -214,19 +214,24 @@ export class Session {
   async #workStatement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     const { node } = statement;
     try {
+      if (readsOrWrites(node)) return await this.#work(statement, query);
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt, query.signal);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
       if ('DiscardStmt' in node) return await this.#discard(statement, node.DiscardStmt.target);
       const answered = (await this.#cursorStatement(statement, query)) ?? (await this.#preparing(statement));
       if (answered !== undefined) return answered;
       const executed = await this.#executed(statement, query);
-      const result = await (executed === undefined ? this.#run(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
-      if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(node, query.values ?? [], valuesOf(result)));
-      return result;
+      return await (executed === undefined ? this.#work(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
     } catch (error) {
       if (this.#transaction !== undefined) this.#failed = true;
       throw error;
     }
+  }
+
+  async #work(statement: Statement, query: SessionQuery): Promise<QueryResult> {
+    const result = await this.#run(statement, query);
+    if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(statement.node, query.values ?? [], valuesOf(result)));
+    return result;
   }
 
   /** PREPARE and DEALLOCATE. */
@@ -286,7 +291,7 @@ export class Session {
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
-    const prepared = await orAborted(this.#planner.plan(statement, known), query.signal);
+    const prepared = this.#planner.known(statement, known) ?? (await orAborted(this.#planner.plan(statement, known), query.signal));
     const { plan, snapshot } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });

@@ -10,6 +10,11 @@ export function isUtilityCall(node: Node): boolean {
   return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|(citus|master)_(add|remove)_node)$/.test(name);
 }
 
+/** Whether it is one of the statements that most of all are, which change nothing of the session but by the functions that they call. */
+export function readsOrWrites(node: Node): boolean {
+  return 'SelectStmt' in node || 'UpdateStmt' in node || 'InsertStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
+}
+
 /** What a statement may leave behind in its server session: such a session keeps its connection. */
 export function leavesState(node: Node, text: string): boolean {
   if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;

@@ -3,6 +3,7 @@ import type { WatchedTransaction } from './deadlock-watch.ts';
 import { claiming, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
 import { takeSnapshot } from './take-snapshot.ts';
+import { newTransactionId } from './transaction-id.ts';
 import { commitInTwoPhases } from './two-phase-commit.ts';
 import { assert, at } from '../base/assert.ts';
 import { throwIfAborted } from '../base/abort.ts';
@@ -11,7 +12,6 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { randomBytes } from 'node:crypto';
 
 /** What may stand behind BEGIN; anything else could end in a server running statements outside a transaction. */
 const mode = '(isolation level (serializable|repeatable read|read committed|read uncommitted)|read (write|only)|(not )?deferrable)';
@@ -27,7 +27,7 @@ export function beginTransaction(pools: NodePools, options: BeginOptions): Distr
 }
 
 class LazyTransaction implements DistributedTransaction, WatchedTransaction {
-  readonly id = randomBytes(16).toString('hex');
+  readonly id = newTransactionId();
   readonly #participants = new Map<NodeId, Promise<Participant>>();
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();

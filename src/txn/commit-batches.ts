@@ -1,13 +1,13 @@
 import type { BeginOptions } from './distributed-transaction.ts';
 import { numbering, outcomeUnknown, type Participant, type TransactionName } from './participant.ts';
 import { allSettledOrThrow, type NodeBatch } from './run-batches.ts';
+import { newTransactionId } from './transaction-id.ts';
 import { runInTwoPhases } from './two-phase-commit.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import type { CallOptions, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
-import { randomBytes } from 'node:crypto';
 
 type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep' | 'watch'>;
 
@@ -16,7 +16,7 @@ type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep' | '
  * `DistributedTransaction.commit` and of the statements. One batch per server; results in the order of batches and queries.
  */
 export async function commitBatches(pools: NodePools, batches: readonly NodeBatch[], options: CommitOptions): Promise<RawResult[][]> {
-  const name = { clusterId: options.clusterId, transactionId: randomBytes(16).toString('hex') };
+  const name = { clusterId: options.clusterId, transactionId: newTransactionId() };
   const participants = await acquireAll(pools, batches, options);
   const watched = { id: name.transactionId, began: Date.now(), connections: new Map(participants.map(({ node, connection }) => [node, connection])) };
   // Before the decision: who has decided waits for nobody, and must not be given up.

@@ -2,16 +2,16 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DataRowReader } from '../../../src/cluster/data-row.ts';
 import { HeldRows } from '../../../src/cluster/held-rows.ts';
-import { MessageFramer } from '../../../src/cluster/message-framer.ts';
+import { MessageFramer, plainMessage } from '../../../src/cluster/message-framer.ts';
 
 type Row = readonly (string | null)[];
-type Sent = { readonly kind: 'row'; readonly row: Row } | { readonly kind: 'copy' | 'other'; readonly text: string };
+type Sent = { readonly kind: 'row'; readonly row: Row } | { readonly kind: 'copy' | 'plain' | 'other'; readonly text: string };
 
 const text = fc.oneof(fc.string({ maxLength: 20 }), fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('', '1', '2024-01-05 12:34:56.789+00', 'ä', '\u{1f600}', 'x'.repeat(5000)));
 const row = fc.array(fc.option(text), { maxLength: 5 });
 const sent: fc.Arbitrary<Sent> = fc.oneof(
   { weight: 4, arbitrary: row.map((columns) => ({ kind: 'row' as const, row: columns })) },
-  fc.record({ kind: fc.constantFrom('copy' as const, 'other' as const), text }),
+  fc.record({ kind: fc.constantFrom('copy' as const, 'plain' as const, 'other' as const), text }),
 );
 
 test('messages arrive whole and in order, wherever the stream is cut', () => {
@@ -58,10 +58,16 @@ function received(chunks: readonly Buffer[]): Sent[] {
       expect(reader.end).toBe(end);
     },
     onCopyData: (bytes, start, end) => messages.push({ kind: 'copy', text: bytes.toString('utf8', start, end) }),
+    // Every other one is left to pg.
+    onPlain: (type, bytes, start, end) => {
+      const isTaken = type === plainMessage.commandComplete && (end - start) % 2 === 0;
+      if (isTaken) messages.push({ kind: 'plain', text: bytes.toString('utf8', start, end) });
+      return isTaken;
+    },
     onOther: (bytes) => {
       for (let at = 0; at < bytes.length; ) {
         const end = at + 1 + bytes.readUInt32BE(at + 1);
-        messages.push({ kind: 'other', text: bytes.toString('utf8', at + 5, end) });
+        messages.push({ kind: bytes[at] === plainMessage.commandComplete ? 'plain' : 'other', text: bytes.toString('utf8', at + 5, end) });
         at = end;
       }
     },
@@ -78,7 +84,7 @@ function chunksOf(stream: Buffer, cuts: readonly number[]): Buffer[] {
 function encoded(message: Sent): Buffer {
   const body = message.kind === 'row' ? rowBody(message.row) : Buffer.from(message.text);
   const header = Buffer.alloc(5);
-  header.write(message.kind === 'row' ? 'D' : message.kind === 'copy' ? 'd' : 'C');
+  header.write({ row: 'D', copy: 'd', plain: 'C', other: 'N' }[message.kind]);
   header.writeUInt32BE(body.length + 4, 1);
   return Buffer.concat([header, body]);
 }
