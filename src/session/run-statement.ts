@@ -202,7 +202,7 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
   }
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
-  if (tasks.length === 1 && only !== undefined) {
+  if (tasks.length === 1 && only !== undefined && only.counts !== true) {
     return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, repeats: undefined, tables, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);

@@ -13,21 +13,46 @@ export interface ArrayInput {
   readonly valueOf: (slot: ValueSlot) => unknown;
 }
 
+export interface RowArrays {
+  readonly columns: readonly ArrayColumn[];
+  /** Arrays in the server's text form. */
+  readonly values: readonly string[];
+}
+
 /** The INSERT with an array of text per column. Undefined when a value is binary, which arrays of text do not carry. */
-export function renderArrays(arrays: ArrayRows, { rows, leaves, targetSql, valueOf }: ArrayInput): { sql: string; values: string[] } | undefined {
-  const sent: ArrayColumn[] = [];
+export function renderArrays(arrays: ArrayRows, input: ArrayInput): { sql: string; values: readonly string[] } | undefined {
+  const sent = rowArrays(arrays, input);
+  if (sent === undefined) return undefined;
+  const source = unnested(sent.columns.map(({ elementType }) => elementType));
+  return { sql: `${insertHead(arrays, sent.columns, input.targetSql)} SELECT * FROM ROWS FROM (${source})${insertTail(arrays, input.targetSql)}`, values: sent.values };
+}
+
+/** An array of text per column. Undefined when a value is binary. */
+export function rowArrays(arrays: ArrayRows, { rows, leaves, valueOf }: Omit<ArrayInput, 'targetSql'>): RowArrays | undefined {
+  const columns: ArrayColumn[] = [];
   const values: string[] = [];
   for (const [i, column] of arrays.columns.entries()) {
     if (leaves && column.leavable) continue;
     const array = arrayText(arrays, rows, { column: i, valueOf });
     if (array === undefined) return undefined;
-    sent.push(column);
+    columns.push(column);
     values.push(array);
   }
-  const names = sent.map(({ name }) => name).join(', ');
-  const parts = sent.map(({ elementType }, i) => `pg_catalog.unnest($${i + 1}::${elementType}[])`).join(', ');
-  const sql = `${fillTemplate(arrays.head, targetSql)} (${names})${arrays.overriding} SELECT * FROM ROWS FROM (${parts})${fillTemplate(arrays.tail, targetSql)}`;
-  return { sql, values };
+  return { columns, values };
+}
+
+/** Up to where the rows come from. */
+export function insertHead({ head, overriding }: ArrayRows, columns: readonly ArrayColumn[], targetSql: ArrayInput['targetSql']): string {
+  return `${fillTemplate(head, targetSql)} (${columns.map(({ name }) => name).join(', ')})${overriding}`;
+}
+
+export function insertTail({ tail }: ArrayRows, targetSql: ArrayInput['targetSql']): string {
+  return fillTemplate(tail, targetSql);
+}
+
+/** The first parameters as arrays of these types, side by side. */
+export function unnested(elementTypes: readonly string[]): string {
+  return elementTypes.map((type, i) => `pg_catalog.unnest($${i + 1}::${type}[])`).join(', ');
 }
 
 function arrayText({ rows: all }: ArrayRows, rows: readonly number[], { column, valueOf }: { readonly column: number; readonly valueOf: ArrayInput['valueOf'] }): string | undefined {

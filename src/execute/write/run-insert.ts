@@ -1,12 +1,16 @@
 import { at, present } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { NodeId } from '../../catalog/ids.ts';
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
 import { shardName } from '../../catalog/shard-name.ts';
+import type { ArrayRows } from '../../plan/insert/array-rows.ts';
 import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
+import type { Placer } from '../../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import type { StatementScope } from '../statement-scope.ts';
+import { FusedInserts } from './fused-inserts.ts';
 import type { HotTexts } from './hot-texts.ts';
 import { hashAssigned, placeValues } from './place-values.ts';
 import { renderArrays } from './render-arrays.ts';
@@ -133,22 +137,54 @@ interface ShardRendering extends Known {
 }
 
 /** Undefined when columns are to be left out, which VALUES cannot do, and the rows do not fit into arrays. */
-function renderBatches(plan: InsertPlan, batches: readonly (readonly [number, readonly number[]])[], { table, leaves, hotTexts, ...known }: ShardRendering): WriteTask[] | undefined {
+function renderBatches(plan: InsertPlan, batches: readonly Batch[], rendering: ShardRendering): WriteTask[] | undefined {
   const { group } = present(plan.placer);
-  const tasks: WriteTask[] = [];
-  for (const [ordinal, rows] of batches) {
-    const suffix = at(table.shardIds, ordinal);
-    const arrays = plan.arrays === undefined ? undefined : renderArrays(plan.arrays, {
-      rows,
-      leaves,
-      targetSql: (hole) => targetSql(hole, table, suffix),
-      valueOf: (slot) => (slot.kind === 'computed' ? known.computed[slot.index] : known.values[slot.number - 1]),
-    });
-    if (arrays === undefined && leaves) return undefined;
-    const rendered = arrays === undefined ? renderInsert(plan, rows, { ...known, suffix }) : { ...arrays, name: hotTexts.nameOf(arrays.sql) };
-    tasks.push({ node: at(group.shardGroups, ordinal).node, ...rendered, slots: rows });
+  const fused = fusedTasks(plan, batches, rendering);
+  const tasks: WriteTask[] = [...fused.values()];
+  for (const batch of batches) {
+    const { node } = at(group.shardGroups, batch[0]);
+    if (fused.has(node)) continue;
+    const rendered = renderBatch(plan, batch, rendering);
+    if (rendered === undefined) return undefined;
+    tasks.push({ node, ...rendered, slots: batch[1] });
   }
   return tasks;
+}
+
+type Batch = readonly [ordinal: number, rows: readonly number[]];
+
+/** One for each node that gets rows for many of its shards. */
+function fusedTasks(plan: InsertPlan, batches: readonly Batch[], rendering: ShardRendering): ReadonlyMap<NodeId, WriteTask> {
+  const tasks = new Map<NodeId, WriteTask>();
+  if (plan.arrays === undefined || batches.length < 2) return tasks;
+  const inserts = fusedInserts(plan.arrays, present(plan.placer), rendering.table);
+  const rows = { byOrdinal: new Map(batches), valueOf: valueOf(rendering) };
+  for (const node of inserts.nodes) {
+    const insert = inserts.insertInto(node, rows);
+    if (insert !== undefined) tasks.set(node, { node, ...insert, name: rendering.hotTexts.nameOf(insert.sql), counts: true });
+  }
+  return tasks;
+}
+
+/** Their texts are long, and the same for each run of a plan. */
+const knownFused = new WeakMap<ArrayRows, FusedInserts>();
+
+function fusedInserts(arrays: ArrayRows, { group }: Placer, table: DistributedTable): FusedInserts {
+  const known = knownFused.get(arrays) ?? new FusedInserts(arrays, group.shardGroups.map(({ node }) => node), (ordinal) => (hole) => targetSql(hole, table, at(table.shardIds, ordinal)));
+  knownFused.set(arrays, known);
+  return known;
+}
+
+function renderBatch(plan: InsertPlan, [ordinal, rows]: Batch, rendering: ShardRendering): Pick<WriteTask, 'sql' | 'values' | 'name'> | undefined {
+  const { table, leaves, hotTexts, ...known } = rendering;
+  const suffix = at(table.shardIds, ordinal);
+  const arrays = plan.arrays === undefined ? undefined : renderArrays(plan.arrays, { rows, leaves, targetSql: (hole) => targetSql(hole, table, suffix), valueOf: valueOf(known) });
+  if (arrays !== undefined) return { ...arrays, name: hotTexts.nameOf(arrays.sql) };
+  return leaves ? undefined : renderInsert(plan, rows, { ...known, suffix });
+}
+
+function valueOf({ computed, values }: Known): (slot: ValueSlot) => unknown {
+  return (slot) => (slot.kind === 'computed' ? computed[slot.index] : values[slot.number - 1]);
 }
 
 function renderInsert(plan: InsertPlan, rows: readonly number[], { values, computed, suffix }: Rendering): { sql: string; values: unknown[] } {

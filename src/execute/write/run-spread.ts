@@ -14,6 +14,8 @@ export interface WriteTask {
   readonly slots?: readonly number[] | undefined;
   /** Makes it a prepared statement. */
   readonly name?: string | undefined;
+  /** It returns nothing but the number of rows written. */
+  readonly counts?: boolean | undefined;
 }
 
 export interface WriteOutcome {
@@ -112,6 +114,10 @@ function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, R
   for (const task of tasks) {
     const result = results.get(task);
     if (result === undefined) continue;
+    if (task.counts === true) {
+      rowCount += Number(result.rows[0]?.[0]);
+      continue;
+    }
     rowCount += result.rowCount ?? 0;
     if (fields.length === 0) fields = result.fields;
     for (const [i, row] of result.rows.entries()) {

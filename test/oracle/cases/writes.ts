@@ -11,8 +11,30 @@ function inOrder(sql: string, values?: readonly unknown[], flags: Partial<Oracle
   return write(sql, values, { order: 'total', ...flags });
 }
 
+/** `$1, $2`, … for rows of so many columns. */
+function rowList(rows: readonly (readonly unknown[])[]): string {
+  let last = 0;
+  return rows.map((row) => `(${row.map(() => `$${(last += 1)}`).join(', ')})`).join(', ');
+}
+
+/** Rows of many tenants in one statement: shards of one node get theirs together. */
+function many(head: string, rows: readonly (readonly unknown[])[], tail = '', flags: Partial<OracleCase> = {}): WriteCase {
+  return write(`INSERT INTO ${head} VALUES ${rowList(rows)}${tail}`, rows.flat(), flags);
+}
+
+const tenants = Array.from({ length: 24 }, (_, i) => i + 1);
+
 /** Each runs on w_stock, w_log, w_places and w_words filled afresh; then the tables' contents are compared. */
 export const writeCases: WriteCase[] = [
+  many('w_stock (tenant_id, id, name, qty)', tenants.map((tenant) => [tenant, 900 + (tenant % 3), tenant % 5 === 0 ? null : `t"${tenant}"`, tenant])),
+  many('public.w_stock AS s (id, tenant_id, qty)', tenants.map((tenant) => [1, tenant, tenant]), ' ON CONFLICT DO NOTHING -- of those there are some'),
+  many('w_stock AS s (tenant_id, id, qty)', tenants.map((tenant) => [tenant, 1, tenant]), ' ON CONFLICT (tenant_id, id) DO UPDATE SET qty = excluded.qty + s.qty WHERE s.id > 0'),
+  many('w_stock (tenant_id, id)', tenants.map((tenant) => [tenant, 1]), ' ON CONFLICT ON CONSTRAINT w_stock_pkey DO UPDATE SET qty = (SELECT 77)'),
+  many('w_stock (tenant_id, id)', [...tenants.map((tenant) => [tenant, 900]), [3, 900]]),
+  many('w_stock (tenant_id, id)', [...tenants.map((tenant) => [tenant, 900]), [3, null]]),
+  many('w_stock (tenant_id, id, qty)', tenants.map((tenant) => [tenant, 900, tenant === 7 ? 'x' : tenant]), '', { errorFields: 'code' }),
+  many('w_stock (tenant_id, id)', tenants.map((tenant) => [tenant === 7 ? null : tenant, 900]), '', { errorFields: 'code' }),
+  many('w_log (tenant_id, note)', tenants.map((tenant) => [tenant, `n${tenant}`])),
   write(`INSERT INTO w_stock (tenant_id, id) VALUES (1, 900)`),
   write(`INSERT INTO w_stock (id, tenant_id, qty) VALUES (900, 9007199254740993, 5)`),
   write(`INSERT INTO w_stock VALUES (1, 900)`),
