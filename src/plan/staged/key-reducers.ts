@@ -20,6 +20,9 @@ const worthBytes = 300_000;
 /** Keys must be so much less than the rows that they reduce. */
 const keysShare = 0.3;
 
+/** Some hundred keys. */
+const fewBytes = 10_000;
+
 export interface KeyReducers {
   readonly state: StagedState;
   readonly reducers: readonly Reducer[];
@@ -52,16 +55,27 @@ export async function keyReducers(state: StagedState, place: UsePlace, search: K
     const result = await keysOf(reached, other, { column, context });
     if (result === undefined) continue;
     reached = result.state;
-    reducers.push({ place: other, relation: rangeOf(result.table), reduced: true, column });
+    reducers.push({ place: other, relation: rangeOf(result.table), reduced: true, column, isFew: isFew(context, other.rangeVar) });
   }
   for (const query of listedIn(place, [...context.places.values()])) {
     if (search.spread.has(query) || !isSmall(query) || !mayRunTwice(query, state, context)) continue;
     const made = await querySource(reached, state.statement, query);
     if (made === undefined) continue;
     reached = reached.with(made.stage);
-    lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
+    lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name, isFew: isFew(context, query) });
   }
   return { state: reached, reducers, lists };
+}
+
+/** Whether there are so few rows, as far as is known, that an index finds what equals each sooner than a shard is read. */
+export function isFew(context: SpreadContext, part: RangeVar | SelectStmt): boolean {
+  return context.bytesOf(part) <= fewBytes;
+}
+
+/** Whether an index of the table begins with the column. */
+export function isIndexed({ analyzed }: SpreadContext, { rangeVar }: UsePlace, column: string): boolean {
+  const table = rangeVar.alias?.colnames === undefined ? analyzed.uses.find((use) => use.rangeVar === rangeVar)?.table : undefined;
+  return table?.indexes.some(({ partial, columns }) => !partial && columns[0] === column) === true;
 }
 
 /** Whether a query depends on nothing around it, and gives the same rows each time: it stays where it is, too. */

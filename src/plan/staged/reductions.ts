@@ -19,6 +19,8 @@ export interface Reducer {
   readonly reduced: boolean;
   /** The only column that it has; undefined when it has all that are needed. */
   readonly column?: string;
+  /** There are so few of its rows that an index finds what equals each sooner than all rows are read. */
+  readonly isFew?: boolean;
 }
 
 /** A query's result that rows are looked up in: `column IN (query)`. */
@@ -26,6 +28,7 @@ export interface ListReducer {
   readonly query: SelectStmt;
   readonly relation: RangeVar;
   readonly column: string;
+  readonly isFew?: boolean;
 }
 
 export interface ReductionContext {
@@ -34,6 +37,8 @@ export interface ReductionContext {
   readonly rules: FunctionRules;
   /** All places of the statement: what is certain of rows around a query holds for those that matter in it. */
   readonly neighbours?: readonly UsePlace[];
+  /** Whether rows of a place are found by this column without reading all. */
+  isIndexed(place: UsePlace, column: string): boolean;
 }
 
 const depthMax = 3;
@@ -53,12 +58,15 @@ export function reductionsOf(place: UsePlace, context: ReductionContext, depth =
     const others = context.reducers.filter((other) => other !== reducer && other.place !== place);
     const conditions = reducer.reduced ? [] : [...tableFilters(reducer.place, context.rules), ...reductionsOf(reducer.place, { ...context, reducers: others, lists: [] }, depth + 1)];
     if (!reducer.reduced && conditions.length === 0) continue;
-    found.push(inQuery(columnNode(relationAlias(place.rangeVar), pair.own), { relation: reducer.relation, column: pair.other, conditions }));
+    const byIndex = reducer.isFew === true && context.isIndexed(place, pair.own);
+    found.push(inQuery(columnNode(relationAlias(place.rangeVar), pair.own), { relation: reducer.relation, column: pair.other, conditions, byIndex }));
   }
   const around = [place, ...context.reducers.map((reducer) => reducer.place), ...(context.neighbours ?? [])];
   for (const list of context.lists) {
     const column = listedColumn(place, around, list.query);
-    if (column !== undefined) found.push(inQuery(columnNode(relationAlias(place.rangeVar), column), { ...list, conditions: [] }));
+    if (column === undefined) continue;
+    const byIndex = list.isFew === true && context.isIndexed(place, column);
+    found.push(inQuery(columnNode(relationAlias(place.rangeVar), column), { ...list, conditions: [], byIndex }));
   }
   return found;
 }
@@ -157,9 +165,14 @@ interface ListedRows {
   readonly relation: RangeVar;
   readonly column: string;
   readonly conditions: readonly Node[];
+  readonly byIndex: boolean;
 }
 
-function inQuery(testexpr: Node, { relation, column, conditions }: ListedRows): Node {
+/**
+ * `test IN (SELECT …)`, or the same as `test = ANY (ARRAY(SELECT …))`: a server takes an array for short, and uses an index, where it would read a whole shard for a join with
+ * a table that it knows nothing of.
+ */
+function inQuery(testexpr: Node, { relation, column, conditions, byIndex }: ListedRows): Node {
   const select: SelectStmt = {
     targetList: [targetNode(columnNode(relationAlias(relation), column))],
     fromClause: [{ RangeVar: relation }],
@@ -167,5 +180,8 @@ function inQuery(testexpr: Node, { relation, column, conditions }: ListedRows): 
     limitOption: 'LIMIT_OPTION_DEFAULT',
     op: 'SETOP_NONE',
   };
-  return { SubLink: { subLinkType: 'ANY_SUBLINK', testexpr, subselect: { SelectStmt: select } } };
+  const subselect = { SelectStmt: select };
+  if (!byIndex) return { SubLink: { subLinkType: 'ANY_SUBLINK', testexpr, subselect } };
+  const list: Node = { SubLink: { subLinkType: 'ARRAY_SUBLINK', subselect } };
+  return { A_Expr: { kind: 'AEXPR_OP_ANY', name: [{ String: { sval: '=' } }], lexpr: testexpr, rexpr: list } };
 }

@@ -10,7 +10,7 @@ import { parseOne } from '../../sql/parse.ts';
 import type { Extent } from '../../sql/query-extent.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import { NameCutter, type NamedUse } from '../name-cutter.ts';
-import { keyReducers, rangeOf } from './key-reducers.ts';
+import { isFew, isIndexed, keyReducers, rangeOf } from './key-reducers.ts';
 import { ColumnNeeds } from './needed-columns.ts';
 import { type ListReducer, lookupsOf, type Reducer, reductionsOf } from './reductions.ts';
 import { querySource } from './query-source.ts';
@@ -55,12 +55,12 @@ export async function spreadRows(state: StagedState, spread: Spread, context: Sp
       if (made === undefined) return undefined;
       reached = reached.with({ ...made.stage, belief: beliefIn(context, query) });
       edits.push({ ...made.extent, parts: [made.replacement] });
-      lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name });
+      lists.push({ query, relation: rangeOf(made.stage.result), column: present(made.stage.result.columns[0]).name, isFew: isFew(context, query) });
       continue;
     }
     const place = present(context.places.get(rangeVar), 'place of a table');
     const keys = await keyReducers(reached, place, { context, spread: going, nodes: state.context.input.snapshot.nodes.length });
-    const reductions = reductionsOf(place, { reducers: [...reducers, ...keys.reducers], lists: [...lists, ...keys.lists], rules: state.context.rules, neighbours });
+    const reductions = reductionsOf(place, { reducers: [...reducers, ...keys.reducers], lists: [...lists, ...keys.lists], rules: state.context.rules, neighbours, isIndexed: (of, column) => isIndexed(context, of, column) });
     const table = await sourceTable(keys.state, rangeVar, context.analyzed);
     const rehash = spread.rehashed.get(rangeVar);
     const { source, done } = reducedSource(state, place, { table, needs: context.needs, reductions, rehashed: rehash !== undefined });
