@@ -40,6 +40,7 @@ export const errorCatalogue = {
   overtaken: { number: 'SW036', sqlState: '40001', transient: true, about: 'Recovery took the transaction for one of a process that is gone, and rolled it back before it could commit.' },
   unknownTransaction: { number: 'SW038', sqlState: '42704', transient: false, about: 'Nothing is known of the transaction that was asked about: its id is of another cluster, or nothing of it is left.' },
   snapshotUnavailable: { number: 'SW037', sqlState: '55P03', transient: true, about: 'A consistent snapshot was not to be had in time, or does not reach a node that was added after it.' },
+  lockNotAvailable: { number: 'SW039', sqlState: '55P03', transient: true, about: 'A change of definitions did not get its locks within ddlLockTimeoutMs, and was given up everywhere.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

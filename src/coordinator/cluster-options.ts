@@ -35,6 +35,11 @@ export interface ClusterOptions extends PoolConfig {
    * processes one looks at a time.
    */
   readonly recoveryIntervalMs?: number | undefined;
+  /**
+   * Milliseconds that a change of definitions waits for its locks on the servers, since it holds up other statements meanwhile: 2 000 by default; 0 for no limit. Then it gives up what it
+   * has; outside of transaction blocks it tries again, five times in all, with pauses between. `lockNotAvailable` (55P03) beyond. A session's own `lock_timeout` counts for it as well.
+   */
+  readonly ddlLockTimeoutMs?: number | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
 }
@@ -55,3 +60,4 @@ export interface ClusterTuning {
 
 export const defaultIntermediateBytes = 2 ** 30;
 export const recoveryIntervalMsDefault = 60_000;
+export const ddlLockTimeoutMsDefault = 2_000;

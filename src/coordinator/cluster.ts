@@ -3,7 +3,7 @@ import { Pool, type PoolConfig, type QueryResult } from 'pg';
 import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
-import { ClusterError } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId } from '../catalog/ids.ts';
@@ -28,6 +28,7 @@ import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
+import type { StatementPlan } from '../plan/statement-plan.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
@@ -52,6 +53,9 @@ export interface StreamOptions extends CallOptions {
 }
 
 type QueryOutcome = QueryResult | QueryResult[];
+
+/** They leave more behind than a result, which is a session's to see to. */
+const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'materialize', 'definition']);
 
 /** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
 const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | keyof PoolMethods> & PoolMethods;
@@ -328,7 +332,7 @@ export class Cluster extends PoolBase {
   #fast(query: SessionQuery): Promise<QueryOutcome> | undefined {
     const snapshot = this.#coordinator.store.current();
     const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
-    if (snapshot === undefined || prepared === undefined || prepared.plan.kind === 'coordinator' || prepared.plan.kind === 'materialize' || this.#ended !== undefined) return undefined;
+    if (snapshot === undefined || prepared === undefined || slowKinds.has(prepared.plan.kind) || this.#ended !== undefined) return undefined;
     const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
     try {
       const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), asked));
@@ -346,9 +350,9 @@ export class Cluster extends PoolBase {
     }
   }
 
-  /** A shard that is missing may have moved: the slow way reads the catalog again and retries. */
+  /** What is missing may have moved or changed: the slow way reads the catalog again and retries. */
   async #afterFailure(error: unknown, query: SessionQuery): Promise<QueryOutcome> {
-    if (typeof error === 'object' && error !== null && 'code' in error && error.code === '42P01') return this.#slow(query);
+    if (['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '')) return this.#slow(query);
     throw await this.#translated(error, query.text);
   }
 
@@ -417,6 +421,7 @@ export class Cluster extends PoolBase {
       options: coordinator.options,
       objects: coordinator.objects,
       statistics: coordinator.statistics,
+      ddlLockTimeoutMs: coordinator.ddlLockTimeoutMs,
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (run) => coordinator.utility(run),
     };

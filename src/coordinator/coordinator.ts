@@ -27,7 +27,7 @@ import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
-import { type ClusterOptions, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
+import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
 export class Coordinator implements SessionServices {
@@ -43,6 +43,7 @@ export class Coordinator implements SessionServices {
   readonly options: FanOutOptions;
   readonly finishing: Finishing;
   readonly statementTimeoutMs: Milliseconds;
+  readonly ddlLockTimeoutMs: number;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (run: UtilityRun) => Promise<string | undefined> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
@@ -81,6 +82,7 @@ export class Coordinator implements SessionServices {
     const { tuning } = settings;
     this.finishing = tuning?.finishing ?? 'application';
     this.statementTimeoutMs = checkedMs('statementTimeoutMs', settings.statementTimeoutMs);
+    this.ddlLockTimeoutMs = checkedMs('ddlLockTimeoutMs', settings.ddlLockTimeoutMs) ?? ddlLockTimeoutMsDefault;
     this.options = {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
@@ -173,7 +175,7 @@ function checkedMs(name: string, ms: number | undefined): Milliseconds {
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
     nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
-    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
+    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;
   return client;

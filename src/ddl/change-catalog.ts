@@ -7,7 +7,8 @@ import { loadGrammar } from '../sql/parse.ts';
 import { bumpVersion, lockCatalog, readNodes } from '../store/catalog-changes.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import type { DdlContext } from './ddl-context.ts';
-import { definitionSettings, readDefinition } from './read-definition.ts';
+import { definitionSettings } from './definition-settings.ts';
+import { readDefinition } from './read-definition.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /** One change of tables or nodes while it runs: in one distributed transaction, alone in changing the catalog. */

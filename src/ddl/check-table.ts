@@ -7,9 +7,13 @@ export function checkTable(table: TableDefinition): void {
     const kind = table.distribution.kind === 'reference' ? 'a reference table' : 'distributed';
     throw new ClusterError('alreadyDistributed', `table "${table.name}" is ${kind} already`, { schema: table.schema, table: table.name });
   }
+  checkProperties(table);
+}
+
+/** `unsupportedTable` for what no shard could keep. */
+export function checkProperties(table: TableDefinition): void {
   const objection = firstObjection(table);
-  if (objection === undefined) return;
-  throw unsupportedTable(table, objection);
+  if (objection !== undefined) throw unsupportedTable(table, objection);
 }
 
 export interface Objection {

@@ -1,17 +1,15 @@
 import { at } from '../base/assert.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { shardId, type ShardId } from '../catalog/ids.ts';
-import { shardName } from '../catalog/shard-name.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { renewReferenceShard } from '../store/catalog-changes.ts';
 import { broadcastRows } from './broadcast-rows.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { readDefinition } from './read-definition.ts';
 import { referencedShards } from './referenced-shards.ts';
+import { renameShard } from './rename-shard.ts';
 import { renderShard } from './render-shard.ts';
 import { onCoordinator } from './shell.ts';
-import type { TableDefinition } from './table-definition.ts';
 
 /**
  * Gives a new node a copy of every reference table.
@@ -31,25 +29,11 @@ export async function copyReferenceTables(change: CatalogChange, node: ClusterNo
 async function copyTable(change: CatalogChange, node: ClusterNode, table: { readonly oid: number; readonly oldId: ShardId }): Promise<void> {
   const id = await renewReferenceShard(change, table.oid);
   const definition = await readDefinition(change.coordinator, table.oid, change);
-  const renames = renameShard(definition, table.oldId, id);
+  const renames = renameShard(definition, { from: table.oldId, to: id, hasHash: false });
   await runOnNodes(change, new Map(change.nodes.map((old) => [old.id, renames])));
   const { beforeRows, afterRows } = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
   await runOnNodes(change, new Map([[node.id, [ensureSchema(definition.schema), ...beforeRows]]]));
   const connection = await change.transaction.join(at(change.nodes, 0).id, 'write', change);
   await broadcastRows(change, { table: definition, id, source: { connection, relation: 'shard' }, nodes: [node] });
   await runOnNodes(change, new Map([[node.id, afterRows]]));
-}
-
-/** NOT NULL constraints keep their names: older versions have none, and no message speaks of them. */
-function renameShard(table: TableDefinition, from: ShardId, to: ShardId): string[] {
-  const old = quoteQualified(table.schema, shardName(table.name, from));
-  const renamed = quoteQualified(table.schema, shardName(table.name, to));
-  const names = (name: string): readonly [from: string, to: string] => [shardName(name, from), shardName(name, to)];
-  const constraints = (table.constraints ?? []).filter(({ kind }) => kind !== 'not_null').map(({ name }) => names(name));
-  const indexes = (table.indexes ?? []).filter(({ ofConstraint }) => !ofConstraint).map(({ name }) => names(name));
-  return [
-    `ALTER TABLE ${old} RENAME TO ${quoteIdentifier(shardName(table.name, to))}`,
-    ...constraints.map(([a, b]) => `ALTER TABLE ${renamed} RENAME CONSTRAINT ${quoteIdentifier(a)} TO ${quoteIdentifier(b)}`),
-    ...indexes.map(([a, b]) => `ALTER INDEX ${quoteQualified(table.schema, a)} RENAME TO ${quoteIdentifier(b)}`),
-  ];
 }

@@ -3,7 +3,7 @@ import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
 import type { CatalogChange } from './change-catalog.ts';
-import { definitionSettings } from './read-definition.ts';
+import { definitionSettings } from './definition-settings.ts';
 
 /**
  * Runs each node's statements, the nodes side by side, one message per node. `unsupportedTable` when a node lacks a type, function or

@@ -1,25 +1,23 @@
 import { assert } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import { volatility } from '../store/catalog-document.ts';
 import type { TableDefinition } from './table-definition.ts';
-
-/**
- * Settings under which definitions are read and replayed, so that they mean the same on every server: names are qualified, constants are
- * written exactly and independently of locale.
- */
-export const definitionSettings = `SET LOCAL search_path = pg_catalog; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = postgres;
-SET LOCAL timezone = 'UTC'; SET LOCAL bytea_output = hex; SET LOCAL extra_float_digits = 1; SET LOCAL quote_all_identifiers = off;
-SET LOCAL lc_monetary = 'C'; SET LOCAL standard_conforming_strings = on; SET LOCAL xmloption = content; SET LOCAL check_function_bodies = off;
-SET LOCAL default_tablespace = ''; SET LOCAL default_table_access_method = heap; SET LOCAL client_min_messages = warning;
-SET LOCAL row_security = off; SET LOCAL synchronize_seqscans = off; SET LOCAL array_nulls = on; SET LOCAL transform_null_equals = off`;
 
 /** Reads a table's definition; the transaction must have `definitionSettings`, and a lock that keeps the definition from changing. */
 export async function readDefinition(coordinator: NodeConnection, oid: number, options?: CallOptions): Promise<TableDefinition> {
-  const { rows } = await coordinator.query({ text: definitionQuery, values: [oid] }, options);
-  const document = rows[0]?.[0];
-  if (typeof document !== 'string') throw new ClusterError('undefinedTable', `relation with OID ${oid} does not exist`);
-  const definition = JSON.parse(document) as TableDefinition;
-  return { ...definition, indexes: (definition.indexes ?? []).map(withoutHead) };
+  const definition = (await readDefinitions(coordinator, [oid], options)).get(oid);
+  if (definition === undefined) throw new ClusterError('undefinedTable', `relation with OID ${oid} does not exist`);
+  return definition;
+}
+
+/** Those of several tables, by OID; of what is gone there is none. */
+export async function readDefinitions(coordinator: NodeConnection, oids: readonly number[], options?: CallOptions): Promise<Map<number, TableDefinition>> {
+  const { rows } = await coordinator.query({ text: definitionQuery, values: [oids] }, options);
+  return new Map(rows.map(([document]) => {
+    const definition = JSON.parse(document ?? '') as TableDefinition;
+    return [definition.oid, { ...definition, indexes: (definition.indexes ?? []).map(withoutHead) }];
+  }));
 }
 
 /** What follows name and table in CREATE INDEX. The head is known to the letter, so it can be cut off. */
@@ -42,22 +40,29 @@ const relatedTable = (oid: string): string => `(
 const action = (column: string): string =>
   `CASE ${column} WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set_null' WHEN 'd' THEN 'set_default' ELSE 'no_action' END`;
 
+const storageName = (column: string): string => `CASE ${column} WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END`;
+
+const grants = (acl: string): string => `(
+  SELECT json_agg(json_build_object('grantee', CASE WHEN x.grantee <> 0 THEN pg_get_userbyid(x.grantee) END, 'privilege', x.privilege_type, 'grantable', x.is_grantable)
+    ORDER BY x.grantee, x.privilege_type, x.is_grantable) FROM aclexplode(${acl}) x)`;
+
 const columns = `
   SELECT json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'type', format_type(a.atttypid, a.atttypmod),
     'typeName', format_type(a.atttypid, NULL),
     'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     'deterministic', coalesce(l.collisdeterministic, true),
     'notNull', a.attnotnull AND coalesce(n.convalidated, true), 'notNullName', n.conname,
-    'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
-    'expression', pg_get_expr(d.adbin, d.adrelid),
+    'identity', nullif(a.attidentity, ''), 'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
+    'expression', pg_get_expr(d.adbin, d.adrelid), 'expressionOid', d.oid::bigint,
+    'volatility', CASE WHEN d.oid IS NOT NULL THEN (SELECT ${volatility} FROM (SELECT d.adbin::text AS tree) x) END,
+    'missing', CASE WHEN a.atthasmissing AND t.typdelim = ',' THEN (a.attmissingval::text::text[])[1] END,
     'usesSequence', a.attidentity <> '' OR EXISTS (
       SELECT FROM pg_depend o JOIN pg_class s ON s.oid = o.refobjid AND s.relkind = 'S'
       WHERE o.classid = 'pg_attrdef'::regclass AND o.objid = d.oid AND o.refclassid = 'pg_class'::regclass),
-    'storage', CASE WHEN a.attstorage <> t.typstorage THEN
-      CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
+    'storage', CASE WHEN a.attstorage <> t.typstorage THEN ${storageName('a.attstorage')} END, 'typeStorage', ${storageName('t.typstorage')},
     'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
     'statisticsTarget', CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
-    'options', to_json(a.attoptions), 'comment', col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
+    'options', to_json(a.attoptions), 'grants', ${grants('a.attacl')}, 'comment', col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -66,10 +71,12 @@ const columns = `
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped`;
 
 const constraints = `
-  SELECT json_agg(json_build_object('name', o.conname,
+  SELECT json_agg(json_build_object('oid', o.oid::bigint, 'name', o.conname,
     'kind', CASE o.contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' WHEN 'u' THEN 'unique' WHEN 'x' THEN 'exclude'
       WHEN 'f' THEN 'foreign' WHEN 'n' THEN 'not_null' END,
     'sql', pg_get_constraintdef(o.oid), 'validated', o.convalidated, 'columns', to_json(o.conkey),
+    'flags', concat(o.condeferrable::text, o.condeferred::text, coalesce(to_json(o)->>'conenforced', 'true'), o.connoinherit::text),
+    'deferrable', o.condeferrable, 'deferred', o.condeferred, 'indexOid', CASE WHEN o.contype IN ('p', 'u', 'x') THEN o.conindid::bigint END,
     'equalities', (SELECT json_agg(EXISTS (
         SELECT FROM pg_amop w JOIN pg_am m ON m.oid = w.amopmethod AND m.amname = 'btree' WHERE w.amopopr = e.operator AND w.amopstrategy = 3)
         ORDER BY e.place) FROM unnest(o.conexclop) WITH ORDINALITY e (operator, place)),
@@ -79,7 +86,7 @@ const constraints = `
   FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'p', 'u', 'x', 'f', 'n')`;
 
 const indexes = `
-  SELECT json_agg(json_build_object('name', x.relname, 'unique', i.indisunique,
+  SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique,
     'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
     'head', format('CREATE %sINDEX %I ON %I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, n.nspname, c.relname),
     'sql', pg_get_indexdef(x.oid),
@@ -107,6 +114,8 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'options', to_json(c.reloptions),
   'toastOptions', (SELECT to_json(t.reloptions) FROM pg_class t WHERE t.oid = c.reltoastrelid),
   'replicaIdentity', c.relreplident,
+  'owner', pg_get_userbyid(c.relowner),
+  'grants', ${grants(`coalesce(c.relacl, acldefault('r', c.relowner))`)},
   'comment', obj_description(c.oid, 'pg_class'),
   'columns', coalesce((${columns}), '[]'),
   'constraints', (${constraints}),
@@ -114,4 +123,4 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'referencedBy', (SELECT json_agg(json_build_object('constraint', o.conname, 'table', ${relatedTable('o.conrelid')}) ORDER BY o.oid)
     FROM pg_constraint o WHERE o.confrelid = c.oid AND o.contype = 'f' AND o.conrelid <> c.oid),
   'distribution', ${distributionOf('c.oid')})
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`;
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[])`;

@@ -3,9 +3,11 @@ import type { ShardId } from '../catalog/ids.ts';
 import type { HashRange } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
-import { renameWholeRows, retargetForeignKey } from '../sql/rewrite-relation.ts';
+import { retargetForeignKey } from '../sql/rewrite-relation.ts';
 import { optionSql } from './option-sql.ts';
+import { privilegesOfNew } from './privileges.ts';
 import { renderColumn, renderColumnSettings } from './render-column.ts';
+import { hashConstraint, ShardNames } from './shard-names.ts';
 import type { ConstraintDefinition, IndexDefinition, TableDefinition } from './table-definition.ts';
 
 export interface ShardWish {
@@ -25,7 +27,8 @@ export interface ShardStatements {
 
 /** Everything that the table has, under names that end in the shard's id. */
 export function renderShard(table: TableDefinition, wish: ShardWish): ShardStatements {
-  const shard = new ShardNames(table, wish);
+  const shard = new ShardNames(table, wish.id);
+  const { references } = wish;
   const constraints = table.constraints ?? [];
   const early = constraints.filter((constraint) => constraint.kind === 'check' && constraint.validated);
   const late = constraints.filter((constraint) => !early.includes(constraint) && !isInColumn(constraint));
@@ -33,14 +36,15 @@ export function renderShard(table: TableDefinition, wish: ShardWish): ShardState
   const foreign = late.filter(({ kind }) => kind === 'foreign');
   const indexes = table.indexes ?? [];
   return {
-    beforeRows: [createTable(shard, early), ...table.columns.flatMap((column) => renderColumnSettings(shard.sql, column))],
+    beforeRows: [createTable(shard, table, { checks: early, hash: wish.hash }), ...table.columns.flatMap((column) => renderColumnSettings(shard.sql, column))],
     afterRows: [
-      ...late.filter(({ kind }) => kind !== 'foreign').map((constraint) => addConstraint(shard, constraint)),
+      ...late.filter(({ kind }) => kind !== 'foreign').map((constraint) => addConstraint(shard, constraint, references)),
       ...indexes.filter(({ ofConstraint }) => !ofConstraint).map((index) => createIndex(shard, index)),
       ...indexes.flatMap((index) => indexSettings(shard, index)),
-      ...foreign.map((constraint) => addConstraint(shard, constraint)),
-      ...replicaIdentity(table, shard),
+      ...foreign.map((constraint) => addConstraint(shard, constraint, references)),
+      ...(table.replicaIdentity === 'd' ? [] : [replicaIdentity(table, shard)]),
       ...comments(table, shard),
+      ...privilegesOfNew(table, shard),
     ],
   };
 }
@@ -50,47 +54,22 @@ function isInColumn({ kind, validated }: ConstraintDefinition): boolean {
   return kind === 'not_null' && validated;
 }
 
-class ShardNames {
-  readonly name: string;
-  readonly sql: string;
-
-  constructor(
-    readonly table: TableDefinition,
-    readonly wish: ShardWish,
-  ) {
-    this.name = shardName(table.name, wish.id);
-    this.sql = quoteQualified(table.schema, this.name);
-  }
-
-  /** Of a constraint or index. */
-  part(name: string): string {
-    return quoteIdentifier(shardName(name, this.wish.id));
-  }
-
-  index(name: string): string {
-    return quoteQualified(this.table.schema, shardName(name, this.wish.id));
-  }
-
-  wholeRows(statement: string): string {
-    return renameWholeRows(statement, this.table.name, this.name);
-  }
+interface Checks {
+  readonly checks: readonly ConstraintDefinition[];
+  readonly hash: ShardWish['hash'];
 }
 
-function createTable(shard: ShardNames, checks: readonly ConstraintDefinition[]): string {
-  const { table, wish } = shard;
+function createTable(shard: ShardNames, table: TableDefinition, { checks, hash }: Checks): string {
   const parts = table.columns.map((column) => renderColumn(column, (name) => shard.part(name)));
   for (const check of checks) parts.push(`CONSTRAINT ${shard.part(check.name)} ${check.sql}`);
-  if (wish.hash !== undefined) {
-    const { sql, range } = wish.hash;
+  if (hash !== undefined) {
+    const { sql, range } = hash;
     parts.push(`CONSTRAINT ${shard.part(hashConstraint)} CHECK (${sql} BETWEEN (${range.min}) AND (${range.max}))`);
   }
   const unlogged = table.persistence === 'u' ? 'UNLOGGED ' : '';
   const method = table.accessMethod === null || table.accessMethod === 'heap' ? '' : ` USING ${quoteIdentifier(table.accessMethod)}`;
   return shard.wholeRows(`CREATE ${unlogged}TABLE ${shard.sql} (${parts.join(', ')})${method}${storageOptions(table)}`);
 }
-
-/** Lets the server itself refuse a row that is in the wrong shard. */
-const hashConstraint = 'shardwright_hash';
 
 function storageOptions(table: TableDefinition): string {
   const options = [
@@ -100,23 +79,23 @@ function storageOptions(table: TableDefinition): string {
   return options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
 }
 
-function addConstraint(shard: ShardNames, constraint: ConstraintDefinition): string {
-  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.part(constraint.name)} ${constraintSql(shard, constraint)}`);
+export function addConstraint(shard: ShardNames, constraint: ConstraintDefinition, references: ShardWish['references']): string {
+  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.part(constraint.name)} ${constraintSql(shard, constraint, references)}`);
 }
 
-function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition): string {
+function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition, references: ShardWish['references']): string {
   if (foreign === null) return sql;
   const { table } = foreign;
-  const id = table.oid === shard.table.oid ? shard.wish.id : present(shard.wish.references.get(table.oid), `shard of ${table.name}`);
+  const id = table.oid === shard.table.oid ? shard.id : present(references.get(table.oid), `shard of ${table.name}`);
   return retargetForeignKey(sql, table.sql, quoteQualified(table.schema, shardName(table.name, id)));
 }
 
-function createIndex(shard: ShardNames, index: IndexDefinition): string {
+export function createIndex(shard: ShardNames, index: IndexDefinition): string {
   return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${shard.part(index.name)} ON ${shard.sql} ${index.sql}`);
 }
 
 /** A constraint's definition is silent about the options of its index. */
-function indexSettings(shard: ShardNames, index: IndexDefinition): string[] {
+export function indexSettings(shard: ShardNames, index: IndexDefinition): string[] {
   const name = shard.index(index.name);
   const options = index.ofConstraint ? (index.options ?? []) : [];
   return [
@@ -126,19 +105,22 @@ function indexSettings(shard: ShardNames, index: IndexDefinition): string[] {
   ];
 }
 
-function replicaIdentity(table: TableDefinition, shard: ShardNames): string[] {
-  if (table.replicaIdentity === 'd') return [];
+export function replicaIdentity(table: TableDefinition, shard: ShardNames): string {
   const index = table.indexes?.find((candidate) => candidate.replicaIdentity);
-  const identities = { n: 'NOTHING', f: 'FULL', i: `USING INDEX ${shard.part(index?.name ?? '')}` };
-  return [`ALTER TABLE ${shard.sql} REPLICA IDENTITY ${identities[table.replicaIdentity]}`];
+  const identities = { d: 'DEFAULT', n: 'NOTHING', f: 'FULL', i: `USING INDEX ${shard.part(index?.name ?? '')}` };
+  return `ALTER TABLE ${shard.sql} REPLICA IDENTITY ${identities[table.replicaIdentity]}`;
 }
 
 function comments(table: TableDefinition, shard: ShardNames): string[] {
-  const all: (readonly [target: string, comment: string | null])[] = [
+  return commentTargets(table, shard).flatMap(([target, comment]) => (comment === null ? [] : [`COMMENT ON ${target} IS ${quoteLiteral(comment)}`]));
+}
+
+/** All that can have a comment, and the comment. */
+export function commentTargets(table: TableDefinition, shard: ShardNames): (readonly [target: string, comment: string | null])[] {
+  return [
     [`TABLE ${shard.sql}`, table.comment],
     ...table.columns.map(({ name, comment }) => [`COLUMN ${shard.sql}.${quoteIdentifier(name)}`, comment] as const),
     ...(table.constraints ?? []).map(({ name, comment }) => [`CONSTRAINT ${shard.part(name)} ON ${shard.sql}`, comment] as const),
     ...(table.indexes ?? []).map(({ name, comment }) => [`INDEX ${shard.index(name)}`, comment] as const),
   ];
-  return all.flatMap(([target, comment]) => (comment === null ? [] : [`COMMENT ON ${target} IS ${quoteLiteral(comment)}`]));
 }

@@ -11,27 +11,54 @@ export interface ColumnDefinition {
   readonly notNull: boolean;
   /** Name of the NOT NULL constraint; null before PostgreSQL 18. */
   readonly notNullName: string | null;
+  /** ALWAYS or BY DEFAULT. */
+  readonly identity: 'a' | 'd' | null;
   readonly generated: 'stored' | 'virtual' | null;
   /** Default or generation expression. */
   readonly expression: string | null;
+  /** Of the expression's row in pg_attrdef: another one whenever it is set, the same when a column in it is renamed. */
+  readonly expressionOid: number | null;
+  /** Of the expression: immutable, stable or volatile, by their first letters. */
+  readonly volatility: 'i' | 's' | 'v' | null;
+  /** What rows that were there before the column have in it, as text; null where nobody wrote that down (see attmissingval). */
+  readonly missing: string | null;
   /** Whether the expression draws from a sequence, which only the coordinator database has; identity columns do too. */
   readonly usesSequence: boolean;
+  /** Null where it is that of the type. */
   readonly storage: string | null;
+  readonly typeStorage: string;
   readonly compression: string | null;
   readonly statisticsTarget: number | null;
   /** As in pg_attribute.attoptions: `n_distinct=5`. */
   readonly options: readonly string[] | null;
+  readonly grants: readonly Grant[] | null;
   readonly comment: string | null;
+}
+
+/** A privilege that somebody has. */
+export interface Grant {
+  /** A role; null for PUBLIC. */
+  readonly grantee: string | null;
+  /** `SELECT`, `INSERT` … */
+  readonly privilege: string;
+  readonly grantable: boolean;
 }
 
 export type ConstraintKind = 'check' | 'primary' | 'unique' | 'exclude' | 'foreign' | 'not_null';
 
 export interface ConstraintDefinition {
+  readonly oid: number;
   readonly name: string;
   readonly kind: ConstraintKind;
   /** What stands after the name: `CHECK (a > 0) NO INHERIT`. */
   readonly sql: string;
   readonly validated: boolean;
+  /** What can be altered: deferrable, deferred, enforced, inherited, each as `true` or `false`. */
+  readonly flags: string;
+  readonly deferrable: boolean;
+  readonly deferred: boolean;
+  /** The index of a primary key, unique or exclusion constraint. */
+  readonly indexOid: number | null;
   /** Positions of the constrained columns; 0 for an expression. */
   readonly columns: readonly number[] | null;
   /** Per column of an exclusion constraint, whether its operator is the equality of the type's hash or btree family. */
@@ -71,6 +98,7 @@ export interface Distribution {
 }
 
 export interface IndexDefinition {
+  readonly oid: number;
   readonly name: string;
   readonly unique: boolean;
   /** Index of a primary key, unique or exclusion constraint, which makes it. */
@@ -110,6 +138,9 @@ export interface TableDefinition {
   readonly options: readonly string[] | null;
   readonly toastOptions: readonly string[] | null;
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
+  readonly owner: string;
+  /** The owner's own among them. */
+  readonly grants: readonly Grant[] | null;
   readonly comment: string | null;
   readonly columns: readonly ColumnDefinition[];
   readonly constraints: readonly ConstraintDefinition[] | null;

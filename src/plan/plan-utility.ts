@@ -5,6 +5,7 @@ import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { nameParts } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import { planDefinition } from './ddl/plan-definition.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { StatementPlan } from './statement-plan.ts';
 
@@ -19,6 +20,8 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
   const distributed = table ?? view;
   if (distributed !== undefined && 'RefreshMatViewStmt' in node) throw notFilledByUs(distributed.relname ?? '');
+  const definition = planDefinition(statement, names);
+  if (definition !== undefined) return definition;
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);
   if (view === undefined && filled && changesOfViews.has(kind)) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };

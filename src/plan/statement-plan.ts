@@ -3,6 +3,7 @@ import type { ResultTable } from '../analyze/result-table.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import type { DefinitionPlan } from './ddl/definition-plan.ts';
 import type { DescribedColumn } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
 import type { ComputedValue, InsertPlan } from './insert/insert-plan.ts';
@@ -19,6 +20,7 @@ export type StatementPlan =
   | ModifyPlan
   | InsertPlan
   | TruncatePlan
+  | DefinitionPlan
   | MaterializePlan
   | ExplainPlan
   | UtilityCall;

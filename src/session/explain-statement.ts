@@ -57,6 +57,8 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       return { ...leaf('materialize', { sql: shortened(plan.text) }), inputs: [await treeOf(new PreparedPlan(plan.query, context.scope.snapshot, plan.source), context, explaining)] };
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
+    case 'definition':
+      return leaf('definition', { sql: shortened(plan.text), tables: plan.tables.map(({ name }) => name) });
     case 'explain':
       return leaf('explain', { sql: shortened(plan.statement.text) });
     case 'insert': {

@@ -8,6 +8,7 @@ import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
+import { defineAgain } from './define-again.ts';
 import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
@@ -39,6 +40,8 @@ export interface RunContext {
   readonly options: FanOutOptions;
   readonly objects: NodeObjects;
   readonly statistics: Pick<TableStatistics, 'note'>;
+  /** How long a change of definitions waits for its locks. */
+  readonly ddlLockTimeoutMs: number;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions; resolves to its value, undefined for void. */
@@ -64,6 +67,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
       return runInsert(prepared, plan, { values, context, result });
     case 'truncate':
       return runTruncate(context, plan);
+    case 'definition':
+      return defineAgain(context, { plan, query: { text: plan.text, values, rowMode: result.rowMode, types: result.types } });
     case 'materialize': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types };
       return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });

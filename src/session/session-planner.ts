@@ -3,6 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
+import { noStatistics, type Statistics } from '../plan/staged/statistics.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
@@ -71,6 +72,8 @@ export class SessionPlanner {
 
   /** Under another search path only this session's connection sees the same tables; in a transaction that has failed it says nothing more. */
   describerOfErrors(inTransaction: boolean): Pick<DescribeConnection, 'describe'> | undefined {
+    // Its transaction may hold locks on what it has changed, for which any other connection would wait.
+    if (this.session.ownSnapshot() !== undefined) return undefined;
     if (this.#searchPath === undefined) return this.services.pools.get(coordinatorNodeId);
     return inTransaction ? undefined : this.#describing;
   }
@@ -80,8 +83,13 @@ export class SessionPlanner {
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     const planner = this.#hasOwnView ? this.#own : this.services.planner;
     return planner.plan(statement, {
-      snapshot, searchPath, describe: this.describer(snapshot), statistics: this.services.statistics.of(snapshot), cache: !this.session.seesOwnChanges(), finishing: this.#finishing,
+      snapshot, searchPath, describe: this.describer(snapshot), statistics: this.#statistics(snapshot), cache: !this.session.seesOwnChanges(), finishing: this.#finishing,
     });
+  }
+
+  /** Other connections would wait for the locks of a transaction that has changed tables. */
+  #statistics(snapshot: CatalogSnapshot): Statistics {
+    return this.session.ownSnapshot() === undefined ? this.services.statistics.of(snapshot) : noStatistics;
   }
 
   /** Whether only this session's connection sees what its statements name: a transaction may see what nobody else does, another search path finds other objects. */

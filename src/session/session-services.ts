@@ -29,6 +29,8 @@ export interface SessionServices {
   readonly deadlocks: TransactionWatch;
   /** How long one statement may take. */
   readonly statementTimeoutMs: Milliseconds;
+  /** How long a change of definitions waits for its locks; 0: for ever. */
+  readonly ddlLockTimeoutMs: number;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
   utility(run: UtilityRun): Promise<string | undefined>;

@@ -11,9 +11,11 @@ import { makeQueryResult } from '../cluster/query-result.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
+import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
+import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
@@ -27,7 +29,7 @@ import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesViews, isUtilityCall, leavesState, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
+import { changesCatalog, isUtilityCall, leavesState, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -65,6 +67,8 @@ export class Session {
   #failed = false;
   /** The catalog as the transaction has changed it: nobody else sees that yet. */
   #ownSnapshot: CatalogSnapshot | undefined;
+  /** Values of sequences that the transaction may have made, or locked. */
+  readonly #ownSequences = new SequenceBlocks(async (text) => (await this.#onCoordinator((connection) => connection.query({ text }))).rows);
   #modes = '';
   /** What AND CHAIN has taken over from the transaction before. */
   #chainedModes = '';
@@ -281,28 +285,42 @@ export class Session {
     try {
       return await this.#runOnce(statement, query, snapshot);
     } catch (error) {
+      const lacksShard = namesShard(error);
       const named = withLogicalNames(error, snapshot);
-      if (isStale(error)) {
+      if (isStale(error) && this.#ownSnapshot === undefined) {
         const fresh = await store.refresh({ signal: query.signal });
-        if (this.#transaction === undefined && fresh.version !== snapshot.version) return this.#runOnce(statement, query, fresh);
+        const isOld = fresh.version !== snapshot.version;
+        if (isOld && this.#transaction === undefined) return this.#runOnce(statement, query, fresh);
+        if (isOld && lacksShard) throw changedMeanwhile(named);
       }
       throw await positionedError(named, statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
-    const prepared = this.#planner.known(statement, known) ?? (await orAborted(this.#planner.plan(statement, known), query.signal));
+    const planned = this.#planner.known(statement, known) ?? (await orAborted(this.#planner.plan(statement, known), query.signal));
+    const prepared = planned.plan.kind === 'definition' ? await this.#withOwnCatalog(statement, planned) : planned;
     const { plan, snapshot } = prepared;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
-    if (changesViews(plan)) await this.#readChangedCatalog(snapshot);
+    if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
     return result;
   }
 
+  /** In a transaction block a change of definitions cannot be tried again by a newer catalog: it is planned by the one that stays until the block ends. */
+  async #withOwnCatalog(statement: Statement, prepared: PreparedPlan): Promise<PreparedPlan> {
+    if (this.#transaction === undefined) return prepared;
+    const version = await lockVersion({ coordinator: await this.#transaction.join(coordinatorNodeId, 'write') });
+    if (version === prepared.snapshot.version) return prepared;
+    await this.#readChangedCatalog(prepared.snapshot);
+    return this.#planner.plan(statement, present(this.#ownSnapshot));
+  }
+
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
-    const { sequences, hotTexts, options, objects, statistics } = this.#services;
+    const { hotTexts, options, objects, statistics, ddlLockTimeoutMs } = this.#services;
+    const sequences = this.#ownSnapshot === undefined ? this.#services.sequences : this.#ownSequences;
     return {
-      scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects, statistics,
+      scope: this.scope(snapshot, signal), sequences, hotTexts, options, objects, statistics, ddlLockTimeoutMs,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
         if (this.#transaction !== undefined) {
@@ -449,6 +467,7 @@ export class Session {
     if (this.#transaction?.changedSettings === true) this.#planner.outdate();
     this.#transaction = undefined;
     this.#ownSnapshot = undefined;
+    this.#ownSequences.forget();
     this.#implicit = false;
     this.#failed = false;
   }
@@ -597,7 +616,16 @@ function moved(error: unknown, before: string): unknown {
   return error;
 }
 
-/** The shard is not where the snapshot says: somebody else changed the catalog. */
+/** A shard, column, or constraint is not what the snapshot says: somebody else may have changed the catalog. */
 function isStale(error: unknown): boolean {
-  return sqlStateOf(error) === '42P01';
+  return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '');
+}
+
+function namesShard(error: unknown): boolean {
+  return sqlStateOf(error) === '42P01' && error instanceof Error && /_\d{6,15}"/.test(error.message);
+}
+
+/** In a transaction block nothing can be run a second time. */
+function changedMeanwhile(cause: unknown): ClusterError {
+  return new ClusterError('shardMissing', 'tables were changed by others while the transaction ran', { hint: 'Roll back, and try the transaction again.', cause });
 }

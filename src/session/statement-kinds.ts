@@ -41,6 +41,7 @@ export function setsModes({ kind, name }: VariableSetStmt): boolean {
 }
 
 /** Whether running the plan makes another catalog, which the session must see. */
-export function changesViews(plan: StatementPlan): boolean {
+export function changesCatalog(plan: StatementPlan): boolean {
+  if (plan.kind === 'definition') return true;
   return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }

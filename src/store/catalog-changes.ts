@@ -179,6 +179,25 @@ export async function renewReferenceShard(change: Change, oid: number): Promise<
   return shardId(Number(at(rows, 0)[0]));
 }
 
+/** The same for all shards of tables: the new ids by the old ones. */
+export async function renewShards(change: Change, oids: readonly number[]): Promise<Map<ShardId, ShardId>> {
+  const rows = await run(
+    change,
+    `WITH fresh AS MATERIALIZED (
+       SELECT shard_id AS old, nextval('shardwright.shard_id_seq') AS new FROM (
+         SELECT shard_id FROM shardwright.shard WHERE relation::oid = ANY ($1::oid[]) ORDER BY shard_id) s)
+     UPDATE shardwright.shard SET shard_id = new FROM fresh WHERE shard_id = old RETURNING old, new`,
+    [oids],
+  );
+  return new Map(rows.map(([old, renewed]) => [shardId(Number(old)), shardId(Number(renewed))]));
+}
+
+/** The version of the catalog, which stays until this transaction ends: nobody else can change the catalog meanwhile. */
+export async function lockVersion(change: Change): Promise<number> {
+  const [row] = await run(change, 'SELECT catalog_version FROM shardwright.cluster FOR NO KEY UPDATE');
+  return Number(present(row, 'cluster')[0]);
+}
+
 /** Forgets the table and its shards, and its colocation group when it was the last in it. */
 export async function deleteTable(change: Change, oid: number): Promise<void> {
   await run(change, 'DELETE FROM shardwright.distributed_table WHERE relation = $1::oid', [oid]);

@@ -43,10 +43,10 @@ const knownNodes = `'FUNCEXPR', 'OPEXPR', 'DISTINCTEXPR', 'NULLIFEXPR', 'SCALARA
   'SUBSCRIPTINGREF'`;
 
 /**
- * Volatility is read from the stored tree, where every function stands by its OID. (pg_depend will not do: it leaves out built-in
+ * The volatility of the expression `x.tree`: i, s or v. It is read from the stored tree, where every function stands by its OID. (pg_depend will not do: it leaves out built-in
  * functions.) Expressions of equal text are equal, since the search path is fixed. Functions reached through I/O conversions are at most stable.
  */
-const volatility = `
+export const volatility = `
   CASE WHEN EXISTS (SELECT FROM regexp_matches(x.tree, '\\{([A-Z_0-9]+)', 'g') AS m (node) WHERE m.node[1] NOT IN (${knownNodes})) THEN 'v'
   ELSE greatest('i' COLLATE "C", CASE WHEN x.tree ~ '\\{(SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 's' END,
     (SELECT max(coalesce(p.provolatile::text, 'v') COLLATE "C") FROM regexp_matches(x.tree, ' :(?:funcid|opfuncid) ([0-9]+)', 'g') AS m (id)

@@ -15,3 +15,6 @@ export interface Statistics {
   /** How many bytes a part of a query once sent that was believed to be much smaller, by its text. */
   seen(part: string): number | undefined;
 }
+
+/** Nothing is known. */
+export const noStatistics: Statistics = { table: () => Promise.resolve(undefined), local: () => Promise.resolve(undefined), seen: () => undefined };

@@ -1,0 +1,66 @@
+import { quoteIdentifier } from '../sql/identifiers.ts';
+import type { ShardNames } from './shard-names.ts';
+import type { Grant, TableDefinition } from './table-definition.ts';
+
+type Granted = Pick<TableDefinition, 'owner' | 'grants' | 'columns'>;
+
+/** What gives a shard the privileges `after`, when it has those `before`. Roles must exist on its node. */
+export function changePrivileges(before: Granted, after: Granted, shard: ShardNames): string[] {
+  const columns = after.columns.map((column) => {
+    const was = before.columns.find(({ position }) => position === column.position);
+    return changedGrants(was?.grants ?? [], column.grants ?? [], { shard, owners: [before.owner, after.owner], column: column.name });
+  });
+  return [...changedGrants(before.grants ?? [], after.grants ?? [], { shard, owners: [before.owner, after.owner] }), ...columns.flat()];
+}
+
+/** Of a shard that was just made: its owner has all privileges, and nobody else has any. */
+export function privilegesOfNew(table: TableDefinition, shard: ShardNames): string[] {
+  const fresh = { owner: table.owner, grants: table.grants?.filter(({ grantee }) => grantee === table.owner) ?? null, columns: [] };
+  return changePrivileges(fresh, table, shard);
+}
+
+interface GrantTarget {
+  readonly shard: ShardNames;
+  /** The owner before and after: the same person to us. */
+  readonly owners: readonly [string, string];
+  readonly column?: string;
+}
+
+function changedGrants(before: readonly Grant[], after: readonly Grant[], target: GrantTarget): string[] {
+  const [old, now] = [byHolder(before, target.owners), byHolder(after, [target.owners[1]])];
+  const on = (privilege: string): string => `${privilege}${target.column === undefined ? '' : ` (${quoteIdentifier(target.column)})`} ON ${target.shard.sql}`;
+  const revoked = [...old].flatMap(([key, { privilege, grantable, holder }]) => {
+    const kept = now.get(key);
+    const from = roleSql(holder === undefined ? target.owners[1] : holder);
+    if (kept === undefined) return [`REVOKE ${on(privilege)} FROM ${from} CASCADE`];
+    return grantable && !kept.grantable ? [`REVOKE GRANT OPTION FOR ${on(privilege)} FROM ${from} CASCADE`] : [];
+  });
+  const granted = [...now].flatMap(([key, { privilege, grantable, holder }]) => {
+    const known = old.get(key);
+    if (known !== undefined && (known.grantable || !grantable)) return [];
+    return [`GRANT ${on(privilege)} TO ${roleSql(holder === undefined ? target.owners[1] : holder)}${grantable && holder !== undefined ? ' WITH GRANT OPTION' : ''}`];
+  });
+  return [...revoked, ...granted];
+}
+
+interface Held {
+  readonly privilege: string;
+  readonly grantable: boolean;
+  /** Undefined for the owner; null for PUBLIC. */
+  readonly holder: string | null | undefined;
+}
+
+/** A privilege that several have granted counts once. */
+function byHolder(grants: readonly Grant[], owners: readonly string[]): Map<string, Held> {
+  const held = new Map<string, Held>();
+  for (const { grantee, privilege, grantable } of grants) {
+    const holder = grantee !== null && owners.includes(grantee) ? undefined : grantee;
+    const key = JSON.stringify([holder === undefined ? { owner: true } : holder, privilege]);
+    held.set(key, { privilege, holder, grantable: grantable || held.get(key)?.grantable === true });
+  }
+  return held;
+}
+
+function roleSql(role: string | null): string {
+  return role === null ? 'PUBLIC' : quoteIdentifier(role);
+}

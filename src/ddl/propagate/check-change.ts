@@ -1,0 +1,44 @@
+import { ClusterError } from '../../base/errors.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { checkDistributionColumn } from '../check-distribution-column.ts';
+import { checkForeignKeys } from '../check-foreign-keys.ts';
+import { checkProperties } from '../check-table.ts';
+import type { TableDefinition } from '../table-definition.ts';
+import type { TableChange } from './table-change.ts';
+
+/** Refuses what the shards could not keep, as it is refused when a table is distributed: `unsupportedTable`. And `unsupportedDdl`: changes of the distribution column. */
+export function checkChange(table: CatalogTable, change: TableChange): void {
+  const { after } = change;
+  try {
+    checkProperties(after);
+    if (table.kind === 'reference') checkForeignKeys(after, { kind: 'reference' });
+    else checkDistributed(table, change);
+  } catch (error) {
+    throw error instanceof ClusterError && error.id === 'unsupportedTable' ? retold(error) : error;
+  }
+}
+
+type Distributed = Extract<CatalogTable, { kind: 'distributed' }>;
+
+function checkDistributed({ distributionColumn, colocationId }: Distributed, { before, after, conversions }: TableChange): void {
+  const { position } = distributionColumn;
+  const was = before.columns.find((column) => column.position === position);
+  const is = after.columns.find((column) => column.position === position);
+  if (is === undefined) throw ofDistributionColumn(after, 'cannot drop', distributionColumn.name, 'Its values say in which shard a row is.');
+  if (was?.type !== is.type || was.collation !== is.collation || conversions.has(is.name)) {
+    throw ofDistributionColumn(after, 'cannot change the type of', is.name, 'Rows of another type would belong to other shards.');
+  }
+  const { column } = checkDistributionColumn(after, is.name);
+  checkForeignKeys(after, { kind: 'distributed', column, colocationId });
+}
+
+function ofDistributionColumn({ schema, name: table }: TableDefinition, what: string, column: string, detail: string): ClusterError {
+  return new ClusterError('unsupportedDdl', `${what} distribution column "${column}"`, {
+    detail, hint: 'Call undistribute_table(), change the table, and distribute it again.', schema, table, column,
+  });
+}
+
+function retold(error: ClusterError): ClusterError {
+  const { detail, hint, schema, table } = error;
+  return new ClusterError('unsupportedTable', error.message.replace('cannot distribute table', 'cannot change table'), { detail, hint, schema, table });
+}

@@ -1,0 +1,18 @@
+import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
+import { readDefinitions } from '../read-definition.ts';
+import type { RelatedTable, TableDefinition } from '../table-definition.ts';
+import type { DefinitionChange } from './definition-change.ts';
+
+/** The definitions, as they are, of all distributed and reference tables that a statement may change. */
+export async function concernedTables({ coordinator, snapshot, options }: DefinitionChange, { tables, reach }: DefinitionPlan): Promise<Map<number, TableDefinition>> {
+  const oids = reach === 'all' ? [...snapshot.tables.values()].map(({ oid }) => oid) : tables.map(({ oid }) => oid);
+  const named = await readDefinitions(coordinator, oids, options);
+  if (reach !== 'connected') return named;
+  const others = new Set([...named.values()].flatMap(connectedTables));
+  return new Map([...named, ...(await readDefinitions(coordinator, [...others].filter((oid) => !named.has(oid)), options))]);
+}
+
+function connectedTables({ constraints, referencedBy }: TableDefinition): number[] {
+  const related: RelatedTable[] = [...(constraints ?? []).flatMap(({ foreign }) => foreign?.table ?? []), ...(referencedBy ?? []).map(({ table }) => table)];
+  return related.filter(({ distribution }) => distribution !== null).map(({ oid }) => oid);
+}

@@ -1,0 +1,63 @@
+import { assert } from '../../base/assert.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { NodeId, ShardId } from '../../catalog/ids.ts';
+import { referencedShards } from '../referenced-shards.ts';
+import { ShardNames } from '../shard-names.ts';
+import type { TableDefinition } from '../table-definition.ts';
+import { changeShard, type ShardSteps } from './change-shard.ts';
+import { type DefinitionChange, placementsOf, tableByOid } from './definition-change.ts';
+import type { LockMode, ShardLock } from './lock-shards.ts';
+import type { TableChange } from './table-change.ts';
+
+/** What one node has to do: first all of `before`, then `convert` under the settings of the session, then `after`. */
+export interface NodeWork {
+  readonly before: string[];
+  readonly convert: string[];
+  readonly after: string[];
+}
+
+/** What has become of the tables that a statement may change. */
+export interface Outcome {
+  readonly changed: readonly { readonly table: CatalogTable; readonly change: TableChange }[];
+  /** Tables that are gone, as they were. */
+  readonly dropped: readonly { readonly table: CatalogTable; readonly before: TableDefinition }[];
+}
+
+/** The statements for each node, in an order that holds between tables as well. */
+export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped }: Outcome): Map<NodeId, NodeWork> {
+  const steps = new Map<NodeId, ShardSteps[]>();
+  for (const { table, change } of changed) {
+    for (const { node, id, ordinal } of placementsOf(snapshot, table)) append(steps, node, changeShard(change, id, referencedShards(change.after, ordinal)));
+  }
+  const drops = new Map<NodeId, string[]>();
+  for (const { table, before } of dropped) for (const { node, id } of placementsOf(snapshot, table)) append(drops, node, new ShardNames(before, id).sql);
+  return new Map([...new Set([...steps.keys(), ...drops.keys()])].map((node) => {
+    const shards = steps.get(node) ?? [];
+    const gone = drops.get(node) ?? [];
+    return [node, {
+      before: [...shards.flatMap(({ untie }) => untie), ...(gone.length === 0 ? [] : [`DROP TABLE ${gone.join(', ')}`]), ...shards.flatMap(({ drop }) => drop)],
+      convert: shards.flatMap(({ convert }) => convert),
+      after: [...shards.flatMap(({ add }) => add), ...shards.flatMap(({ tie }) => tie)],
+    }];
+  }));
+}
+
+/** The locks for each node: those that the shells have, in order of shards, so that all take them in one order. */
+export function nodeLocks({ snapshot }: DefinitionChange, definitions: ReadonlyMap<number, TableDefinition>, held: ReadonlyMap<number, LockMode>): Map<NodeId, ShardLock[]> {
+  const locks = new Map<NodeId, (ShardLock & { readonly id: ShardId })[]>();
+  for (const [oid, definition] of definitions) {
+    const mode = held.get(oid);
+    if (mode === undefined) continue;
+    const table = tableByOid(snapshot, oid);
+    assert(table !== undefined, `table ${oid} is not in the catalog`);
+    for (const { node, id } of placementsOf(snapshot, table)) append(locks, node, { id, mode, shard: new ShardNames(definition, id).sql });
+  }
+  for (const list of locks.values()) list.sort((a, b) => a.id - b.id);
+  return locks;
+}
+
+function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,151 @@
+import type { QueryResult } from 'pg';
+import { allOrAbort } from '../../base/abort.ts';
+import { present } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { NodeConnection, ParsedQuery } from '../../cluster/node-connection.ts';
+import type { StatementScope } from '../../execute/statement-scope.ts';
+import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
+import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-changes.ts';
+import { underDefinitionSettings } from '../definition-settings.ts';
+import { readDefinitions } from '../read-definition.ts';
+import type { TableDefinition } from '../table-definition.ts';
+import { checkChange } from './check-change.ts';
+import { concernedTables } from './concerned-tables.ts';
+import { type DefinitionChange, tableByOid } from './definition-change.ts';
+import { fillingsOf } from './fill-columns.ts';
+import { heldLocks, lockShards } from './lock-shards.ts';
+import { nodeError } from './node-error.ts';
+import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
+import { renewChanged } from './renew-changed.ts';
+
+export interface DefinitionOptions {
+  readonly lockTimeoutMs: number;
+}
+
+/**
+ * Runs a statement that changes definitions, in the session's transaction or in one of its own:
+ *
+ * 1. It alone changes the catalog from here on.
+ * 2. The coordinator database runs the statement as it is written, on the shells. So whether it is right, and what it means, PostgreSQL says.
+ * 3. The shards get the locks that the shells have got.
+ * 4. The definitions of the shells are compared with what they were. The shards are made what their shells have become.
+ * 5. Where columns have changed, shards get new ids and names: what was planned for the old ones finds nothing, and is planned anew.
+ *
+ * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
+ */
+export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs }: DefinitionOptions): Promise<QueryResult> {
+  return scope.atomically(async (transaction, options) => {
+    const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
+    const change: DefinitionChange = { transaction, coordinator, snapshot: scope.snapshot, options, lockTimeoutMs };
+    await begin(change);
+    const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
+    const result = await onShells(change, query);
+    await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+    return result;
+  });
+}
+
+async function begin({ coordinator, snapshot, options }: DefinitionChange): Promise<void> {
+  const version = await lockVersion({ coordinator, ...options });
+  if (version === snapshot.version) return;
+  throw new ClusterError('shardMissing', 'tables were changed by others in the meantime', { hint: 'Try it again.' });
+}
+
+/** A limit that the session has set itself is the one that counts. */
+async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChange, query: ParsedQuery): Promise<QueryResult> {
+  const { rows } = await coordinator.query({ text: `SELECT current_setting('lock_timeout')` }, options);
+  const own = rows[0]?.[0] ?? '0';
+  if (own !== '0') return coordinator.queryParsed(query, options);
+  await coordinator.query({ text: `SET LOCAL lock_timeout = ${lockTimeoutMs}`, simple: true }, options);
+  const result = await coordinator.queryParsed(query, options);
+  await coordinator.query({ text: 'SET LOCAL lock_timeout = 0', simple: true }, options);
+  return result;
+}
+
+async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<void> {
+  const after = await readDefinitions(change.coordinator, [...before.keys()], change.options);
+  const outcome = outcomeOf(change, plan, { before, after });
+  for (const { table, change: one } of outcome.changed) checkChange(table, one);
+  const servers = await lockedServers(change, before);
+  const filled = { ...outcome, changed: await withFillings(change, outcome) };
+  await doWork(change, filled, servers);
+  for (const { table } of outcome.dropped) await deleteTable({ coordinator: change.coordinator, ...change.options }, table.oid);
+  if (hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
+}
+
+interface Definitions {
+  readonly before: ReadonlyMap<number, TableDefinition>;
+  readonly after: ReadonlyMap<number, TableDefinition>;
+}
+
+function outcomeOf({ snapshot }: DefinitionChange, { conversions, addedConstraints, tables }: DefinitionPlan, { before, after }: Definitions): Outcome {
+  const changed: Outcome['changed'][number][] = [];
+  const dropped: Outcome['dropped'][number][] = [];
+  for (const [oid, was] of before) {
+    const table = present(tableByOid(snapshot, oid), 'table');
+    const is = after.get(oid);
+    if (is === undefined) dropped.push({ table, before: was });
+    else if (JSON.stringify(was) !== JSON.stringify(is) || (conversions.size > 0 && table === tables[0])) {
+      const own = table === tables[0];
+      changed.push({ table, change: { before: was, after: is, conversions: own ? conversions : new Map(), addedConstraints: own ? addedConstraints : new Set(), fillings: new Map() } });
+    }
+  }
+  return { changed, dropped };
+}
+
+function withFillings(change: DefinitionChange, { changed }: Outcome): Promise<Outcome['changed']> {
+  return Promise.all(changed.map(async ({ table, change: one }) => ({ table, change: { ...one, fillings: await fillingsOf(change, table, one) } })));
+}
+
+/** A server in the transaction, with the settings that its session had. */
+interface Server {
+  readonly connection: NodeConnection;
+}
+
+/** All locks are taken before anything is changed, on all nodes side by side. */
+async function lockedServers(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>): Promise<Map<NodeId, Server>> {
+  const locks = nodeLocks(change, before, await heldLocks(change));
+  const servers = new Map<NodeId, Server>();
+  await allOrAbort(change.options.signal, [...locks].map(([node, list]) => async (signal) => {
+    const connection = await change.transaction.join(node, 'write', { ...change.options, signal });
+    servers.set(node, { connection });
+    const options = { ...change.options, signal };
+    const { rows } = await connection.query({ text: `SELECT current_setting('statement_timeout')` }, options);
+    await lockShards(connection, list, { ...change, options });
+    await connection.query({ text: `SELECT set_config('statement_timeout', $1, true)`, values: [rows[0]?.[0] ?? '0'] }, options);
+  }));
+  return servers;
+}
+
+async function doWork(change: DefinitionChange, outcome: Outcome, servers: ReadonlyMap<NodeId, Server>): Promise<void> {
+  const renames = await renewChanged(change, outcome);
+  const work = nodeWork(change, outcome);
+  await allOrAbort(change.options.signal, [...work].map(([node, { before, convert, after }]) => async (signal) => {
+    const options = { ...change.options, signal };
+    const connection = servers.get(node)?.connection ?? (await change.transaction.join(node, 'write', options));
+    const run = async (texts: readonly string[]): Promise<void> => {
+      if (texts.length > 0) await connection.query({ text: texts.join(';\n'), simple: true }, options);
+    };
+    try {
+      await underDefinitionSettings(connection, options, async () => run(before));
+      await run(convert);
+      await underDefinitionSettings(connection, options, async () => run([...after, ...(renames.get(node) ?? [])]));
+    } catch (error) {
+      throw nodeError(error, { change, outcome, node });
+    }
+  }));
+}
+
+/** Whether plans may be others now. */
+function hasChanged({ before, after }: Definitions): boolean {
+  return [...before].some(([oid, was]) => JSON.stringify(catalogued(was)) !== JSON.stringify(catalogued(after.get(oid))));
+}
+
+/** What the catalog's snapshot has of a table. */
+function catalogued(table: TableDefinition | undefined): unknown {
+  if (table === undefined) return undefined;
+  const { schema, name, columns, constraints, indexes } = table;
+  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique, one.columns])];
+}

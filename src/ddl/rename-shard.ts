@@ -1,0 +1,23 @@
+import type { ShardId } from '../catalog/ids.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
+import { hashConstraint, ShardNames } from './shard-names.ts';
+import type { TableDefinition } from './table-definition.ts';
+
+export interface ShardRename {
+  readonly from: ShardId;
+  readonly to: ShardId;
+  /** Whether the shard has a check of its hashes. */
+  readonly hasHash: boolean;
+}
+
+/** Gives a shard, and all of it that is named by its id, the names of another id. */
+export function renameShard(table: TableDefinition, { from, to, hasHash }: ShardRename): string[] {
+  const [old, renamed] = [new ShardNames(table, from), new ShardNames(table, to)];
+  const constraints = [...(table.constraints ?? []).map(({ name }) => name), ...(hasHash ? [hashConstraint] : [])];
+  const indexes = (table.indexes ?? []).filter(({ ofConstraint }) => !ofConstraint);
+  return [
+    `ALTER TABLE ${old.sql} RENAME TO ${quoteIdentifier(renamed.name)}`,
+    ...constraints.map((name) => `ALTER TABLE ${renamed.sql} RENAME CONSTRAINT ${old.part(name)} TO ${renamed.part(name)}`),
+    ...indexes.map(({ name }) => `ALTER INDEX ${old.index(name)} RENAME TO ${renamed.part(name)}`),
+  ];
+}

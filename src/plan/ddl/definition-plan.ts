@@ -1,0 +1,23 @@
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+
+/**
+ * A statement that changes definitions. The coordinator database runs it as it is, on the shells; then the shards are made what their shells have become. So it says
+ * only what that does not tell.
+ */
+export interface DefinitionPlan {
+  readonly kind: 'definition';
+  readonly text: string;
+  /** Distributed and reference tables that it names, itself or by what belongs to them. */
+  readonly tables: readonly CatalogTable[];
+  /** What else it may change: nothing, what foreign keys connect with its tables (CASCADE), or any table. */
+  readonly reach: 'named' | 'connected' | 'all';
+  /** ALTER COLUMN … TYPE by column: all rows are computed anew, as it says. */
+  readonly conversions: ReadonlyMap<string, Conversion>;
+  /** Constraints that it adds by name. */
+  readonly addedConstraints: ReadonlySet<string>;
+}
+
+export interface Conversion {
+  /** What stands behind USING, with the name that the table has, quoted; undefined without it. */
+  readonly using: ((table: string) => string) | undefined;
+}

@@ -1,0 +1,103 @@
+import type { AlterTableStmt, CommentStmt, DropStmt, GrantStmt, Node, RangeVar } from '@pgsql/types';
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { conversionsOf } from './conversions.ts';
+import type { Conversion, DefinitionPlan } from './definition-plan.ts';
+import { dottedName, nameOfParts, tableNamed, type WrittenName, writtenName } from './named-objects.ts';
+
+/** The plan of a statement that changes definitions of distributed or reference tables; undefined for any other. */
+export function planDefinition(statement: Statement, names: RelationNames): DefinitionPlan | undefined {
+  const { node, text } = statement;
+  const target = targetOf(node, names);
+  if (target === undefined) return undefined;
+  const found = target.names.flatMap((name) => tableNamed(names, name) ?? []);
+  const tables = [...new Set([...found, ...(target.tables ?? [])])];
+  const reach = target.reach ?? 'named';
+  if (tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
+  return { kind: 'definition', text, tables, reach, conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node) };
+}
+
+/** What a statement is about. */
+interface Target {
+  /** Of tables or indexes. */
+  readonly names: readonly WrittenName[];
+  readonly tables?: readonly CatalogTable[];
+  readonly reach?: DefinitionPlan['reach'];
+}
+
+/** One rule for each kind of statement. */
+function targetOf(node: Node, names: RelationNames): Target | undefined {
+  if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt);
+  if ('IndexStmt' in node) return ofRelation(node.IndexStmt.relation);
+  if ('RenameStmt' in node) return node.RenameStmt.renameType === 'OBJECT_SCHEMA' ? everything : ofRelation(node.RenameStmt.relation);
+  if ('AlterObjectSchemaStmt' in node) return ofRelation(node.AlterObjectSchemaStmt.relation);
+  if ('DropStmt' in node) return ofDrop(node.DropStmt);
+  if ('DropOwnedStmt' in node) return everything;
+  if ('CommentStmt' in node) return ofComment(node.CommentStmt);
+  if ('GrantStmt' in node) return ofGrant(node.GrantStmt, names);
+  return undefined;
+}
+
+const everything: Target = { names: [], reach: 'all' };
+
+function ofRelation(relation: RangeVar | undefined): Target | undefined {
+  return relation === undefined ? undefined : { names: [writtenName(relation)] };
+}
+
+function ofAlterTable({ relation, cmds = [] }: AlterTableStmt): Target | undefined {
+  const cascades = cmds.some((node) => 'AlterTableCmd' in node && node.AlterTableCmd.behavior === 'DROP_CASCADE');
+  const target = ofRelation(relation);
+  return target === undefined ? undefined : { ...target, reach: cascades ? 'connected' : 'named' };
+}
+
+/** What is dropped with CASCADE may be a part of any table, such as a type. */
+function ofDrop({ removeType, objects = [], behavior }: DropStmt): Target | undefined {
+  const cascades = behavior === 'DROP_CASCADE';
+  const parts = objects.flatMap((object) => [dottedName(object) ?? []]);
+  switch (removeType) {
+    case 'OBJECT_TABLE':
+    case 'OBJECT_INDEX':
+      return { names: parts.map(nameOfParts), reach: cascades ? 'connected' : 'named' };
+    case undefined:
+      return undefined;
+    default:
+      return cascades ? everything : undefined;
+  }
+}
+
+function ofComment({ objtype, object }: CommentStmt): Target | undefined {
+  const parts = dottedName(object);
+  if (parts === undefined) return undefined;
+  switch (objtype) {
+    case 'OBJECT_TABLE':
+    case 'OBJECT_INDEX':
+      return { names: [nameOfParts(parts)] };
+    case 'OBJECT_COLUMN':
+    case 'OBJECT_TABCONSTRAINT':
+      return { names: [nameOfParts(parts.slice(0, -1))] };
+    default:
+      return undefined;
+  }
+}
+
+function ofGrant({ targtype, objtype, objects = [] }: GrantStmt, { snapshot }: RelationNames): Target | undefined {
+  if (objtype !== 'OBJECT_TABLE') return undefined;
+  if (targtype === 'ACL_TARGET_OBJECT') return { names: objects.flatMap((object) => ('RangeVar' in object ? [writtenName(object.RangeVar)] : [])) };
+  if (targtype !== 'ACL_TARGET_ALL_IN_SCHEMA') return undefined;
+  const schemas = objects.map((object) => ('String' in object ? (object.String.sval ?? '') : ''));
+  return { names: [], tables: [...snapshot.tables.values()].filter(({ schema }) => schemas.includes(schema)) };
+}
+
+function conversions(statement: Statement, table: CatalogTable | undefined): ReadonlyMap<string, Conversion> {
+  const { node } = statement;
+  return 'AlterTableStmt' in node && table !== undefined ? conversionsOf(statement, node.AlterTableStmt, table) : new Map();
+}
+
+function addedConstraints(node: Node): ReadonlySet<string> {
+  const commands = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []) : [];
+  return new Set(commands.flatMap((command) => {
+    const definition = 'AlterTableCmd' in command ? command.AlterTableCmd.def : undefined;
+    return definition !== undefined && 'Constraint' in definition ? [definition.Constraint.conname ?? ''] : [];
+  }));
+}

@@ -1,0 +1,44 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { QueryResult } from 'pg';
+import { canceled } from '../base/abort.ts';
+import { sqlStateOf } from '../base/errors.ts';
+import type { ParsedQuery } from '../cluster/node-connection.ts';
+import { runDefinition } from '../ddl/propagate/run-definition.ts';
+import type { StatementScope } from '../execute/statement-scope.ts';
+import type { DefinitionPlan } from '../plan/ddl/definition-plan.ts';
+import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+
+interface DefineContext {
+  readonly scope: StatementScope;
+  readonly sequences: SequenceBlocks;
+  readonly ddlLockTimeoutMs: number;
+}
+
+const attemptsMax = 5;
+
+/**
+ * Runs a change of definitions. One that does not get its locks in time gives up those that it has, lets others pass, and tries again: outside of transaction blocks, whose other
+ * locks it cannot give up.
+ */
+export async function defineAgain({ scope, sequences, ddlLockTimeoutMs }: DefineContext, { query, plan }: { readonly query: ParsedQuery; readonly plan: DefinitionPlan }): Promise<QueryResult> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const result = await runDefinition(scope, query, plan, { lockTimeoutMs: ddlLockTimeoutMs });
+      // A sequence may be another one of the same name now.
+      sequences.forget();
+      return result;
+    } catch (error) {
+      if (scope.inTransaction || attempt === attemptsMax || sqlStateOf(error) !== '55P03') throw error;
+      await pause(ddlLockTimeoutMs * attempt, scope.signal);
+    }
+  }
+}
+
+async function pause(longestMs: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await wait(longestMs * (0.5 + Math.random() / 2), undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (signal?.aborted === true) throw canceled(signal);
+    throw error;
+  }
+}

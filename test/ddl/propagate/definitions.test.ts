@@ -1,0 +1,66 @@
+import { Pool } from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Cluster } from '../../../src/index.ts';
+import { run } from '../../coordinator/start-cluster.ts';
+import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
+import { compareDefinitions, outcome } from './compare-definitions.ts';
+import { columnCases, ownerCases, tableCases } from './definition-cases.ts';
+
+let databases: TestDatabases;
+let reference: TestDatabases;
+let cluster: Cluster;
+let plain: Pool;
+
+const tables = `
+CREATE TABLE tenants (id bigint PRIMARY KEY, name text);
+CREATE TABLE plans (code text PRIMARY KEY, price numeric);
+CREATE TABLE orders (tenant_id bigint, id int, total numeric(10, 2) DEFAULT 0, note text, plan text, PRIMARY KEY (tenant_id, id))`;
+
+/** Several databases may be of one server, and more than one test may come by. */
+const roles = `DO $$ BEGIN CREATE ROLE definition_reader; CREATE ROLE definition_owner; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`;
+
+const rows = `
+INSERT INTO tenants SELECT i, 'tenant ' || i FROM generate_series(1, 9) i;
+INSERT INTO plans VALUES ('free', 0), ('pro', 20);
+INSERT INTO orders SELECT t, i, t * 10 + i, CASE WHEN i < 3 THEN i || ' ' || t END, CASE WHEN i = 1 THEN 'free' ELSE 'pro' END FROM generate_series(1, 9) t, generate_series(1, 3) i`;
+
+beforeAll(async () => {
+  databases = await createTestDatabases({ nodes: 2 });
+  reference = await createTestDatabases({ nodes: 0 });
+  cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
+  plain = new Pool({ connectionString: reference.coordinator.connectionString });
+  for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+  for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) await run(connectionString, roles);
+});
+
+afterAll(async () => {
+  await Promise.all([cluster.end(), plain.end()]);
+  await Promise.all([databases.drop(), reference.drop()]);
+});
+
+beforeEach(async () => {
+  for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);
+  await cluster.createReferenceTable('plans');
+  await cluster.createDistributedTable('tenants', 'id', { shardCount: 4 });
+  await cluster.createDistributedTable('orders', 'tenant_id', { colocateWith: 'tenants' });
+});
+
+afterEach(async () => {
+  for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+});
+
+test.each(Object.entries({ ...columnCases, ...tableCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
+  const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
+  try {
+    for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
+    for (const { schema, name } of await cluster.tables()) {
+      const text = `SELECT t FROM "${schema}"."${name}" t ORDER BY t::text`;
+      expect({ text, got: await outcome(onCluster, `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`) }).toEqual({ text, got: await outcome(onPlain, `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`) });
+    }
+  } finally {
+    onCluster.release(true);
+    onPlain.release(true);
+  }
+  const { coordinator, nodes } = databases;
+  expect(await compareDefinitions({ cluster, coordinator, nodes, plain: reference.coordinator })).toBeGreaterThan(2);
+});
