@@ -70,14 +70,7 @@ function objectionToInheritance(table: TableDefinition): Objection | undefined {
 }
 
 function objectionToBehaviour(table: TableDefinition): Objection | undefined {
-  const { triggers, rules } = table;
-  if (table.rowSecurity) {
-    const hint = 'Not supported yet: drop its policies and run ALTER TABLE … DISABLE ROW LEVEL SECURITY.';
-    return { message: 'it has row level security', hint };
-  }
-  if (triggers !== null) {
-    return { message: 'it has triggers', detail: `Triggers: ${triggers.join(', ')}.`, hint: 'Not supported yet: drop them first.' };
-  }
+  const { rules } = table;
   if (rules !== null) return { message: 'it has rules', detail: `Rules: ${rules.join(', ')}.`, hint: 'Drop them first.' };
   return undefined;
 }

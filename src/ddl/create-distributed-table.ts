@@ -5,6 +5,7 @@ import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { insertDistributedTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
+import { checkBehaviour } from './check-behaviour.ts';
 import { checkDistributionColumn, type DistributionColumn } from './check-distribution-column.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import { checkReferrers } from './check-referrers.ts';
@@ -15,7 +16,7 @@ import { distributeRows, type DistributionTarget } from './move-rows.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard, type ShardStatements } from './render-shard.ts';
-import { emptyShell, fenceShell, hasRows } from './shell.ts';
+import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 export interface CreateDistributedTableOptions extends CallOptions {
@@ -60,6 +61,7 @@ export function createDistributedTable(
       const existing = await findGroup(change, choice);
       checkForeignKeys(definition, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
       await checkReferrers(change, definition);
+      checkBehaviour(definition, existing?.hash ?? options.hash ?? 'postgres');
       const group = existing ?? (await createGroup(change, choice));
       await distribute(change, { definition, distribution, group });
     },
@@ -81,7 +83,7 @@ async function distribute(change: CatalogChange, { definition, distribution, gro
   await runOnNodes(change, perNode(target, shards, (shard) => (filled ? shard.beforeRows : [...shard.beforeRows, ...shard.afterRows])));
   if (filled) {
     await distributeRows(change, target);
-    await emptyShell(change, definition);
+    await withoutTriggers(change, definition, () => emptyShell(change, definition));
     await runOnNodes(change, perNode(target, shards, (shard) => shard.afterRows));
   }
   await fenceShell(change, definition);

@@ -3,6 +3,7 @@ import type { ShardId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { insertReferenceTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
+import { checkBehaviour } from './check-behaviour.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import { checkReferrers } from './check-referrers.ts';
 import { checkTable } from './check-table.ts';
@@ -24,6 +25,7 @@ export function createReferenceTable(context: DdlContext, table: string, options
     signal: options.signal,
     body: async (change, definition) => {
       checkTable(definition);
+      checkBehaviour(definition, 'reference');
       checkForeignKeys(definition, { kind: 'reference' });
       await checkReferrers(change, definition);
       if (change.nodes.length === 0) {

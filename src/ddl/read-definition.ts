@@ -98,16 +98,40 @@ const indexes = `
     'comment', obj_description(x.oid, 'pg_class')) ORDER BY x.oid)
   FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisvalid`;
 
-/** The fence of a shell is a trigger of ours, not the user's. */
+const policies = `
+  SELECT json_agg(json_build_object('oid', p.oid::bigint, 'name', p.polname,
+    'head', format('AS %s FOR %s', CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+      CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END),
+    'roles', (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ' ORDER BY role) FROM unnest(p.polroles) AS role),
+    'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
+    'reads', (SELECT json_agg(${relatedTable('o.refobjid')}) FROM (SELECT DISTINCT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND objid = p.oid
+      AND refclassid = 'pg_class'::regclass AND refobjid <> c.oid) o),
+    'comment', obj_description(p.oid, 'pg_policy')) ORDER BY p.oid)
+  FROM pg_policy p WHERE p.polrelid = c.oid`;
+
+/** The fence of a shell is triggers of ours, not the user's. */
+const triggers = `
+  SELECT json_agg(json_build_object('oid', g.oid::bigint, 'name', g.tgname, 'sql', pg_get_triggerdef(g.oid), 'enabled', g.tgenabled, 'perRow', g.tgtype & 1 = 1,
+    'mentions', (SELECT json_agg(k.relname ORDER BY k.relname) FROM pg_proc f, shardwright.distributed_table d JOIN pg_class k ON k.oid = d.relation
+      WHERE f.oid = g.tgfoid AND f.prosrc ~* ('\\m' || regexp_replace(k.relname, '(\\W)', '\\\\\\1', 'g') || '\\M')),
+    'comment', obj_description(g.oid, 'pg_trigger')) ORDER BY g.oid)
+  FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc`;
+
+const statistics = `
+  SELECT json_agg(json_build_object('oid', s.oid::bigint, 'schema', m.nspname, 'name', s.stxname, 'sql', pg_get_statisticsobjdef(s.oid),
+    'head', format('CREATE STATISTICS %I.%I ', m.nspname, s.stxname), 'tail', format(' FROM %I.%I', n.nspname, c.relname),
+    'target', CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget END, 'comment', obj_description(s.oid, 'pg_statistic_ext')) ORDER BY s.oid)
+  FROM pg_statistic_ext s JOIN pg_namespace m ON m.oid = s.stxnamespace WHERE s.stxrelid = c.oid`;
+
 const definitionQuery = `
 SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
   'system', c.oid < 16384 OR n.nspname IN ('pg_catalog', 'information_schema', 'shardwright'), 'typed', c.reloftype <> 0,
   'partition', c.relispartition,
   'inherits', EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
   'inherited', EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
-  'rowSecurity', c.relrowsecurity OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid),
-  'triggers', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal
-    AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc),
+  'rowSecurity', c.relrowsecurity, 'rowSecurityForced', c.relforcerowsecurity, 'policies', (${policies}),
+  'triggers', (${triggers}), 'statistics', (${statistics}),
+  'fence', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgfoid = 'shardwright.refuse_shell_write'::regproc AND g.tgenabled <> 'D'),
   'rules', (SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid),
   'tablespace', c.reltablespace <> 0,
   'accessMethod', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),

@@ -1,6 +1,7 @@
 import type { ShardId } from '../catalog/ids.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { hashConstraint, ShardNames } from './shard-names.ts';
+import { statisticsName } from './render-behaviour.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 export interface ShardRename {
@@ -18,6 +19,7 @@ export function renameShard(table: TableDefinition, { from, to, hasHash }: Shard
   return [
     `ALTER TABLE ${old.sql} RENAME TO ${quoteIdentifier(renamed.name)}`,
     ...constraints.map((name) => `ALTER TABLE ${renamed.sql} RENAME CONSTRAINT ${old.part(name)} TO ${renamed.part(name)}`),
+    ...(table.statistics ?? []).map((one) => `ALTER STATISTICS ${statisticsName(from, one)} RENAME TO ${renamed.part(one.name)}`),
     ...indexes.map(({ name }) => `ALTER INDEX ${old.index(name)} RENAME TO ${renamed.part(name)}`),
   ];
 }

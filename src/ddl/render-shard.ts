@@ -6,6 +6,7 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifier
 import { retargetForeignKey } from '../sql/rewrite-relation.ts';
 import { optionSql } from './option-sql.ts';
 import { privilegesOfNew } from './privileges.ts';
+import { renderBehaviour } from './render-behaviour.ts';
 import { renderColumn, renderColumnSettings } from './render-column.ts';
 import { hashConstraint, ShardNames } from './shard-names.ts';
 import type { ConstraintDefinition, IndexDefinition, TableDefinition } from './table-definition.ts';
@@ -45,6 +46,7 @@ export function renderShard(table: TableDefinition, wish: ShardWish): ShardState
       ...(table.replicaIdentity === 'd' ? [] : [replicaIdentity(table, shard)]),
       ...comments(table, shard),
       ...privilegesOfNew(table, shard),
+      ...renderBehaviour(table, shard),
     ],
   };
 }

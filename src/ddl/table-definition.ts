@@ -116,6 +116,44 @@ export interface IndexDefinition {
   readonly comment: string | null;
 }
 
+export interface PolicyDefinition {
+  readonly oid: number;
+  readonly name: string;
+  /** What stands between the table and the expressions: `AS PERMISSIVE FOR ALL TO PUBLIC`. */
+  readonly head: string;
+  readonly roles: string;
+  readonly using: string | null;
+  readonly check: string | null;
+  /** Other tables that the expressions read. */
+  readonly reads: readonly RelatedTable[] | null;
+  readonly comment: string | null;
+}
+
+export interface TriggerDefinition {
+  readonly oid: number;
+  readonly name: string;
+  /** CREATE TRIGGER … */
+  readonly sql: string;
+  readonly enabled: 'O' | 'D' | 'R' | 'A';
+  readonly perRow: boolean;
+  /** Distributed and reference tables whose names stand in the function. */
+  readonly mentions: readonly string[] | null;
+  readonly comment: string | null;
+}
+
+/** CREATE STATISTICS */
+export interface StatisticsDefinition {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `CREATE STATISTICS schema.name `, and then what stands before FROM and the table. */
+  readonly head: string;
+  readonly tail: string;
+  readonly sql: string;
+  readonly target: number | null;
+  readonly comment: string | null;
+}
+
 /** All of a table in the coordinator database that its shards take over, or that keeps it from being distributed. */
 export interface TableDefinition {
   readonly oid: number;
@@ -130,8 +168,15 @@ export interface TableDefinition {
   readonly partition: boolean;
   readonly inherits: boolean;
   readonly inherited: boolean;
+  /** ENABLE and FORCE ROW LEVEL SECURITY. */
   readonly rowSecurity: boolean;
-  readonly triggers: readonly string[] | null;
+  readonly rowSecurityForced: boolean;
+  readonly policies: readonly PolicyDefinition[] | null;
+  /** Without those of a shell's fence. */
+  readonly triggers: readonly TriggerDefinition[] | null;
+  /** Of a shell's fence: which triggers there are, and are enabled. */
+  readonly fence: readonly string[] | null;
+  readonly statistics: readonly StatisticsDefinition[] | null;
   readonly rules: readonly string[] | null;
   readonly tablespace: boolean;
   readonly accessMethod: string | null;

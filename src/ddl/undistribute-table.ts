@@ -11,7 +11,7 @@ import { columnList } from './column-list.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements, type Placement } from './placements.ts';
-import { unfenceShell } from './shell.ts';
+import { unfenceShell, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /**
@@ -28,7 +28,9 @@ export function undistributeTable(context: DdlContext, table: string, options: C
       const placements = await readPlacements(change, definition);
       await runOnNodes(change, perNode(placements, (id) => `LOCK TABLE ${shardSql(definition, id)} IN ACCESS EXCLUSIVE MODE`));
       await unfenceShell(change, definition);
-      for (const placement of oncePerShard(placements)) await bringBack(change, definition, placement);
+      await withoutTriggers(change, definition, async () => {
+        for (const placement of oncePerShard(placements)) await bringBack(change, definition, placement);
+      });
       await runOnNodes(change, perNode(placements, (id) => `DROP TABLE ${shardSql(definition, id)}`));
       await deleteTable(change, definition.oid);
     },

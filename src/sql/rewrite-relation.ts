@@ -14,7 +14,11 @@ interface Cut {
  * expressions of a definition name their table.
  */
 export function renameWholeRows(statement: string, from: string, to: string): string {
-  if (!statement.includes('.*')) return statement;
+  return statement.includes('.*') ? renameQualifier(statement, from, to) : statement;
+}
+
+/** The same wherever it stands before a column. */
+export function renameQualifier(statement: string, from: string, to: string): string {
   const { node, source, text } = parseOne(statement);
   const cuts: Cut[] = [];
   walk(node, (kind, body) => {
@@ -40,6 +44,38 @@ export function retargetForeignKey(definition: string, from: string, to: string)
   });
   assert(start > 0 && text.startsWith(from, start), `unexpected foreign key ${definition}`);
   return splice(text, [{ start, end: start + from.length, text: to }]).slice(head.length);
+}
+
+/**
+ * `statement` with other relations in the place of those that `replacement` gives one for, as SQL. Where such a one had no alias, it takes the old name as alias, so that
+ * columns can still be named by it; `bare` ones, which cannot have an alias, do not.
+ */
+export function replaceRelations(statement: string, replacement: (schema: string | undefined, name: string) => { readonly sql: string; readonly bare?: boolean } | undefined): string {
+  const { node, source, text } = parseOne(statement);
+  const cuts: Cut[] = [];
+  walkRangeVars(node, ({ schemaname, relname, location, alias }) => {
+    const found = replacement(schemaname, relname);
+    if (found === undefined) return;
+    const start = source.index(location);
+    const first = identifierEnd(text, start);
+    const end = schemaname === undefined ? first : identifierEnd(text, first + 1);
+    cuts.push({ start, end, text: found.bare === true || alias !== undefined ? found.sql : `${found.sql} AS ${quoteIdentifier(relname)}` });
+  });
+  return splice(text, cuts);
+}
+
+interface WrittenRelation {
+  readonly schemaname?: string;
+  readonly relname: string;
+  readonly location: number;
+  readonly alias?: unknown;
+}
+
+/** By shape: the parser leaves out a node's kind where a field can only be a relation. */
+function walkRangeVars(tree: unknown, visit: (relation: WrittenRelation) => void): void {
+  if (typeof tree !== 'object' || tree === null) return;
+  if ('relname' in tree && 'relpersistence' in tree && 'location' in tree) visit(tree as unknown as WrittenRelation);
+  for (const value of Object.values(tree)) walkRangeVars(value, visit);
 }
 
 function firstField(body: object): string | undefined {

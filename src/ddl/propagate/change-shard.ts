@@ -1,5 +1,6 @@
 import type { ShardId } from '../../catalog/ids.ts';
 import { ShardNames } from '../shard-names.ts';
+import { changeBehaviour, dropBehaviour, renameBehaviour } from './change-behaviour.ts';
 import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns } from './change-columns.ts';
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
@@ -25,6 +26,7 @@ export function changeShard(change: TableChange, id: ShardId, references: Readon
   return {
     untie: dropConstraints(change, was, 'foreign'),
     drop: [
+      ...dropBehaviour(change, was),
       ...dropConstraints(change, was, 'other'),
       ...dropIndexes(change, was),
       ...dropColumns(change, was),
@@ -32,6 +34,7 @@ export function changeShard(change: TableChange, id: ShardId, references: Readon
       ...renameColumns(change, is),
       ...renameConstraints(change, is),
       ...renameIndexes(change, is),
+      ...renameBehaviour(change, is),
     ],
     convert: convertColumns(change, is),
     add: [
@@ -46,6 +49,7 @@ export function changeShard(change: TableChange, id: ShardId, references: Readon
     tie: [
       ...addConstraints(change, is, { kind: 'foreign', references }),
       ...alterConstraints(change, is, 'foreign'),
+      ...changeBehaviour(change, is),
       ...changeComments(change, is, remadeConstraints(change)),
     ],
   };

@@ -1,21 +1,34 @@
+import { present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
-import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { checkBehaviour } from '../check-behaviour.ts';
 import { checkDistributionColumn } from '../check-distribution-column.ts';
 import { checkForeignKeys } from '../check-foreign-keys.ts';
 import { checkProperties } from '../check-table.ts';
+import { fenceTriggers } from '../shell.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import type { TableChange } from './table-change.ts';
 
 /** Refuses what the shards could not keep, as it is refused when a table is distributed: `unsupportedTable`. And `unsupportedDdl`: changes of the distribution column. */
-export function checkChange(table: CatalogTable, change: TableChange): void {
+export function checkChange({ colocationGroups }: CatalogSnapshot, table: CatalogTable, change: TableChange): void {
   const { after } = change;
   try {
     checkProperties(after);
+    checkFence(after);
+    checkBehaviour(after, table.kind === 'reference' ? 'reference' : present(colocationGroups.get(table.colocationId)).hash);
     if (table.kind === 'reference') checkForeignKeys(after, { kind: 'reference' });
     else checkDistributed(table, change);
   } catch (error) {
     throw error instanceof ClusterError && error.id === 'unsupportedTable' ? retold(error) : error;
   }
+}
+
+/** Triggers of ours keep rows out of the shell. */
+function checkFence({ fence, schema, name: table }: TableDefinition): void {
+  if (fence?.length === fenceTriggers.length) return;
+  throw new ClusterError('unsupportedDdl', `the triggers of shardwright on table "${table}" must stay`, {
+    detail: 'They keep rows out of the shell in the coordinator database. DISABLE TRIGGER ALL and USER mean them, too.', hint: 'Name the triggers.', schema, table,
+  });
 }
 
 type Distributed = Extract<CatalogTable, { kind: 'distributed' }>;

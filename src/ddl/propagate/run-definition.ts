@@ -67,7 +67,7 @@ async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChang
 async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<void> {
   const after = await readDefinitions(change.coordinator, [...before.keys()], change.options);
   const outcome = outcomeOf(change, plan, { before, after });
-  for (const { table, change: one } of outcome.changed) checkChange(table, one);
+  for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   const servers = await lockedServers(change, before);
   const filled = { ...outcome, changed: await withFillings(change, outcome) };
   await doWork(change, filled, servers);

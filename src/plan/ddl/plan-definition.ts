@@ -1,4 +1,4 @@
-import type { AlterTableStmt, CommentStmt, DropStmt, GrantStmt, Node, RangeVar } from '@pgsql/types';
+import type { AlterTableStmt, CommentStmt, DropStmt, GrantStmt, Node, ObjectType, RangeVar } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -30,8 +30,13 @@ interface Target {
 function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt);
   if ('IndexStmt' in node) return ofRelation(node.IndexStmt.relation);
-  if ('RenameStmt' in node) return node.RenameStmt.renameType === 'OBJECT_SCHEMA' ? everything : ofRelation(node.RenameStmt.relation);
-  if ('AlterObjectSchemaStmt' in node) return ofRelation(node.AlterObjectSchemaStmt.relation);
+  if ('RenameStmt' in node) return wide.has(node.RenameStmt.renameType) ? everything : ofRelation(node.RenameStmt.relation);
+  if ('AlterObjectSchemaStmt' in node) return wide.has(node.AlterObjectSchemaStmt.objectType) ? everything : ofRelation(node.AlterObjectSchemaStmt.relation);
+  if ('CreateTrigStmt' in node) return ofRelation(node.CreateTrigStmt.relation);
+  if ('CreatePolicyStmt' in node) return ofRelation(node.CreatePolicyStmt.table);
+  if ('AlterPolicyStmt' in node) return ofRelation(node.AlterPolicyStmt.table);
+  if ('CreateStatsStmt' in node) return { names: (node.CreateStatsStmt.relations ?? []).flatMap((relation) => ('RangeVar' in relation ? [writtenName(relation.RangeVar)] : [])) };
+  if ('AlterStatsStmt' in node) return everything;
   if ('DropStmt' in node) return ofDrop(node.DropStmt);
   if ('DropOwnedStmt' in node) return everything;
   if ('CommentStmt' in node) return ofComment(node.CommentStmt);
@@ -40,6 +45,9 @@ function targetOf(node: Node, names: RelationNames): Target | undefined {
 }
 
 const everything: Target = { names: [], reach: 'all' };
+
+/** Objects whose names do not tell the table. */
+const wide: ReadonlySet<ObjectType | undefined> = new Set(['OBJECT_SCHEMA', 'OBJECT_STATISTIC_EXT']);
 
 function ofRelation(relation: RangeVar | undefined): Target | undefined {
   return relation === undefined ? undefined : { names: [writtenName(relation)] };
@@ -59,6 +67,11 @@ function ofDrop({ removeType, objects = [], behavior }: DropStmt): Target | unde
     case 'OBJECT_TABLE':
     case 'OBJECT_INDEX':
       return { names: parts.map(nameOfParts), reach: cascades ? 'connected' : 'named' };
+    case 'OBJECT_TRIGGER':
+    case 'OBJECT_POLICY':
+      return { names: parts.map((dotted) => nameOfParts(dotted.slice(0, -1))) };
+    case 'OBJECT_STATISTIC_EXT':
+      return everything;
     case undefined:
       return undefined;
     default:
@@ -75,7 +88,11 @@ function ofComment({ objtype, object }: CommentStmt): Target | undefined {
       return { names: [nameOfParts(parts)] };
     case 'OBJECT_COLUMN':
     case 'OBJECT_TABCONSTRAINT':
+    case 'OBJECT_TRIGGER':
+    case 'OBJECT_POLICY':
       return { names: [nameOfParts(parts.slice(0, -1))] };
+    case 'OBJECT_STATISTIC_EXT':
+      return everything;
     default:
       return undefined;
   }

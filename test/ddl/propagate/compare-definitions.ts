@@ -35,7 +35,16 @@ async function described(ask: Ask, schema: string, name: string): Promise<string
       WHERE oid = '"${schema}"."${name}"'::regclass
     UNION ALL SELECT concat_ws(' ', 'grant of column', attname, grantee::regrole, privilege_type, is_grantable) FROM pg_attribute, aclexplode(attacl) WHERE attrelid = '"${schema}"."${name}"'::regclass
     UNION ALL SELECT concat_ws(' ', 'owner', relowner::regrole) FROM pg_class WHERE oid = '"${schema}"."${name}"'::regclass`);
-  return logical([...(await describeTable(ask, schema, name)), ...access.map(([line]) => String(line))]);
+  const behaviour = await ask(`
+    SELECT concat_ws(' ', 'policy', polname, polpermissive, polcmd, polroles::regrole[]::text, pg_get_expr(polqual, polrelid), 'check', pg_get_expr(polwithcheck, polrelid), obj_description(oid, 'pg_policy'))
+      FROM pg_policy WHERE polrelid = '"${schema}"."${name}"'::regclass
+    UNION ALL SELECT concat_ws(' ', 'trigger', pg_get_triggerdef(oid), tgenabled, obj_description(oid, 'pg_trigger')) FROM pg_trigger
+      WHERE tgrelid = '"${schema}"."${name}"'::regclass AND NOT tgisinternal AND tgname NOT LIKE 'shardwright%'
+    UNION ALL SELECT concat_ws(' ', 'statistics', pg_get_statisticsobjdef(oid), coalesce(nullif(stxstattarget, -1)::text, '-'), obj_description(oid, 'pg_statistic_ext')) FROM pg_statistic_ext
+      WHERE stxrelid = '"${schema}"."${name}"'::regclass
+    UNION ALL SELECT concat_ws(' ', 'row security', relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = '"${schema}"."${name}"'::regclass`);
+  const further = [...access, ...behaviour].map(([line]) => String(line));
+  return logical([...(await describeTable(ask, schema, name)), ...further]);
 }
 
 /** Shell and shards of each table are defined as the one table of a plain PostgreSQL is, and nodes have no other tables. Returns how many shards were compared. */

@@ -4,7 +4,7 @@ import { Cluster } from '../../../src/index.ts';
 import { run } from '../../coordinator/start-cluster.ts';
 import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
-import { columnCases, ownerCases, tableCases } from './definition-cases.ts';
+import { behaviourCases, columnCases, ownerCases, tableCases } from './definition-cases.ts';
 
 let databases: TestDatabases;
 let reference: TestDatabases;
@@ -19,6 +19,10 @@ CREATE TABLE orders (tenant_id bigint, id int, total numeric(10, 2) DEFAULT 0, n
 /** Several databases may be of one server, and more than one test may come by. */
 const roles = `DO $$ BEGIN CREATE ROLE definition_reader; CREATE ROLE definition_owner; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`;
 
+/** Out of the way of DROP SCHEMA. */
+const functions = `CREATE SCHEMA counted; CREATE FUNCTION counted.one_more() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN NEW.changes := NEW.changes + coalesce(TG_ARGV[0], '1')::int; RETURN NEW; END $$; GRANT USAGE ON SCHEMA counted TO PUBLIC`;
+
 const rows = `
 INSERT INTO tenants SELECT i, 'tenant ' || i FROM generate_series(1, 9) i;
 INSERT INTO plans VALUES ('free', 0), ('pro', 20);
@@ -30,7 +34,10 @@ beforeAll(async () => {
   cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
   plain = new Pool({ connectionString: reference.coordinator.connectionString });
   for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
-  for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) await run(connectionString, roles);
+  for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) {
+    await run(connectionString, roles);
+    await run(connectionString, functions);
+  }
 });
 
 afterAll(async () => {
@@ -49,7 +56,7 @@ afterEach(async () => {
   for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
 });
 
-test.each(Object.entries({ ...columnCases, ...tableCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
+test.each(Object.entries({ ...columnCases, ...tableCases, ...behaviourCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
   const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
   try {
     for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
