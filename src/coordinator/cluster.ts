@@ -415,7 +415,7 @@ export class Cluster extends PoolBase {
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
     const coordinator = this.#coordinator;
     return {
-      scope: new PoolScope(coordinator.pools, (modes) => coordinator.begin(snapshot, modes), { snapshot, signal, watch: coordinator.deadlocks }),
+      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks }),
       sequences: coordinator.sequences,
       hotTexts: coordinator.hotTexts,
       options: coordinator.options,

@@ -26,7 +26,7 @@ import { createCatalogStore } from '../store/catalog-store.ts';
 import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
-import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
 import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
@@ -98,8 +98,8 @@ export class Coordinator implements SessionServices {
     return at(this.#nodes, this.#turn).id;
   }
 
-  begin(snapshot: CatalogSnapshot, modes = ''): DistributedTransaction {
-    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes, watch: this.deadlocks });
+  begin(snapshot: CatalogSnapshot, modes = '', order?: WriteOrder): DistributedTransaction {
+    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes, order, watch: this.deadlocks });
   }
 
   ddlContext(snapshot: CatalogSnapshot): DdlContext {

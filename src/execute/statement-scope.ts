@@ -24,9 +24,9 @@ export interface StatementScope {
   withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T>;
   /**
    * Runs `work` in the session's transaction, or in one of its own that commits when it is done: for writes to several shards. What is read in `steady` is read in that
-   * transaction.
+   * transaction. Work that may be done again is so when its own transaction was given up in a deadlock: its writes then come to one server after the other.
    */
-  atomically<T>(work: AtomicWork<T>): Promise<T>;
+  atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T>;
   /** Runs a write's statements, all nodes side by side: in the session's transaction, or as a whole one of their own. */
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]>;
   /** Whether the session is in a transaction block. */
@@ -36,6 +36,13 @@ export interface StatementScope {
   /** What is run from here until one of the two is called can be undone: in a transaction block it stands behind a savepoint. */
   undoable(): Promise<Undoable>;
 }
+
+export interface AtomicHow {
+  readonly mayRunAgain: boolean;
+}
+
+/** Of a statement whose every effect is undone with its transaction. */
+export const mayRunAgain: AtomicHow = { mayRunAgain: true };
 
 export type AtomicWork<T> = (transaction: DistributedTransaction, options: CallOptions, steady: SteadyScope) => Promise<T>;
 

@@ -1,12 +1,13 @@
 import type { QueryResult } from 'pg';
+import { sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { type AtomicWork, type Effect, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
+import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
-import type { DistributedTransaction, TransactionWatch, Undoable } from '../txn/distributed-transaction.ts';
-import type { NodeBatch } from '../txn/run-batches.ts';
+import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
+import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
@@ -27,7 +28,7 @@ export class PoolScope implements StatementScope {
 
   constructor(
     private readonly pools: NodePools,
-    private readonly begin: (modes: string) => DistributedTransaction,
+    private readonly begin: Begin,
     input: ScopeInput,
   ) {
     this.snapshot = input.snapshot;
@@ -57,8 +58,8 @@ export class PoolScope implements StatementScope {
     }
   }
 
-  atomically<T>(work: AtomicWork<T>): Promise<T> {
-    return inOwnTransaction(this.begin(''), work, this);
+  atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
+    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, ...how });
   }
 
   steady(): SteadyScope {
@@ -70,7 +71,11 @@ export class PoolScope implements StatementScope {
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
-    return commitBatches(this.pools, batches, { clusterId: this.snapshot.clusterId, watch: this.#watch, ...this.#options() });
+    const together = commitBatches(this.pools, batches, { clusterId: this.snapshot.clusterId, watch: this.#watch, ...this.#options() });
+    return together.catch((error: unknown) => {
+      if (batches.length < 2 || !isDeadlock(error)) throw error;
+      return this.atomically((transaction, options) => runBatches(transaction, batches, options), mayRunAgain);
+    });
   }
 
   #options(): CallOptions {
@@ -78,8 +83,24 @@ export class PoolScope implements StatementScope {
   }
 }
 
+/** A transaction of its own for one statement. */
+export type Begin = (modes: string, order?: WriteOrder) => DistributedTransaction;
+
+/** Tries of work that may run again: in a queue of writers of all servers one that has gone side by side may still meet those that go in turn. */
+const triesMax = 5;
+
 /** Commits when `work` is done, rolls back when it fails. */
-export async function inOwnTransaction<T>(transaction: DistributedTransaction, work: AtomicWork<T>, input: ScopeInput): Promise<T> {
+export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined) => DistributedTransaction, work: AtomicWork<T>, input: ScopeInput & Partial<AtomicHow>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await inOne(begin(tries === 1 ? undefined : 'one_by_one'), work, input);
+    } catch (error) {
+      if (input.mayRunAgain !== true || tries === triesMax || !isDeadlock(error)) throw error;
+    }
+  }
+}
+
+async function inOne<T>(transaction: DistributedTransaction, work: AtomicWork<T>, input: ScopeInput): Promise<T> {
   const options = { signal: input.signal, onNotice: input.onNotice };
   try {
     const result = await work(transaction, options, new TransactionScope(transaction, input));
@@ -89,6 +110,10 @@ export async function inOwnTransaction<T>(transaction: DistributedTransaction, w
     await transaction.rollback();
     throw error;
   }
+}
+
+function isDeadlock(error: unknown): boolean {
+  return sqlStateOf(error) === '40P01';
 }
 
 function waiting(query: ParsedQuery, effect: Effect): ParsedQuery {

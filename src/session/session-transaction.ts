@@ -1,6 +1,6 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
-import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
 
 /** No user's savepoint is meant by it: one of the same name is hidden, and is found again afterwards. */
 const guard = 'shardwright_part';
@@ -27,6 +27,10 @@ export class SessionTransaction implements DistributedTransaction {
 
   get id(): string {
     return this.inner.id;
+  }
+
+  get order(): WriteOrder | undefined {
+    return this.inner.order;
   }
 
   has(node: NodeId): boolean {

@@ -14,6 +14,7 @@ import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
+import type { WriteOrder } from '../txn/distributed-transaction.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
@@ -23,7 +24,7 @@ import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-quer
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
-import { PoolScope } from './pool-scope.ts';
+import { type Begin, PoolScope } from './pool-scope.ts';
 import { anyNode, type RunContext, runStatement } from './run-statement.ts';
 import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
@@ -153,7 +154,7 @@ export class Session {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
-    const begin = (modes: string): ReturnType<typeof beginTransaction> => this.#begin(snapshot, modes);
+    const begin: Begin = (modes, order) => this.#begin(snapshot, modes, order);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
     return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin, modes: () => this.#withDefaults('') });
@@ -389,7 +390,7 @@ export class Session {
   async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     const snapshot = await this.#services.store.load({ signal });
     const all = await this.#withDefaults(modes);
-    const transaction = new SessionTransaction(this.#begin(snapshot, all), this.#settings.texts);
+    const transaction = new SessionTransaction(this.#begin(snapshot, all, 'first_alone'), this.#settings.texts);
     if (consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)))) {
       refuseDeferrable(all);
       await takenOrOver(transaction, signal);
@@ -424,8 +425,8 @@ export class Session {
     }
   }
 
-  #begin(snapshot: CatalogSnapshot, modes: string): ReturnType<typeof beginTransaction> {
-    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, watch: this.#services.deadlocks });
+  #begin(snapshot: CatalogSnapshot, modes: string, order: WriteOrder | undefined): ReturnType<typeof beginTransaction> {
+    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, order, watch: this.#services.deadlocks });
   }
 
   async #end(statement: TransactionStmt, command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {

@@ -3,18 +3,18 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
-import type { AtomicWork, Effect, StatementScope, SteadyScope } from '../execute/statement-scope.ts';
-import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
+import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
+import type { Undoable } from '../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
-import { inOwnTransaction, type PoolScope } from './pool-scope.ts';
+import { type Begin, inOwnTransaction, type PoolScope } from './pool-scope.ts';
 import { SessionTransaction } from './session-transaction.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 
 interface SettingsInput {
   readonly pinned: PinnedCoordinator;
   readonly settings: readonly string[];
-  readonly begin: (modes: string) => DistributedTransaction;
+  readonly begin: Begin;
   /** Those of a transaction for which none are given, where the session has set defaults: they count at BEGIN only. */
   readonly modes: () => Promise<string>;
 }
@@ -61,8 +61,9 @@ export class SettingsScope implements StatementScope {
     return this.pool.undoable();
   }
 
-  async atomically<T>(work: AtomicWork<T>): Promise<T> {
-    return inOwnTransaction(new SessionTransaction(this.input.begin(await this.input.modes()), this.input.settings), work, this);
+  async atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
+    const modes = await this.input.modes();
+    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, ...how });
   }
 
   steady(): SteadyScope {
@@ -70,7 +71,7 @@ export class SettingsScope implements StatementScope {
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
-    return this.atomically((transaction, options) => runBatches(transaction, batches, options));
+    return this.atomically((transaction, options) => runBatches(transaction, batches, options), mayRunAgain);
   }
 
   /** Nothing has been set that the node would have to know of. */

@@ -1,4 +1,4 @@
-import type { BeginOptions, DistributedTransaction } from './distributed-transaction.ts';
+import type { BeginOptions, DistributedTransaction, WriteOrder } from './distributed-transaction.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
 import { claiming, noteClaim } from './claim.ts';
 import { commitOnlyWriter, commitParticipant, type Participant, rollbackParticipant, transactionAborted } from './participant.ts';
@@ -45,6 +45,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     private readonly pools: NodePools,
     private readonly options: BeginOptions & { readonly modes: string },
   ) {}
+
+  get order(): WriteOrder | undefined {
+    return this.options.order;
+  }
 
   async join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection> {
     assert(!this.#over, 'a server joins a transaction that is over');

@@ -15,6 +15,8 @@ export interface DistributedTransaction {
    * `write` marks the server as a participant whose work must be committed atomically with the others'.
    */
   join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
+  /** How the statements of one write come to their servers: side by side unless it says otherwise. */
+  readonly order?: WriteOrder | undefined;
   /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */
   undoable?(options?: CallOptions): Promise<Undoable>;
   /** To be called after ROLLBACK TO SAVEPOINT: locks taken behind the savepoint are gone. */
@@ -29,6 +31,12 @@ export interface DistributedTransaction {
   /** Idempotent; never throws. */
   rollback(): Promise<void>;
 }
+
+/**
+ * Writers of the same rows wait for each other on the first server that they meet at. Side by side is quickest; with the first server alone, and then the others, two that write rows of
+ * all servers cannot meet crosswise; one by one no two can.
+ */
+export type WriteOrder = 'side_by_side' | 'first_alone' | 'one_by_one';
 
 /** A part of a transaction, between a savepoint and its end. */
 export interface Undoable {
@@ -49,6 +57,7 @@ export interface BeginOptions {
   /** Its beginning goes into the names of prepared transactions, so that clusters leave each other's alone. */
   readonly clusterId: string;
   readonly watch?: TransactionWatch | undefined;
+  readonly order?: WriteOrder | undefined;
   /** Called, and awaited, at each step of a two-phase commit. One that throws fails the commit there. For tests. */
   readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
   /** The same at each step of taking a consistent snapshot. */

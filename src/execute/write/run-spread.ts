@@ -4,7 +4,7 @@ import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions, FieldDescriptor, RawResult, RawRow } from '../../cluster/node-connection.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { type NodeBatch, runBatches } from '../../txn/run-batches.ts';
-import type { StatementScope } from '../statement-scope.ts';
+import { mayRunAgain, type StatementScope } from '../statement-scope.ts';
 
 /** One statement of a write for one node; `slots` says which rows of the whole its RETURNING rows are, when that is known. */
 export interface WriteTask {
@@ -26,7 +26,7 @@ export interface WriteOutcome {
 
 /** Runs a write's statements in one transaction, all nodes side by side. RETURNING rows in order of slots, else of tasks. */
 export function runSpread(scope: StatementScope, tasks: readonly WriteTask[]): Promise<WriteOutcome> {
-  return scope.atomically((transaction, options) => spreadIn(transaction, tasks, options));
+  return scope.atomically((transaction, options) => spreadIn(transaction, tasks, options), mayRunAgain);
 }
 
 /** The same in a transaction. */
@@ -48,7 +48,7 @@ export async function runBriefSpread(scope: StatementScope, tasks: readonly Writ
  * other there, and cannot meet in another order elsewhere. Counts and rows are those of the first node.
  */
 export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[], compared = 0): Promise<WriteOutcome> {
-  return scope.atomically((transaction, options) => everywhereIn(transaction, { tasks, compared }, options));
+  return scope.atomically((transaction, options) => everywhereIn(transaction, { tasks, compared }, options), mayRunAgain);
 }
 
 export interface CopyWrites {

@@ -9,7 +9,7 @@ import { withEvaluated } from '../evaluate.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
 import type { HeldResults } from '../staged/held-result.ts';
 import { StagedRun } from '../staged/run-staged.ts';
-import type { StatementScope, SteadyScope } from '../statement-scope.ts';
+import { mayRunAgain, type StatementScope, type SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
 import { bindInsert } from './run-insert.ts';
 import { everywhereIn, runEverywhere, runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
@@ -47,7 +47,7 @@ function runParts(scope: StatementScope, { parts, main }: WritingParts, values: 
       if (result !== undefined) results.set(result, { kind: 'rows', rows });
     }
     return runPart(steady, main, values, { ...how, results });
-  });
+  }, mayRunAgain);
 }
 
 export interface WriteCall {
@@ -112,7 +112,7 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
     const outcome = plan.everywhere ? await everywhereIn(transaction, { tasks, compared: spread.compared }, options) : await spreadIn(transaction, tasks, options);
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;
-  });
+  }, mayRunAgain);
 }
 
 /** Always in the same order: no two statements wait for each other's connections. */
