@@ -50,6 +50,10 @@ export class SessionTransaction implements DistributedTransaction {
     return repeats ? this.inner.join(node, effect, options) : connection;
   }
 
+  hasModes(modes: string): void {
+    this.inner.hasModes?.(modes);
+  }
+
   /** Before anything is read in it. What the session has set reaches the servers later, with the first statement there: setting may read. */
   async takeSnapshot(options?: CallOptions): Promise<void> {
     await this.inner.takeSnapshot?.(options);

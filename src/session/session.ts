@@ -384,6 +384,7 @@ export class Session {
     this.#modes = modes;
     if (modes === '') return;
     await this.#transaction.broadcast(`SET TRANSACTION ${modes}`);
+    this.#transaction.hasModes(modes);
     await this.#snapshotAfter(modes);
   }
 
@@ -407,6 +408,11 @@ export class Session {
   async #withDefaults(modes: string): Promise<string> {
     if (!this.#settings.has(/^default_transaction_|^session characteristics$/)) return modes;
     return this.#pinned.use((connection) => withDefaultModes(connection, modes));
+  }
+
+  async #readModes(): Promise<void> {
+    this.#modes = await this.#onCoordinator(currentModes);
+    this.#transaction?.hasModes(this.#modes);
   }
 
   /** SET TRANSACTION has made the block one that takes a consistent snapshot, if the session wants those. */
@@ -496,7 +502,7 @@ export class Session {
       await this.#cursors.rollbackTo(name);
       if (transaction.changedSettings) {
         this.#planner.outdate();
-        this.#modes = await this.#onCoordinator(currentModes);
+        await this.#readModes();
       }
       if (this.#ownSnapshot !== undefined) await this.#readChangedCatalog(this.#ownSnapshot);
       this.#failed = false;
@@ -521,7 +527,7 @@ export class Session {
       await transaction.join(coordinatorNodeId, 'read');
       await transaction.broadcast(text);
       transaction.changedSettings = true;
-      if (setsModes(set)) this.#modes = await this.#onCoordinator(currentModes);
+      if (setsModes(set)) await this.#readModes();
       if (set.name === 'TRANSACTION') await this.#snapshotAfter(text, signal);
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
@@ -556,6 +562,7 @@ export class Session {
       if (transaction !== undefined) {
         await transaction.broadcast(setting.text);
         transaction.changedSettings = true;
+        if (/^transaction_/i.test(setting.name)) await this.#readModes();
       } else if (setting.local) continue;
       if (!setting.local) this.#settings.set(setting);
       this.#planner.outdate();

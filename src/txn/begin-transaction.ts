@@ -41,10 +41,14 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   /** It has a snapshot of all servers, and no other can join. */
   #complete = false;
 
+  #modes: string;
+
   constructor(
     private readonly pools: NodePools,
     private readonly options: BeginOptions & { readonly modes: string },
-  ) {}
+  ) {
+    this.#modes = options.modes;
+  }
 
   get order(): WriteOrder | undefined {
     return this.options.order;
@@ -61,6 +65,10 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const participant = await entering;
     if (effect === 'write' && participant.effect === 'read') this.#becomeWriter(participant);
     return participant.connection;
+  }
+
+  hasModes(modes: string): void {
+    this.#modes = modes;
   }
 
   partUndone(): void {
@@ -128,7 +136,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   }
 
   get #hasOneSnapshot(): boolean {
-    return oneSnapshot.test(this.options.modes);
+    return oneSnapshot.test(this.#modes);
   }
 
   async #enter(node: NodeId, claims: boolean, options: CallOptions | undefined): Promise<Participant> {
@@ -167,7 +175,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     if (second !== undefined) {
       await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
     } else if (writer === undefined) await Promise.all(readers.map(commitParticipant));
-    else if (/serializable/i.test(this.options.modes)) {
+    else if (/serializable/i.test(this.#modes)) {
       // A reader's COMMIT may find a conflict, so it has to come before anything is final.
       await Promise.all(readers.map(commitParticipant));
       await commitOnlyWriter(writer, name);

@@ -19,6 +19,8 @@ export interface DistributedTransaction {
   readonly order?: WriteOrder | undefined;
   /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */
   undoable?(options?: CallOptions): Promise<Undoable>;
+  /** To be called when a statement has changed the modes that it began with: what they are now, as behind BEGIN. */
+  hasModes?(modes: string): void;
   /** To be called after ROLLBACK TO SAVEPOINT: locks taken behind the savepoint are gone. */
   partUndone?(): void;
   /**

@@ -48,6 +48,18 @@ test.each(['', 'ISOLATION LEVEL REPEATABLE READ', 'ISOLATION LEVEL SERIALIZABLE'
   await transaction.rollback();
 });
 
+test.each([['', 'ISOLATION LEVEL SERIALIZABLE'], ['ISOLATION LEVEL SERIALIZABLE', undefined]])('where a reader may find a conflict, its COMMIT comes first: BEGIN %s, then %s', async (modes, later) => {
+  await using cluster = await startTransactionCluster();
+  await cluster.run(two, "INSERT INTO t VALUES ('a')");
+  const transaction = beginTransaction(cluster.pools, { clusterId, modes });
+  await insertOn(transaction, [one], 'b');
+  // A deferred constraint stands for the conflict.
+  await (await transaction.join(two, 'read')).query({ text: "INSERT INTO t VALUES ('a')" });
+  if (later !== undefined) transaction.hasModes?.(later);
+  await expect(transaction.commit()).rejects.toMatchObject({ code: '23505' });
+  expect(await cluster.run(one, "SELECT a FROM t WHERE a = 'b'")).toBeUndefined();
+});
+
 test('rollback undoes everything, twice is once', async () => {
   await using cluster = await startTransactionCluster();
   const transaction = beginTransaction(cluster.pools, { clusterId });
