@@ -55,7 +55,7 @@ export interface StreamOptions extends CallOptions {
 type QueryOutcome = QueryResult | QueryResult[];
 
 /** They leave more behind than a result, which is a session's to see to. */
-const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'materialize', 'definition']);
+const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
 
 /** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
 const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | keyof PoolMethods> & PoolMethods;

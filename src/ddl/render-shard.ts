@@ -92,8 +92,8 @@ function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition
   return retargetForeignKey(sql, table.sql, quoteQualified(table.schema, shardName(table.name, id)));
 }
 
-export function createIndex(shard: ShardNames, index: IndexDefinition): string {
-  return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${shard.part(index.name)} ON ${shard.sql} ${index.sql}`);
+export function createIndex(shard: ShardNames, index: IndexDefinition, how: '' | 'CONCURRENTLY ' = ''): string {
+  return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${how}${shard.part(index.name)} ON ${shard.sql} ${index.sql}`);
 }
 
 /** A constraint's definition is silent about the options of its index. */

@@ -110,6 +110,5 @@ function planTruncate(statement: Statement, truncate: TruncateStmt, names: Relat
   const known = tables.filter((table): table is CatalogTable => table !== undefined);
   if (known.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
   if (known.length < tables.length) throw refused('TRUNCATE names local and distributed tables together.', 'Truncate them in separate statements.');
-  if (truncate.behavior === 'DROP_CASCADE') throw refused('TRUNCATE … CASCADE of a distributed or reference table.', 'Name all the tables, without CASCADE.');
-  return { kind: 'truncate', tables: known, restartIdentity: truncate.restart_seqs === true, cascade: false };
+  return { kind: 'truncate', tables: known, restartIdentity: truncate.restart_seqs === true, cascade: truncate.behavior === 'DROP_CASCADE' };
 }

@@ -5,6 +5,8 @@ import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { nameParts } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
+import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { StatementPlan } from './statement-plan.ts';
@@ -20,7 +22,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
   const distributed = table ?? view;
   if (distributed !== undefined && 'RefreshMatViewStmt' in node) throw notFilledByUs(distributed.relname ?? '');
-  const definition = planDefinition(statement, names);
+  const definition = planConcurrentIndex(statement, names) ?? planMaintenance(statement, names) ?? planDefinition(statement, names);
   if (definition !== undefined) return definition;
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);

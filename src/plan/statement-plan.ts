@@ -4,6 +4,7 @@ import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { DefinitionPlan } from './ddl/definition-plan.ts';
+import type { ConcurrentIndexPlan, LockPlan, MaintenancePlan } from './ddl/maintenance-plan.ts';
 import type { DescribedColumn } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
 import type { ComputedValue, InsertPlan } from './insert/insert-plan.ts';
@@ -21,6 +22,9 @@ export type StatementPlan =
   | InsertPlan
   | TruncatePlan
   | DefinitionPlan
+  | MaintenancePlan
+  | LockPlan
+  | ConcurrentIndexPlan
   | MaterializePlan
   | ExplainPlan
   | UtilityCall;

@@ -59,6 +59,10 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
     case 'definition':
       return leaf('definition', { sql: shortened(plan.text), tables: plan.tables.map(({ name }) => name) });
+    case 'maintenance':
+    case 'concurrent_index':
+    case 'lock':
+      return leaf(plan.kind, { sql: shortened(plan.text) });
     case 'explain':
       return leaf('explain', { sql: shortened(plan.statement.text) });
     case 'insert': {

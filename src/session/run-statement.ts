@@ -7,7 +7,10 @@ import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot
 import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
+import { referringTables } from '../ddl/referring-tables.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
+import { runConcurrentIndex } from '../ddl/propagate/concurrent-index.ts';
+import { runLock, runMaintenance } from '../ddl/propagate/run-maintenance.ts';
 import { defineAgain } from './define-again.ts';
 import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
@@ -69,6 +72,13 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
       return runTruncate(context, plan);
     case 'definition':
       return defineAgain(context, { plan, query: { text: plan.text, values, rowMode: result.rowMode, types: result.types } });
+    case 'maintenance':
+      return runMaintenance(context.scope, { text: plan.text, rowMode: result.rowMode, types: result.types }, plan);
+    case 'lock':
+      // The server refuses it outside of a block.
+      return context.scope.inTransaction ? runLock(context.scope, { text: plan.text }, plan) : context.scope.runParsed(coordinatorNodeId, { text: plan.text }, 'write');
+    case 'concurrent_index':
+      return runConcurrentIndex(context.scope, { text: plan.text }, plan, context.ddlLockTimeoutMs);
     case 'materialize': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types };
       return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });
@@ -226,16 +236,17 @@ function logicalFields(
 async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<QueryResult> {
   const { snapshot } = context.scope;
   await context.scope.atomically(async (transaction, options) => {
-    await truncateTables(transaction, { snapshot, tables: plan.tables }, { signal: options.signal });
-    if (!plan.restartIdentity) return;
-    const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
-    for (const sequence of sequencesOf(plan)) await coordinator.query({ text: `ALTER SEQUENCE ${sequence} RESTART` }, options);
+    const coordinator = plan.cascade || plan.restartIdentity ? await transaction.join(coordinatorNodeId, 'write', options) : undefined;
+    const tables = plan.cascade ? await referringTables(present(coordinator), { snapshot, tables: plan.tables }, options) : plan.tables;
+    await truncateTables(transaction, { snapshot, tables }, { signal: options.signal });
+    if (coordinator === undefined || !plan.restartIdentity) return;
+    for (const sequence of sequencesOf(tables)) await coordinator.query({ text: `ALTER SEQUENCE ${sequence} RESTART` }, options);
   });
   if (plan.restartIdentity) context.sequences.forget();
   return makeQueryResult({ command: 'TRUNCATE', rowCount: null, fields: [], rows: [] });
 }
 
-function sequencesOf({ tables }: TruncatePlan): string[] {
+function sequencesOf(tables: readonly CatalogTable[]): string[] {
   return tables.flatMap(({ columns }) => columns.flatMap((column) => (column.default?.kind === 'sequence' ? [column.default.sequence] : [])));
 }
 

@@ -291,6 +291,8 @@ export class Session {
       if (isStale(error) && this.#ownSnapshot === undefined) {
         const fresh = await store.refresh({ signal: query.signal });
         const isOld = fresh.version !== snapshot.version;
+        // Nothing of it was done yet, and another has done something: so this ends.
+        if (isOld && this.#transaction === undefined && error instanceof ClusterError) return this.#run(statement, query);
         if (isOld && this.#transaction === undefined) return this.#runOnce(statement, query, fresh);
         if (isOld && lacksShard) throw changedMeanwhile(named);
       }

@@ -42,6 +42,6 @@ export function setsModes({ kind, name }: VariableSetStmt): boolean {
 
 /** Whether running the plan makes another catalog, which the session must see. */
 export function changesCatalog(plan: StatementPlan): boolean {
-  if (plan.kind === 'definition') return true;
+  if (plan.kind === 'definition' || plan.kind === 'concurrent_index') return true;
   return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }

@@ -11,6 +11,7 @@ export interface DefinitionChange {
   readonly snapshot: CatalogSnapshot;
   readonly options: CallOptions;
   readonly lockTimeoutMs: number;
+  readonly shellsOnly: boolean;
 }
 
 /** A shard on a node. */

@@ -2,12 +2,12 @@ import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import { type CatalogSnapshot, tableKey } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import { withLogicalNames } from '../../execute/logical-names.ts';
-import type { DefinitionChange } from './definition-change.ts';
 import type { Outcome } from './node-work.ts';
 
 interface Where {
-  readonly change: DefinitionChange;
-  readonly outcome: Outcome;
+  readonly snapshot: CatalogSnapshot;
+  /** What the statement has changed so far. */
+  readonly outcome?: Outcome | undefined;
   readonly node: NodeId;
 }
 
@@ -15,10 +15,10 @@ interface Where {
 const missingStates = new Set(['42704', '42883', '3F000']);
 
 /** A node's error in words of the tables, new parts of them included; it says which node. `unsupportedDdl` when the node lacks something. */
-export function nodeError(error: unknown, { change, outcome, node }: Where): unknown {
+export function nodeError(error: unknown, { snapshot, outcome, node }: Where): unknown {
   if (!(error instanceof Error) || error instanceof ClusterError) return error;
-  const named = withLogicalNames(error, namesDuring(change.snapshot, outcome)) as Error;
-  const address = change.snapshot.nodes.find(({ id }) => id === node);
+  const named = withLogicalNames(error, outcome === undefined ? snapshot : namesDuring(snapshot, outcome)) as Error;
+  const address = snapshot.nodes.find(({ id }) => id === node);
   const where = address === undefined ? `node ${node}` : `node ${node} (${address.host}:${address.port}/${address.database})`;
   if (missingStates.has(sqlStateOf(named) ?? '')) {
     return new ClusterError('unsupportedDdl', `${where} lacks something that the change needs: ${named.message}`, {

@@ -2,6 +2,7 @@ import type { QueryResult } from 'pg';
 import { allOrAbort } from '../../base/abort.ts';
 import { present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
+import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection, ParsedQuery } from '../../cluster/node-connection.ts';
@@ -22,6 +23,10 @@ import { renewChanged } from './renew-changed.ts';
 
 export interface DefinitionOptions {
   readonly lockTimeoutMs: number;
+  /** The shards follow later, or have gone before. */
+  readonly shellsOnly?: boolean | undefined;
+  /** The scope's where not given. */
+  readonly snapshot?: CatalogSnapshot | undefined;
 }
 
 /**
@@ -35,10 +40,10 @@ export interface DefinitionOptions {
  *
  * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
  */
-export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs }: DefinitionOptions): Promise<QueryResult> {
+export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs, shellsOnly = false, snapshot = scope.snapshot }: DefinitionOptions): Promise<QueryResult> {
   return scope.atomically(async (transaction, options) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
-    const change: DefinitionChange = { transaction, coordinator, snapshot: scope.snapshot, options, lockTimeoutMs };
+    const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly };
     await begin(change);
     const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
     const result = await onShells(change, query);
@@ -68,11 +73,15 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   const after = await readDefinitions(change.coordinator, [...before.keys()], change.options);
   const outcome = outcomeOf(change, plan, { before, after });
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
+  if (!change.shellsOnly) await shardsFollow(change, before, outcome);
+  if (hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
+}
+
+async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {
   const servers = await lockedServers(change, before);
   const filled = { ...outcome, changed: await withFillings(change, outcome) };
   await doWork(change, filled, servers);
   for (const { table } of outcome.dropped) await deleteTable({ coordinator: change.coordinator, ...change.options }, table.oid);
-  if (hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
 }
 
 interface Definitions {
@@ -133,7 +142,7 @@ async function doWork(change: DefinitionChange, outcome: Outcome, servers: Reado
       await run(convert);
       await underDefinitionSettings(connection, options, async () => run([...after, ...(renames.get(node) ?? [])]));
     } catch (error) {
-      throw nodeError(error, { change, outcome, node });
+      throw nodeError(error, { snapshot: change.snapshot, outcome, node });
     }
   }));
 }

@@ -4,7 +4,7 @@ import { Cluster } from '../../../src/index.ts';
 import { run } from '../../coordinator/start-cluster.ts';
 import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
-import { behaviourCases, columnCases, ownerCases, tableCases } from './definition-cases.ts';
+import { behaviourCases, columnCases, maintenanceCases, ownerCases, tableCases } from './definition-cases.ts';
 
 let databases: TestDatabases;
 let reference: TestDatabases;
@@ -56,7 +56,7 @@ afterEach(async () => {
   for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
 });
 
-test.each(Object.entries({ ...columnCases, ...tableCases, ...behaviourCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
+test.each(Object.entries({ ...columnCases, ...tableCases, ...behaviourCases, ...maintenanceCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
   const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
   try {
     for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });

@@ -1,0 +1,25 @@
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import { at } from '../../base/assert.ts';
+import type { Statement } from '../../sql/parse.ts';
+import { scanTokens } from '../../sql/scan.ts';
+import type { ConcurrentIndexPlan } from './maintenance-plan.ts';
+import { dottedName, nameOfParts, tableNamed, writtenName } from './named-objects.ts';
+
+/** CREATE INDEX CONCURRENTLY on a distributed or reference table, and DROP INDEX CONCURRENTLY of its index. */
+export function planConcurrentIndex(statement: Statement, names: RelationNames): ConcurrentIndexPlan | undefined {
+  const { node } = statement;
+  const index = 'IndexStmt' in node ? node.IndexStmt : undefined;
+  if (index?.concurrent === true && index.relation !== undefined) return planned(statement, 'CREATE', { table: tableNamed(names, writtenName(index.relation)), index: index.idxname });
+  const drop = 'DropStmt' in node && node.DropStmt.removeType === 'OBJECT_INDEX' && node.DropStmt.concurrent === true ? node.DropStmt : undefined;
+  const name = nameOfParts(dottedName(drop?.objects?.[0]) ?? []);
+  return drop === undefined ? undefined : planned(statement, 'DROP', { table: tableNamed(names, name), index: name.name });
+}
+
+type Target = Pick<ConcurrentIndexPlan, 'index'> & { readonly table: ConcurrentIndexPlan['table'] | undefined };
+
+function planned({ text }: Statement, command: ConcurrentIndexPlan['command'], { table, index }: Target): ConcurrentIndexPlan | undefined {
+  if (table === undefined) return undefined;
+  const tokens = scanTokens(text);
+  const { start, end } = at(tokens, tokens.findIndex((token) => token.text.toUpperCase() === 'CONCURRENTLY'));
+  return { kind: 'concurrent_index', command, text: text.slice(0, start) + text.slice(end), written: text, table, index };
+}

@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { Cluster } from '../../../src/index.ts';
+import { createTestDatabases } from '../../support/test-databases.ts';
+import { columnsOf } from './columns-of.ts';
+
+const setup = `CREATE TABLE t (k bigint, a int); INSERT INTO t SELECT i, i FROM generate_series(1, 40) i`;
+const change = 'ALTER TABLE t ADD COLUMN b int DEFAULT 7, ALTER a TYPE text USING a::text';
+
+/** Each step of the commit, and whether the change has happened once recovery has been there. */
+test.each([
+  ['before_prepare', false], ['one_prepared', false], ['prepared', false], ['before_decision', false], ['decided', true], ['one_committed', true],
+] as const)('a process killed at %s: the change has happened on all servers or none (%s)', async (step, happened) => {
+  await using databases = await createTestDatabases({ nodes: 2 });
+  const { connectionString } = databases.coordinator;
+  const cluster = new Cluster({ connectionString });
+  try {
+    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    await cluster.query(setup);
+    await cluster.createDistributedTable('t', 'k', { shardCount: 4 });
+    const script = fileURLToPath(new URL('definer-process.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, change, step], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const errors: Buffer[] = [];
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    expect(signal, Buffer.concat(errors).toString()).toBe('SIGKILL');
+    await expect.poll(async () => {
+      await cluster.recover();
+      return (await cluster.transactions()).length;
+    }, { timeout: 30_000 }).toBe(0);
+    const expected = happened ? 'k bigint,a text,b integer' : 'k bigint,a integer';
+    const columns = await columnsOf({ cluster, databases }, 't');
+    expect(columns).toEqual(columns.map(() => expected));
+    expect(columns.length).toBe(5);
+    const { rows } = await cluster.query('SELECT * FROM t ORDER BY k LIMIT 1');
+    expect(rows).toEqual([happened ? { k: '1', a: '1', b: 7 } : { k: '1', a: 1 }]);
+  } finally {
+    await cluster.end();
+  }
+});
