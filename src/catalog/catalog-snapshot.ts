@@ -58,6 +58,12 @@ interface TableBase {
   readonly indexes: readonly TableIndex[];
   /** Names of all constraints, for telling a shard's names back. */
   readonly constraints: readonly string[];
+  /** Whether policies say which rows a role sees and writes. */
+  readonly rowSecurity: boolean;
+  /** Whether triggers of the user's run for its rows. */
+  readonly rowTriggers: boolean;
+  /** Whether its rows are in partitions, which are distributed tables of their own. */
+  readonly partitioned: boolean;
 }
 
 export interface DistributedTable extends TableBase {
@@ -107,6 +113,8 @@ export interface DependentView {
   readonly sql: string;
   /** WITH (security_barrier): its own conditions come before any other. */
   readonly securityBarrier: boolean;
+  /** WITH (security_invoker): it reads with the rights of the role that queries, not of its owner. */
+  readonly securityInvoker: boolean;
 }
 
 /**

@@ -243,7 +243,7 @@ export class Link {
     if (this.#alone === statement) this.#alone = undefined;
     this.#sendHeld();
     statement.stopListening?.();
-    if (statement.error !== undefined) statement.error = this.#interrupted(statement) ?? this.#translate(statement.error, statement.options?.signal);
+    if (statement.error !== undefined) statement.error = this.#interrupted(statement) ?? this.#translate(statement.error, statement);
     statement.settle();
     if (this.load === 0) this.onIdle?.();
   }
@@ -253,9 +253,10 @@ export class Link {
     return sqlStateOf(statement.error) === '57014' ? this.#interruptions.get(statement) : undefined;
   }
 
-  #translate(error: unknown, signal: AbortSignal | undefined): unknown {
+  #translate(error: unknown, { query, options }: Statement): unknown {
+    const signal = options?.signal;
     // The link's own failure names the node already.
-    const translated = error === this.#failure ? error : translateStatementError(error, this.settings.name);
+    const translated = error === this.#failure ? error : translateStatementError(error, this.settings.name, query.text);
     return signal?.aborted === true ? translateCanceled(translated, signal) : translated;
   }
 

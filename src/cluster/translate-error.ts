@@ -35,9 +35,18 @@ export function connectionLost(cause: unknown, nodeName: string): ClusterError {
   return new ClusterError('connectionLost', `connection to node ${nodeName} was lost`, { detail: sentence(cause), cause });
 }
 
-/** A statement's error. The server's own passes through whole, with the node appended to its context. */
-export function translateStatementError(error: unknown, nodeName: string): unknown {
-  return error instanceof DatabaseError ? appendNode(error, nodeName) : error;
+/** A statement's error. The server's own passes through whole, with the node appended to its context, and the shards of which one lacks a column. */
+export function translateStatementError(error: unknown, nodeName: string, text: string): unknown {
+  if (!(error instanceof DatabaseError)) return error;
+  return appendNode(error, error.code === '42703' ? `${nodeName}${shardsNamed(text)}` : nodeName);
+}
+
+const shardsMax = 3;
+
+function shardsNamed(text: string): string {
+  const ids = [...new Set([...text.matchAll(/_(\d{6,15})"/g)].map(([, id]) => id))];
+  if (ids.length === 0) return '';
+  return `, shard${ids.length === 1 ? '' : 's'} ${ids.slice(0, shardsMax).join(', ')}${ids.length > shardsMax ? ', …' : ''}`;
 }
 
 /** What an aborted statement fails with: `canceled` if the server did cancel it, else its own error. */

@@ -9,8 +9,11 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { addNode } from '../ddl/add-node.ts';
+import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import { createDistributedTable, type CreateDistributedTableOptions } from '../ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../ddl/create-reference-table.ts';
+import { checkSchema } from '../ddl/drift/check-schema.ts';
+import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
 import { removeNode } from '../ddl/remove-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
@@ -224,6 +227,15 @@ export class Cluster extends PoolBase {
     await createReferenceTable(this.#coordinator.ddlContext(snapshot), table, options);
   }
 
+  /**
+   * Gives a distributed table another distribution column, shard count or colocation group, or turns a distributed table into a reference table and back, with its rows. All or nothing; the table cannot be
+   * read or written meanwhile. Errors as of `createDistributedTable`, and `unsupportedTable` while foreign keys connect it to tables that stay.
+   */
+  async alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await alterDistributedTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
   /** Makes a distributed or reference table a local one again, with its rows. */
   async undistributeTable(table: string, options: CallOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
@@ -234,6 +246,15 @@ export class Cluster extends PoolBase {
   async dropTable(table: string, options: CallOptions & { readonly cascade?: boolean } = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await dropDistributedTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /**
+   * Compares every shard, and every copy of a reference table, with its table in the coordinator database: columns, constraints, indexes, triggers, policies, privileges, comments. What differs
+   * comes as data, with the SQL that repairs it, and as text. Changes nothing.
+   */
+  async checkSchema(options: CallOptions = {}): Promise<SchemaReport> {
+    const snapshot = await this.#coordinator.store.load(options);
+    return checkSchema(this.#coordinator.ddlContext(snapshot), this.#coordinator.pools.get(coordinatorNodeId).name, options);
   }
 
   /** Distributed and reference tables. */

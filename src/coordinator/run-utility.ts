@@ -1,4 +1,5 @@
 import { ClusterError } from '../base/errors.ts';
+import type { AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
 import type { UtilityRun } from '../session/session-services.ts';
@@ -6,10 +7,12 @@ import type { UtilityRun } from '../session/session-services.ts';
 /** What the SQL functions call: `Cluster` has these as methods. */
 export interface UtilityTarget {
   createDistributedTable(table: string, column: string, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+  alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
   createReferenceTable(table: string, options: CallOptions): Promise<void>;
   undistributeTable(table: string, options: CallOptions): Promise<void>;
   addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
+  checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
@@ -32,6 +35,17 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       });
       return undefined;
     }
+    case 'alter_distributed_table': {
+      const [column, shardCount, colocateWith, cascade] = ['distribution_column', 'shard_count', 'colocate_with', 'cascade_to_colocated'].map(given);
+      await cluster.alterDistributedTable(text('table_name'), {
+        ...options,
+        ...(typeof column === 'string' ? { column } : {}),
+        ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
+        ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
+        cascadeToColocated: cascade === true || cascade === 'true' || cascade === 't',
+      });
+      return undefined;
+    }
     case 'create_reference_table':
       await cluster.createReferenceTable(text('table_name'), options);
       return undefined;
@@ -47,6 +61,8 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       return undefined;
     case 'get_shard_id_for_distribution_column':
       return String((await cluster.shardOf(text('table_name'), given('distribution_value'), options)).shardId);
+    case 'shardwright_check_schema':
+      return (await cluster.checkSchema(options)).text;
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }

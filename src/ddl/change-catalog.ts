@@ -81,7 +81,7 @@ export function changeTable<T>(
 async function lockTable(coordinator: NodeConnection, name: string, signal: AbortSignal | undefined): Promise<number> {
   const found = await resolveTable(coordinator, name, signal);
   if (!found.lockable) return found.oid;
-  const text = `LOCK TABLE ONLY ${quoteQualified(found.schema, found.name)} IN ACCESS EXCLUSIVE MODE`;
+  const text = `LOCK TABLE ${found.partitioned ? '' : 'ONLY '}${quoteQualified(found.schema, found.name)} IN ACCESS EXCLUSIVE MODE`;
   await coordinator.query({ text }, { signal });
   // While we waited, another table may have taken the name.
   const again = await resolveTable(coordinator, name, signal);
@@ -100,20 +100,22 @@ interface FoundTable {
   readonly name: string;
   /** Views and the like are refused later, in better words than a lock has. */
   readonly lockable: boolean;
+  /** It is locked with its partitions. */
+  readonly partitioned: boolean;
 }
 
 export async function resolveTable(coordinator: NodeConnection, name: string, signal?: AbortSignal): Promise<FoundTable> {
   const { rows } = await coordinator.query(
     {
-      text: `SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p') AND c.oid >= 16384
+      text: `SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p') AND c.oid >= 16384, c.relkind = 'p'
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)`,
       values: [name],
     },
     { signal },
   );
-  const [oid, schema, relation, lockable] = rows[0] ?? [];
+  const [oid, schema, relation, lockable, partitioned] = rows[0] ?? [];
   if (typeof oid !== 'string' || typeof schema !== 'string' || typeof relation !== 'string') {
     throw new ClusterError('undefinedTable', `relation "${name}" does not exist`);
   }
-  return { oid: Number(oid), schema, name: relation, lockable: lockable === 't' };
+  return { oid: Number(oid), schema, name: relation, lockable: lockable === 't', partitioned: partitioned === 't' };
 }

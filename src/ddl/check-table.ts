@@ -25,7 +25,7 @@ export interface Objection {
 export function unsupportedTable(
   table: Pick<TableDefinition, 'schema' | 'name'>,
   objection: Objection,
-  verb: 'distribute' | 'undistribute' = 'distribute',
+  verb: 'distribute' | 'undistribute' | 'alter' = 'distribute',
 ): ClusterError {
   return new ClusterError('unsupportedTable', `cannot ${verb} table "${table.name}": ${objection.message}`, {
     detail: objection.detail,
@@ -51,10 +51,7 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 function objectionToKind(table: TableDefinition): Objection | undefined {
-  if (table.kind === 'p') {
-    return { message: 'it is partitioned', hint: 'Partitioned tables are not supported yet: distribute a plain table instead.' };
-  }
-  if (table.kind !== 'r') return { message: `it is ${kinds[table.kind] ?? 'no table'}`, hint: 'Only tables can be distributed.' };
+  if (table.kind !== 'r' && table.kind !== 'p') return { message: `it is ${kinds[table.kind] ?? 'no table'}`, hint: 'Only tables can be distributed.' };
   if (table.persistence === 't') return { message: 'it is temporary', hint: 'Use CREATE TABLE or CREATE UNLOGGED TABLE.' };
   if (table.system) return { message: 'it is a system catalog' };
   if (table.columns.length === 0) return { message: 'it has no columns', hint: 'Add one first.' };
@@ -63,7 +60,6 @@ function objectionToKind(table: TableDefinition): Objection | undefined {
 }
 
 function objectionToInheritance(table: TableDefinition): Objection | undefined {
-  if (table.partition) return { message: 'it is a partition', hint: 'Run ALTER TABLE … DETACH PARTITION first.' };
   if (table.inherits) return { message: 'it inherits from another table', hint: 'Run ALTER TABLE … NO INHERIT first.' };
   if (table.inherited) return { message: 'other tables inherit from it', hint: 'Run ALTER TABLE … NO INHERIT on them first.' };
   return undefined;

@@ -9,7 +9,9 @@ import { readDefinition } from './read-definition.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renameShard } from './rename-shard.ts';
 import { renderShard } from './render-shard.ts';
+import { ShardNames } from './shard-names.ts';
 import { onCoordinator } from './shell.ts';
+import type { TableDefinition } from './table-definition.ts';
 
 /**
  * Gives a new node a copy of every reference table.
@@ -31,9 +33,17 @@ async function copyTable(change: CatalogChange, node: ClusterNode, table: { read
   const definition = await readDefinition(change.coordinator, table.oid, change);
   const renames = renameShard(definition, { from: table.oldId, to: id, hasHash: false });
   await runOnNodes(change, new Map(change.nodes.map((old) => [old.id, renames])));
-  const { beforeRows, afterRows } = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
-  await runOnNodes(change, new Map([[node.id, [ensureSchema(definition.schema), ...beforeRows]]]));
+  const { beforeRows, afterRows, foreignKeys } = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
+  if (definition.rowSecurityForced) await forceOn(change, definition, id, 'NO FORCE');
+  await runOnNodes(change, new Map([[node.id, [ensureSchema(definition), ...beforeRows]]]));
   const connection = await change.transaction.join(at(change.nodes, 0).id, 'write', change);
   await broadcastRows(change, { table: definition, id, source: { connection, relation: 'shard' }, nodes: [node] });
-  await runOnNodes(change, new Map([[node.id, afterRows]]));
+  await runOnNodes(change, new Map([[node.id, [...afterRows, ...foreignKeys]]]));
+  if (definition.rowSecurityForced) await forceOn(change, definition, id, 'FORCE');
+}
+
+/** All of the rows are copied, whatever policies say of the owner. */
+function forceOn(change: CatalogChange, definition: TableDefinition, id: ShardId, force: 'FORCE' | 'NO FORCE'): Promise<void> {
+  const statement = `ALTER TABLE ${new ShardNames(definition, id).sql} ${force} ROW LEVEL SECURITY`;
+  return runOnNodes(change, new Map([[at(change.nodes, 0).id, [statement]]]));
 }

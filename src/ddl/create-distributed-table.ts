@@ -1,21 +1,23 @@
-import { present } from '../base/assert.ts';
+import { assert, at, present } from '../base/assert.ts';
 import type { ColocationGroup, HashFamily } from '../catalog/catalog-snapshot.ts';
-import type { NodeId, ShardId } from '../catalog/ids.ts';
+import { type NodeId, shardId, type ShardId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { insertDistributedTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
-import { checkBehaviour } from './check-behaviour.ts';
 import { checkDistributionColumn, type DistributionColumn } from './check-distribution-column.ts';
+import { checkBehaviour, checkDependencies } from './check-behaviour.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import { checkReferrers } from './check-referrers.ts';
-import { checkTable } from './check-table.ts';
+import { checkTable, unsupportedTable } from './check-table.ts';
 import { createGroup, findGroup } from './choose-group.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { distributeRows, type DistributionTarget } from './move-rows.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
-import { renderShard, type ShardStatements } from './render-shard.ts';
+import { inheritedNames } from './inherited-names.ts';
+import { readAncestors, readTree } from './read-definition.ts';
+import { renderShard } from './render-shard.ts';
 import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -31,7 +33,7 @@ export interface CreateDistributedTableOptions extends CallOptions {
 }
 
 /**
- * Distributes a table over the nodes by one of its columns, with its rows, keys, indexes, constraints and comments, in one distributed
+ * Distributes a table over the nodes by one of its columns, with its partitions if it has any, with its rows, keys, indexes, constraints and comments, in one distributed
  * transaction: on failure nothing is changed anywhere. Nobody can read or write the table meanwhile.
  *
  * Errors: `undefinedTable`, `undefinedColumn`, `alreadyDistributed`, `unsupportedTable` (the message says why, the hint what to do),
@@ -50,60 +52,105 @@ export function createDistributedTable(
     otherTable,
     signal,
     body: async (change, definition, otherOid) => {
-      checkTable(definition);
-      const distribution = checkDistributionColumn(definition, column);
+      const tree = await readTree(change.coordinator, definition, change);
+      const members = tree.map((member) => ({ definition: member, distribution: checkMember(member, column) }));
+      checkParent(definition, at(members, 0).distribution);
       const choice = {
-        distributionType: distribution.type.name,
-        colocateWith: otherOid ?? (colocateWith === 'none' ? 'none' : 'default'),
+        distributionType: at(members, 0).distribution.type.name,
+        colocateWith: definition.partitionOf?.table.oid ?? otherOid ?? (colocateWith === 'none' ? 'none' : 'default'),
         shardCount: options.shardCount,
         hash: options.hash,
       } as const;
       const existing = await findGroup(change, choice);
-      checkForeignKeys(definition, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
-      await checkReferrers(change, definition);
-      checkBehaviour(definition, existing?.hash ?? options.hash ?? 'postgres');
+      for (const { definition: member, distribution } of members) {
+        checkForeignKeys(member, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
+        await checkReferrers(change, member);
+        checkBehaviour(member, existing?.hash ?? options.hash ?? 'postgres');
+        await checkDependencies(change, member);
+      }
       const group = existing ?? (await createGroup(change, choice));
-      await distribute(change, { definition, distribution, group });
+      await distribute(change, members, { group, above: await readAncestors(change.coordinator, definition, change) });
     },
   });
 }
 
-interface Distributing {
+/** A partition has the column of its parent. */
+function checkMember(table: TableDefinition, column: string): DistributionColumn {
+  checkTable(table);
+  return checkDistributionColumn(table, column);
+}
+
+/** A partition goes where its parent is. */
+function checkParent(table: TableDefinition, { column }: DistributionColumn): void {
+  const parent = table.partitionOf?.table;
+  if (parent === undefined) return;
+  if (parent.distribution === null) throw unsupportedTable(table, { message: `it is a partition of "${parent.name}"`, hint: `Distribute "${parent.name}", with all its partitions.` });
+  const { columnName } = parent.distribution;
+  if (columnName === column.name) return;
+  throw unsupportedTable(table, { message: `its parent "${parent.name}" is distributed by column "${columnName ?? ''}"`, hint: 'Use that column.' });
+}
+
+interface Member {
   readonly definition: TableDefinition;
   readonly distribution: DistributionColumn;
+}
+
+interface Destination {
   readonly group: ColocationGroup;
+  /** What the first of them is a partition of, and so on. */
+  readonly above: readonly TableDefinition[];
 }
 
-async function distribute(change: CatalogChange, { definition, distribution, group }: Distributing): Promise<void> {
-  const { oid } = definition;
-  const shardIds = await insertDistributedTable(change, { oid, distributionPosition: distribution.column.position, group });
-  const target: DistributionTarget = { table: definition, distribution, group, shardIds };
-  const shards = shardIds.map((id, ordinal) => renderShard(definition, wishOf(target, id, ordinal)));
-  const filled = await hasRows(change, definition);
-  await runOnNodes(change, perNode(target, shards, (shard) => (filled ? shard.beforeRows : [...shard.beforeRows, ...shard.afterRows])));
-  if (filled) {
-    await distributeRows(change, target);
-    await withoutTriggers(change, definition, () => emptyShell(change, definition));
-    await runOnNodes(change, perNode(target, shards, (shard) => shard.afterRows));
+/** A table, with its partitions if it has any, parents first. Rows go into the first one's shards. */
+async function distribute(change: CatalogChange, members: readonly Member[], { group, above }: Destination): Promise<void> {
+  const targets: DistributionTarget[] = [];
+  for (const { definition, distribution } of members) {
+    const shardIds = await insertDistributedTable(change, { oid: definition.oid, distributionPosition: distribution.column.position, group });
+    targets.push({ table: definition, distribution, group, shardIds });
   }
-  await fenceShell(change, definition);
+  const known = [...above.map((table) => ({ table, shardIds: present(table.distribution ?? undefined).shardIds.map((id) => shardId(id)) })), ...targets];
+  const [first] = targets;
+  assert(first !== undefined, 'nothing to distribute');
+  const shards = targets.map((target) => target.shardIds.map((id, ordinal) => renderShard(target.table, wishOf(target, { id, ordinal, known }))));
+  const { table } = first;
+  const filled = await hasRows(change, table);
+  const before = group.shardGroups.map((_, ordinal) => [...shards.flatMap((all) => at(all, ordinal).beforeRows), ...shards.slice(1).flatMap((all) => at(all, ordinal).attach)]);
+  // What a partition has already, its parent's index or constraint takes for its own. The first one's parent has all of its own by now.
+  const after = group.shardGroups.map((_, ordinal) => [
+    ...shards.toReversed().flatMap((all) => at(all, ordinal).afterRows), ...shards.toReversed().flatMap((all) => at(all, ordinal).foreignKeys), ...at(at(shards, 0), ordinal).attach,
+  ]);
+  await runOnNodes(change, perNode(group, targets, (ordinal) => (filled ? at(before, ordinal) : [...at(before, ordinal), ...at(after, ordinal)])));
+  if (filled) {
+    await withoutTriggers(change, targets.map((target) => target.table), async () => {
+      await distributeRows(change, first);
+      await emptyShell(change, table);
+    });
+    await runOnNodes(change, perNode(group, targets, (ordinal) => at(after, ordinal)));
+  }
+  for (const target of targets) await fenceShell(change, target.table);
 }
 
-function wishOf({ table, distribution, group }: DistributionTarget, id: ShardId, ordinal: number): Parameters<typeof renderShard>[1] {
-  const range = present(group.shardGroups[ordinal]);
+interface WishedShard {
+  readonly id: ShardId;
+  readonly ordinal: number;
+  /** The tables that are distributed together, and those above them. */
+  readonly known: readonly Pick<DistributionTarget, 'table' | 'shardIds'>[];
+}
+
+function wishOf({ table, distribution, group }: DistributionTarget, { id, ordinal, known }: WishedShard): Parameters<typeof renderShard>[1] {
+  const range = at(group.shardGroups, ordinal);
   const sql = distribution.type.hashSql(quoteIdentifier(distribution.column.name));
-  return { id, hash: group.hash === 'postgres' ? { sql, range } : undefined, references: referencedShards(table, ordinal) };
+  const references = referencedShards(table, ordinal);
+  for (const { table: other, shardIds } of known) references.set(other.oid, at(shardIds, ordinal));
+  const isGuarded = group.hash === 'postgres' && table.partitionKey === null;
+  return { id, hash: isGuarded ? { sql, range } : undefined, references, inherited: inheritedNames(table, known.map((one) => one.table), references) };
 }
 
-function perNode(
-  { table, group }: DistributionTarget,
-  shards: readonly ShardStatements[],
-  select: (shard: ShardStatements) => readonly string[],
-): Map<NodeId, string[]> {
+function perNode(group: ColocationGroup, targets: readonly DistributionTarget[], select: (ordinal: number) => readonly string[]): Map<NodeId, string[]> {
   const statements = new Map<NodeId, string[]>();
-  for (const [i, { node }] of group.shardGroups.entries()) {
-    const list = statements.get(node) ?? [ensureSchema(table.schema)];
-    list.push(...select(present(shards[i])));
+  for (const [ordinal, { node }] of group.shardGroups.entries()) {
+    const list = statements.get(node) ?? [...new Set(targets.map(({ table }) => ensureSchema(table)))];
+    list.push(...select(ordinal));
     statements.set(node, list);
   }
   return statements;

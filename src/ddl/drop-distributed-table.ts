@@ -7,6 +7,7 @@ import { changeTable } from './change-catalog.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements } from './placements.ts';
+import { readTree } from './read-definition.ts';
 import { onCoordinator } from './shell.ts';
 import { checkDistributed } from './undistribute-table.ts';
 
@@ -22,15 +23,16 @@ export function dropDistributedTable(context: DdlContext, table: string, options
     signal: options.signal,
     body: async (change, definition) => {
       checkDistributed(definition);
-      const { schema, name, oid } = definition;
+      const { schema, name } = definition;
       const placements = await readPlacements(change, definition);
+      const tree = await readTree(change.coordinator, definition, change);
       const drop = (relation: string): string => `DROP TABLE ${quoteQualified(schema, relation)}${options.cascade === true ? ' CASCADE' : ''}`;
       // The shell first: it knows of the views, and its error names what the user knows.
       await onCoordinator(change, drop(name));
       const statements = new Map<NodeId, string[]>();
       for (const { shard, node } of placements) statements.set(node, [...(statements.get(node) ?? []), drop(shardName(name, shard))]);
       await runOnNodes(change, statements);
-      await deleteTable(change, oid);
+      for (const { oid } of tree) await deleteTable(change, oid);
     },
   });
 }

@@ -11,6 +11,7 @@ import type { CatalogChange } from './change-catalog.ts';
 import { columnList } from './column-list.ts';
 import { unescapeCopyText } from './copy-text.ts';
 import type { DistributionColumn } from './check-distribution-column.ts';
+import { wholeTable } from './shell.ts';
 import { splitRows, type RowLocator } from './split-rows.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -27,15 +28,14 @@ const bufferBytes = 16 * 2 ** 20;
 const partBytesMax = 512 * 2 ** 10;
 
 /**
- * Copies the rows of the shell to the shards, in one reading of the table. Memory: 16 MiB, whatever the table's size. Returns the number of
+ * Copies rows to the shards, in one reading: those of the shell, or `source`, which has what `placedRows` selects in COPY's text format. Memory: 16 MiB, whatever the table's size. Returns the number of
  * rows. `distributionValueMissing` for a NULL in the distribution column. The text format keeps every value, and unlike the binary one
  * does not depend on OIDs, which differ from server to server.
  */
-export async function distributeRows(change: CatalogChange, target: DistributionTarget): Promise<number> {
+export async function distributeRows(change: CatalogChange, target: DistributionTarget, given?: AsyncIterable<Uint8Array>): Promise<number> {
   const { table, group } = target;
   const columns = columnList(table);
-  const relation = quoteQualified(table.schema, table.name);
-  const source = change.coordinator.copyOut(`COPY (SELECT ${placeSql(target)}, ${columns} FROM ONLY ${relation}) TO STDOUT`, change);
+  const source = given ?? change.coordinator.copyOut(`COPY (${placedRows(target, quoteQualified(table.schema, table.name))}) TO STDOUT`, change);
   const writer = new ShardWriter(change, target, columns);
   const partBytes = Math.min(partBytesMax, Math.ceil(bufferBytes / group.shardGroups.length));
   const rows = await writer.drainAfter(() =>
@@ -43,6 +43,11 @@ export async function distributeRows(change: CatalogChange, target: Distribution
   );
   assert(writer.rows === rows, `${rows} rows were read, but the shards took ${writer.rows}`);
   return rows;
+}
+
+/** Selects the rows of the table, or of something of its definition, each behind what tells its place. */
+export function placedRows(target: DistributionTarget, relation: string): string {
+  return `SELECT ${placeSql(target)}, ${columnList(target.table)} FROM ${wholeTable(relation, target.table)}`;
 }
 
 /** What the row's place is told by: the shard group's ordinal plus one as the server computes it, or the value itself. */

@@ -4,6 +4,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import { definitionSettings } from './definition-settings.ts';
+import type { TableDefinition } from './table-definition.ts';
 
 /**
  * Runs each node's statements, the nodes side by side, one message per node. `unsupportedTable` when a node lacks a type, function or
@@ -36,8 +37,14 @@ function missingOnNode(change: CatalogChange, node: NodeId, error: unknown): unk
   });
 }
 
-/** A statement that creates the schema unless it is there; then no right to create schemas is needed. */
-export function ensureSchema(schema: string): string {
-  const create = `BEGIN IF to_regnamespace(${quoteLiteral(quoteIdentifier(schema))}) IS NULL THEN CREATE SCHEMA ${quoteIdentifier(schema)}; END IF; END`;
-  return `DO ${quoteLiteral(create)}`;
+/** A statement that creates the schema unless it is there, and lets the roles use it that can where the table is from; without need no right is needed. */
+export function ensureSchema({ schema, schemaUsers }: Pick<TableDefinition, 'schema' | 'schemaUsers'>): string {
+  const create = `IF to_regnamespace(${quoteLiteral(quoteIdentifier(schema))}) IS NULL THEN CREATE SCHEMA ${quoteIdentifier(schema)}; END IF;`;
+  return `DO ${quoteLiteral(['BEGIN', create, ...(schemaUsers ?? []).map((role) => ensureUsage(schema, role)), 'END'].join(' '))}`;
+}
+
+/** `role` is SQL: PUBLIC, or a name, quoted where need be. */
+function ensureUsage(schema: string, role: string): string {
+  const [name, whose] = [quoteIdentifier(schema), role === 'PUBLIC' ? "'public'" : `${quoteLiteral(role)}::regrole`];
+  return `IF NOT has_schema_privilege(${whose}, ${quoteLiteral(schema)}, 'USAGE') THEN GRANT USAGE ON SCHEMA ${name} TO ${role}; END IF;`;
 }

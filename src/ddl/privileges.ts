@@ -2,27 +2,35 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { ShardNames } from './shard-names.ts';
 import type { Grant, TableDefinition } from './table-definition.ts';
 
-type Granted = Pick<TableDefinition, 'owner' | 'grants' | 'columns'>;
+type Granted = Pick<TableDefinition, 'owner' | 'ownerReads' | 'grants' | 'columns'>;
 
 /** What gives a shard the privileges `after`, when it has those `before`. Roles must exist on its node. */
 export function changePrivileges(before: Granted, after: Granted, shard: ShardNames): string[] {
+  const owners = [before.owner, after.owner] as const;
+  const ownerSql = after.ownerReads ? 'CURRENT_USER' : quoteIdentifier(after.owner);
   const columns = after.columns.map((column) => {
     const was = before.columns.find(({ position }) => position === column.position);
-    return changedGrants(was?.grants ?? [], column.grants ?? [], { shard, owners: [before.owner, after.owner], column: column.name });
+    return changedGrants(was?.grants ?? [], column.grants ?? [], { shard, owners, ownerSql, column: column.name });
   });
-  return [...changedGrants(before.grants ?? [], after.grants ?? [], { shard, owners: [before.owner, after.owner] }), ...columns.flat()];
+  return [...changedGrants(before.grants ?? [], after.grants ?? [], { shard, owners, ownerSql }), ...columns.flat()];
 }
 
 /** Of a shard that was just made: its owner has all privileges, and nobody else has any. */
 export function privilegesOfNew(table: TableDefinition, shard: ShardNames): string[] {
-  const fresh = { owner: table.owner, grants: table.grants?.filter(({ grantee }) => grantee === table.owner) ?? null, columns: [] };
+  const own = new Set([...ownersPrivileges, ...(table.grants ?? []).flatMap(({ grantee, privilege }) => (grantee === table.owner ? [privilege] : []))]);
+  const grants = [...own].map((privilege) => ({ grantee: table.owner, privilege, grantable: false }));
+  const fresh = { owner: table.owner, ownerReads: table.ownerReads, grants, columns: [] };
   return changePrivileges(fresh, table, shard);
 }
+
+/** In every version. */
+const ownersPrivileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'];
 
 interface GrantTarget {
   readonly shard: ShardNames;
   /** The owner before and after: the same person to us. */
   readonly owners: readonly [string, string];
+  readonly ownerSql: string;
   readonly column?: string;
 }
 
@@ -31,14 +39,14 @@ function changedGrants(before: readonly Grant[], after: readonly Grant[], target
   const on = (privilege: string): string => `${privilege}${target.column === undefined ? '' : ` (${quoteIdentifier(target.column)})`} ON ${target.shard.sql}`;
   const revoked = [...old].flatMap(([key, { privilege, grantable, holder }]) => {
     const kept = now.get(key);
-    const from = roleSql(holder === undefined ? target.owners[1] : holder);
+    const from = holder === undefined ? target.ownerSql : roleSql(holder);
     if (kept === undefined) return [`REVOKE ${on(privilege)} FROM ${from} CASCADE`];
     return grantable && !kept.grantable ? [`REVOKE GRANT OPTION FOR ${on(privilege)} FROM ${from} CASCADE`] : [];
   });
   const granted = [...now].flatMap(([key, { privilege, grantable, holder }]) => {
     const known = old.get(key);
     if (known !== undefined && (known.grantable || !grantable)) return [];
-    return [`GRANT ${on(privilege)} TO ${roleSql(holder === undefined ? target.owners[1] : holder)}${grantable && holder !== undefined ? ' WITH GRANT OPTION' : ''}`];
+    return [`GRANT ${on(privilege)} TO ${holder === undefined ? target.ownerSql : roleSql(holder)}${grantable && holder !== undefined ? ' WITH GRANT OPTION' : ''}`];
   });
   return [...revoked, ...granted];
 }

@@ -1,5 +1,6 @@
-import { assert } from '../base/assert.ts';
+import { assert, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
+import { tableKey } from '../catalog/catalog-snapshot.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import { volatility } from '../store/catalog-document.ts';
 import type { TableDefinition } from './table-definition.ts';
@@ -11,13 +12,45 @@ export async function readDefinition(coordinator: NodeConnection, oid: number, o
   return definition;
 }
 
-/** Those of several tables, by OID; of what is gone there is none. */
+/** Those of several tables, by OID; of what is gone there is none. Indexes that are not valid are no part of the definition yet: shards get them when they are. */
 export async function readDefinitions(coordinator: NodeConnection, oids: readonly number[], options?: CallOptions): Promise<Map<number, TableDefinition>> {
-  const { rows } = await coordinator.query({ text: definitionQuery, values: [oids] }, options);
+  const { rows } = await coordinator.query({ text: definitionsOfTables, values: [oids] }, options);
   return new Map(rows.map(([document]) => {
-    const definition = JSON.parse(document ?? '') as TableDefinition;
-    return [definition.oid, { ...definition, indexes: (definition.indexes ?? []).map(withoutHead) }];
+    const definition = definitionOf(document);
+    return [definition.oid, { ...definition, indexes: (definition.indexes ?? []).filter(({ valid }) => valid) }];
   }));
+}
+
+/** A table and all below it that are its partitions, parents first. */
+export async function readTree(coordinator: NodeConnection, table: TableDefinition, options?: CallOptions): Promise<TableDefinition[]> {
+  if (table.partitionKey === null) return [table];
+  const { rows } = await coordinator.query({ text: 'SELECT relid::oid FROM pg_partition_tree($1::oid) ORDER BY level, relid', values: [table.oid] }, options);
+  const oids = rows.map(([oid]) => Number(oid));
+  const definitions = await readDefinitions(coordinator, oids, options);
+  return oids.map((oid) => present(definitions.get(oid)));
+}
+
+/** What a partition is a partition of, and so on. */
+export async function readAncestors(coordinator: NodeConnection, table: TableDefinition, options?: CallOptions): Promise<TableDefinition[]> {
+  if (table.partitionOf === null) return [];
+  const { rows } = await coordinator.query({ text: 'SELECT relid::oid FROM pg_partition_ancestors($1::oid) WHERE relid <> $1::oid', values: [table.oid] }, options);
+  return [...(await readDefinitions(coordinator, rows.map(([oid]) => Number(oid)), options)).values()];
+}
+
+/** The definitions of shards, as their node has them, by `tableKey`; those that do not exist are left out. Of other tables it tells nothing of their distribution. */
+export async function readShardDefinitions(
+  node: NodeConnection,
+  shards: readonly { readonly schema: string; readonly name: string }[],
+  options?: CallOptions,
+): Promise<Map<string, TableDefinition>> {
+  const { rows } = await node.query({ text: definitionsOfShards, values: [JSON.stringify(shards)] }, options);
+  const definitions = rows.map(([document]) => definitionOf(document));
+  return new Map(definitions.map((definition) => [tableKey(definition.schema, definition.name), definition]));
+}
+
+function definitionOf(document: string | null | undefined): TableDefinition {
+  const definition = JSON.parse(document ?? '') as TableDefinition;
+  return { ...definition, indexes: (definition.indexes ?? []).map(withoutHead) };
 }
 
 /** What follows name and table in CREATE INDEX. The head is known to the letter, so it can be cut off. */
@@ -26,16 +59,25 @@ function withoutHead<I extends { readonly head: string; readonly sql: string }>(
   return { ...index, sql: index.sql.slice(index.head.length) };
 }
 
-const distributionOf = (oid: string): string => `(
-  SELECT json_build_object('kind', t.kind, 'columnPosition', t.distribution_attnum, 'colocationId', t.colocation_id, 'shardIds',
+/** How a query finds a table's distribution, given SQL for its OID: nodes have no catalog. */
+type DistributionSql = (oid: string) => string;
+
+const nowhere: DistributionSql = () => 'null';
+
+const distributionOf: DistributionSql = (oid) => `(
+  SELECT json_build_object('kind', t.kind, 'columnPosition', t.distribution_attnum,
+    'columnName', (SELECT w.attname FROM pg_attribute w WHERE w.attrelid = t.relation AND w.attnum = t.distribution_attnum), 'colocationId', t.colocation_id, 'shardIds',
     (SELECT json_agg(h.shard_id ORDER BY s.ordinal) FROM shardwright.shard h LEFT JOIN shardwright.shard_group s USING (shard_group_id)
      WHERE h.relation = t.relation))
   FROM shardwright.distributed_table t WHERE t.relation = ${oid})`;
 
-const relatedTable = (oid: string): string => `(
+const relatedTable = (oid: string, distribution: DistributionSql): string => `(
   SELECT json_build_object('oid', k.oid::bigint, 'schema', m.nspname, 'name', k.relname, 'sql', k.oid::regclass::text,
-    'distribution', ${distributionOf('k.oid')})
+    'distribution', ${distribution('k.oid')})
   FROM pg_class k JOIN pg_namespace m ON m.oid = k.relnamespace WHERE k.oid = ${oid})`;
+
+/** Null on a node. */
+const fenceFunction = `to_regproc('shardwright.refuse_shell_write')`;
 
 const action = (column: string): string =>
   `CASE ${column} WHEN 'r' THEN 'restrict' WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set_null' WHEN 'd' THEN 'set_default' ELSE 'no_action' END`;
@@ -70,25 +112,28 @@ const columns = `
   LEFT JOIN pg_constraint n ON n.conrelid = a.attrelid AND n.contype = 'n' AND n.conkey[1] = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped`;
 
-const constraints = `
+/** A foreign key to a partitioned table has parts for its partitions, which are no constraints of their own. */
+const isWhole = 'NOT EXISTS (SELECT FROM pg_constraint w WHERE w.oid = o.conparentid AND w.conrelid = o.conrelid)';
+
+const constraints = (distribution: DistributionSql): string => `
   SELECT json_agg(json_build_object('oid', o.oid::bigint, 'name', o.conname,
     'kind', CASE o.contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' WHEN 'u' THEN 'unique' WHEN 'x' THEN 'exclude'
       WHEN 'f' THEN 'foreign' WHEN 'n' THEN 'not_null' END,
-    'sql', pg_get_constraintdef(o.oid), 'validated', o.convalidated, 'columns', to_json(o.conkey),
+    'sql', pg_get_constraintdef(o.oid), 'validated', o.convalidated, 'inherited', o.coninhcount > 0, 'columns', to_json(o.conkey),
     'flags', concat(o.condeferrable::text, o.condeferred::text, coalesce(to_json(o)->>'conenforced', 'true'), o.connoinherit::text),
     'deferrable', o.condeferrable, 'deferred', o.condeferred, 'indexOid', CASE WHEN o.contype IN ('p', 'u', 'x') THEN o.conindid::bigint END,
     'equalities', (SELECT json_agg(EXISTS (
         SELECT FROM pg_amop w JOIN pg_am m ON m.oid = w.amopmethod AND m.amname = 'btree' WHERE w.amopopr = e.operator AND w.amopstrategy = 3)
         ORDER BY e.place) FROM unnest(o.conexclop) WITH ORDINALITY e (operator, place)),
-    'foreign', CASE WHEN o.contype = 'f' THEN json_build_object('table', ${relatedTable('o.confrelid')}, 'columns', to_json(o.confkey),
+    'foreign', CASE WHEN o.contype = 'f' THEN json_build_object('table', ${relatedTable('o.confrelid', distribution)}, 'columns', to_json(o.confkey),
       'onDelete', ${action('o.confdeltype')}, 'onUpdate', ${action('o.confupdtype')}, 'onDeleteColumns', to_json(o.confdelsetcols)) END,
     'comment', obj_description(o.oid, 'pg_constraint')) ORDER BY o.oid)
-  FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'p', 'u', 'x', 'f', 'n')`;
+  FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'p', 'u', 'x', 'f', 'n') AND ${isWhole}`;
 
 const indexes = `
-  SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique,
-    'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
-    'head', format('CREATE %sINDEX %I ON %I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, n.nspname, c.relname),
+  SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique, 'valid', i.indisvalid,
+    'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = i.indrelid AND o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
+    'head', format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, CASE c.relkind WHEN 'p' THEN 'ONLY ' END, n.nspname, c.relname),
     'sql', pg_get_indexdef(x.oid),
     'columns', (SELECT json_agg(k.position ORDER BY k.place) FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (position, place)
       WHERE k.place <= i.indnkeyatts),
@@ -96,26 +141,46 @@ const indexes = `
     'statistics', (SELECT json_agg(json_build_array(s.attnum, s.attstattarget)) FROM pg_attribute s
       WHERE s.attrelid = x.oid AND s.attstattarget >= 0),
     'comment', obj_description(x.oid, 'pg_class')) ORDER BY x.oid)
-  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisvalid`;
+  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid`;
 
-const policies = `
+/** Functions of the user's in stored trees, which name them by OID. */
+const calledFunctions = (trees: string): string => `
+  SELECT json_agg(DISTINCT jsonb_build_object('signature', f.oid::regprocedure::text, 'language', l.lanname,
+    'source', coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), 'definition', CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END))
+  FROM regexp_matches(${trees}, ' :(?:funcid|opfuncid) ([0-9]+)', 'g') m (id)
+  JOIN pg_proc f ON f.oid = m.id[1]::oid JOIN pg_language l ON l.oid = f.prolang WHERE f.oid >= 16384`;
+
+const policies = (distribution: DistributionSql): string => `
   SELECT json_agg(json_build_object('oid', p.oid::bigint, 'name', p.polname,
     'head', format('AS %s FOR %s', CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
       CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END),
     'roles', (SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ' ORDER BY role) FROM unnest(p.polroles) AS role),
+    'roleNames', (SELECT json_agg(quote_ident(pg_get_userbyid(role))) FROM unnest(p.polroles) AS role WHERE role <> 0),
     'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
-    'reads', (SELECT json_agg(${relatedTable('o.refobjid')}) FROM (SELECT DISTINCT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND objid = p.oid
+    'reads', (SELECT json_agg(${relatedTable('o.refobjid', distribution)}) FROM (SELECT DISTINCT refobjid FROM pg_depend WHERE classid = 'pg_policy'::regclass AND objid = p.oid
       AND refclassid = 'pg_class'::regclass AND refobjid <> c.oid) o),
+    'readsItself', t.trees ~ format(' :relid %s ', c.oid),
+    'unsteady', (SELECT json_agg(DISTINCT f.proname) FROM regexp_matches(t.trees, ' :(?:funcid|opfuncid) ([0-9]+)', 'g') m (id)
+      JOIN pg_proc f ON f.oid = m.id[1]::oid WHERE f.provolatile <> 'i' AND f.proname <> 'current_setting'),
+    'functions', (${calledFunctions('t.trees')}),
     'comment', obj_description(p.oid, 'pg_policy')) ORDER BY p.oid)
-  FROM pg_policy p WHERE p.polrelid = c.oid`;
+  FROM pg_policy p, concat(p.polqual::text, p.polwithcheck::text) t (trees) WHERE p.polrelid = c.oid`;
 
-/** The fence of a shell is triggers of ours, not the user's. */
+/** The fence of a shell is triggers of ours, not the user's; a partition's copies of its parent's triggers are the parent's. */
 const triggers = `
   SELECT json_agg(json_build_object('oid', g.oid::bigint, 'name', g.tgname, 'sql', pg_get_triggerdef(g.oid), 'enabled', g.tgenabled, 'perRow', g.tgtype & 1 = 1,
-    'mentions', (SELECT json_agg(k.relname ORDER BY k.relname) FROM pg_proc f, shardwright.distributed_table d JOIN pg_class k ON k.oid = d.relation
-      WHERE f.oid = g.tgfoid AND f.prosrc ~* ('\\m' || regexp_replace(k.relname, '(\\W)', '\\\\\\1', 'g') || '\\M')),
+    'timing', CASE WHEN g.tgtype & 2 = 2 THEN 'before' ELSE 'after' END,
+    'seesMore', g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL OR g.tgconstrrelid <> 0,
+    'function', (SELECT json_build_object('signature', f.oid::regprocedure::text, 'language', l.lanname, 'source', f.prosrc, 'definition', pg_get_functiondef(f.oid))
+      FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang WHERE f.oid = g.tgfoid),
     'comment', obj_description(g.oid, 'pg_trigger')) ORDER BY g.oid)
-  FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc`;
+  FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgfoid IS DISTINCT FROM ${fenceFunction}`;
+
+/** PUBLIC may use the schema "public" of every new database. */
+const schemaUsers = `
+  SELECT json_agg(DISTINCT CASE u.role WHEN 0 THEN 'PUBLIC' ELSE u.role::regrole::text END) FROM (
+    SELECT grantee FROM aclexplode(n.nspacl) WHERE privilege_type = 'USAGE' UNION ALL SELECT n.nspowner) u (role)
+  WHERE u.role::regrole::text <> quote_ident(current_user) AND n.nspname <> 'public'`;
 
 const statistics = `
   SELECT json_agg(json_build_object('oid', s.oid::bigint, 'schema', m.nspname, 'name', s.stxname, 'sql', pg_get_statisticsobjdef(s.oid),
@@ -123,28 +188,43 @@ const statistics = `
     'target', CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget END, 'comment', obj_description(s.oid, 'pg_statistic_ext')) ORDER BY s.oid)
   FROM pg_statistic_ext s JOIN pg_namespace m ON m.oid = s.stxnamespace WHERE s.stxrelid = c.oid`;
 
-const definitionQuery = `
+/** Looked for without an index, so not on nodes, which have many constraints. */
+const referencedBy = (distribution: DistributionSql): string => `(
+  SELECT json_agg(json_build_object('constraint', o.conname, 'table', ${relatedTable('o.conrelid', distribution)}) ORDER BY o.oid)
+  FROM pg_constraint o WHERE o.confrelid = c.oid AND o.contype = 'f' AND o.conrelid <> c.oid AND ${isWhole})`;
+
+const definitionsWhere = (which: string, distribution: DistributionSql): string => `
 SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
   'system', c.oid < 16384 OR n.nspname IN ('pg_catalog', 'information_schema', 'shardwright'), 'typed', c.reloftype <> 0,
   'partition', c.relispartition,
-  'inherits', EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
-  'inherited', EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
-  'rowSecurity', c.relrowsecurity, 'rowSecurityForced', c.relforcerowsecurity, 'policies', (${policies}),
+  'partitionOf', CASE WHEN c.relispartition THEN (SELECT json_build_object('bound', pg_get_expr(c.relpartbound, c.oid),
+    'table', ${relatedTable('h.inhparent', distribution)}) FROM pg_inherits h WHERE h.inhrelid = c.oid) END,
+  'partitionKey', pg_get_partkeydef(c.oid),
+  'inherits', NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
+  'inherited', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
+  'rowSecurity', c.relrowsecurity, 'rowSecurityForced', c.relforcerowsecurity, 'policies', (${policies(distribution)}),
   'triggers', (${triggers}), 'statistics', (${statistics}),
-  'fence', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgfoid = 'shardwright.refuse_shell_write'::regproc AND g.tgenabled <> 'D'),
+  'fence', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgfoid = ${fenceFunction} AND g.tgenabled <> 'D'),
   'rules', (SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid),
   'tablespace', c.reltablespace <> 0,
   'accessMethod', (SELECT m.amname FROM pg_am m WHERE m.oid = c.relam),
   'options', to_json(c.reloptions),
   'toastOptions', (SELECT to_json(t.reloptions) FROM pg_class t WHERE t.oid = c.reltoastrelid),
   'replicaIdentity', c.relreplident,
-  'owner', pg_get_userbyid(c.relowner),
+  'owner', pg_get_userbyid(c.relowner), 'ownerReads', pg_get_userbyid(c.relowner) = current_user, 'schemaUsers', (${schemaUsers}),
   'grants', ${grants(`coalesce(c.relacl, acldefault('r', c.relowner))`)},
   'comment', obj_description(c.oid, 'pg_class'),
   'columns', coalesce((${columns}), '[]'),
-  'constraints', (${constraints}),
+  'constraints', (${constraints(distribution)}),
   'indexes', (${indexes}),
-  'referencedBy', (SELECT json_agg(json_build_object('constraint', o.conname, 'table', ${relatedTable('o.conrelid')}) ORDER BY o.oid)
-    FROM pg_constraint o WHERE o.confrelid = c.oid AND o.contype = 'f' AND o.conrelid <> c.oid),
-  'distribution', ${distributionOf('c.oid')})
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[])`;
+  'referencedBy', ${distribution === nowhere ? 'null' : referencedBy(distribution)},
+  'distribution', ${distribution('c.oid')})
+FROM ${which}`;
+
+const definitionsOfTables = definitionsWhere('pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1::oid[])', distributionOf);
+
+const definitionsOfShards = definitionsWhere(
+  `json_to_recordset($1::json) AS k (schema name, name name) JOIN pg_namespace n ON n.nspname = k.schema
+   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = k.name`,
+  nowhere,
+);

@@ -51,9 +51,9 @@ export function enableTrigger(shard: Pick<ShardNames, 'sql'>, name: string, enab
 export function createStatistics(shard: ShardNames, statistics: StatisticsDefinition): string[] {
   const { schema, head, tail, sql, target, comment } = statistics;
   assert(sql.startsWith(head) && sql.endsWith(tail), `unexpected statistics definition ${sql}`);
-  const name = statisticsName(shard.id, statistics);
+  const name = shard.statistics(statistics);
   return [
-    ensureSchema(schema),
+    ensureSchema({ schema, schemaUsers: null }),
     `CREATE STATISTICS ${name} ${sql.slice(head.length, sql.length - tail.length)} FROM ${shard.sql}`,
     ...(target === null ? [] : [`ALTER STATISTICS ${name} SET STATISTICS ${target}`]),
     ...commentOn(`STATISTICS ${name}`, comment),

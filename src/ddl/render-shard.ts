@@ -1,8 +1,6 @@
-import { present } from '../base/assert.ts';
 import type { ShardId } from '../catalog/ids.ts';
 import type { HashRange } from '../catalog/shard-for-hash.ts';
-import { shardName } from '../catalog/shard-name.ts';
-import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
+import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
 import { retargetForeignKey } from '../sql/rewrite-relation.ts';
 import { optionSql } from './option-sql.ts';
 import { privilegesOfNew } from './privileges.ts';
@@ -17,18 +15,24 @@ export interface ShardWish {
   readonly hash: { readonly sql: string; readonly range: HashRange } | undefined;
   /** The shard id of each table that a foreign key refers to, by OID. */
   readonly references: ReadonlyMap<number, ShardId>;
+  /** Of CHECK constraints that the table has as a partition: the shard that they come from, whose name for them they keep. */
+  readonly inherited?: ReadonlyMap<string, ShardId> | undefined;
 }
 
 /** The statements that make a shard. Rows are best loaded between the two halves: keys and indexes are then built once. */
 export interface ShardStatements {
   readonly beforeRows: string[];
-  /** Keys, indexes, foreign keys, and constraints that the rows need not meet (NOT VALID). */
+  /** Makes it a partition of its parent's shard: before what is in `afterRows` of either, or after it in both. */
+  readonly attach: string[];
+  /** Keys, indexes, constraints that the rows need not meet (NOT VALID), and what must not see them come: triggers, policies, privileges. */
   readonly afterRows: string[];
+  /** Come last: other shards have to have their keys. */
+  readonly foreignKeys: string[];
 }
 
 /** Everything that the table has, under names that end in the shard's id. */
 export function renderShard(table: TableDefinition, wish: ShardWish): ShardStatements {
-  const shard = new ShardNames(table, wish.id);
+  const shard = new ShardNames(table, wish.id, wish.inherited);
   const { references } = wish;
   const constraints = table.constraints ?? [];
   const early = constraints.filter((constraint) => constraint.kind === 'check' && constraint.validated);
@@ -42,14 +46,18 @@ export function renderShard(table: TableDefinition, wish: ShardWish): ShardState
       ...late.filter(({ kind }) => kind !== 'foreign').map((constraint) => addConstraint(shard, constraint, references)),
       ...indexes.filter(({ ofConstraint }) => !ofConstraint).map((index) => createIndex(shard, index)),
       ...indexes.flatMap((index) => indexSettings(shard, index)),
-      ...foreign.map((constraint) => addConstraint(shard, constraint, references)),
       ...(table.replicaIdentity === 'd' ? [] : [replicaIdentity(table, shard)]),
-      ...comments(table, shard),
+      ...comments(table, shard, (constraint) => constraint.kind !== 'foreign'),
+      ...(table.ownerReads ? [] : [`ALTER TABLE ${shard.sql} OWNER TO ${quoteIdentifier(table.owner)}`]),
       ...privilegesOfNew(table, shard),
       ...renderBehaviour(table, shard),
     ],
+    attach: attachPartition(table, shard, references),
+    foreignKeys: foreign.flatMap((constraint) => [addConstraint(shard, constraint, references), ...comments({ ...noParts, constraints: [constraint] }, shard, () => true)]),
   };
 }
+
+const noParts = { comment: null, columns: [], indexes: [] } as const;
 
 /** NOT NULL stands with its column, once it is validated. */
 function isInColumn({ kind, validated }: ConstraintDefinition): boolean {
@@ -63,14 +71,21 @@ interface Checks {
 
 function createTable(shard: ShardNames, table: TableDefinition, { checks, hash }: Checks): string {
   const parts = table.columns.map((column) => renderColumn(column, (name) => shard.part(name)));
-  for (const check of checks) parts.push(`CONSTRAINT ${shard.part(check.name)} ${check.sql}`);
-  if (hash !== undefined) {
-    const { sql, range } = hash;
-    parts.push(`CONSTRAINT ${shard.part(hashConstraint)} CHECK (${sql} BETWEEN (${range.min}) AND (${range.max}))`);
-  }
+  for (const check of checks) parts.push(`CONSTRAINT ${shard.constraint(check.name)} ${check.sql}`);
+  if (hash !== undefined) parts.push(`CONSTRAINT ${shard.part(hashConstraint)} ${hashCheck(hash)}`);
+  const key = table.partitionKey === null ? '' : ` PARTITION BY ${table.partitionKey}`;
   const unlogged = table.persistence === 'u' ? 'UNLOGGED ' : '';
   const method = table.accessMethod === null || table.accessMethod === 'heap' ? '' : ` USING ${quoteIdentifier(table.accessMethod)}`;
-  return shard.wholeRows(`CREATE ${unlogged}TABLE ${shard.sql} (${parts.join(', ')})${method}${storageOptions(table)}`);
+  return shard.wholeRows(`CREATE ${unlogged}TABLE ${shard.sql} (${parts.join(', ')})${key}${method}${storageOptions(table)}`);
+}
+
+export function hashCheck({ sql, range }: NonNullable<ShardWish['hash']>): string {
+  return `CHECK (${sql} BETWEEN (${range.min}) AND (${range.max}))`;
+}
+
+/** The statement that makes the table a partition; none for others. */
+export function attachPartition({ partitionOf }: TableDefinition, shard: ShardNames, references: ShardWish['references']): string[] {
+  return partitionOf === null ? [] : [`ALTER TABLE ${shard.referenced(partitionOf.table, references)} ATTACH PARTITION ${shard.sql} ${partitionOf.bound}`];
 }
 
 function storageOptions(table: TableDefinition): string {
@@ -82,14 +97,11 @@ function storageOptions(table: TableDefinition): string {
 }
 
 export function addConstraint(shard: ShardNames, constraint: ConstraintDefinition, references: ShardWish['references']): string {
-  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.part(constraint.name)} ${constraintSql(shard, constraint, references)}`);
+  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.constraint(constraint.name)} ${constraintSql(shard, constraint, references)}`);
 }
 
 function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition, references: ShardWish['references']): string {
-  if (foreign === null) return sql;
-  const { table } = foreign;
-  const id = table.oid === shard.table.oid ? shard.id : present(references.get(table.oid), `shard of ${table.name}`);
-  return retargetForeignKey(sql, table.sql, quoteQualified(table.schema, shardName(table.name, id)));
+  return foreign === null ? sql : retargetForeignKey(sql, foreign.table.sql, shard.referenced(foreign.table, references));
 }
 
 export function createIndex(shard: ShardNames, index: IndexDefinition, how: '' | 'CONCURRENTLY ' = ''): string {
@@ -102,9 +114,17 @@ export function indexSettings(shard: ShardNames, index: IndexDefinition): string
   const options = index.ofConstraint ? (index.options ?? []) : [];
   return [
     ...(options.length === 0 ? [] : [`ALTER INDEX ${name} SET (${options.map(optionSql).join(', ')})`]),
-    ...(index.statistics ?? []).map(([place, target]) => `ALTER INDEX ${name} ALTER COLUMN ${place} SET STATISTICS ${target}`),
-    ...(index.clustered ? [`ALTER TABLE ${shard.sql} CLUSTER ON ${shard.part(index.name)}`] : []),
+    ...indexStatistics(shard, index),
+    ...(index.clustered ? [clusterOn(shard, index)] : []),
   ];
+}
+
+export function indexStatistics(shard: ShardNames, { name, statistics }: IndexDefinition): string[] {
+  return (statistics ?? []).map(([place, target]) => `ALTER INDEX ${shard.index(name)} ALTER COLUMN ${place} SET STATISTICS ${target}`);
+}
+
+export function clusterOn(shard: ShardNames, { name }: IndexDefinition): string {
+  return `ALTER TABLE ${shard.sql} CLUSTER ON ${shard.part(name)}`;
 }
 
 export function replicaIdentity(table: TableDefinition, shard: ShardNames): string {
@@ -113,16 +133,19 @@ export function replicaIdentity(table: TableDefinition, shard: ShardNames): stri
   return `ALTER TABLE ${shard.sql} REPLICA IDENTITY ${identities[table.replicaIdentity]}`;
 }
 
-function comments(table: TableDefinition, shard: ShardNames): string[] {
-  return commentTargets(table, shard).flatMap(([target, comment]) => (comment === null ? [] : [`COMMENT ON ${target} IS ${quoteLiteral(comment)}`]));
+type Commented = Pick<TableDefinition, 'comment' | 'columns' | 'constraints' | 'indexes'>;
+
+function comments(table: Commented, shard: ShardNames, isMeant: (constraint: ConstraintDefinition) => boolean): string[] {
+  const meant = { ...table, constraints: (table.constraints ?? []).filter(isMeant) };
+  return commentTargets(meant, shard).flatMap(([target, comment]) => (comment === null ? [] : [`COMMENT ON ${target} IS ${quoteLiteral(comment)}`]));
 }
 
 /** All that can have a comment, and the comment. */
-export function commentTargets(table: TableDefinition, shard: ShardNames): (readonly [target: string, comment: string | null])[] {
+export function commentTargets(table: Commented, shard: ShardNames): (readonly [target: string, comment: string | null])[] {
   return [
     [`TABLE ${shard.sql}`, table.comment],
     ...table.columns.map(({ name, comment }) => [`COLUMN ${shard.sql}.${quoteIdentifier(name)}`, comment] as const),
-    ...(table.constraints ?? []).map(({ name, comment }) => [`CONSTRAINT ${shard.part(name)} ON ${shard.sql}`, comment] as const),
+    ...(table.constraints ?? []).map(({ name, comment }) => [`CONSTRAINT ${shard.constraint(name)} ON ${shard.sql}`, comment] as const),
     ...(table.indexes ?? []).map(({ name, comment }) => [`INDEX ${shard.index(name)}`, comment] as const),
   ];
 }

@@ -4,27 +4,40 @@ import { enableTrigger } from './render-behaviour.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import type { TableDefinition } from './table-definition.ts';
 
-type Shell = Pick<TableDefinition, 'schema' | 'name' | 'referencedBy'>;
+type Shell = Pick<TableDefinition, 'schema' | 'name' | 'referencedBy' | 'partition' | 'partitionKey'>;
 
-export async function hasRows(change: CatalogChange, table: Pick<Shell, 'schema' | 'name'>): Promise<boolean> {
-  const [row] = await onCoordinator(change, `SELECT EXISTS (SELECT FROM ONLY ${nameOf(table)})`);
+export async function hasRows(change: CatalogChange, table: Pick<Shell, 'schema' | 'name'> & { readonly partitionKey?: string | null }): Promise<boolean> {
+  const [row] = await onCoordinator(change, `SELECT EXISTS (SELECT FROM ${wholeTable(nameOf(table), table)})`);
   return row?.[0] === 't';
 }
 
 /** TRUNCATE is refused while another table refers to this one, even an empty one. */
 export async function emptyShell(change: CatalogChange, shell: Shell): Promise<void> {
-  const verb = shell.referencedBy === null ? 'TRUNCATE ONLY' : 'DELETE FROM ONLY';
-  await onCoordinator(change, `${verb} ${nameOf(shell)}`);
+  const verb = shell.referencedBy === null ? 'TRUNCATE' : 'DELETE FROM';
+  await onCoordinator(change, `${verb} ${wholeTable(nameOf(shell), shell)}`);
 }
 
-/** Runs `work`, which moves rows that are there, without the user's triggers: nothing happens to the rows. */
-export async function withoutTriggers<T>(change: CatalogChange, table: Pick<TableDefinition, 'schema' | 'name' | 'triggers'>, work: () => Promise<T>): Promise<T> {
-  const enabled = (table.triggers ?? []).filter((trigger) => trigger.enabled !== 'D');
-  const shell = { sql: nameOf(table) };
-  for (const { name } of enabled) await onCoordinator(change, enableTrigger(shell, name, 'D'));
+/** Runs `work`, which moves rows that are there, without the user's triggers and without what policies say of the owner: nothing happens to the rows. */
+export async function withoutTriggers<T>(change: CatalogChange, tables: readonly BehavingShell[], work: () => Promise<T>): Promise<T> {
+  for (const table of tables) {
+    const shell = { sql: nameOf(table) };
+    for (const { name, enabled } of table.triggers ?? []) if (enabled !== 'D') await onCoordinator(change, enableTrigger(shell, name, 'D'));
+    if (table.rowSecurityForced) await onCoordinator(change, `ALTER TABLE ${shell.sql} NO FORCE ROW LEVEL SECURITY`);
+  }
   const result = await work();
-  for (const { name, enabled: how } of enabled) await onCoordinator(change, enableTrigger(shell, name, how));
+  for (const table of tables.toReversed()) {
+    const shell = { sql: nameOf(table) };
+    for (const { name, enabled } of table.triggers ?? []) if (enabled !== 'D') await onCoordinator(change, enableTrigger(shell, name, enabled));
+    if (table.rowSecurityForced) await onCoordinator(change, `ALTER TABLE ${shell.sql} FORCE ROW LEVEL SECURITY`);
+  }
   return result;
+}
+
+type BehavingShell = Pick<TableDefinition, 'schema' | 'name' | 'triggers' | 'rowSecurityForced'>;
+
+/** As it stands in FROM for all of a table's rows: those of a partitioned one are in its partitions. */
+export function wholeTable(sql: string, { partitionKey }: { readonly partitionKey?: string | null }): string {
+  return typeof partitionKey === 'string' ? sql : `ONLY ${sql}`;
 }
 
 const fence = 'shardwright_shell';
@@ -38,19 +51,27 @@ export const fenceTriggers: readonly string[] = [fence, insertFence];
  * distribution must not lose rows in it.
  */
 export async function fenceShell(change: CatalogChange, shell: Shell): Promise<void> {
-  await onCoordinator(
-    change,
-    `CREATE TRIGGER ${fence} BEFORE UPDATE OR DELETE OR TRUNCATE ON ${nameOf(shell)}
-     FOR EACH STATEMENT EXECUTE FUNCTION shardwright.refuse_shell_write()`,
-  );
-  await onCoordinator(
-    change,
-    `CREATE TRIGGER ${insertFence} BEFORE INSERT ON ${nameOf(shell)} FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_shell_write()`,
-  );
+  for (const { create } of fenceStatements(shell)) await onCoordinator(change, create);
 }
 
 export async function unfenceShell(change: CatalogChange, shell: Shell): Promise<void> {
-  for (const name of fenceTriggers) await onCoordinator(change, `DROP TRIGGER IF EXISTS ${name} ON ${nameOf(shell)}`);
+  for (const { drop } of fenceStatements(shell)) await onCoordinator(change, drop);
+}
+
+export interface FenceStatements {
+  readonly name: string;
+  readonly create: string;
+  readonly drop: string;
+}
+
+/** A partition has the trigger for each row from its parent. */
+export function fenceStatements(shell: Pick<Shell, 'schema' | 'name' | 'partition'>): FenceStatements[] {
+  const trigger = (name: string, events: string, each: string): FenceStatements => ({
+    name,
+    create: `CREATE TRIGGER ${name} BEFORE ${events} ON ${nameOf(shell)} FOR EACH ${each} EXECUTE FUNCTION shardwright.refuse_shell_write()`,
+    drop: `DROP TRIGGER IF EXISTS ${name} ON ${nameOf(shell)}`,
+  });
+  return [trigger(fence, 'UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'), ...(shell.partition ? [] : [trigger(insertFence, 'INSERT', 'ROW')])];
 }
 
 export async function onCoordinator(change: CatalogChange, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {

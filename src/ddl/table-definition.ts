@@ -53,6 +53,8 @@ export interface ConstraintDefinition {
   /** What stands after the name: `CHECK (a > 0) NO INHERIT`. */
   readonly sql: string;
   readonly validated: boolean;
+  /** Whether it came from a table that this one is a partition of. */
+  readonly inherited: boolean;
   /** What can be altered: deferrable, deferred, enforced, inherited, each as `true` or `false`. */
   readonly flags: string;
   readonly deferrable: boolean;
@@ -92,6 +94,7 @@ export interface RelatedTable {
 export interface Distribution {
   readonly kind: 'distributed' | 'reference';
   readonly columnPosition: number | null;
+  readonly columnName: string | null;
   readonly colocationId: number | null;
   /** In the order of the shard groups' ordinals. */
   readonly shardIds: readonly number[];
@@ -101,6 +104,8 @@ export interface IndexDefinition {
   readonly oid: number;
   readonly name: string;
   readonly unique: boolean;
+  /** False while CREATE INDEX CONCURRENTLY is at work, or after it has failed. */
+  readonly valid: boolean;
   /** Index of a primary key, unique or exclusion constraint, which makes it. */
   readonly ofConstraint: boolean;
   readonly head: string;
@@ -116,16 +121,34 @@ export interface IndexDefinition {
   readonly comment: string | null;
 }
 
+/** A function of the user's that a policy or trigger calls. */
+export interface CalledFunction {
+  /** `public.f(integer)`. */
+  readonly signature: string;
+  /** `plpgsql`, `sql`. */
+  readonly language: string;
+  readonly source: string;
+  /** CREATE OR REPLACE FUNCTION, whole; null for an aggregate. */
+  readonly definition: string | null;
+}
+
 export interface PolicyDefinition {
   readonly oid: number;
   readonly name: string;
   /** What stands between the table and the expressions: `AS PERMISSIVE FOR ALL TO PUBLIC`. */
   readonly head: string;
   readonly roles: string;
+  /** Those of them that are names, as SQL. */
+  readonly roleNames: readonly string[] | null;
   readonly using: string | null;
   readonly check: string | null;
   /** Other tables that the expressions read. */
   readonly reads: readonly RelatedTable[] | null;
+  /** Whether its subqueries read the table itself. */
+  readonly readsItself: boolean;
+  /** Functions in it that are not immutable, other than current_setting(). */
+  readonly unsteady: readonly string[] | null;
+  readonly functions: readonly CalledFunction[] | null;
   readonly comment: string | null;
 }
 
@@ -136,8 +159,10 @@ export interface TriggerDefinition {
   readonly sql: string;
   readonly enabled: 'O' | 'D' | 'R' | 'A';
   readonly perRow: boolean;
-  /** Distributed and reference tables whose names stand in the function. */
-  readonly mentions: readonly string[] | null;
+  readonly timing: 'before' | 'after';
+  /** Whether it names transition tables, or another table (CREATE CONSTRAINT TRIGGER … FROM). */
+  readonly seesMore: boolean;
+  readonly function: CalledFunction;
   readonly comment: string | null;
 }
 
@@ -154,7 +179,9 @@ export interface StatisticsDefinition {
   readonly comment: string | null;
 }
 
-/** All of a table in the coordinator database that its shards take over, or that keeps it from being distributed. */
+/**
+ * All of a table in the coordinator database that its shards take over, or that keeps it from being distributed; or the same of a shard, as its node has it.
+ */
 export interface TableDefinition {
   readonly oid: number;
   readonly schema: string;
@@ -166,6 +193,10 @@ export interface TableDefinition {
   readonly system: boolean;
   readonly typed: boolean;
   readonly partition: boolean;
+  /** Of a partition: what it is a partition of, and for which rows (`FOR VALUES IN (1)`, `DEFAULT`). */
+  readonly partitionOf: { readonly table: RelatedTable; readonly bound: string } | null;
+  /** Of a partitioned table: `RANGE (made)`. */
+  readonly partitionKey: string | null;
   readonly inherits: boolean;
   readonly inherited: boolean;
   /** ENABLE and FORCE ROW LEVEL SECURITY. */
@@ -184,6 +215,10 @@ export interface TableDefinition {
   readonly toastOptions: readonly string[] | null;
   readonly replicaIdentity: 'd' | 'n' | 'f' | 'i';
   readonly owner: string;
+  /** Whether the owner is the role that reads the definition. */
+  readonly ownerReads: boolean;
+  /** Roles that may use the schema, besides the one that reads; null when there are none, and for "public". */
+  readonly schemaUsers: readonly string[] | null;
   /** The owner's own among them. */
   readonly grants: readonly Grant[] | null;
   readonly comment: string | null;

@@ -11,7 +11,8 @@ import { columnList } from './column-list.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements, type Placement } from './placements.ts';
-import { unfenceShell, withoutTriggers } from './shell.ts';
+import { readTree } from './read-definition.ts';
+import { unfenceShell, wholeTable, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /**
@@ -24,15 +25,17 @@ export function undistributeTable(context: DdlContext, table: string, options: C
     signal: options.signal,
     body: async (change, definition) => {
       checkDistributed(definition);
-      checkUnconnected(definition);
+      checkWhole(definition);
+      const tree = await readTree(change.coordinator, definition, change);
+      for (const member of tree) checkUnconnected(member);
       const placements = await readPlacements(change, definition);
-      await runOnNodes(change, perNode(placements, (id) => `LOCK TABLE ${shardSql(definition, id)} IN ACCESS EXCLUSIVE MODE`));
-      await unfenceShell(change, definition);
-      await withoutTriggers(change, definition, async () => {
+      await runOnNodes(change, perNode(placements, (id) => lockShard(definition, id)));
+      for (const member of tree) await unfenceShell(change, member);
+      await withoutTriggers(change, tree, async () => {
         for (const placement of oncePerShard(placements)) await bringBack(change, definition, placement);
       });
       await runOnNodes(change, perNode(placements, (id) => `DROP TABLE ${shardSql(definition, id)}`));
-      await deleteTable(change, definition.oid);
+      for (const { oid } of tree) await deleteTable(change, oid);
     },
   });
 }
@@ -41,6 +44,11 @@ export function checkDistributed(table: TableDefinition): void {
   if (table.distribution !== null) return;
   const fields = { schema: table.schema, table: table.name };
   throw new ClusterError('notDistributed', `table "${table.name}" is not distributed`, fields);
+}
+
+function checkWhole(table: TableDefinition): void {
+  if (table.partitionOf === null) return;
+  throw unsupportedTable(table, { message: `it is a partition of "${table.partitionOf.table.name}"`, hint: 'Undistribute that one, with all its partitions.' }, 'undistribute');
 }
 
 /** Its rows would be checked against empty shells, or other tables' rows against rows that went away. */
@@ -70,6 +78,12 @@ function perNode(placements: readonly Placement[], statement: (id: ShardId) => s
   return statements;
 }
 
+/** All of its rows are to be read, whatever policies say of the owner. */
+function lockShard(table: TableDefinition, id: ShardId): string {
+  const sql = shardSql(table, id);
+  return `LOCK TABLE ${sql} IN ACCESS EXCLUSIVE MODE${table.rowSecurityForced ? `;\nALTER TABLE ${sql} NO FORCE ROW LEVEL SECURITY` : ''}`;
+}
+
 async function bringBack(change: CatalogChange, table: TableDefinition, placement: Placement): Promise<void> {
   const columns = columnList(table);
   if (columns === '') return;
@@ -77,7 +91,7 @@ async function bringBack(change: CatalogChange, table: TableDefinition, placemen
   const sink = await change.coordinator.copyIn(`COPY ${quoteQualified(table.schema, table.name)} (${columns}) FROM STDIN`, change);
   let bytes = 0;
   try {
-    const rows = source.copyOut(`COPY (SELECT ${columns} FROM ONLY ${shardSql(table, placement.shard)}) TO STDOUT`, change);
+    const rows = source.copyOut(`COPY (SELECT ${columns} FROM ${wholeTable(shardSql(table, placement.shard), table)}) TO STDOUT`, change);
     for await (const chunk of rows) {
       bytes += chunk.length;
       await sink.write(chunk);

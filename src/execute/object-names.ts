@@ -22,7 +22,7 @@ type Connections = Pick<NodeConnections, 'query'>;
 export async function nodeNames(node: Connections, oids: readonly number[]): Promise<NodeNames> {
   const [types, tables] = await Promise.all([
     node.query({
-      text: `SELECT t.oid, n.nspname, named.typname, e.oid IS NOT NULL, CASE WHEN c.relkind = 'r' THEN pg_catalog.substring(c.relname, '_([0-9]{6,15})$') END
+      text: `SELECT t.oid, n.nspname, named.typname, e.oid IS NOT NULL, CASE WHEN c.relkind IN ('r', 'p') THEN pg_catalog.substring(c.relname, '_([0-9]{6,15})$') END
         FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid
         JOIN pg_catalog.pg_type named ON named.oid = coalesce(e.oid, t.oid) JOIN pg_catalog.pg_namespace n ON n.oid = named.typnamespace
         LEFT JOIN pg_catalog.pg_class c ON c.oid = named.typrelid WHERE t.oid = ANY ($1::oid[])`,
@@ -30,7 +30,7 @@ export async function nodeNames(node: Connections, oids: readonly number[]): Pro
     }),
     node.query({
       text: `SELECT oid, pg_catalog.substring(relname, '_([0-9]{6,15})$') FROM pg_catalog.pg_class
-        WHERE oid >= 16384 AND relkind = 'r' AND relname ~ '_[0-9]{6,15}$'`,
+        WHERE oid >= 16384 AND relkind IN ('r', 'p') AND relname ~ '_[0-9]{6,15}$'`,
     }),
   ]);
   return {

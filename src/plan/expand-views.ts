@@ -3,7 +3,7 @@ import { collectCalls } from '../analyze/function-calls.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { DependentView } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
-import { nameParts } from '../sql/ast.ts';
+import { nameParts, walk } from '../sql/ast.ts';
 import { quoteIdentifier, quoteName } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { applyEdits, type Edit, fillTemplate } from '../sql/template.ts';
@@ -54,7 +54,7 @@ function relationOf({ name, sql, securityBarrier }: DependentView): string {
   return securityBarrier ? `(WITH ${quoted} AS MATERIALIZED (${sql}) SELECT * FROM ${quoted})` : `(${sql})`;
 }
 
-async function checkView(rangeVar: RangeVar, view: DependentView, { searchPath, describe }: ViewInput): Promise<void> {
+async function checkView(rangeVar: RangeVar, view: DependentView, { names, searchPath, describe }: ViewInput): Promise<void> {
   if (view.materialized) {
     throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables, whose empty shells a refresh would fill it from.`, 'Make it an ordinary view.');
   }
@@ -62,8 +62,20 @@ async function checkView(rangeVar: RangeVar, view: DependentView, { searchPath, 
   if (searchPath.includes('pg_catalog') && searchPath[0] !== 'pg_catalog') {
     throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');
   }
+  checkRights(view, names);
   await checkIsMeant(rangeVar, view, describe);
   await checkFunctions(view, describe);
+}
+
+/** Its query runs as the role that queries. Where policies count, which rows that sees is not what its owner sees. */
+function checkRights({ name, sql, securityInvoker }: DependentView, names: RelationNames): void {
+  if (securityInvoker) return;
+  walk(parseOne(sql).node, (kind, body) => {
+    if (kind !== 'RangeVar' || !('relname' in body)) return undefined;
+    const table = names.resolve('schemaname' in body ? String(body.schemaname) : undefined, String(body.relname));
+    if (table?.rowSecurity !== true) return undefined;
+    throw unsupported(`View "${name}" reads table "${table.name}", which has row level security, with the rights of the view's owner.`, `ALTER VIEW … SET (security_invoker = true), where the role that queries shall see its own rows.`);
+  });
 }
 
 /** The name must not mean another relation: one in an earlier schema, or one that took the place of the view unnoticed. */

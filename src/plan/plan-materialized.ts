@@ -48,7 +48,7 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   if (into.skipData === true) return { kind: 'coordinator', text, effect: 'write', ...(isView ? { changesViews: { created: undefined } } : {}) };
   const { schemaname, relname = '' } = into.rel;
   const name = quoteName(schemaname, relname);
-  return { kind: 'materialize', source, query: await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
+  return { kind: 'materialize', source, query: isView ? checkRights(await planned(source, input)) : await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
 }
 
 async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {
@@ -57,13 +57,20 @@ async function planRefresh({ text }: Statement, { relation, skipData }: RefreshM
   if (skipData === true) return { kind: 'coordinator', text, effect: 'write' };
   const source = parseOne(definedQuery(view));
   const { columns } = await input.describe.statement(source.text, { collations: true });
-  const plan: MaterializePlan = { kind: 'materialize', source, query: await planned(source, input), columns, fill: view.fill, text, created: undefined };
+  const plan: MaterializePlan = { kind: 'materialize', source, query: checkRights(await planned(source, input)), columns, fill: view.fill, text, created: undefined };
   return plan;
 }
 
 async function planned(source: Statement, input: Named): Promise<StatementPlan> {
   const { node } = source;
   return planSelect(source, present('SelectStmt' in node ? node.SelectStmt : undefined, 'query of a materialized view'), input);
+}
+
+/** A materialized view is filled with what its owner sees, whoever asks for it. */
+function checkRights(plan: StatementPlan): StatementPlan {
+  const table = plan.kind === 'select' ? plan.tables.find(({ rowSecurity }) => rowSecurity) : undefined;
+  if (table === undefined) return plan;
+  throw unsupported(`A materialized view would read table "${table.name}", which has row level security, with the rights of the view's owner.`, 'Make it an ordinary view WITH (security_invoker), or a table.');
 }
 
 /** Behind AS, without WITH DATA. */

@@ -79,7 +79,12 @@ async function planRows(statement: Statement, named: Named): Promise<StatementPl
 /** Names must mean what they mean to PostgreSQL: no local table may stand before a distributed one, no function before PostgreSQL's own. */
 async function checkNames(node: Node, { names, searchPath, describe }: Named): Promise<void> {
   const relations = namedRelations(node);
-  for (const relation of relations) checkTemporary(relation, names.snapshot);
+  for (const relation of relations) {
+    checkTemporary(relation, names.snapshot);
+    if (relation.inh !== true && names.resolve(relation.schemaname, relation.relname ?? '')?.partitioned === true) {
+      throw unsupported(`ONLY stands before "${relation.relname ?? ''}", which is partitioned: there are no rows in it alone.`, 'Leave ONLY out, or name a partition.');
+    }
+  }
   const isKnown = ({ schemaname, relname }: RangeVar): boolean => names.resolve(schemaname, relname ?? '') !== undefined;
   if (searchPath.indexOf('pg_catalog') > 0 && relations.some(isKnown)) {
     throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');

@@ -5,6 +5,7 @@ import type { UtilityArgument, UtilityCall } from './statement-plan.ts';
 /** Functions of the cluster that SQL may call by Citus's names, with Citus's argument names in order. */
 export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   create_distributed_table: ['table_name', 'distribution_column', 'distribution_type', 'colocate_with', 'shard_count'],
+  alter_distributed_table: ['table_name', 'distribution_column', 'shard_count', 'colocate_with', 'cascade_to_colocated'],
   create_reference_table: ['table_name'],
   undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
   citus_add_node: ['nodename', 'nodeport', 'groupid', 'noderole', 'nodecluster'],
@@ -12,12 +13,13 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   citus_remove_node: ['nodename', 'nodeport'],
   master_remove_node: ['nodename', 'nodeport'],
   get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
+  shardwright_check_schema: [],
 };
 
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
-  create_distributed_table: 2, create_reference_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
-  citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1,
+  create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
+  citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0,
 };
 
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */

@@ -9,11 +9,20 @@ export async function positionedError(error: unknown, text: string, coordinator:
   if (typeof error !== 'object' || error === null || !isMisplaced(error)) return error;
   try {
     await coordinator?.describe(text);
+    if (coordinator !== undefined && sqlStateOf(error) === '42703') tellOfDrift(error);
   } catch (described) {
     if (sqlStateOf(described) === sqlStateOf(error)) return described;
   }
   if ('position' in error && error.position !== undefined) Reflect.set(error, 'position', undefined);
   return error;
+}
+
+/** The shell has the column that a node misses. */
+function tellOfDrift(error: object): void {
+  Object.assign(error, {
+    detail: 'The table has the column, but a shard of it does not.',
+    hint: 'cluster.checkSchema(), in SQL shardwright_check_schema(), tells what is missing where, and the statements that repair it.',
+  });
 }
 
 /** Data exceptions of constants have a position, too. Not where parameters stand without values: then the coordinator database got the caller's text. */

@@ -250,7 +250,6 @@ function sequencesOf(tables: readonly CatalogTable[]): string[] {
   return tables.flatMap(({ columns }) => columns.flatMap((column) => (column.default?.kind === 'sequence' ? [column.default.sequence] : [])));
 }
 
-/** One row of one column, as a SELECT of the function gives. */
 /** Lines of text or one JSON value, as PostgreSQL's own EXPLAIN gives them. */
 async function runExplain({ plan, statement, options }: ExplainPlan, { values, context, result }: Call): Promise<QueryResult> {
   const { plan: tree, text } = await explainStatement(new PreparedPlan(plan, context.scope.snapshot, statement), context, values, options);
@@ -260,9 +259,17 @@ async function runExplain({ plan, statement, options }: ExplainPlan, { values, c
   return makeQueryResult({ command: 'EXPLAIN', rowCount: null, fields: [field], rows, ...result });
 }
 
+const typeOfVoid = { dataTypeID: 2278, dataTypeSize: 4 };
+const typeOfInteger = { dataTypeID: 23, dataTypeSize: 4 };
+const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; readonly dataTypeSize: number }>> = {
+  get_shard_id_for_distribution_column: { dataTypeID: 20, dataTypeSize: 8 },
+  shardwright_check_schema: { dataTypeID: 25, dataTypeSize: -1 },
+};
+
+/** One row of one column, as a SELECT of the function gives. */
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
   const value = await context.utility({ call, values, signal: context.scope.signal });
-  const dataTypeID = value === undefined ? 2278 : call.name === 'get_shard_id_for_distribution_column' ? 20 : 23;
-  const field = { name: call.column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize: dataTypeID === 20 ? 8 : 4, dataTypeModifier: -1, format: 'text' };
+  const { dataTypeID, dataTypeSize } = value === undefined ? typeOfVoid : (utilityTypes[call.name] ?? typeOfInteger);
+  const field = { name: call.column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize, dataTypeModifier: -1, format: 'text' };
   return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value ?? '']], ...result });
 }

@@ -69,8 +69,10 @@ export class TableStatistics {
   /** By ordinal. */
   async #readShardRows(snapshot: CatalogSnapshot, table: DistributedTable): Promise<readonly number[]> {
     const names = table.shardIds.map((id) => shardName(table.name, id));
-    const text = `SELECT c.relname, c.reltuples, pg_catalog.pg_relation_size(c.oid) FROM pg_catalog.pg_class c
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])`;
+    const text = `SELECT c.relname, sum(greatest(l.reltuples, 0)), sum(pg_catalog.pg_relation_size(l.oid)) FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      CROSS JOIN LATERAL (SELECT c.oid WHERE c.relkind <> 'p' UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree(c.oid) WHERE isleaf AND c.relkind = 'p') AS p (oid)
+      JOIN pg_catalog.pg_class l ON l.oid = p.oid WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]) GROUP BY c.oid, c.relname`;
     const answers = await Promise.allSettled(snapshot.nodes.map(({ id }) => this.pools.get(id).query({ text, values: [table.schema, names] })));
     const found = new Map<string, number>();
     for (const answer of answers) {

@@ -155,6 +155,10 @@ export async function insertDistributedTable(
      VALUES ($1::oid, 'distributed', $2, $3)`,
     [oid, distributionPosition, group.id],
   );
+  return insertShards(change, oid, group);
+}
+
+async function insertShards(change: Change, oid: number, group: ColocationGroup): Promise<ShardId[]> {
   const rows = await run(
     change,
     `INSERT INTO shardwright.shard (relation, shard_group_id)
@@ -166,8 +170,34 @@ export async function insertDistributedTable(
   return group.shardGroups.map((shardGroup) => present(byGroup.get(shardGroup.id), 'shard'));
 }
 
+/**
+ * Distributes a table anew, or makes it a reference table where there is no group. Its shards get new ids, in the order of the group's shard groups; what was planned for the old ones finds nothing.
+ */
+export async function replaceShards(
+  change: Change,
+  table: { readonly oid: number; readonly distributionPosition: number | undefined; readonly group: ColocationGroup | undefined },
+): Promise<ShardId[]> {
+  const { oid, distributionPosition, group } = table;
+  await run(change, 'DELETE FROM shardwright.shard WHERE relation = $1::oid', [oid]);
+  await run(
+    change,
+    `UPDATE shardwright.distributed_table SET kind = $2, distribution_attnum = $3, colocation_id = $4 WHERE relation = $1::oid`,
+    [oid, group === undefined ? 'reference' : 'distributed', distributionPosition ?? null, group?.id ?? null],
+  );
+  return group === undefined ? [await insertReferenceShard(change, oid)] : insertShards(change, oid, group);
+}
+
+export async function isJoinableByDefault(change: Change, id: ColocationId): Promise<boolean> {
+  const [row] = await run(change, 'SELECT joinable_by_default FROM shardwright.colocation_group WHERE colocation_id = $1', [id]);
+  return row?.[0] === 't';
+}
+
 export async function insertReferenceTable(change: Change, oid: number): Promise<ShardId> {
   await run(change, `INSERT INTO shardwright.distributed_table (relation, kind) VALUES ($1::oid, 'reference')`, [oid]);
+  return insertReferenceShard(change, oid);
+}
+
+async function insertReferenceShard(change: Change, oid: number): Promise<ShardId> {
   const rows = await run(change, 'INSERT INTO shardwright.shard (relation) VALUES ($1::oid) RETURNING shard_id', [oid]);
   return shardId(Number(at(rows, 0)[0]));
 }
@@ -201,6 +231,10 @@ export async function lockVersion(change: Change): Promise<number> {
 /** Forgets the table and its shards, and its colocation group when it was the last in it. */
 export async function deleteTable(change: Change, oid: number): Promise<void> {
   await run(change, 'DELETE FROM shardwright.distributed_table WHERE relation = $1::oid', [oid]);
+  await deleteEmptyGroups(change);
+}
+
+export async function deleteEmptyGroups(change: Change): Promise<void> {
   await run(
     change,
     `DELETE FROM shardwright.colocation_group g

@@ -96,10 +96,13 @@ const indexes = `
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
   GROUP BY i.indrelid`;
 
+const isSet = (option: string): string => `EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = '${option}' AND option_value::bool)`;
+
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
 WITH RECURSIVE listed AS MATERIALIZED (
-  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id
+  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relkind,
+    c.relhastriggers AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc) AS triggers
   FROM shardwright.distributed_table t
   JOIN pg_class c ON c.oid = t.relation
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -131,10 +134,11 @@ SELECT json_build_object(
          WHERE h.relation = r.oid),
       k.list,
       i.list,
-      (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid)) ORDER BY r.oid)
+      (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid),
+      r.relrowsecurity, r.triggers, r.relkind = 'p') ORDER BY r.oid)
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
   'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),
-      EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = 'security_barrier' AND option_value::bool))) FROM readers JOIN pg_class v USING (oid)
+      ${isSet('security_barrier')}, ${isSet('security_invoker')})) FROM readers JOIN pg_class v USING (oid)
     JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')))
 FROM shardwright.cluster c
 `;

@@ -30,9 +30,10 @@ type TableTuple = [
   oid: number, schema: string, name: string, kind: 'distributed' | 'reference', distributionPosition: number | null,
   colocation: number | null, shardIds: readonly number[] | null, columns: readonly ColumnTuple[] | null,
   indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
+  rowSecurity?: boolean, rowTriggers?: boolean, partitioned?: boolean,
 ];
 
-type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean];
+type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean, securityInvoker?: boolean];
 
 /** All as text; booleans are `true` and `false`. */
 type ColumnTuple = [
@@ -93,9 +94,9 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
 /** See plan/plan-materialized.ts. */
 const fillName = /\bshardwright\.materialized_rows\('(\w+)'::text\)/;
 
-function viewOf([oid, schema, name, materialized, sql, securityBarrier]: ViewTuple): DependentView {
+function viewOf([oid, schema, name, materialized, sql, securityBarrier, securityInvoker = false]: ViewTuple): DependentView {
   const fill = materialized ? fillName.exec(sql)?.[1] : undefined;
-  return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier };
+  return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier, securityInvoker };
 }
 
 function nodeOf([id, host, port, database]: readonly [number, string, number, string]): ClusterNode {
@@ -111,9 +112,9 @@ function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, n
 }
 
 function tableOf(tuple: TableTuple): CatalogTable {
-  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints] = tuple;
+  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints, rowSecurity = false, rowTriggers = false, partitioned = false] = tuple;
   const columns = (columnTuples ?? []).map(columnOf);
-  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [] };
+  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [], rowSecurity, rowTriggers, partitioned };
   const shardIds = (ids ?? []).map(shardId);
   if (kind === 'reference') {
     const only = shardIds[0];

@@ -11,10 +11,11 @@ beforeAll(async () => {
     CREATE COLLATION ci (provider = icu, locale = 'und', deterministic = false);
     CREATE TYPE mood AS ENUM ('sad'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN word AS text;
     CREATE FUNCTION only_here(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
-    CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
-    CREATE TABLE local (id int PRIMARY KEY); CREATE TABLE far (id bigint PRIMARY KEY);
+    DO $$ BEGIN CREATE ROLE shardwright_refused; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+    CREATE TABLE local (id int PRIMARY KEY); CREATE TABLE far (id bigint PRIMARY KEY); CREATE FUNCTION sees_far(int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM far WHERE id = $1)';
     CREATE TABLE near (id int, other int, PRIMARY KEY (id, other), UNIQUE (other, id)); CREATE TABLE ref (id int PRIMARY KEY);
-    CREATE TABLE ref_of_local (id int REFERENCES local);`);
+    CREATE TABLE ref_of_local (id int REFERENCES local);
+    ${functions}`);
   await createDistributedTable(cluster.context, 'far', 'id', { shardCount: 4 });
   await createDistributedTable(cluster.context, 'near', 'id', { shardCount: 4 });
   await createReferenceTable(cluster.context, 'ref');
@@ -31,6 +32,22 @@ interface Refusal {
   readonly column?: string;
   readonly options?: CreateDistributedTableOptions;
 }
+
+const trigger = (name: string, when = 'BEFORE INSERT', each = 'ROW', referencing = ''): string => `CREATE TRIGGER tr ${when} ON t ${referencing} FOR EACH ${each} EXECUTE FUNCTION ${name}()`;
+
+/** Functions that do what only a coordinator database has the means for. */
+const bodies: Readonly<Record<string, string>> = {
+  noop: 'BEGIN RETURN new; END',
+  names_far: 'BEGIN PERFORM count(*) FROM far WHERE id = new.k; RETURN new; END',
+  names_local: 'BEGIN INSERT INTO public.local VALUES (new.k); RETURN new; END',
+  calls_names_local: "BEGIN IF tg_op = 'INSERT' THEN PERFORM names_local(); END IF; RETURN new; END",
+  has_row: 'DECLARE r near%ROWTYPE; BEGIN RETURN new; END',
+  executes: "BEGIN EXECUTE 'SELECT 1'; RETURN new; END",
+  draws: "BEGIN new.k := nextval('s'); RETURN new; END",
+  notifies: 'BEGIN NOTIFY hello; RETURN new; END',
+  tells: "BEGIN RAISE NOTICE '%', TG_TABLE_NAME; RETURN new; END",
+};
+const functions = Object.entries(bodies).map(([name, body]) => `CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $$ ${body} $$;`).join('\n');
 
 const refusals: readonly Refusal[] = [
   { what: 'primary key without it', ddl: 'TABLE t (k int, id int PRIMARY KEY)', message: /primary key "t_pkey" does not contain/, hint: /Add "k" to the primary key/ },
@@ -57,16 +74,30 @@ const refusals: readonly Refusal[] = [
   { what: 'generated', ddl: 'TABLE t (a int, k int GENERATED ALWAYS AS (a + 1) STORED)', message: /distribution column "k" is generated/ },
   { what: 'inherits', ddl: 'TABLE t (k int) INHERITS (parent)', message: /it inherits from another table/ },
   { what: 'inherited', ddl: 'TABLE t (k int); CREATE TABLE child () INHERITS (t)', message: /other tables inherit from it/ },
-  { what: 'partitioned', ddl: 'TABLE t (k int) PARTITION BY HASH (k)', message: /it is partitioned/ },
-  { what: 'partition', ddl: 'TABLE whole (k int) PARTITION BY LIST (k); CREATE TABLE t PARTITION OF whole DEFAULT', message: /it is a partition/ },
+  { what: 'partition', ddl: 'TABLE whole (k int) PARTITION BY LIST (k); CREATE TABLE t PARTITION OF whole DEFAULT', message: /it is a partition of "whole"/, hint: /Distribute "whole"/ },
+  { what: 'foreign partition', ddl: "TABLE t (k int) PARTITION BY LIST (k); CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE ft PARTITION OF t DEFAULT SERVER s", message: /cannot distribute table "ft": it is a foreign table/ },
   { what: 'view', ddl: 'VIEW t AS SELECT 1 AS k', message: /it is a view/ },
   { what: 'materialized view', ddl: 'MATERIALIZED VIEW t AS SELECT 1 AS k', message: /it is a materialized view/ },
   { what: 'sequence', ddl: 'SEQUENCE t', message: /it is a sequence/ },
   { what: 'typed', ddl: 'TABLE t OF pair', message: /it is of a composite type/, column: 'a' },
   { what: 'no columns', ddl: 'TABLE t ()', message: /it has no columns/ },
   { what: 'policy that reads a local table', ddl: 'TABLE t (k int); CREATE TABLE other (k int); CREATE POLICY p ON t USING (k IN (SELECT other.k FROM other))', message: /policy "p" reads table "other"/ },
-  { what: 'trigger for each statement', ddl: 'TABLE t (k int); CREATE TRIGGER tr AFTER INSERT ON t EXECUTE FUNCTION noop()', message: /trigger "tr" is for each statement/ },
-  { what: 'trigger whose function no node has', ddl: 'TABLE t (k int); CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noop()', message: /lacks something that the table needs: function .*noop/ },
+  { what: 'policy that reads a distributed table', ddl: 'TABLE t (k int); CREATE POLICY p ON t USING (EXISTS (SELECT FROM far WHERE id = k))', message: /policy "p" reads table "far"/ },
+  { what: 'policy that reads its own table', ddl: 'TABLE t (k int); CREATE POLICY p ON t USING (k = (SELECT max(t2.k) FROM t t2))', message: /policy "p" reads the table itself/ },
+  { what: 'policy whose function reads one', ddl: 'TABLE t (k int); CREATE POLICY p ON t USING (sees_far(k))', message: /function public.sees_far\(integer\) names table public.far/ },
+  { what: 'policy for a role that nodes lack', ddl: 'TABLE t (k int); CREATE POLICY p ON t TO shardwright_refused USING (true)', message: /lacks roles that table "t" needs: shardwright_refused/, hint: /CREATE ROLE/ },
+  { what: 'privilege of a role that nodes lack', ddl: 'TABLE t (k int); GRANT SELECT ON t TO shardwright_refused', message: /lacks roles that table "t" needs: shardwright_refused/ },
+  { what: 'trigger for each statement', ddl: `TABLE t (k int); ${trigger('noop', 'AFTER INSERT', 'STATEMENT')}`, message: /trigger "tr" is for each statement/ },
+  { what: 'trigger with transition tables', ddl: `TABLE t (k int); ${trigger('noop', 'AFTER INSERT', 'ROW', 'REFERENCING NEW TABLE AS n')}`, message: /"tr" sees other rows/ },
+  { what: 'trigger that names a distributed table', ddl: `TABLE t (k int); ${trigger('names_far')}`, message: /function public.names_far\(\) names table public.far/ },
+  { what: 'trigger that names a local table through another function', ddl: `TABLE t (k int); ${trigger('calls_names_local')}`, message: /names_local\(\) names table public.local/ },
+  { what: 'trigger with a variable of a table\'s type', ddl: `TABLE t (k int); ${trigger('has_row')}`, message: /has_row\(\) names table public.near/ },
+  { what: 'trigger that makes its statements', ddl: `TABLE t (k int); ${trigger('executes')}`, message: /function public.executes\(\) cannot run on the nodes/ },
+  { what: 'trigger that draws from a sequence', ddl: `TABLE t (k int); ${trigger('draws')}`, message: /function public.draws\(\) cannot run on the nodes/ },
+  { what: 'trigger that notifies', ddl: `TABLE t (k int); ${trigger('notifies')}`, message: /function public.notifies\(\) cannot run/ },
+  { what: 'trigger that tells its table', ddl: `TABLE t (k int); ${trigger('tells')}`, message: /function public.tells\(\) cannot run/, hint: /TG_ARGV/ },
+  { what: 'trigger that may move rows where nothing checks that', ddl: `TABLE t (k int); ${trigger('noop')}`, message: /"tr" could move rows/, options: { hash: 'murmur3' } },
+  { what: 'trigger whose function nodes lack', ddl: `TABLE t (k int); ${trigger('noop')}`, message: /lacks something .* function public.noop\(\) does not exist/ },
   { what: 'rule', ddl: 'TABLE t (k int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING', message: /it has rules/ },
   { what: 'type missing on nodes', ddl: 'TABLE t (k int, m mood)', message: /node \d .* lacks something that the table needs: type "public.mood" does not exist/, hint: /Create it there/ },
   { what: 'function missing on nodes', ddl: 'TABLE t (k int DEFAULT only_here(1))', message: /lacks something .* function public.only_here\(integer\) does not exist/ },
@@ -110,6 +141,17 @@ test.each([
   ['shardwright.node', 'unsupportedTable', /it is a system catalog/],
 ] as const)('no reference table: %s', async (table, id, message) => {
   await expect(createReferenceTable(cluster.context, table)).rejects.toMatchObject({ id, message: expect.stringMatching(message) });
+});
+
+test.each([
+  ['partitions', 'CREATE TABLE public.kept (k int) PARTITION BY LIST (k)', /it is partitioned/],
+  ['triggers', `CREATE TABLE public.kept (k int); CREATE TRIGGER tr BEFORE INSERT ON public.kept FOR EACH ROW EXECUTE FUNCTION public.noop()`, /trigger "tr" would run for each copy/],
+  ['policies that look at the clock', 'CREATE TABLE public.kept (k timestamptz); CREATE POLICY p ON public.kept USING (k < now())', /policy "p" depends on the moment/],
+  ['policies that throw dice', 'CREATE TABLE public.kept (k int); CREATE POLICY p ON public.kept USING (k < 10 * random())', /policy "p" depends on the moment/],
+] as const)('no reference table has %s', async (_, ddl, message) => {
+  await cluster.sql(ddl);
+  await expect(createReferenceTable(cluster.context, 'public.kept')).rejects.toMatchObject({ id: 'unsupportedTable', message: expect.stringMatching(message) });
+  await cluster.sql('DROP TABLE public.kept');
 });
 
 test('a reference table may not refer to a distributed one', async () => {

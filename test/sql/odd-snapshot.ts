@@ -18,7 +18,7 @@ function column(name: string, position: number): Column {
 export function oddSnapshot(): CatalogSnapshot {
   const columns = [column('k', 1), column('Val', 2)];
   const tables = ['public', oddSchema].flatMap((schema, s) => oddNames.map((name, i): CatalogTable => ({
-    kind: 'distributed', oid: 1000 * (s + 1) + i, schema, name, columns, indexes: [], constraints: [],
+    kind: 'distributed', oid: 1000 * (s + 1) + i, schema, name, columns, indexes: [], constraints: [], rowSecurity: false, rowTriggers: false, partitioned: false,
     distributionColumn: columns[0] ?? column('k', 1), colocationId: colocationId(1), shardIds: [shardId(102008 + 2 * (s * oddNames.length + i)), shardId(102009 + 2 * (s * oddNames.length + i))],
   })));
   return {

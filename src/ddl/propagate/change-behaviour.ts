@@ -82,7 +82,7 @@ function movedStatistics(from: StatisticsDefinition, to: StatisticsDefinition, {
   const renamed = statisticsName(id, { schema: from.schema, name: to.name });
   return [
     ...(from.name === to.name ? [] : [`ALTER STATISTICS ${statisticsName(id, from)} RENAME TO ${quoteIdentifier(shardName(to.name, id))}`]),
-    ...(from.schema === to.schema ? [] : [ensureSchema(to.schema), `ALTER STATISTICS ${renamed} SET SCHEMA ${quoteIdentifier(to.schema)}`]),
+    ...(from.schema === to.schema ? [] : [ensureSchema({ schema: to.schema, schemaUsers: null }), `ALTER STATISTICS ${renamed} SET SCHEMA ${quoteIdentifier(to.schema)}`]),
   ];
 }
 

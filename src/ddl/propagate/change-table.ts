@@ -12,7 +12,7 @@ export function renameTable({ before, after }: TableChange, { id, sql }: ShardNa
   const renamed = new ShardNames({ ...before, name: after.name }, id);
   return [
     ...(before.name === after.name ? [] : [`ALTER TABLE ${sql} RENAME TO ${quoteIdentifier(renamed.name)}`]),
-    ...(before.schema === after.schema ? [] : [ensureSchema(after.schema), `ALTER TABLE ${renamed.sql} SET SCHEMA ${quoteIdentifier(after.schema)}`]),
+    ...(before.schema === after.schema ? [] : [ensureSchema(after), `ALTER TABLE ${renamed.sql} SET SCHEMA ${quoteIdentifier(after.schema)}`]),
   ];
 }
 
@@ -26,7 +26,7 @@ export function changeTableSettings({ before, after }: TableChange, shard: Shard
     ...changedOptions(before.options, after.options, { alter, prefix: '' }),
     ...changedOptions(before.toastOptions, after.toastOptions, { alter, prefix: 'toast.' }),
     ...(identity(before) === identity(after) ? [] : [replicaIdentity(after, shard)]),
-    ...(before.owner === after.owner ? [] : [`${alter} OWNER TO ${quoteIdentifier(after.owner)}`]),
+    ...(before.owner === after.owner ? [] : [`${alter} OWNER TO ${after.ownerReads ? 'CURRENT_USER' : quoteIdentifier(after.owner)}`]),
     ...changePrivileges(before, after, shard),
   ];
 }
@@ -43,7 +43,7 @@ function changedOptions(before: readonly string[] | null, after: readonly string
 
 /** Comments of the table, its columns, constraints and indexes. Constraints that were made anew on the shards only, `remade`, have lost theirs. */
 export function changeComments({ before, after }: TableChange, shard: ShardNames, remade: readonly string[]): string[] {
-  const bare = new Set(remade.map((name) => `CONSTRAINT ${shard.part(name)} ON ${shard.sql}`));
+  const bare = new Set(remade.map((name) => `CONSTRAINT ${shard.constraint(name)} ON ${shard.sql}`));
   const old = new Map(commentTargets(before, new ShardNames({ ...before, schema: after.schema, name: after.name }, shard.id)));
   return commentTargets(after, shard).flatMap(([target, comment]) => {
     const was = bare.has(target) ? null : (old.get(target) ?? null);

@@ -13,6 +13,7 @@ import type { TableChange } from './table-change.ts';
 export function checkChange({ colocationGroups }: CatalogSnapshot, table: CatalogTable, change: TableChange): void {
   const { after } = change;
   try {
+    checkPartitions(change);
     checkProperties(after);
     checkFence(after);
     checkBehaviour(after, table.kind === 'reference' ? 'reference' : present(colocationGroups.get(table.colocationId)).hash);
@@ -21,6 +22,21 @@ export function checkChange({ colocationGroups }: CatalogSnapshot, table: Catalo
   } catch (error) {
     throw error instanceof ClusterError && error.id === 'unsupportedTable' ? retold(error) : error;
   }
+}
+
+/** What goes from a partitioned table to its partitions would come to each shard twice. */
+function checkPartitions({ before, after, conversions }: TableChange): void {
+  if (before.partitionKey === null && after.partitionKey === null && !before.partition && !after.partition) return;
+  if (conversions.size === 0 && JSON.stringify(shapeOf(before)) === JSON.stringify(shapeOf(after))) return;
+  throw new ClusterError('unsupportedDdl', `this change of partitioned table or partition "${after.name}" is not carried to the shards yet`, {
+    detail: 'Only privileges, comments, policies and triggers of such tables are.', hint: 'Call undistribute_table() of the partitioned table, change it, and distribute it again.', schema: after.schema, table: after.name,
+  });
+}
+
+function shapeOf({ schema, name, columns, constraints, indexes, partitionOf, partitionKey, persistence, options, toastOptions, replicaIdentity }: TableDefinition): unknown {
+  const bare = columns.map((column) => ({ ...column, grants: null, comment: null }));
+  const silent = <T extends object>(list: readonly T[] | null): unknown => (list ?? []).map((one) => ({ ...one, comment: null }));
+  return [schema, name, bare, silent(constraints), silent(indexes), partitionOf?.bound, partitionKey, persistence, options, toastOptions, replicaIdentity];
 }
 
 /** Triggers of ours keep rows out of the shell. */

@@ -1,12 +1,13 @@
 import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
-import { readDefinitions } from '../read-definition.ts';
+import { readDefinitions, readTree } from '../read-definition.ts';
 import type { RelatedTable, TableDefinition } from '../table-definition.ts';
 import type { DefinitionChange } from './definition-change.ts';
 
-/** The definitions, as they are, of all distributed and reference tables that a statement may change. */
+/** The definitions, as they are, of all distributed and reference tables that a statement may change; a partitioned one's with those of its partitions. */
 export async function concernedTables({ coordinator, snapshot, options }: DefinitionChange, { tables, reach }: DefinitionPlan): Promise<Map<number, TableDefinition>> {
   const oids = reach === 'all' ? [...snapshot.tables.values()].map(({ oid }) => oid) : tables.map(({ oid }) => oid);
   const named = await readDefinitions(coordinator, oids, options);
+  for (const table of [...named.values()]) for (const member of await readTree(coordinator, table, options)) named.set(member.oid, member);
   if (reach !== 'connected') return named;
   const others = new Set([...named.values()].flatMap(connectedTables));
   return new Map([...named, ...(await readDefinitions(coordinator, [...others].filter((oid) => !named.has(oid)), options))]);

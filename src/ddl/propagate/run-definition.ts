@@ -12,6 +12,7 @@ import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-chang
 import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
 import type { TableDefinition } from '../table-definition.ts';
+import { checkDependencies } from '../check-behaviour.ts';
 import { checkChange } from './check-change.ts';
 import { concernedTables } from './concerned-tables.ts';
 import { type DefinitionChange, tableByOid } from './definition-change.ts';
@@ -20,6 +21,7 @@ import { heldLocks, lockShards } from './lock-shards.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
+import type { TableChange } from './table-change.ts';
 
 export interface DefinitionOptions {
   readonly lockTimeoutMs: number;
@@ -78,10 +80,18 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {
+  const { transaction, coordinator, snapshot: { nodes }, options } = change;
+  for (const { change: one } of outcome.changed) if (dependsAnew(one)) await checkDependencies({ transaction, coordinator, nodes, signal: options.signal }, one.after);
   const servers = await lockedServers(change, before);
   const filled = { ...outcome, changed: await withFillings(change, outcome) };
   await doWork(change, filled, servers);
   for (const { table } of outcome.dropped) await deleteTable({ coordinator: change.coordinator, ...change.options }, table.oid);
+}
+
+/** Whether it may need functions and roles that it did not need. */
+function dependsAnew({ before, after }: TableChange): boolean {
+  const needed = ({ policies, triggers, owner, grants, columns }: TableDefinition): string => JSON.stringify([policies, triggers, owner, grants, columns.map((column) => column.grants)]);
+  return needed(before) !== needed(after);
 }
 
 interface Definitions {
@@ -155,6 +165,6 @@ function hasChanged({ before, after }: Definitions): boolean {
 /** What the catalog's snapshot has of a table. */
 function catalogued(table: TableDefinition | undefined): unknown {
   if (table === undefined) return undefined;
-  const { schema, name, columns, constraints, indexes } = table;
-  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique, one.columns])];
+  const { schema, name, columns, constraints, indexes, rowSecurity, triggers } = table;
+  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique, one.columns]), rowSecurity, triggers !== null];
 }

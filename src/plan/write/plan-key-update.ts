@@ -34,6 +34,7 @@ export interface KeyUpdate {
  * keys point to: deleting a row might take others with it.
  */
 export async function planKeyUpdate(original: Statement, update: UpdateStmt, { table, input, planDelete }: KeyUpdate): Promise<SpreadModify> {
+  checkMoves(table);
   const description = await input.describe.statement(original.text);
   const alias = relationAlias(present(update.relation, 'target'));
   checkFloats(input);
@@ -59,6 +60,13 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
     template: shardTemplate(inserting, analyzed.uses, analyzed.results), evaluated: [], parameters: description.parameterTypes.length, columns: description.columns, stages: [], rows, compared: 0,
     site: 'shards', uses: [], unreferenced: table, readsLocalTables: false,
   };
+}
+
+/** What is meant for an update must not be done for a deletion and an insertion. */
+function checkMoves({ name, rowSecurity, rowTriggers }: DistributedTable): void {
+  if (!rowSecurity && !rowTriggers) return;
+  const what = rowTriggers ? 'triggers' : 'row level security';
+  throw refused(`The distribution column of table "${name}" is set, which moves rows by deleting and inserting them, and the table has ${what}.`, 'Delete the row and insert it anew.');
 }
 
 /** The target of the INSERT under the name that RETURNING has for it. */

@@ -111,7 +111,7 @@ async function connect({ connectionString }: TestDatabase): Promise<Client> {
 
 function tablesOf(options: CopyClusterOptions, shards: number): { table: DistributedTable; reference: ReferenceTable } {
   const columns = options.columns.map((column, index) => fullColumn(column, index + 1));
-  const base = { oid: 1, schema: 'public', columns, indexes: [], constraints: [] };
+  const base = { oid: 1, schema: 'public', columns, indexes: [], constraints: [], rowSecurity: false, rowTriggers: false, partitioned: false };
   const distributionColumn = present(columns.find(({ name }) => name === options.distributionColumn));
   return {
     table: {
