@@ -35,7 +35,7 @@ function checkPartitions({ before, after, conversions }: TableChange): void {
 
 function shapeOf({ schema, name, columns, constraints, indexes, partitionOf, partitionKey, persistence, options, toastOptions, replicaIdentity }: TableDefinition): unknown {
   const bare = columns.map((column) => ({ ...column, grants: null, comment: null }));
-  const silent = <T extends object>(list: readonly T[] | null): unknown => (list ?? []).map((one) => ({ ...one, comment: null }));
+  const silent = (list: readonly object[] | null): unknown => (list ?? []).map((one) => ({ ...one, comment: null }));
   return [schema, name, bare, silent(constraints), silent(indexes), partitionOf?.bound, partitionKey, persistence, options, toastOptions, replicaIdentity];
 }
 

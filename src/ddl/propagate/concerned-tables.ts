@@ -7,7 +7,7 @@ import type { DefinitionChange } from './definition-change.ts';
 export async function concernedTables({ coordinator, snapshot, options }: DefinitionChange, { tables, reach }: DefinitionPlan): Promise<Map<number, TableDefinition>> {
   const oids = reach === 'all' ? [...snapshot.tables.values()].map(({ oid }) => oid) : tables.map(({ oid }) => oid);
   const named = await readDefinitions(coordinator, oids, options);
-  for (const table of [...named.values()]) for (const member of await readTree(coordinator, table, options)) named.set(member.oid, member);
+  for (const table of Array.from(named.values())) for (const member of await readTree(coordinator, table, options)) named.set(member.oid, member);
   if (reach !== 'connected') return named;
   const others = new Set([...named.values()].flatMap(connectedTables));
   return new Map([...named, ...(await readDefinitions(coordinator, [...others].filter((oid) => !named.has(oid)), options))]);
