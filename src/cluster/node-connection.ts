@@ -1,5 +1,6 @@
 import type { CustomTypesConfig, QueryResult } from 'pg';
 import type { NodeId } from '../catalog/ids.ts';
+import type { ReplicationConnection } from './replication-connection.ts';
 
 /** One row as the server sent it in text format; `null` is SQL NULL. */
 export type RawRow = readonly (string | null)[];
@@ -173,6 +174,8 @@ export interface NodeConnections {
   readonly name: string;
   /** Takes an exclusive connection. `poolTimeout`, `nodeUnreachable` (within the connect timeout), `canceled`. */
   acquire(options?: CallOptions): Promise<NodeConnection>;
+  /** Opens a connection in replication mode, beside the pools. The role needs the attribute REPLICATION. */
+  replicate(options?: CallOptions): Promise<ReplicationConnection>;
   readonly counts: ConnectionCounts;
   /** Waits for running statements and held connections, then closes all. Later calls reject with `clusterClosed`. */
   end(): Promise<void>;

@@ -5,6 +5,8 @@ import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
 import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, StatementShape } from './node-connection.ts';
 import { defaultNodeLimits, type NodeLimits, type NodeSettings } from './node-settings.ts';
+import { openReplication } from './open-replication.ts';
+import type { ReplicationConnection } from './replication-connection.ts';
 import { SharedLinks } from './shared-links.ts';
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -74,6 +76,10 @@ class PooledConnections implements NodeConnections {
   async acquire(options?: CallOptions): Promise<NodeConnection> {
     const link = await this.#exclusive.acquire(options?.signal);
     return new ExclusiveConnection(this.node, link, this.#takeBack);
+  }
+
+  replicate(options?: CallOptions): Promise<ReplicationConnection> {
+    return openReplication(this.settings, options);
   }
 
   end(): Promise<void> {
