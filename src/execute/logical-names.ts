@@ -1,3 +1,4 @@
+import { sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import type { ShardId } from '../catalog/ids.ts';
 import { shardId } from '../catalog/ids.ts';
@@ -26,6 +27,12 @@ export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unk
     Reflect.set(error, 'where', typeof where === 'string' ? `${where}, shard ${shard}` : `shard ${shard}`);
   }
   return error;
+}
+
+/** Whether the error says that there is no such shard, or did before its names were replaced. */
+export function missesShard(error: unknown, snapshot: CatalogSnapshot): boolean {
+  if (!(error instanceof Error) || sqlStateOf(error) !== '42P01') return false;
+  return idsIn(error.message).some((id) => tableOfShard(snapshot, id) !== undefined) || ('where' in error && typeof error.where === 'string' && /\bshard \d+$/.test(error.where));
 }
 
 function idsIn(text: unknown): ShardId[] {

@@ -8,7 +8,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, NodeNotice, NodeNotification, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
-import { withLogicalNames } from '../execute/logical-names.ts';
+import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
@@ -22,6 +22,7 @@ import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
+import { checkPlacements } from './moved-since.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { type Begin, PoolScope } from './pool-scope.ts';
@@ -37,6 +38,7 @@ import { SessionTransaction } from './session-transaction.ts';
 import { positionedError } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
 import { currentModes, withDefaultModes } from './transaction-modes.ts';
+import { StalePatience } from './stale-patience.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
 export interface SessionQuery extends ResultOptions {
@@ -71,6 +73,9 @@ export class Session {
   /** Values of sequences that the transaction may have made, or locked. */
   readonly #ownSequences = new SequenceBlocks(async (text) => (await this.#onCoordinator((connection) => connection.query({ text }))).rows);
   #modes = '';
+  /** REPEATABLE READ or SERIALIZABLE. */
+  #hasOneSnapshot = false;
+  #firstCatalog: CatalogSnapshot | undefined;
   /** What AND CHAIN has taken over from the transaction before. */
   #chainedModes = '';
   /** Its snapshot is consistent by request, whatever the settings say. */
@@ -137,6 +142,7 @@ export class Session {
       const executed = await this.#executed(asked, query);
       statement = executed?.statement ?? asked;
       const prepared = await this.#planner.plan(statement, snapshot);
+      this.#checkPlacements(prepared);
       yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: executed?.values ?? query.values ?? [] });
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
@@ -266,7 +272,9 @@ export class Session {
   async #declare(cursor: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
     const { name, query: declared, scrolls, held, binary } = cursor;
     const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
-    const { plan, snapshot } = await this.#planner.plan(declared, known);
+    const prepared = await this.#planner.plan(declared, known);
+    this.#checkPlacements(prepared);
+    const { plan, snapshot } = prepared;
     if (plan.kind !== 'select') return undefined;
     this.#cursors.checkFree(name);
     if (plan.locks) checkLocking(cursor);
@@ -284,19 +292,30 @@ export class Session {
     const { store } = this.#services;
     const snapshot = this.#ownSnapshot ?? (await store.load({ signal: query.signal }));
     try {
-      return await this.#runOnce(statement, query, snapshot);
+      return await this.#runWhereItIs(statement, query, snapshot);
     } catch (error) {
-      const lacksShard = namesShard(error);
-      const named = withLogicalNames(error, snapshot);
-      if (isStale(error) && this.#ownSnapshot === undefined) {
-        const fresh = await store.refresh({ signal: query.signal });
-        const isOld = fresh.version !== snapshot.version;
-        // Nothing of it was done yet, and another has done something: so this ends.
-        if (isOld && this.#transaction === undefined && error instanceof ClusterError) return this.#run(statement, query);
-        if (isOld && this.#transaction === undefined) return this.#runOnce(statement, query, fresh);
-        if (isOld && lacksShard) throw changedMeanwhile(named);
+      throw await positionedError(error, statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
+    }
+  }
+
+  /** A statement that finds a shard missing is planned by the newest catalog and run again, outside a transaction. */
+  async #runWhereItIs(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
+    const patience = new StalePatience();
+    for (let snapshot = known; ;) {
+      try {
+        return await this.#runOnce(statement, query, snapshot);
+      } catch (error) {
+        const isMissing = missesShard(error, snapshot);
+        const named = withLogicalNames(error, snapshot);
+        if (!isStale(error) || this.#ownSnapshot !== undefined) throw named;
+        const fresh = await this.#services.store.refresh({ signal: query.signal });
+        if (this.#transaction !== undefined) throw isMissing ? changedMeanwhile(named) : named;
+        const isNewer = fresh.version !== snapshot.version;
+        // With an error of ours nothing of it was done yet, and another has done something: so this ends.
+        const isRunAgain = (isNewer && error instanceof ClusterError) || (await patience.mayRunAgain({ isNewer, isMissing }, query.signal));
+        if (!isRunAgain) throw named;
+        snapshot = fresh;
       }
-      throw await positionedError(named, statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
   }
 
@@ -304,6 +323,7 @@ export class Session {
     const planned = this.#planner.known(statement, known) ?? (await orAborted(this.#planner.plan(statement, known), query.signal));
     const prepared = planned.plan.kind === 'definition' ? await this.#withOwnCatalog(statement, planned) : planned;
     const { plan, snapshot } = prepared;
+    this.#checkPlacements(prepared);
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
@@ -317,6 +337,13 @@ export class Session {
     if (version === prepared.snapshot.version) return prepared;
     await this.#readChangedCatalog(prepared.snapshot);
     return this.#planner.plan(statement, present(this.#ownSnapshot));
+  }
+
+  /** The first catalog by which a transaction with one snapshot runs a statement is the one that its snapshot goes with. */
+  #checkPlacements({ plan, snapshot }: PreparedPlan): void {
+    if (this.#transaction === undefined || !this.#hasOneSnapshot) return;
+    this.#firstCatalog ??= snapshot;
+    checkPlacements(plan, this.#firstCatalog, snapshot);
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
@@ -384,6 +411,7 @@ export class Session {
     // What ran before in the same text becomes a part of the block.
     this.#implicit = false;
     this.#modes = modes;
+    this.#hasOneSnapshot ||= hasOneSnapshot(modes);
     if (modes === '') return;
     await this.#transaction.broadcast(`SET TRANSACTION ${modes}`);
     this.#transaction.hasModes(modes);
@@ -394,13 +422,16 @@ export class Session {
     const snapshot = await this.#services.store.load({ signal });
     const all = await this.#withDefaults(modes);
     const transaction = new SessionTransaction(this.#begin(snapshot, all, 'first_alone'), this.#settings.texts);
-    if (consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)))) {
+    const takesNow = consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)));
+    if (takesNow) {
       refuseDeferrable(all);
       await takenOrOver(transaction, signal);
     }
     this.#modes = modes;
     this.#chainedModes = '';
     this.#consistent = consistent;
+    this.#hasOneSnapshot = hasOneSnapshot(`${all} ISOLATION LEVEL ${/isolation/i.test(all) ? '' : (snapshot.server.sessionSettings['default_transaction_isolation'] ?? '')}`);
+    this.#firstCatalog = takesNow ? snapshot : undefined;
     this.#settings.begin();
     this.#transaction = transaction;
     this.#implicit = false;
@@ -414,6 +445,7 @@ export class Session {
 
   async #readModes(): Promise<void> {
     this.#modes = await this.#onCoordinator(currentModes);
+    this.#hasOneSnapshot = hasOneSnapshot(this.#modes);
     this.#transaction?.hasModes(this.#modes);
   }
 
@@ -424,6 +456,7 @@ export class Session {
     try {
       if (!(await wantsConsistentSnapshots(await transaction.join(coordinatorNodeId, 'read')))) return;
       refuseDeferrable(modes);
+      this.#firstCatalog ??= await this.#services.store.load({ signal });
       // The modes have to reach all servers first.
       await Promise.all(this.#services.pools.nodeIds.map((node) => transaction.join(node, 'read', { signal })));
       await transaction.takeSnapshot({ signal });
@@ -631,11 +664,7 @@ function isStale(error: unknown): boolean {
   return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '');
 }
 
-function namesShard(error: unknown): boolean {
-  return sqlStateOf(error) === '42P01' && error instanceof Error && /_\d{6,15}"/.test(error.message);
-}
-
 /** In a transaction block nothing can be run a second time. */
 function changedMeanwhile(cause: unknown): ClusterError {
-  return new ClusterError('shardMissing', 'tables were changed by others while the transaction ran', { hint: 'Roll back, and try the transaction again.', cause });
+  return new ClusterError('shardMissing', 'tables were changed, or shards moved, by others while the transaction ran', { hint: 'Roll back, and try the transaction again.', cause });
 }

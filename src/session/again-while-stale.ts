@@ -1,0 +1,24 @@
+import { sqlStateOf } from '../base/errors.ts';
+import { missesShard } from '../execute/logical-names.ts';
+import type { CatalogStore } from '../store/catalog-store.ts';
+import { StalePatience } from './stale-patience.ts';
+
+/** Rows that are opened once more when a shard is missing and the catalog has changed, as long as none has come. */
+export async function* againWhileStale<T>(store: CatalogStore, signal: AbortSignal | undefined, open: () => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  const patience = new StalePatience();
+  for (let hasBegun = false; ;) {
+    const known = store.current();
+    try {
+      for await (const rows of open()) {
+        hasBegun = true;
+        yield rows;
+      }
+      return;
+    } catch (error) {
+      if (hasBegun || known === undefined || sqlStateOf(error) !== '42P01') throw error;
+      const isMissing = missesShard(error, known);
+      const fresh = await store.refresh({ signal });
+      if (!(await patience.mayRunAgain({ isNewer: fresh.version !== known.version, isMissing }, signal))) throw error;
+    }
+  }
+}

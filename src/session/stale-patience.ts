@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** How often a statement is planned anew because the catalog has changed. */
+const changesMax = 20;
+/** How long a shard may be at neither of its nodes: in the middle of a move's commit, until recovery if its process dies there. */
+const missingMsMax = 90_000;
+const waitMs = { first: 1, max: 200 } as const;
+
+/** Whether a statement that found a shard missing is run again, and when. */
+export class StalePatience {
+  #changes = 0;
+  #wait: number = waitMs.first;
+  readonly #since = performance.now();
+
+  /** `isNewer`: the catalog has changed since the statement was planned; `isMissing`: there is no such shard. Resolves to false when it is no use. */
+  async mayRunAgain(found: { readonly isNewer: boolean; readonly isMissing: boolean }, signal: AbortSignal | undefined): Promise<boolean> {
+    if (found.isNewer) {
+      this.#changes += 1;
+      return this.#changes <= changesMax;
+    }
+    if (!found.isMissing || performance.now() - this.#since > missingMsMax) return false;
+    await delay(this.#wait, undefined, { signal }).catch(() => undefined);
+    this.#wait = Math.min(this.#wait * 2, waitMs.max);
+    return signal?.aborted !== true;
+  }
+}
