@@ -16,3 +16,6 @@ export type { CopySource } from './execute/copy/copy-source.ts';
 export type { Explanation } from './session/explain-statement.ts';
 export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
+export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
+export type { JobInfo } from './move/moves.ts';
+export type { MoveEvent } from './move/run-move.ts';

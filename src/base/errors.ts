@@ -41,6 +41,10 @@ export const errorCatalogue = {
   unknownTransaction: { number: 'SW038', sqlState: '42704', transient: false, about: 'Nothing is known of the transaction that was asked about: its id is of another cluster, or nothing of it is left.' },
   snapshotUnavailable: { number: 'SW037', sqlState: '55P03', transient: true, about: 'A consistent snapshot was not to be had in time, or does not reach a node that was added after it.' },
   lockNotAvailable: { number: 'SW039', sqlState: '55P03', transient: true, about: 'A change of definitions did not get its locks within ddlLockTimeoutMs, and was given up everywhere.' },
+  moveRefused: { number: 'SW050', sqlState: '55000', transient: false, about: 'The shard group cannot be moved now. Nothing was changed. The detail has all the reasons.' },
+  moveInProgress: { number: 'SW051', sqlState: '55006', transient: true, about: 'The shard group is being moved, or what is asked for would disturb a move.' },
+  moveUndone: { number: 'SW052', sqlState: '55000', transient: true, about: 'A move was given up and undone; the shard group is where it was. The cause says why.' },
+  unknownJob: { number: 'SW053', sqlState: '42704', transient: false, about: 'No such job, or it is over.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -18,7 +18,9 @@ import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
 import { removeNode } from '../ddl/remove-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
+import type { JobInfo, Moves } from '../move/moves.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
+import { againWhileStale } from '../session/again-while-stale.ts';
 import type { PlannedQuery } from '../session/copy-query.ts';
 import { type ExplainHow, type Explanation, explainStatement } from '../session/explain-statement.ts';
 import { PoolScope } from '../session/pool-scope.ts';
@@ -37,6 +39,7 @@ import { listTransactions, type TransactionInDoubt } from '../txn/list-transacti
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
+import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
@@ -133,7 +136,7 @@ export class Cluster extends PoolBase {
   /** As `stream`, in batches: cheaper for very many rows. */
   streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
     const { statementTimeoutMs } = this.#coordinator;
-    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => this.#batches<Row>(sql, values, { ...options, signal }));
+    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, signal, () => this.#batches<Row>(sql, values, { ...options, signal })));
   }
 
   async *#batches<Row>(sql: string, values: readonly unknown[], options: StreamOptions): AsyncGenerator<readonly Row[], void, undefined> {
@@ -170,7 +173,7 @@ export class Cluster extends PoolBase {
 
   /** COPY … TO STDOUT of a table or query as a stream of bytes. Destroying it cancels on the servers. */
   copyTo(sql: string, options: CallOptions = {}): Readable {
-    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => this.#copyOut(sql, { signal }));
+    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, signal, () => this.#copyOut(sql, { signal })));
     return Readable.from(chunks, { objectMode: false });
   }
 
@@ -271,6 +274,40 @@ export class Cluster extends PoolBase {
     const snapshot = await this.#coordinator.store.load(options);
     const coordinator = this.#coordinator.pools.get(coordinatorNodeId);
     return locateShard(snapshot, { table, value }, (query) => coordinator.query(query, options));
+  }
+
+  /**
+   * Moves a shard's group, that is the shards of all co-located tables with the same hashes, to another node, while it is read and written. Statements for it wait for some milliseconds at the
+   * end, others never. Any process can carry the move on if this one dies. `from`: where it must be, wherever it is by default. Errors: `moveRefused` (the detail has all the reasons), `moveInProgress`, `moveUndone` (the cause says why),
+   * `undefinedNode`, `invalidParameter`, `canceled`.
+   */
+  async moveShardGroup(shardId: number | string, options: MoveOptions & { readonly to: NodeAddressInput | number; readonly from?: NodeAddressInput | number }): Promise<MovedShardGroup> {
+    const { to: target, from: source, signal, onProgress, ...limits } = options;
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    const { id: group, node } = shardGroupOf(snapshot, Number(shardId));
+    const nodeOf = (where: NodeAddressInput | number): NodeId => nodeAt(snapshot, typeof where === 'number' ? where : this.#address(where));
+    const wish = { group, from: source === undefined ? node : nodeOf(source), to: nodeOf(target), limits };
+    return movedGroup(await (await this.#moves()).move(wish, { cancel: signal, onProgress }), wish);
+  }
+
+  /** Moves under way, or all that ever were, in order of their beginning. */
+  async jobs({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<JobInfo[]> {
+    return (await this.#moves()).list(all ? 'all' : 'unfinished', options);
+  }
+
+  /** Gives a move up, whoever works on it, and resolves when it is undone. `unknownJob`; `moveInProgress` when it was past its cut-over, and is done. */
+  async cancelJob(jobId: string, options: Pick<MoveOptions, 'onProgress'> = {}): Promise<void> {
+    await (await this.#moves()).cancel(jobId, options);
+  }
+
+  /** Carries on a move whose process is gone, at once (others do so within `recoveryIntervalMs`), or waits for who works on it. As `moveShardGroup`. */
+  async resumeJob(jobId: string, { signal, onProgress }: Pick<MoveOptions, 'signal' | 'onProgress'> = {}): Promise<void> {
+    await (await this.#moves()).resume(jobId, { cancel: signal, onProgress });
+  }
+
+  /** Gives a move up that is under way; moves the shard group back when it was made. `unknownJob`, and what `moveShardGroup` throws. */
+  async undoMove(jobId: string, { signal, onProgress }: Pick<MoveOptions, 'signal' | 'onProgress'> = {}): Promise<void> {
+    await (await this.#moves()).undo(jobId, { cancel: signal, onProgress });
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
@@ -446,6 +483,10 @@ export class Cluster extends PoolBase {
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (run) => coordinator.utility(run),
     };
+  }
+
+  async #moves(): Promise<Moves> {
+    return this.#coordinator.moves((await this.#coordinator.store.load()).clusterId);
   }
 
   #types(): SessionQuery['types'] {

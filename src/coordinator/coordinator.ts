@@ -11,6 +11,8 @@ import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
+import { BackgroundMoves } from '../move/background-moves.ts';
+import { Moves } from '../move/moves.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { HotTexts } from '../execute/write/hot-texts.ts';
@@ -51,7 +53,9 @@ export class Coordinator implements SessionServices {
   #nodes: readonly ClusterNode[] = [];
   #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
+  readonly #leaving = new AbortController();
   readonly #recovery: BackgroundRecovery | undefined;
+  readonly #moving: BackgroundMoves | undefined;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
@@ -73,10 +77,12 @@ export class Coordinator implements SessionServices {
     });
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
     this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
+    this.#moving = intervalMs === 0 ? undefined : new BackgroundMoves(intervalMs);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
       this.#recovery?.start(clusterId);
+      this.#moving?.start(this.moves(clusterId));
     });
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
@@ -111,6 +117,15 @@ export class Coordinator implements SessionServices {
     };
   }
 
+  moves(clusterId: string): Moves {
+    return new Moves({
+      pools: this.pools,
+      clusterId,
+      begin: (onStep) => beginTransaction(this.pools, { clusterId, onStep }),
+      refreshCatalog: () => this.store.refresh(),
+    }, this.#leaving.signal);
+  }
+
   /** A node's address; port and database are the coordinator database's where not given. */
   addressOf(address: string | { readonly host: string; readonly port?: number; readonly database?: string }): { host: string; port: number; database: string } {
     const own = addressOf(this.#client);
@@ -126,7 +141,8 @@ export class Coordinator implements SessionServices {
     const alive = setInterval(() => undefined, 60_000);
     try {
       this.deadlocks.end();
-      await this.#recovery?.end();
+      this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
+      await Promise.all([this.#recovery?.end(), this.#moving?.end()]);
       await this.store.end();
       await this.pools.end();
     } finally {

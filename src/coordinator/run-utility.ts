@@ -13,6 +13,7 @@ export interface UtilityTarget {
   addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
+  moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
@@ -58,6 +59,14 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
     case 'citus_remove_node':
     case 'master_remove_node':
       await cluster.removeNode({ host: text('nodename'), port: Number(text('nodeport')) }, options);
+      return undefined;
+    case 'citus_move_shard_placement':
+    case 'master_move_shard_placement':
+      await cluster.moveShardGroup(text('shard_id'), {
+        ...options,
+        from: { host: text('source_node_name'), port: Number(text('source_node_port')) },
+        to: { host: text('target_node_name'), port: Number(text('target_node_port')) },
+      });
       return undefined;
     case 'get_shard_id_for_distribution_column':
       return String((await cluster.shardOf(text('table_name'), given('distribution_value'), options)).shardId);

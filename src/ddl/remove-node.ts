@@ -5,6 +5,7 @@ import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
 import { countShards, deleteNode, type NodeAddress } from '../store/catalog-changes.ts';
+import { hasJobs } from '../store/jobs.ts';
 import { disownNode } from '../store/node-identity.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
 import type { DdlContext } from './ddl-context.ts';
@@ -49,6 +50,9 @@ async function checkUnused(change: CatalogChange, node: ClusterNode): Promise<vo
       detail: `They are of ${tables.length === 1 ? 'table' : 'tables'} ${tables.join(', ')}.`,
       hint: 'Move the shards to other nodes, or undistribute or drop the tables.',
     });
+  }
+  if (await hasJobs(change.coordinator, node.id, { signal: change.signal })) {
+    throw new ClusterError('nodeInUse', `node ${addressOf(node)} takes part in a move`, { hint: 'cluster.jobs() lists those under way.' });
   }
   if (change.nodes.length > 1) return;
   const references = await onCoordinator(change, `SELECT relation::text FROM shardwright.distributed_table WHERE kind = 'reference' ORDER BY 1`);

@@ -2,7 +2,7 @@ import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { ClusterNode, ColocationGroup, HashFamily, ShardGroup } from '../catalog/catalog-snapshot.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
-import type { ColocationId, NodeId, ShardId } from '../catalog/ids.ts';
+import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
 
 /** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
@@ -75,6 +75,12 @@ export async function countShards(change: Change, node: NodeId): Promise<{ reado
   );
   const shards = rows.reduce((sum, [, count]) => sum + Number(count), 0);
   return { shards, tables: rows.flatMap(([name]) => name ?? []) };
+}
+
+/** Puts a shard group on another node. It must be on node `from`. */
+export async function placeShardGroup(change: Change, { group, from, to }: { readonly group: ShardGroupId; readonly from: NodeId; readonly to: NodeId }): Promise<void> {
+  const text = 'UPDATE shardwright.shard_group SET node_id = $3 WHERE shard_group_id = $1 AND node_id = $2 RETURNING shard_group_id';
+  present((await run(change, text, [group, from, to]))[0], `shard group ${group} on node ${from}`);
 }
 
 export interface GroupWish {

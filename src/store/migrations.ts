@@ -120,4 +120,34 @@ BEGIN
 END
 $do$;
 `,
+  `
+CREATE TABLE shardwright.job (
+  job_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind text NOT NULL CHECK (kind IN ('move')),
+  state text NOT NULL,
+  shard_group_id integer NOT NULL,
+  source_node_id integer NOT NULL,
+  target_node_id integer NOT NULL,
+  options jsonb NOT NULL DEFAULT '{}',
+  progress jsonb NOT NULL DEFAULT '{}',
+  definitions text,
+  cancel_requested boolean NOT NULL DEFAULT false,
+  error text,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE shardwright.job IS 'Moves of shard groups: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
+COMMENT ON COLUMN shardwright.job.definitions IS 'A hash of the definitions of the tables, which must not change meanwhile.';
+CREATE UNIQUE INDEX job_of_shard_group ON shardwright.job (shard_group_id) WHERE state NOT IN ('done', 'undone');
+
+CREATE TABLE shardwright.job_object (
+  job_id bigint NOT NULL REFERENCES shardwright.job ON DELETE CASCADE,
+  node_id integer NOT NULL,
+  kind text NOT NULL CHECK (kind IN ('slot', 'publication', 'replica_identity', 'schema')),
+  name text NOT NULL,
+  detail text,
+  PRIMARY KEY (job_id, node_id, kind, name)
+);
+COMMENT ON TABLE shardwright.job_object IS 'What jobs make on nodes beside shards, written down before it is made.';
+`,
 ];

@@ -1,0 +1,57 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { sqlStateOf } from '../base/errors.ts';
+import type { NodeConnections } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { JobObject } from '../store/jobs.ts';
+import { runWithShortLocks, type ShortLocks } from './with-connection.ts';
+
+const again = { attemptsMax: 100, waitMs: 50 } as const;
+
+/** Without effect when it is not there. A walsender that still has it belongs to a process that does not work on the job any more, and is ended. */
+export async function dropSlot(source: NodeConnections, slot: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const ended = 'SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL';
+      await source.query({ text: ended, values: [slot] }, { signal });
+      await source.query({ text: 'SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1', values: [slot] }, { signal });
+      return;
+    } catch (error) {
+      if (attempt === again.attemptsMax || !['55006', '42704'].includes(sqlStateOf(error) ?? '')) throw error;
+      await delay(again.waitMs, undefined, { signal });
+    }
+  }
+}
+
+/** Ends sessions that hold locks on tables which are this move's alone: they are of a process that does not work on it any more. */
+export async function endOtherUsers(target: NodeConnections, tables: readonly string[], signal: AbortSignal): Promise<void> {
+  const text = `SELECT pg_catalog.pg_terminate_backend(pid, 1000) FROM pg_catalog.pg_locks
+    WHERE relation = ANY ($1::text[]::pg_catalog.regclass[]::pg_catalog.oid[]) AND pid <> pg_catalog.pg_backend_pid()`;
+  await target.query({ text, values: [tables] }, { signal });
+}
+
+/** Old shards refer to reference tables, which cannot be let go of while a transaction uses those: one that stays open would hold up whoever waits for the move. */
+const lockPatienceMs = 2_000;
+
+/** Removes one thing that a job has made; without effect when it is not there. Fails with a lock conflict when others have it in use for long. */
+export async function dropObject(pools: NodePools, { node, kind, name, detail }: JobObject, signal: AbortSignal): Promise<void> {
+  const server = pools.get(node);
+  const locks = { signal, patienceMs: lockPatienceMs };
+  switch (kind) {
+    case 'slot':
+      return dropSlot(server, name, signal);
+    case 'publication':
+      return runWithShortLocks(server, [`DROP PUBLICATION IF EXISTS ${name}`], locks);
+    case 'replica_identity':
+      return restoreIdentity(server, { oid: name, identity: detail ?? 'DEFAULT' }, locks);
+    case 'schema':
+      return runWithShortLocks(server, [`DROP SCHEMA IF EXISTS ${name} CASCADE`], locks);
+  }
+}
+
+/** By its OID: it may have another name by now. */
+async function restoreIdentity(server: NodeConnections, { oid, identity }: { readonly oid: string; readonly identity: string }, locks: ShortLocks): Promise<void> {
+  const text = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1`;
+  const { rows } = await server.query({ text, values: [oid] }, { signal: locks.signal });
+  const name = rows[0]?.[0];
+  if (typeof name === 'string') await runWithShortLocks(server, [`ALTER TABLE ${name} REPLICA IDENTITY ${identity}`], locks);
+}

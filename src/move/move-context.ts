@@ -1,0 +1,56 @@
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { CommitStep, DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { StoredJob } from '../store/jobs.ts';
+import type { ChangeFeed } from './change-feed.ts';
+import type { MoveStep } from './move-state.ts';
+
+/** What moves need of the cluster. */
+export interface MoveServices {
+  readonly pools: NodePools;
+  readonly clusterId: string;
+  begin(onStep?: (step: CommitStep) => void | Promise<void>): DistributedTransaction;
+  refreshCatalog(): Promise<unknown>;
+}
+
+/** How a move is done; each has a default. */
+export interface MoveLimits {
+  /** The longest that statements for the shard group wait for one attempt to cut over: 500 ms. */
+  readonly drainTimeoutMs: number;
+  /** How long the old shards are kept: not at all. */
+  readonly retainMs: number;
+}
+
+export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0 };
+
+/** How far a move is. Numbers are of the state that they belong to, and stay behind it. */
+export interface MoveProgress {
+  readonly bytesTotal?: number;
+  readonly bytesCopied?: number;
+  readonly changesApplied?: number;
+  /** Round trip of a change through the log to the target. */
+  readonly lagMs?: number;
+}
+
+export interface MoveOptions {
+  readonly onStep?: ((step: MoveStep | CommitStep) => void | Promise<void>) | undefined;
+}
+
+/** A move while a process works on it. */
+export interface MoveContext extends MoveServices {
+  readonly job: StoredJob;
+  readonly limits: MoveLimits;
+  /** The connection to the coordinator database that holds the job's lock: when it is lost, this process does nothing more. */
+  readonly claim: NodeConnection;
+  readonly signal: AbortSignal;
+  readonly onStep: MoveOptions['onStep'];
+  /** The changes that are being applied; started by who first needs it, ended with the context. */
+  readonly feed: { current: ChangeFeed | undefined };
+  report(progress: MoveProgress): void;
+}
+
+/** Names of what a move makes. The slot's is one of all databases of its server. */
+export function namesOf({ clusterId, job }: Pick<MoveContext, 'clusterId' | 'job'>): { readonly slot: string; readonly publication: string; readonly staging: string; readonly retired: string } {
+  const own = `shardwright_move_${clusterId.replaceAll('-', '').slice(0, 8)}_${job.id}`;
+  return { slot: own, publication: own, staging: `${own}_new`, retired: `${own}_old` };
+}

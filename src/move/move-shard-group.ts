@@ -1,0 +1,57 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { canceled, throwIfAborted } from '../base/abort.ts';
+import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { insertJob, readJob } from '../store/jobs.ts';
+import type { MoveLimits, MoveServices } from './move-context.ts';
+import { isOver, readState } from './move-state.ts';
+import { type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
+
+export interface MoveWish {
+  readonly group: ShardGroupId;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly limits: Partial<MoveLimits>;
+}
+
+/** Stores a move that is to be made, and makes it. Resolves to the job's id. Throws what refused it, or `moveUndone` with the cause when it was given up; `canceled`. */
+export async function moveShardGroup(services: MoveServices, { group, from, to, limits }: MoveWish, options: RunMoveOptions = {}): Promise<string> {
+  throwIfAborted(options.cancel);
+  const id = await insertJob(services.pools.get(coordinatorNodeId), { state: 'preflight', shardGroup: group, source: from, target: to, options: { ...limits } });
+  throwIfUndone(id, await carryOn(services, id, options), options.cancel);
+  return id;
+}
+
+/** Carries a job on until it is over, also when the coordinator database is away for a while; when another process works on it, waits for that one. */
+export async function carryOn(services: MoveServices, id: string, options: RunMoveOptions): Promise<MoveEnd> {
+  for (let failingSince: number | undefined; ;) {
+    try {
+      const end = (await runMove(services, id, options)) ?? (await endSeen(services, id, options.onProgress));
+      if (end !== undefined) return end;
+      failingSince = undefined;
+    } catch (error) {
+      failingSince ??= performance.now();
+      const isOver = options.leave?.aborted === true || performance.now() - failingSince > (options.patienceMs ?? patienceMsDefault);
+      if (isOver || !isConnectionFailure(error)) throw error;
+    }
+    await delay(pollMs, undefined, { signal: options.leave });
+  }
+}
+
+const pollMs = 200;
+
+async function endSeen({ pools }: MoveServices, id: string, onProgress: ((event: MoveEvent) => void) | undefined): Promise<MoveEnd | undefined> {
+  const job = await readJob(pools.get(coordinatorNodeId), id);
+  const state = readState(job.state);
+  onProgress?.({ jobId: id, state, ...job.progress });
+  return isOver(state) || state === 'retain' ? { state, error: job.error } : undefined;
+}
+
+export function throwIfUndone(id: string, { state, error }: MoveEnd, cancel: AbortSignal | undefined): void {
+  if (state !== 'undone') return;
+  if (cancel?.aborted === true) throw canceled(cancel);
+  if (error instanceof ClusterError && ['moveRefused', 'canceled', 'moveUndone'].includes(error.id)) throw error;
+  throw new ClusterError('moveUndone', `job ${id} was undone: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}

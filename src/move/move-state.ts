@@ -1,0 +1,63 @@
+/**
+ * What a move does next, in order. Stored in the job's row; each state's step is idempotent, so a process that dies in one is followed by another that does it again.
+ *
+ * | state | step |
+ * |---|---|
+ * | preflight | objections, before anything is touched |
+ * | register | writes down all that will be made on the nodes |
+ * | create | tables on the target, in a schema of their own; replica identities and a publication on the source |
+ * | copy | a slot, and the rows that its snapshot shows |
+ * | index | keys, indexes, the rest of the definition but foreign keys; statistics |
+ * | catch_up | what changed since, until little is left |
+ * | cut_over | the last changes, then all at once: catalog, old shards out of the way, new ones in their place |
+ * | constrain | foreign keys, in force since the cut-over, are marked as valid |
+ * | retain | the old shards are kept for a while |
+ * | clean_up | what was written down is removed, the old shards among it |
+ * | undo | the same, for a move that was given up before the cut-over |
+ */
+export const moveStates = ['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'cut_over', 'constrain', 'retain', 'clean_up', 'undo', 'done', 'undone'] as const;
+export type MoveState = (typeof moveStates)[number];
+
+/** Those with a step. */
+export type WorkingState = Exclude<MoveState, 'done' | 'undone'>;
+
+export type StepOutcome = 'succeeded' | 'failed';
+
+/**
+ * The whole machine. A step that fails for good leads back; behind the cut-over there is no way back, so a step that fails there is tried again, and so is an undo.
+ */
+const transitions: Readonly<Record<WorkingState, Readonly<Record<StepOutcome, MoveState>>>> = {
+  preflight: { succeeded: 'register', failed: 'undone' },
+  register: { succeeded: 'create', failed: 'undo' },
+  create: { succeeded: 'copy', failed: 'undo' },
+  copy: { succeeded: 'index', failed: 'undo' },
+  index: { succeeded: 'catch_up', failed: 'undo' },
+  catch_up: { succeeded: 'cut_over', failed: 'undo' },
+  cut_over: { succeeded: 'constrain', failed: 'undo' },
+  constrain: { succeeded: 'retain', failed: 'constrain' },
+  retain: { succeeded: 'clean_up', failed: 'retain' },
+  clean_up: { succeeded: 'done', failed: 'clean_up' },
+  undo: { succeeded: 'undone', failed: 'undo' },
+};
+
+export function nextState(state: WorkingState, outcome: StepOutcome): MoveState {
+  return transitions[state][outcome];
+}
+
+export function isOver(state: MoveState): state is 'done' | 'undone' {
+  return state === 'done' || state === 'undone';
+}
+
+/** Whether the move can still be given up. */
+export function isUndoable(state: WorkingState): boolean {
+  return nextState(state, 'failed') !== state;
+}
+
+export function readState(text: string): MoveState {
+  const state = moveStates.find((candidate) => candidate === text);
+  if (state === undefined) throw new Error(`a job is in state "${text}", which this version does not know`);
+  return state;
+}
+
+/** Called before each state's step and behind it, before the next state is stored. One that throws fails the step there. For tests. */
+export type MoveStep = `${WorkingState}:begun` | `${WorkingState}:done`;

@@ -1,0 +1,232 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { changeState, readJob, storeProgress, type StoredJob } from '../store/jobs.ts';
+import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices } from './move-context.ts';
+import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
+import { isLockConflict } from './with-connection.ts';
+import { settlePrepared } from './settle-prepared.ts';
+import { cleanUp, constrain } from './steps/after-cut-over.ts';
+import { catchUp } from './steps/catch-up.ts';
+import { copy } from './steps/copy.ts';
+import { create } from './steps/create.ts';
+import { cutOver } from './steps/cut-over.ts';
+import { indexTarget } from './steps/index-target.ts';
+import { preflight } from './steps/preflight.ts';
+import { register } from './steps/register.ts';
+
+const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>> = {
+  preflight, register, create, copy, index: indexTarget, catch_up: catchUp, cut_over: cutOver, constrain,
+  // Entered only when the time is over.
+  retain: () => Promise.resolve(),
+  clean_up: cleanUp, undo: cleanUp,
+};
+
+/** States in which a cut-over of another process, or an attempt before, may have left its parts prepared. */
+const besidePrepared: readonly WorkingState[] = ['cut_over', 'constrain', 'clean_up', 'undo'];
+
+export interface RunMoveOptions extends MoveOptions {
+  /** Aborting it gives the move up, which is undone then, unless it is past its cut-over. */
+  readonly cancel?: AbortSignal | undefined;
+  /** Aborting it leaves the move as it is, for another process. */
+  readonly leave?: AbortSignal | undefined;
+  readonly onProgress?: ((event: MoveEvent) => void) | undefined;
+  /** How long a server may be away before the move is given up, or left to another time: a minute. */
+  readonly patienceMs?: number | undefined;
+}
+
+/** How far a move is: its state, and figures of it that grew. */
+export interface MoveEvent extends MoveProgress {
+  readonly jobId: string;
+  readonly state: MoveState;
+}
+
+export interface MoveEnd {
+  /** `retain`: it was made, and the old shards are there until their time is over; `clean_up`: or until nobody uses any more what they refer to. */
+  readonly state: 'done' | 'undone' | 'retain' | 'clean_up';
+  /** Why it was undone; of this process, or a text of another's. */
+  readonly error: unknown;
+}
+
+export const patienceMsDefault = 60_000;
+const pollMs = 500;
+const backOffMs = { first: 50, max: 2_000 } as const;
+
+/**
+ * Carries a move on from where it is, until it is over. One process at a time: undefined when another one works on it. Throws when it cannot go on, or is told to leave; the move
+ * stays as it is then, and can be carried on later by anybody.
+ */
+export async function runMove(services: MoveServices, id: string, options: RunMoveOptions = {}): Promise<MoveEnd | undefined> {
+  const claim = await services.pools.get(coordinatorNodeId).acquire({ signal: options.leave });
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    if (!(await tryLock(claim, services, id))) return undefined;
+    const run = new MoveRun(services, claim, { id, options });
+    try {
+      return await run.toEnd();
+    } finally {
+      await run.end();
+      await unlock(claim, services, id);
+    }
+  } catch (error) {
+    failure = { error };
+    throw error;
+  } finally {
+    claim.release(failure);
+  }
+}
+
+const lockKey = (clusterId: string, id: string): string => `shardwright job ${clusterId} ${id}`;
+
+async function tryLock(claim: NodeConnection, { clusterId }: MoveServices, id: string): Promise<boolean> {
+  const { rows } = await claim.query({ text: 'SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0))', values: [lockKey(clusterId, id)] });
+  return rows[0]?.[0] === 't';
+}
+
+async function unlock(claim: NodeConnection, { clusterId }: MoveServices, id: string): Promise<void> {
+  // A connection that is lost has no lock any more.
+  await claim.query({ text: 'SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended($1, 0))', values: [lockKey(clusterId, id)] }).catch(() => undefined);
+}
+
+class MoveRun {
+  readonly #feed: MoveContext['feed'] = { current: undefined };
+  /** Aborted when the step shall end: the move is given up, left, or its lock lost. */
+  #stopping = new AbortController();
+  /** Why this process gave the move up. */
+  #cause: { readonly error: unknown } | undefined;
+  #failing: { readonly since: number; waitMs: number } | undefined;
+  /** Something may have gone wrong before: in another process, or in this one. */
+  #isSuspicious = true;
+  #progress: MoveProgress = {};
+  #isReported = true;
+
+  constructor(
+    private readonly services: MoveServices,
+    private readonly claim: NodeConnection,
+    private readonly how: { readonly id: string; readonly options: RunMoveOptions },
+  ) {}
+
+  async toEnd(): Promise<MoveEnd> {
+    for (;;) {
+      const job = await readJob(this.claim, this.how.id);
+      const state = readState(job.state);
+      this.#tell(state);
+      if (isOver(state)) return { state, error: this.#cause?.error ?? job.error };
+      if (state === 'retain' && !isDue(job)) return { state, error: undefined };
+      if (state === 'preflight') this.#isSuspicious = false;
+      try {
+        await this.#try(job, state);
+      } catch (error) {
+        if (state === 'clean_up' && isLockConflict(error)) return { state, error: undefined };
+        await this.#afterFailure(state, error);
+        continue;
+      }
+      this.#failing = undefined;
+      await this.#advance(state);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#feed.current?.end();
+    this.#feed.current = undefined;
+  }
+
+  /** Lets the step be tried again while a server is away, and behind the cut-over whatever happens; else gives the move up. Throws when this process cannot go on. */
+  async #afterFailure(state: WorkingState, error: unknown): Promise<void> {
+    await this.end();
+    this.#isSuspicious = true;
+    const { leave, cancel, patienceMs = patienceMsDefault } = this.how.options;
+    if (leave?.aborted === true) throw error;
+    this.#failing ??= { since: performance.now(), waitMs: backOffMs.first };
+    const isPatient = performance.now() - this.#failing.since < patienceMs;
+    const isCanceled = cancel?.aborted === true || this.#stopping.signal.aborted;
+    if (!isUndoable(state) && !isPatient) throw error;
+    if (!isUndoable(state) || (isPatient && !isCanceled && isConnectionFailure(error))) {
+      await delay(this.#failing.waitMs);
+      this.#failing.waitMs = Math.min(this.#failing.waitMs * 2, backOffMs.max);
+      return;
+    }
+    this.#cause = { error: isCanceled && this.#stopping.signal.reason instanceof ClusterError ? this.#stopping.signal.reason : error };
+    // A cut-over whose outcome was unknown may have succeeded: then the state is another one, which the next turn finds.
+    await changeState(this.claim, { id: this.how.id, from: state, to: nextState(state, 'failed'), error: textOf(this.#cause.error) });
+    this.#failing = undefined;
+  }
+
+  async #try(job: StoredJob, state: WorkingState): Promise<void> {
+    using _watching = this.#watch(job, state);
+    const { onStep } = this.how.options;
+    const context: MoveContext = {
+      ...this.services, job, claim: this.claim, onStep, feed: this.#feed,
+      limits: { ...defaultMoveLimits, ...(job.options as Partial<MoveLimits>) },
+      signal: this.#stopping.signal,
+      report: (progress) => {
+        this.#progress = { ...this.#progress, ...progress };
+        this.#isReported = false;
+      },
+    };
+    await onStep?.(`${state}:begun`);
+    if (this.#isSuspicious && besidePrepared.includes(state)) await settlePrepared(context);
+    await steps[state](context);
+    await onStep?.(`${state}:done`);
+  }
+
+  /** Looks after the signals, the lock, and whether somebody has asked to cancel; stores how far the move is. */
+  #watch(job: StoredJob, state: WorkingState): Disposable {
+    this.#stopping = new AbortController();
+    const { cancel, leave } = this.how.options;
+    const stop = (reason: unknown): void => this.#stopping.abort(reason);
+    const onCancel = (): void => stop(cancel?.reason);
+    const onLeave = (): void => stop(leave?.reason);
+    if (isUndoable(state)) cancel?.addEventListener('abort', onCancel);
+    leave?.addEventListener('abort', onLeave);
+    if (isUndoable(state) && (cancel?.aborted === true || job.cancelRequested)) stop(cancel?.reason ?? canceledByRequest(job.id));
+    if (leave?.aborted === true) onLeave();
+    const timer = setInterval(() => {
+      storeProgress(this.claim, job.id, this.#progress).then((isCanceled) => {
+        if (isCanceled && isUndoable(state)) stop(canceledByRequest(job.id));
+        if (!this.#isReported) this.#tell(state);
+      }, stop);
+    }, pollMs);
+    return {
+      [Symbol.dispose]: () => {
+        clearInterval(timer);
+        cancel?.removeEventListener('abort', onCancel);
+        leave?.removeEventListener('abort', onLeave);
+      },
+    };
+  }
+
+  #tell(state: MoveState): void {
+    this.#isReported = true;
+    this.how.options.onProgress?.({ jobId: this.how.id, state, ...this.#progress });
+  }
+
+  /** The cut-over has stored its state itself, together with its work. */
+  async #advance(state: WorkingState): Promise<void> {
+    if (state === 'cut_over') {
+      await this.services.refreshCatalog();
+      return;
+    }
+    await storeProgress(this.claim, this.how.id, this.#progress);
+    const isOurs = await changeState(this.claim, { id: this.how.id, from: state, to: nextState(state, 'succeeded') });
+    if (!isOurs) throw new ClusterError('moveInProgress', `job ${this.how.id} was carried on by another process`);
+  }
+}
+
+/** Whether the old shards may go: their time is over, or somebody has asked for the end of the job. */
+function isDue({ changedAt, cancelRequested, options }: StoredJob): boolean {
+  const { retainMs = defaultMoveLimits.retainMs } = options as Partial<MoveLimits>;
+  return cancelRequested || Date.now() >= changedAt.getTime() + retainMs;
+}
+
+function canceledByRequest(id: string): ClusterError {
+  return new ClusterError('canceled', `job ${id} was cancelled`);
+}
+
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const detail: unknown = Reflect.get(error, 'detail');
+  return typeof detail === 'string' ? `${error.message}: ${detail}` : error.message;
+}

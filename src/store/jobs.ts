@@ -1,0 +1,155 @@
+import { present } from '../base/assert.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { nodeId, shardGroupId, type NodeId, type ShardGroupId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection, NodeConnections, NodeQuery, RawRow } from '../cluster/node-connection.ts';
+import { installSchema } from './install.ts';
+
+/** The coordinator database, or a connection to it in a transaction. */
+type Coordinator = Pick<NodeConnections, 'query'>;
+
+/** A job as it is stored. `state` is the folder `move`'s to understand. */
+export interface StoredJob {
+  /** A bigint's text. */
+  readonly id: string;
+  readonly state: string;
+  readonly shardGroup: ShardGroupId;
+  readonly source: NodeId;
+  readonly target: NodeId;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly progress: Readonly<Record<string, unknown>>;
+  readonly definitions: string | undefined;
+  readonly cancelRequested: boolean;
+  readonly error: string | undefined;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
+}
+
+/** Something on a node that a job has made, or is about to make. */
+export interface JobObject {
+  readonly node: NodeId;
+  readonly kind: 'slot' | 'publication' | 'replica_identity' | 'schema';
+  /** As it stands in SQL, but for slots; of a replica identity: the table's OID. */
+  readonly name: string;
+  /** Of a replica identity: what it was. */
+  readonly detail: string | undefined;
+}
+
+const columns = `job_id, state, shard_group_id, source_node_id, target_node_id, options, progress, definitions, cancel_requested, error,
+  extract(epoch FROM created_at) * 1000, extract(epoch FROM changed_at) * 1000`;
+
+/** `moveInProgress` when the shard group has a job that is not over. */
+export async function insertJob(
+  coordinator: Coordinator & Pick<NodeConnections, 'acquire'>,
+  job: Pick<StoredJob, 'state' | 'shardGroup' | 'source' | 'target' | 'options'>,
+  options?: CallOptions,
+): Promise<string> {
+  const text = `INSERT INTO shardwright.job (kind, state, shard_group_id, source_node_id, target_node_id, options) VALUES ('move', $1, $2, $3, $4, $5) RETURNING job_id`;
+  const query = { text, values: [job.state, job.shardGroup, job.source, job.target, JSON.stringify(job.options)] };
+  try {
+    const { rows } = await installed(coordinator, query, options);
+    return present(rows[0]?.[0] ?? undefined, 'job id');
+  } catch (error) {
+    if (sqlStateOf(error) !== '23505') throw error;
+    throw new ClusterError('moveInProgress', `shard group ${job.shardGroup} is being moved already`, { hint: 'cluster.jobs() lists what is under way.', cause: error });
+  }
+}
+
+/** In order of id; those that are over too, or not. */
+export async function listJobs(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, which: 'all' | 'unfinished', options?: CallOptions): Promise<StoredJob[]> {
+  const where = which === 'all' ? '' : `WHERE state NOT IN ('done', 'undone')`;
+  const { rows } = await installed(coordinator, { text: `SELECT ${columns} FROM shardwright.job ${where} ORDER BY job_id` }, options);
+  return rows.map(jobOf);
+}
+
+/** `unknownJob`. */
+export async function readJob(coordinator: Coordinator, id: string, options?: CallOptions): Promise<StoredJob> {
+  const { rows } = await coordinator.query({ text: `SELECT ${columns} FROM shardwright.job WHERE job_id = $1`, values: [id] }, options);
+  const [row] = rows;
+  if (row === undefined) throw unknownJob(id);
+  return jobOf(row);
+}
+
+/** Compare-and-set: false when the job is not in state `from`. */
+export async function changeState(coordinator: Coordinator, job: { readonly id: string; readonly from: string; readonly to: string; readonly error?: string | undefined }): Promise<boolean> {
+  const text = `UPDATE shardwright.job SET state = $3, error = coalesce($4, error), changed_at = clock_timestamp() WHERE job_id = $1 AND state = $2`;
+  const { rowCount } = await coordinator.query({ text, values: [job.id, job.from, job.to, job.error ?? null] });
+  return rowCount === 1;
+}
+
+export async function storeDefinitions(coordinator: Coordinator, id: string, definitions: string): Promise<void> {
+  await coordinator.query({ text: 'UPDATE shardwright.job SET definitions = $2 WHERE job_id = $1', values: [id, definitions] });
+}
+
+/** Returns whether the job is to be cancelled. */
+export async function storeProgress(coordinator: Coordinator, id: string, progress: object): Promise<boolean> {
+  const text = 'UPDATE shardwright.job SET progress = progress || $2 WHERE job_id = $1 RETURNING cancel_requested';
+  const { rows } = await coordinator.query({ text, values: [id, JSON.stringify(progress)] });
+  return rows[0]?.[0] === 't';
+}
+
+/** Asks whoever works on the job to undo it. `unknownJob` when it is over. */
+export async function requestCancel(coordinator: Coordinator, id: string, options?: CallOptions): Promise<void> {
+  const text = `UPDATE shardwright.job SET cancel_requested = true WHERE job_id = $1 AND state NOT IN ('done', 'undone')`;
+  const { rowCount } = await coordinator.query({ text, values: [id] }, options);
+  if (rowCount !== 1) throw unknownJob(id);
+}
+
+/** Writes down what is about to be made. What is there already stays as it was written first. */
+export async function registerObjects(coordinator: Coordinator, id: string, objects: readonly JobObject[]): Promise<void> {
+  const text = `INSERT INTO shardwright.job_object (job_id, node_id, kind, name, detail)
+    SELECT $1, o.node, o.kind, o.name, o.detail FROM jsonb_to_recordset($2) AS o (node integer, kind text, name text, detail text) ON CONFLICT DO NOTHING`;
+  await coordinator.query({ text, values: [id, JSON.stringify(objects)] });
+}
+
+export async function readObjects(coordinator: Coordinator, id: string): Promise<JobObject[]> {
+  const { rows } = await coordinator.query({ text: 'SELECT node_id, kind, name, detail FROM shardwright.job_object WHERE job_id = $1 ORDER BY kind, node_id, name', values: [id] });
+  return rows.map(([node, kind, name, detail]) => ({ node: nodeId(Number(node)), kind: kind as JobObject['kind'], name: name ?? '', detail: detail ?? undefined }));
+}
+
+/** They are gone. */
+export async function forgetObjects(coordinator: Coordinator, id: string, objects: readonly Pick<JobObject, 'node' | 'kind' | 'name'>[]): Promise<void> {
+  const text = `DELETE FROM shardwright.job_object j USING jsonb_to_recordset($2) AS o (node integer, kind text, name text)
+    WHERE j.job_id = $1 AND j.node_id = o.node AND j.kind = o.kind AND j.name = o.name`;
+  await coordinator.query({ text, values: [id, JSON.stringify(objects)] });
+}
+
+/** Whether a job that is not over moves something to or from the node. */
+export async function hasJobs(coordinator: NodeConnection, node: NodeId, options?: CallOptions): Promise<boolean> {
+  const installed = await coordinator.query({ text: `SELECT pg_catalog.to_regclass('shardwright.job') IS NOT NULL` }, options);
+  if (installed.rows[0]?.[0] !== 't') return false;
+  const text = `SELECT EXISTS (SELECT FROM shardwright.job WHERE state NOT IN ('done', 'undone') AND $1 IN (source_node_id, target_node_id))`;
+  const { rows } = await coordinator.query({ text, values: [node] }, options);
+  return rows[0]?.[0] === 't';
+}
+
+/** A database whose schema an older version of this library has installed gets the tables now. */
+async function installed(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, query: NodeQuery, options?: CallOptions): ReturnType<Coordinator['query']> {
+  try {
+    return await coordinator.query(query, options);
+  } catch (error) {
+    if (sqlStateOf(error) !== '42P01') throw error;
+  }
+  await installSchema(coordinator, options);
+  return coordinator.query(query, options);
+}
+
+function jobOf([id, state, group, source, target, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
+  return {
+    id: id ?? '',
+    state: state ?? '',
+    shardGroup: shardGroupId(Number(group)),
+    source: nodeId(Number(source)),
+    target: nodeId(Number(target)),
+    options: JSON.parse(options ?? '{}') as Record<string, unknown>,
+    progress: JSON.parse(progress ?? '{}') as Record<string, unknown>,
+    definitions: definitions ?? undefined,
+    cancelRequested: cancelRequested === 't',
+    error: error ?? undefined,
+    createdAt: new Date(Number(createdMs)),
+    changedAt: new Date(Number(changedMs)),
+  };
+}
+
+function unknownJob(id: string): ClusterError {
+  return new ClusterError('unknownJob', `job ${id} does not exist or is over`);
+}

@@ -1,0 +1,293 @@
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../cluster/connections.ts';
+import { describeTable } from '../ddl/describe-table.ts';
+import { referencedRows, richName, richRows, richSchema, richTable } from '../ddl/rich-table.ts';
+import { at } from '../../src/base/assert.ts';
+import type { Cluster } from '../../src/index.ts';
+import { openMoves } from './fault-moves.ts';
+import { type MoveCluster, startMoveCluster } from './move-cluster.ts';
+import { rowsThere, startLoad } from './writing-load.ts';
+
+let servers: MoveCluster;
+let cluster: Cluster;
+beforeAll(async () => {
+  servers = await startMoveCluster();
+  cluster = servers.cluster;
+}, 120_000);
+afterAll(() => servers[Symbol.asyncDispose](), 60_000);
+
+const nodeOf = async (shardId: number): Promise<number | undefined> => (await cluster.shards()).find((shard) => shard.shardId === shardId)?.nodeId;
+const countOf = async (table: string): Promise<number> => Number((await cluster.query<{ count: string }>(`SELECT count(*) FROM ${table}`)).rows[0]?.count);
+
+test('shard groups move while two processes write: nothing fails, nothing is lost, nothing is left', async () => {
+  const other = servers.another();
+  const load = startLoad([cluster, other], { tenants: 24, writers: 4, from: 0 });
+  await until(() => load.writes() > 50);
+  const shards = (await cluster.shards()).filter(({ table }) => table === 'orders');
+  for (let round = 0; round < 6; round += 1) {
+    const { shardId, nodeId } = at((await cluster.shards()).filter(({ shardId: id }) => shards.slice(0, 2)[round % 2]?.shardId === id), 0);
+    const to = (nodeId % 3) + 1;
+    await (round % 2 === 0 ? cluster : other).moveShardGroup(shardId, { to });
+    expect(await nodeOf(shardId)).toBe(to);
+  }
+  const expected = await load.stop();
+  expect(load.failures).toEqual([]);
+  const there = await rowsThere(cluster, 0);
+  expect(there.orders).toEqual(expected);
+  expect(there.orphans).toBe(0);
+  expect(there.items).toBeGreaterThan(0);
+  expect(await servers.remains()).toEqual([]);
+}, 180_000);
+
+describe.each([18, 15] as const)('a rich table, PostgreSQL %i', (major) => {
+  test('its shard is the same on the other node, and so are its rows', async () => {
+    await using own = major === 18 ? undefined : await startMoveCluster({ nodes: 2, major });
+    const { cluster: here, on, place, remains } = own ?? servers;
+    for (const id of [0, ...(await here.nodes()).map((node) => node.id)]) await on(id, `${'CREATE TYPE spare AS (x int); DROP TYPE spare;'.repeat(id + 1)} ${richSchema}`);
+    await here.query(richTable.replace('UNLOGGED ', ''));
+    await here.query(referencedRows);
+    await here.createReferenceTable('country');
+    await here.createDistributedTable('company', 'id', { shardCount: 2, colocateWith: 'none' });
+    await on(0, richRows);
+    await here.createDistributedTable(richName.sql, 'Tenant Id', { colocateWith: 'company' });
+    const { shardId, name, from, to } = await place(richName.name);
+    const described = (node: number): Promise<string[]> => describeTable((text) => on(node, text).then((rows) => rows), richName.schema, name);
+    const rows = (node: number): Promise<unknown[][]> => on(node, `SELECT t::text FROM "${richName.schema}"."${name.replaceAll('"', '""')}" t ORDER BY 1`);
+    const before = { definition: await described(from), rows: await rows(from) };
+    expect(before.rows.length).toBeGreaterThan(100);
+    await here.moveShardGroup(shardId, { to });
+    expect({ definition: await described(to), rows: await rows(to) }).toEqual(before);
+    await expect(rows(from)).rejects.toMatchObject({ code: '42P01' });
+    expect((await remains()).filter((line) => !line.includes('identity of') && !line.includes('later'))).toEqual([]);
+    // It lives: its keys and foreign keys are in force.
+    await here.query('DELETE FROM company WHERE id BETWEEN -20 AND 40');
+    expect((await here.query(`SELECT count(*) FROM ${richName.sql}`)).rows).toEqual([{ count: '0' }]);
+    await expect(here.query(`INSERT INTO ${richName.sql} ("Tenant Id") VALUES (5)`)).rejects.toMatchObject({ code: '23503' });
+  }, 120_000);
+});
+
+describe('statements of processes that have not heard of it', () => {
+  /** Processes that know the catalog as it is now, and hear of no change while the work runs: the server processes that would tell them are stopped. */
+  const withDeaf = async (count: number, work: (deaf: readonly Cluster[]) => Promise<void>): Promise<void> => {
+    const deaf = Array.from({ length: count }, () => servers.another());
+    for (const one of deaf) await one.query('SELECT count(*) FROM orders');
+    const listening = async (): Promise<number[]> => (await servers.on(0, `SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'`)).map(([pid]) => Number(pid));
+    await until(async () => (await listening()).length > count);
+    const stopped = await listening();
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    try {
+      await work(deaf);
+    } finally {
+      for (const pid of stopped) process.kill(pid, 'SIGCONT');
+    }
+  };
+
+  test('find the shard where it is now, from wherever they think that it is', async () => {
+    await cluster.query(`INSERT INTO orders SELECT g, 500, 0, 'deaf' FROM generate_series(0, 20) g`);
+    const { shardId, name, from, to } = await servers.place('orders');
+    const tenant = await tenantIn(name);
+    const third = [1, 2, 3].find((id) => id !== from && id !== to) ?? 0;
+    await withDeaf(4, async (deaf) => {
+      await cluster.moveShardGroup(shardId, { to });
+      const [first, second, streaming, copying] = deaf as [Cluster, Cluster, Cluster, Cluster];
+      expect((await first.query('UPDATE orders SET total = total + 1 WHERE id = 500')).rowCount).toBe(21);
+      await cluster.moveShardGroup(shardId, { to: third });
+      await cluster.moveShardGroup(shardId, { to: from });
+      await cluster.moveShardGroup(shardId, { to });
+      expect((await second.query('SELECT sum(total)::int AS sum FROM orders WHERE id = 500')).rows).toEqual([{ sum: 21 }]);
+      let streamed = 0;
+      for await (const _ of streaming.stream('SELECT * FROM orders WHERE tenant = $1 AND id = 500', [tenant])) streamed += 1;
+      expect(streamed).toBe(1);
+      let copied = '';
+      for await (const chunk of copying.copyTo(`COPY (SELECT id FROM orders WHERE tenant = ${tenant} AND id = 500) TO STDOUT`)) copied += String(chunk);
+      expect(copied).toBe('500\n');
+    });
+  }, 60_000);
+
+  test('in a transaction fail in a way that lets it be tried again', async () => {
+    const { shardId, name, to } = await servers.place('orders');
+    const tenant = await tenantIn(name);
+    let attempts = 0;
+    await withDeaf(1, async (deaf) => {
+      await cluster.moveShardGroup(shardId, { to });
+      await at(deaf, 0).transaction(async (client) => {
+        attempts += 1;
+        await client.query('UPDATE orders SET total = 9 WHERE tenant = $1 AND id = 500', [tenant]);
+      });
+    });
+    expect(attempts).toBe(2);
+  }, 60_000);
+});
+
+/** A tenant whose rows are in the shard. */
+async function tenantIn(shardName: string): Promise<number> {
+  for (let tenant = 0; ; tenant += 1) if ((await cluster.shardOf('orders', tenant)).name === shardName) return tenant;
+}
+
+test('a transaction with one snapshot that the moved rows are not in is told so', async () => {
+  const { shardId, name, to } = await servers.place('orders');
+  const tenant = await tenantIn(name);
+  const client = await cluster.connect();
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+    const elsewhere = await tenantOn(to);
+    await client.query('SELECT count(*) FROM orders WHERE tenant = $1', [elsewhere]);
+    await cluster.moveShardGroup(shardId, { to });
+    await expect(client.query('SELECT count(*) FROM orders WHERE tenant = $1', [tenant])).rejects.toMatchObject({ code: '40001', id: 'shardMissing' });
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+});
+
+async function tenantOn(node: number): Promise<number> {
+  for (let tenant = 0; ; tenant += 1) if ((await cluster.shardOf('orders', tenant)).nodeId === node) return tenant;
+}
+
+test('a transaction that uses the shard group ends first, however long it takes, and others go on meanwhile', async () => {
+  const { shardId, name, to } = await servers.place('orders');
+  const tenant = await tenantIn(name);
+  const client = await cluster.connect();
+  await client.query('BEGIN');
+  await client.query(`INSERT INTO orders VALUES ($1, 700, 1, 'open')`, [tenant]);
+  // It reads a copy that does not matter; what counts is that it has begun to write before the slot is made.
+  await client.query('COMMIT');
+  await client.query('BEGIN');
+  let isDone = false;
+  let cutOvers = 0;
+  const moving = cluster.moveShardGroup(shardId, {
+    to, drainTimeoutMs: 60,
+    onProgress: ({ state }) => {
+      if (state === 'cut_over') cutOvers += 1;
+    },
+  }).finally(() => (isDone = true));
+  await until(() => cutOvers > 0);
+  await client.query('UPDATE orders SET total = 2 WHERE tenant = $1 AND id = 700', [tenant]);
+  for (let i = 0; i < 20; i += 1) await cluster.query('UPDATE orders SET total = total + 1 WHERE tenant = $1 AND id = 500', [tenant]);
+  expect((await client.query('UPDATE orders SET total = 3 WHERE tenant = $1 AND id = 700', [tenant])).rowCount).toBe(1);
+  expect(isDone).toBe(false);
+  await client.query('COMMIT');
+  client.release();
+  await moving;
+  expect((await cluster.query('SELECT total FROM orders WHERE tenant = $1 AND id = 700', [tenant])).rows).toEqual([{ total: 3 }]);
+}, 60_000);
+
+test('old shards that cannot be dropped yet hold nobody up, and are dropped later', async () => {
+  const { shardId, from, to } = await servers.place('orders');
+  const reader = await new Client(at(servers.embedded.nodes, from - 1).connectionString).connect();
+  await reader.query(`BEGIN; SELECT count(*) FROM plans_${(await servers.place('plans')).shardId}`);
+  const { jobId } = await cluster.moveShardGroup(shardId, { to });
+  expect(await cluster.jobs()).toMatchObject([{ jobId, state: 'clean_up' }]);
+  expect(await nodeOf(shardId)).toBe(to);
+  await reader.end();
+  await cluster.resumeJob(jobId);
+  expect(await servers.remains()).toEqual([]);
+});
+
+test('triggers do not fire for what is brought over, and do afterwards', async () => {
+  for (const id of [0, 1, 2, 3]) await servers.on(id, `CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := NEW.note || '!'; RETURN NEW; END $$`);
+  await cluster.query('CREATE TABLE marked (k int, note text); CREATE TRIGGER mark BEFORE INSERT OR UPDATE ON marked FOR EACH ROW EXECUTE FUNCTION mark()');
+  await cluster.createDistributedTable('marked', 'k', { shardCount: 1, colocateWith: 'none' });
+  await cluster.query(`INSERT INTO marked VALUES (1, 'copied'), (2, 'changed')`);
+  const { shardGroup: group, from, to } = await servers.place('marked');
+  const { moves, pools } = await openMoves(servers.embedded.connectionString, 'mover');
+  let isWritten = false;
+  const onStep = async (step: string): Promise<void> => {
+    if (step !== 'copy:done') return;
+    await cluster.query(`INSERT INTO marked VALUES (3, 'streamed')`);
+    await cluster.query(`UPDATE marked SET note = note || ' twice' WHERE k = 2`);
+    isWritten = true;
+  };
+  await moves.move({ group, from, to, limits: {} }, { onStep });
+  await pools.end();
+  expect(isWritten).toBe(true);
+  await cluster.query(`INSERT INTO marked VALUES (4, 'later')`);
+  expect((await cluster.query('SELECT note FROM marked ORDER BY k')).rows.map(({ note }) => note as string)).toEqual(['copied!', 'changed! twice!', 'streamed!', 'later!']);
+});
+
+test('by SQL, as in Citus', async () => {
+  const { shardId, from, to } = await servers.place('orders');
+  const nodes = await cluster.nodes();
+  const [source, target] = [from, to].map((id) => nodes.find((node) => node.id === id));
+  const call = 'SELECT citus_move_shard_placement($1, $2, $3, $4, $5)';
+  await expect(cluster.query(call, [shardId, target?.host, target?.port, source?.host, source?.port])).rejects.toMatchObject({ id: 'moveRefused' });
+  const { rows } = await cluster.query(call, [shardId, source?.host, source?.port, target?.host, target?.port]);
+  expect(rows).toEqual([{ citus_move_shard_placement: '' }]);
+  expect(await nodeOf(shardId)).toBe(to);
+});
+
+describe('what cannot be moved is told with all reasons, and nothing is touched', () => {
+  test.each([
+    ['to where it is', (place: { from: number }) => ({ to: place.from }), 'already'],
+    ['from where it is not', (place: { to: number }) => ({ from: place.to, to: place.to }), 'not on node'],
+  ])('%s', async (_, wish, reason) => {
+    const place = await servers.place('orders');
+    await expect(cluster.moveShardGroup(place.shardId, wish(place))).rejects.toMatchObject({ id: 'moveRefused', detail: expect.stringContaining(reason) as string });
+    expect(await servers.remains()).toEqual([]);
+  });
+
+  test('an unlogged table, an unknown shard, a reference table, an unknown node', async () => {
+    await cluster.query('CREATE UNLOGGED TABLE fleeting (k int)');
+    await cluster.createDistributedTable('fleeting', 'k', { shardCount: 1, colocateWith: 'none' });
+    const { shardId, to } = await servers.place('fleeting');
+    await expect(cluster.moveShardGroup(shardId, { to })).rejects.toMatchObject({ id: 'moveRefused', detail: expect.stringContaining('not logged') as string });
+    await expect(cluster.moveShardGroup(1, { to })).rejects.toMatchObject({ id: 'invalidParameter' });
+    await expect(cluster.moveShardGroup((await servers.place('plans')).shardId, { to })).rejects.toMatchObject({ id: 'invalidParameter' });
+    await expect(cluster.moveShardGroup(shardId, { to: 99 })).rejects.toMatchObject({ id: 'undefinedNode' });
+    await cluster.dropTable('fleeting');
+  });
+
+  test('what the target lacks, and a table that is changed meanwhile', async () => {
+    for (const id of [0, 1, 2]) await servers.on(id, 'CREATE DOMAIN here AS int');
+    await cluster.query('CREATE TABLE picky (k int, h here)');
+    await cluster.query(`CREATE TABLE changing (k int, v text)`);
+    await servers.on(3, 'CREATE DOMAIN here AS int');
+    for (const table of ['picky', 'changing']) await cluster.createDistributedTable(table, 'k', { shardCount: 1, colocateWith: 'none' });
+    const picky = await servers.place('picky');
+    const lacking = picky.from === 3 ? picky.to : 3;
+    if (picky.from === 3) await servers.on(lacking, 'ALTER DOMAIN here RENAME TO there');
+    else await servers.on(3, 'ALTER DOMAIN here RENAME TO there');
+    await expect(cluster.moveShardGroup(picky.shardId, { to: lacking })).rejects.toMatchObject({ id: 'moveUndone', cause: expect.objectContaining({ code: '42704' }) as unknown });
+    const { shardId, to } = await servers.place('changing');
+    const moving = cluster.moveShardGroup(shardId, { to, onProgress: ({ state }) => void (state === 'index' && servers.on(0, `COMMENT ON TABLE changing IS 'another'`)) });
+    await expect(moving).rejects.toMatchObject({ id: 'moveUndone' });
+    expect(await servers.remains()).toEqual([]);
+  });
+});
+
+describe('a move that is given up', () => {
+  test('by its caller, or by anybody, is undone', async () => {
+    const { shardId, from, to } = await servers.place('orders');
+    const before = await countOf('orders');
+    const giveUp = new AbortController();
+    const aborted = cluster.moveShardGroup(shardId, { to, signal: giveUp.signal, onProgress: ({ state }) => state === 'index' && giveUp.abort() });
+    await expect(aborted).rejects.toMatchObject({ id: 'canceled' });
+    expect(await servers.remains()).toEqual([]);
+    const other = servers.another();
+    let cancelled: Promise<void> | undefined;
+    const moving = cluster.moveShardGroup(shardId, { to, onProgress: ({ state, jobId }) => void (state === 'copy' && (cancelled ??= other.cancelJob(jobId))) });
+    await expect(moving).rejects.toMatchObject({ id: 'canceled' });
+    await cancelled;
+    expect(await nodeOf(shardId)).toBe(from);
+    expect(await servers.remains()).toEqual([]);
+    expect(await countOf('orders')).toBe(before);
+    const { jobId = '', state, error } = (await cluster.jobs({ all: true })).at(-1) ?? {};
+    expect({ state, error }).toEqual({ state: 'undone', error: `job ${jobId} was cancelled` });
+    await expect(cluster.cancelJob(jobId)).rejects.toMatchObject({ id: 'unknownJob' });
+  }, 60_000);
+
+  test('after the cut-over goes back, with what was written since; meanwhile the old shards are kept', async () => {
+    const { shardId, name, from, to } = await servers.place('orders');
+    const { jobId } = await cluster.moveShardGroup(shardId, { to, retainMs: 3_600_000 });
+    expect(await cluster.jobs()).toMatchObject([{ jobId, state: 'retain', from, to }]);
+    await expect(cluster.moveShardGroup(shardId, { to: from })).rejects.toMatchObject({ id: 'moveInProgress' });
+    await expect(cluster.removeNode(from)).rejects.toMatchObject({ id: 'nodeInUse' });
+    expect((await servers.remains()).filter((line) => !/^(object|job) /.test(line))).toEqual([expect.stringMatching(/^schema .*_old$/)]);
+    await cluster.query(`INSERT INTO orders VALUES ($1, 800, 8, 'since')`, [await tenantIn(name)]);
+    await cluster.undoMove(jobId);
+    expect(await nodeOf(shardId)).toBe(from);
+    expect((await cluster.query('SELECT total FROM orders WHERE id = 800')).rows).toEqual([{ total: 8 }]);
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
+});
