@@ -40,6 +40,7 @@ import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
+import { makeMoves, type PlannedShardMove, planRebalance, type RebalanceOptions, type RebalancePlanOptions } from './cluster-rebalance.ts';
 import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
@@ -308,6 +309,29 @@ export class Cluster extends PoolBase {
   /** Gives a move up that is under way; moves the shard group back when it was made. `unknownJob`, and what `moveShardGroup` throws. */
   async undoMove(jobId: string, { signal, onProgress }: Pick<MoveOptions, 'signal' | 'onProgress'> = {}): Promise<void> {
     await (await this.#moves()).undo(jobId, { cancel: signal, onProgress });
+  }
+
+  /** The moves that would make the nodes more alike, in order; none while all are near enough. Nothing is moved. */
+  async rebalancePlan(options: RebalancePlanOptions = {}): Promise<PlannedShardMove[]> {
+    return planRebalance({ ...options, pools: this.#coordinator.pools, snapshot: await this.#coordinator.store.refresh(options) });
+  }
+
+  /**
+   * Makes the moves of `rebalancePlan`, one after the other, and resolves to them. What was moved before one that fails stays where it is. Errors: as of `moveShardGroup`.
+   */
+  async rebalance(options: RebalanceOptions = {}): Promise<PlannedShardMove[]> {
+    const plan = await this.rebalancePlan(options);
+    await makeMoves(await this.#moves(), plan, options);
+    return plan;
+  }
+
+  /** Moves all shards of a node to the others, as evenly as they can have them; `removeNode` takes it out then. `noNodes` when there is no other; else as `rebalance`. */
+  async drainNode(which: NodeAddressInput | number, options: Omit<RebalanceOptions, 'threshold'> = {}): Promise<PlannedShardMove[]> {
+    const snapshot = await this.#coordinator.store.refresh(options);
+    const drained = nodeAt(snapshot, typeof which === 'number' ? which : this.#address(which));
+    const plan = await planRebalance({ ...options, pools: this.#coordinator.pools, snapshot, drained });
+    await makeMoves(await this.#moves(), plan, options);
+    return plan;
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */

@@ -14,6 +14,7 @@ export interface UtilityTarget {
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
   moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
+  drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: 'by_disk_size' | 'by_shard_count' }): Promise<unknown>;
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
@@ -68,6 +69,14 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
         to: { host: text('target_node_name'), port: Number(text('target_node_port')) },
       });
       return undefined;
+    case 'citus_drain_node': {
+      const strategy = given('rebalance_strategy') ?? 'by_disk_size';
+      if (strategy !== 'by_disk_size' && strategy !== 'by_shard_count') {
+        throw new ClusterError('invalidParameter', 'rebalance_strategy is by_disk_size or by_shard_count');
+      }
+      await cluster.drainNode({ host: text('nodename'), port: Number(text('nodeport')) }, { ...options, strategy });
+      return undefined;
+    }
     case 'get_shard_id_for_distribution_column':
       return String((await cluster.shardOf(text('table_name'), given('distribution_value'), options)).shardId);
     case 'shardwright_check_schema':

@@ -15,6 +15,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
   shardwright_check_schema: [],
   citus_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
+  citus_drain_node: ['nodename', 'nodeport', 'shard_transfer_mode', 'rebalance_strategy'],
   master_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
 };
 
@@ -22,7 +23,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
 const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0,
-  citus_move_shard_placement: 5, master_move_shard_placement: 5,
+  citus_move_shard_placement: 5, citus_drain_node: 2, master_move_shard_placement: 5,
 };
 
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */

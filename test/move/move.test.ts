@@ -291,3 +291,25 @@ describe('a move that is given up', () => {
     expect(await servers.remains()).toEqual([]);
   }, 60_000);
 });
+
+test('a node is drained by SQL, and the shards are spread again, by count and by size', async () => {
+  const counts = async (): Promise<number[]> => {
+    const groups = new Map((await cluster.shards()).flatMap(({ shardGroupId, nodeId }) => (shardGroupId === undefined ? [] : [[shardGroupId, nodeId] as const])));
+    return [1, 2, 3].map((node) => [...groups.values()].filter((id) => id === node).length);
+  };
+  const third = at(servers.embedded.nodes, 2);
+  await cluster.query('SELECT citus_drain_node($1, $2)', [third.host, third.port]);
+  expect((await counts())[2]).toBe(0);
+  const before = await countOf('orders');
+  const plan = await cluster.rebalancePlan({ strategy: 'by_shard_count' });
+  expect(plan.length).toBeGreaterThan(1);
+  expect(await cluster.rebalance({ strategy: 'by_shard_count', maxMoves: 1 })).toEqual(plan.slice(0, 1));
+  await cluster.rebalance({ strategy: 'by_shard_count', threshold: 0 });
+  const after = await counts();
+  expect(Math.max(...after) - Math.min(...after)).toBeLessThanOrEqual(1);
+  expect(await cluster.rebalancePlan({ strategy: 'by_shard_count', threshold: 0 })).toEqual([]);
+  const bySize = await cluster.rebalancePlan({ threshold: 0 });
+  expect(bySize.every(({ cost }) => cost > 0)).toBe(true);
+  expect(await countOf('orders')).toBe(before);
+  expect(await servers.remains()).toEqual([]);
+}, 60_000);
