@@ -83,6 +83,8 @@ export class Coordinator implements SessionServices {
       this.#setNodes(nodes);
       this.#recovery?.start(clusterId);
       this.#moving?.start(this.moves(clusterId));
+      // One of the same name may be another sequence now.
+      this.sequences.forget();
     });
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;

@@ -5,7 +5,7 @@ import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.
 import { type NodeId, shardId } from '../catalog/ids.ts';
 import type { FieldDescriptor } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { coordinatorTypes, nodeNames } from './object-names.ts';
+import { coordinatorTypes, nodeNames, shardColumns } from './object-names.ts';
 import { tableOfShard } from './table-of-shard.ts';
 
 /** The first OID of what users and extensions make; those below are the same on every server. */
@@ -24,6 +24,8 @@ interface KnownObjects {
   /** OIDs of types in the coordinator database, by those on the node. */
   readonly types: Map<number, number>;
   readonly tables: Map<number, CatalogTable>;
+  /** By the OID of a shard: positions of columns in the table, by those in the shard. They stay, whatever is done to the table. */
+  readonly positions: Map<number, ReadonlyMap<number, number>>;
   readonly parsers: WeakMap<CustomTypesConfig, CustomTypesConfig>;
 }
 
@@ -60,7 +62,7 @@ export class NodeObjects {
     const translated = this.#translated(fields, context);
     if (translated !== undefined) return translated;
     await this.#learn(fields, context);
-    return this.#translated(fields, context) ?? fields;
+    return this.#translated(fields, context, 'learned') ?? fields;
   }
 
   async #learned(result: QueryResult, context: FieldContext, types: CustomTypesConfig): Promise<QueryResult> {
@@ -76,8 +78,8 @@ export class NodeObjects {
     return result;
   }
 
-  /** Undefined when an OID is not known yet. The given array when nothing changes. */
-  #translated<F extends FieldDescriptor>(fields: readonly F[], { node, tables }: FieldContext): F[] | undefined {
+  /** Undefined when an OID is not known yet, or the place of a column, unless all that could be was `learned`. The given array when nothing changes. */
+  #translated<F extends FieldDescriptor>(fields: readonly F[], { node, tables }: FieldContext, how?: 'learned'): F[] | undefined {
     const known = this.#of(node);
     const translated: F[] = [];
     for (const field of fields) {
@@ -85,8 +87,10 @@ export class NodeObjects {
       const type = dataTypeID < firstUserOid ? dataTypeID : known.types.get(dataTypeID);
       const table = tableID < firstUserOid ? undefined : tables.length === 1 ? tables[0] : known.tables.get(tableID);
       if (type === undefined || (tableID >= firstUserOid && table === undefined)) return undefined;
+      const column = table === undefined || columnID <= 0 ? columnID : hasGaps(table) ? (known.positions.get(tableID)?.get(columnID) ?? (how === 'learned' ? columnID : undefined)) : columnID;
+      if (column === undefined) return undefined;
       if (table === undefined && type === dataTypeID) translated.push(field);
-      else translated.push({ ...field, dataTypeID: type, tableID: table?.oid ?? tableID, columnID: table?.columns[columnID - 1]?.position ?? columnID });
+      else translated.push({ ...field, dataTypeID: type, tableID: table?.oid ?? tableID, columnID: column });
     }
     return translated;
   }
@@ -101,6 +105,7 @@ export class NodeObjects {
         const table = tableOfShard(context.snapshot, shardId(shard));
         if (table !== undefined) known.tables.set(oid, table);
       }
+      await this.#learnPositions(fields, context);
       const rowTypes = types.map((type) => ({ ...type, name: type.shard === undefined ? type.name : (tableOfShard(context.snapshot, shardId(type.shard))?.name ?? type.name) }));
       const own = await coordinatorTypes(this.pools.get(coordinatorNodeId), rowTypes);
       for (const [i, { oid }] of types.entries()) known.types.set(oid, own[i] ?? oid);
@@ -109,14 +114,30 @@ export class NodeObjects {
     }
   }
 
+  /** A shard has not the gaps of its table, but those of columns that were dropped since it was made. */
+  async #learnPositions(fields: readonly FieldDescriptor[], { node, tables }: FieldContext): Promise<void> {
+    if (!tables.some(hasGaps)) return;
+    const { positions } = this.#of(node);
+    const shards = [...new Set(fields.map(({ tableID }) => tableID).filter((oid) => oid >= firstUserOid))];
+    for (const { shard, names } of await shardColumns(this.pools.get(node), shards)) {
+      const table = tables.length === 1 ? tables[0] : this.#of(node).tables.get(shard);
+      positions.set(shard, new Map(names.map(([attnum, name]) => [attnum, table?.columns.find((column) => column.name === name)?.position ?? attnum])));
+    }
+  }
+
   #of(node: NodeId): KnownObjects {
     let known = this.#known.get(node);
     if (known === undefined) {
-      known = { types: new Map(), tables: new Map(), parsers: new WeakMap() };
+      known = { types: new Map(), tables: new Map(), positions: new Map(), parsers: new WeakMap() };
       this.#known.set(node, known);
     }
     return present(known);
   }
+}
+
+/** Whether columns were dropped from it, so that its positions may not be those of its shards. */
+function hasGaps({ columns }: CatalogTable): boolean {
+  return (columns.at(-1)?.position ?? 0) !== columns.length;
 }
 
 function parserOf(types: CustomTypesConfig, oid: number | undefined): Parser {

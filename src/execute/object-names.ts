@@ -41,6 +41,16 @@ export async function nodeNames(node: Connections, oids: readonly number[]): Pro
   };
 }
 
+/** Columns of shards on a node, by position. */
+export async function shardColumns(node: Connections, oids: readonly number[]): Promise<{ readonly shard: number; readonly names: readonly (readonly [position: number, name: string])[] }[]> {
+  const { rows } = await node.query({
+    text: `SELECT attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(attnum, attname)) FROM pg_catalog.pg_attribute
+      WHERE attrelid = ANY ($1::oid[]) AND attnum > 0 AND NOT attisdropped GROUP BY 1`,
+    values: [oids],
+  });
+  return rows.map(([shard, names]) => ({ shard: Number(shard), names: JSON.parse(names ?? '[]') as [number, string][] }));
+}
+
 /** The OIDs of types of these names, in order; undefined for one that is missing. */
 export async function coordinatorTypes(coordinator: Connections, types: readonly NamedType[]): Promise<(number | undefined)[]> {
   if (types.length === 0) return [];

@@ -17,6 +17,8 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const kind = Object.keys(node)[0] ?? '';
   if (harmless.has(kind)) return { kind: 'coordinator', text, effect: 'session' };
   if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
+  // Its foreign keys may refer to any table: it is likely to be distributed next.
+  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined) return { kind: 'coordinator', text, effect: 'write' };
   const named = relationsIn(node);
   const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);

@@ -32,7 +32,7 @@ export class PreparedPlan {
   readonly parameters: number | undefined;
   /** Some part of it turned out to be much larger than it was chosen by: whoever comes next plans again. */
   isOutgrown = false;
-  /** It reads tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
+  /** It reads or defines tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
   readonly readsLocalTables: boolean;
   readonly #isTimeless: boolean;
   #runs = 0;
@@ -46,7 +46,7 @@ export class PreparedPlan {
     this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' ? undefined : valuesNeeded(plan, statement);
     this.#isTimeless = isTimeless(statement);
-    this.readsLocalTables = plan.kind === 'coordinator' && readsTables(statement.node);
+    this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
 
   /** For a run: what its texts are prepared under (`NodeQuery.repeats`), once there have been some; undefined before, and where a server must parse them each time. */
@@ -115,6 +115,17 @@ function readsTables(node: Node): boolean {
   const write = 'InsertStmt' in node ? node.InsertStmt : 'UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined;
   if (write === undefined && !('SelectStmt' in node) && !('MergeStmt' in node)) return false;
   return namedRelations(node).some((relation) => relation !== write?.relation && relation.schemaname !== 'pg_catalog' && relation.schemaname !== 'information_schema');
+}
+
+const definitions: ReadonlySet<string> = new Set([
+  'AlterTableStmt', 'IndexStmt', 'RenameStmt', 'DropStmt', 'AlterObjectSchemaStmt', 'CommentStmt', 'GrantStmt', 'CreateTrigStmt', 'CreatePolicyStmt', 'AlterPolicyStmt', 'CreateStatsStmt',
+]);
+
+/** Whether it changes a definition, and may do so in a transaction. */
+function definesTables(node: Node): boolean {
+  const concurrent = ('IndexStmt' in node && node.IndexStmt.concurrent === true) || ('DropStmt' in node && node.DropStmt.concurrent === true);
+  const detaches = 'AlterTableStmt' in node && (node.AlterTableStmt.cmds ?? []).some((one) => 'AlterTableCmd' in one && /Partition/.test(one.AlterTableCmd.subtype ?? ''));
+  return !concurrent && !detaches && definitions.has(Object.keys(node)[0] ?? '');
 }
 
 export interface PlanRequest {

@@ -9,7 +9,5 @@ export const refusedStatements: ReadonlySet<string> = new Set([
   `SELECT by, f8 FROM wide ORDER BY by, f8, id`,
   `INSERT INTO w_log (tenant_id, ref) OVERRIDING USER VALUE VALUES (1, 77)`,
   `WITH gone AS (DELETE FROM w_stock RETURNING *) SELECT count(*) FROM gone`,
-  `TRUNCATE w_stock CASCADE`,
   `CREATE TEMP TABLE items (label text)`,
-  `LOCK TABLE w_stock IN SHARE MODE`,
 ]);

@@ -76,7 +76,8 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   const outcome = outcomeOf(change, plan, { before, after });
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
-  if (hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
+  // CASCADE may have reached views.
+  if (plan.reach !== 'named' || hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {

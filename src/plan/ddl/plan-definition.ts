@@ -72,6 +72,8 @@ function ofDrop({ removeType, objects = [], behavior }: DropStmt): Target | unde
       return { names: parts.map((dotted) => nameOfParts(dotted.slice(0, -1))) };
     case 'OBJECT_STATISTIC_EXT':
       return everything;
+    case 'OBJECT_VIEW':
+    case 'OBJECT_MATVIEW':
     case undefined:
       return undefined;
     default:

@@ -1,15 +1,10 @@
 import { Pool } from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
 import { run } from '../../coordinator/start-cluster.ts';
 import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
-import { behaviourCases, columnCases, maintenanceCases, ownerCases, tableCases } from './definition-cases.ts';
-
-let databases: TestDatabases;
-let reference: TestDatabases;
-let cluster: Cluster;
-let plain: Pool;
+import { behaviourCases, columnCases, type DefinitionCases, maintenanceCases, ownerCases, tableCases } from './definition-cases.ts';
 
 const tables = `
 CREATE TABLE tenants (id bigint PRIMARY KEY, name text);
@@ -28,46 +23,61 @@ INSERT INTO tenants SELECT i, 'tenant ' || i FROM generate_series(1, 9) i;
 INSERT INTO plans VALUES ('free', 0), ('pro', 20);
 INSERT INTO orders SELECT t, i, t * 10 + i, CASE WHEN i < 3 THEN i || ' ' || t END, CASE WHEN i = 1 THEN 'free' ELSE 'pro' END FROM generate_series(1, 9) t, generate_series(1, 3) i`;
 
-beforeAll(async () => {
-  databases = await createTestDatabases({ nodes: 2 });
-  reference = await createTestDatabases({ nodes: 0 });
-  cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
-  plain = new Pool({ connectionString: reference.coordinator.connectionString });
-  for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
-  for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) {
-    await run(connectionString, roles);
-    await run(connectionString, functions);
-  }
-});
+const all: DefinitionCases = { ...columnCases, ...tableCases, ...behaviourCases, ...maintenanceCases, ...ownerCases };
 
-afterAll(async () => {
-  await Promise.all([cluster.end(), plain.end()]);
-  await Promise.all([databases.drop(), reference.drop()]);
-});
+/** What versions do in different ways. */
+const some = (names: readonly string[], of: DefinitionCases): DefinitionCases => Object.fromEntries(Object.entries(of).filter(([name]) => names.includes(name)));
 
-beforeEach(async () => {
-  for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);
-  await cluster.createReferenceTable('plans');
-  await cluster.createDistributedTable('tenants', 'id', { shardCount: 4 });
-  await cluster.createDistributedTable('orders', 'tenant_id', { colocateWith: 'tenants' });
-});
+describe.each([
+  { major: 18, cases: all },
+  { major: 15, cases: some(['defaults of all sorts', 'ALTER TYPE', 'constraints', 'settings', 'row security', 'triggers', 'indexes CONCURRENTLY'], all) },
+] as const)('on version $major', ({ major, cases }) => {
+  let databases: TestDatabases;
+  let reference: TestDatabases;
+  let cluster: Cluster;
+  let plain: Pool;
 
-afterEach(async () => {
-  for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
-});
-
-test.each(Object.entries({ ...columnCases, ...tableCases, ...behaviourCases, ...maintenanceCases, ...ownerCases }))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
-  const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
-  try {
-    for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
-    for (const { schema, name } of await cluster.tables()) {
-      const text = `SELECT t FROM "${schema}"."${name}" t ORDER BY t::text`;
-      expect({ text, got: await outcome(onCluster, `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`) }).toEqual({ text, got: await outcome(onPlain, `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`) });
+  beforeAll(async () => {
+    databases = await createTestDatabases({ major, nodes: 2 });
+    reference = await createTestDatabases({ major, nodes: 0 });
+    cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
+    plain = new Pool({ connectionString: reference.coordinator.connectionString });
+    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) {
+      await run(connectionString, roles);
+      await run(connectionString, functions);
     }
-  } finally {
-    onCluster.release(true);
-    onPlain.release(true);
-  }
-  const { coordinator, nodes } = databases;
-  expect(await compareDefinitions({ cluster, coordinator, nodes, plain: reference.coordinator })).toBeGreaterThan(2);
+  });
+
+  afterAll(async () => {
+    await Promise.all([cluster.end(), plain.end()]);
+    await Promise.all([databases.drop(), reference.drop()]);
+  });
+
+  beforeEach(async () => {
+    for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);
+    await cluster.createReferenceTable('plans');
+    await cluster.createDistributedTable('tenants', 'id', { shardCount: 4 });
+    await cluster.createDistributedTable('orders', 'tenant_id', { colocateWith: 'tenants' });
+  });
+
+  afterEach(async () => {
+    for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
+  });
+
+  test.each(Object.entries(cases))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
+    const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
+    try {
+      for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
+      for (const { schema, name } of await cluster.tables()) {
+        const text = `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`;
+        expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
+      }
+    } finally {
+      onCluster.release(true);
+      onPlain.release(true);
+    }
+    const { coordinator, nodes } = databases;
+    expect(await compareDefinitions({ cluster, coordinator, nodes, plain: reference.coordinator })).toBeGreaterThan(2);
+  });
 });

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
-import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
+import { createTestDatabases, type TestDatabase, type TestDatabases } from '../../support/test-databases.ts';
 import { columnsOf } from './columns-of.ts';
 
 let databases: TestDatabases;
@@ -73,14 +73,20 @@ test('a lock that is not to be had is given up, and others pass; outside of bloc
   expect((await other.query('SELECT k, a, c FROM t WHERE k IN (1, 2, 3) ORDER BY k')).rows).toEqual([1, 2, 3].map((k) => ({ k: String(k), a: 0, c: null })));
 });
 
-test('a block that meets changed columns ends with shardMissing, which transaction() tries again', async () => {
-  const client = await other.connect();
-  await client.query('BEGIN; SELECT 1');
-  await deafen();
-  await one.query('ALTER TABLE t ADD COLUMN c int');
-  await expect(client.query('SELECT * FROM t WHERE k = 1')).rejects.toMatchObject({ code: '42P01', id: 'shardMissing' });
-  await client.query('ROLLBACK');
-  client.release();
+test('a block that waits for a table whose columns change ends with shardMissing', async () => {
+  const [client, changing] = [await other.connect(), await one.connect()];
+  try {
+    await changing.query('BEGIN; ALTER TABLE t ADD COLUMN c int');
+    await client.query('BEGIN');
+    const met = expect(client.query('SELECT * FROM t WHERE k = 1')).rejects.toMatchObject({ code: '42P01', id: 'shardMissing' });
+    const waiting = `SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await Promise.all(databases.nodes.map((node) => onNode(node, waiting)))).flat().length, { timeout: 20_000 }).toBe(1);
+    await changing.query('COMMIT');
+    await met;
+  } finally {
+    client.release(true);
+    changing.release(true);
+  }
 });
 
 test('an error of one node names the table, its parts and the node, and changes nothing anywhere', async () => {
@@ -103,3 +109,70 @@ test('names as long as can be, of many bytes and in two schemas, stay apart', as
   await expect(one.query(`INSERT INTO ${table} VALUES (1, 1)`)).rejects.toMatchObject({ code: '23505' });
   await one.query(`DROP TABLE ${table}, further.${table}`);
 });
+
+test('fields of results tell the column of the table, whatever was dropped before or after it was distributed', async () => {
+  await one.query('DROP TABLE t; CREATE TABLE t (gone int, k bigint, a int, b int); ALTER TABLE t DROP gone');
+  await one.createDistributedTable('t', 'k', { shardCount: 4 });
+  const places = async (text: string): Promise<number[]> => (await other.query({ text, rowMode: 'array' })).fields.map(({ columnID }) => columnID);
+  expect(await places('SELECT * FROM t WHERE k = 1')).toEqual([2, 3, 4]);
+  await one.query('ALTER TABLE t DROP a, ADD c int');
+  expect(await places('SELECT k, c, b FROM t WHERE k = 1')).toEqual([2, 5, 4]);
+  expect(await places('SELECT t.c, u.b FROM t JOIN t u USING (k) WHERE t.k = 1')).toEqual([5, 4]);
+});
+
+test('a table that is distributed by another process is not taken for a local one: its shards get the change', async () => {
+  await one.query('DROP TABLE t; CREATE TABLE t (k bigint, a int)');
+  await other.query('SELECT * FROM t');
+  await deafen();
+  await one.createDistributedTable('t', 'k', { shardCount: 4 });
+  await other.query('ALTER TABLE t ADD COLUMN b int');
+  expect(await columnsOf({ cluster: one, databases }, 't')).toEqual(Array.from({ length: 5 }, () => 'k bigint,a integer,b integer'));
+});
+
+test('values of a sequence that was dropped are not given out for another of its name', async () => {
+  const remake = async (): Promise<void> => {
+    await one.query('DROP TABLE IF EXISTS s; CREATE TABLE s (k bigint, n bigserial)');
+    await one.createDistributedTable('s', 'k', { shardCount: 4 });
+  };
+  await remake();
+  for (let i = 1; i <= 5; i += 1) await other.query('INSERT INTO s (k) VALUES ($1)', [i]);
+  await deafen();
+  await remake();
+  const { rows } = await other.query<{ n: string }>('INSERT INTO s (k) VALUES (1) RETURNING n');
+  await one.query('INSERT INTO s (k) SELECT 2 FROM generate_series(1, 9)');
+  expect(rows).toEqual([{ n: '1' }]);
+  expect((await one.query('SELECT count(*)::int AS rows, count(DISTINCT n)::int AS numbers FROM s')).rows).toEqual([{ rows: 10, numbers: 10 }]);
+});
+
+test('CREATE INDEX CONCURRENTLY that a process has left halfway can be gone on with, or taken back', async () => {
+  await one.query('CREATE INDEX CONCURRENTLY by_a ON t (a)');
+  const indexes = async (): Promise<string[]> => {
+    const found = await Promise.all(databases.nodes.map((node) => onNode(node, `SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = indexrelid WHERE i.relname ~ '^by_a' AND indisvalid`)));
+    return found.flat();
+  };
+  const lose = async (): Promise<void> => {
+    const [node] = databases.nodes;
+    if (node === undefined) return;
+    const [first, second] = await onNode(node, `SELECT i.relname FROM pg_class i WHERE i.relname ~ '^by_a'`);
+    await onNode(node, `DROP INDEX ${first}; UPDATE pg_index SET indisvalid = false WHERE indexrelid = '${second}'::regclass`);
+  };
+  expect((await indexes()).length).toBe(4);
+  await lose();
+  expect((await indexes()).length).toBe(2);
+  await other.query('CREATE INDEX CONCURRENTLY IF NOT EXISTS by_a ON t (a)');
+  expect((await indexes()).length).toBe(4);
+  await lose();
+  await other.query('DROP INDEX by_a');
+  expect(await indexes()).toEqual([]);
+});
+
+async function onNode({ connectionString }: TestDatabase, text: string): Promise<string[]> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    const { rows } = [await client.query<[string]>({ text, rowMode: 'array' })].flat().at(-1) ?? { rows: [] };
+    return rows.map(([value]) => value);
+  } finally {
+    await client.end();
+  }
+}
