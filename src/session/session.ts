@@ -35,7 +35,7 @@ import { changesCatalog, isUtilityCall, leavesState, modesOf, readsOrWrites, set
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
-import { positionedError } from './positioned-error.ts';
+import { positionedError, rightlyPositioned } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
 import { currentModes, withDefaultModes } from './transaction-modes.ts';
 import { StalePatience } from './stale-patience.ts';
@@ -325,7 +325,9 @@ export class Session {
     const { plan, snapshot } = prepared;
     this.#checkPlacements(prepared);
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    const result = await runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+    const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+    const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
+    const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
     return result;
   }
