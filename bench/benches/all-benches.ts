@@ -1,8 +1,10 @@
 import type { Bench } from '../harness/bench.ts';
 import { aggregate } from './aggregate.ts';
+import { boot } from './boot.ts';
 import { connections } from './connections.ts';
 import { copyIn } from './copy-in.ts';
 import { copyOut } from './copy-out.ts';
+import { distribute } from './distribute.ts';
 import { idleMemory } from './idle-memory.ts';
 import { insert } from './insert.ts';
 import { lookup } from './lookup.ts';
@@ -16,7 +18,7 @@ import { tpch, tpchReference } from './tpch.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, recovery, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */

@@ -16,7 +16,7 @@ import { distributeRows, type DistributionTarget } from './move-rows.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { inheritedNames } from './inherited-names.ts';
-import { readAncestors, readTree } from './read-definition.ts';
+import { readAncestors, readDefinition, readTree } from './read-definition.ts';
 import { renderShard } from './render-shard.ts';
 import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
@@ -51,27 +51,37 @@ export function createDistributedTable(
     table,
     otherTable,
     signal,
-    body: async (change, definition, otherOid) => {
-      const tree = await readTree(change.coordinator, definition, change);
-      const members = tree.map((member) => ({ definition: member, distribution: checkMember(member, column) }));
-      checkParent(definition, at(members, 0).distribution);
-      const choice = {
-        distributionType: at(members, 0).distribution.type.name,
-        colocateWith: definition.partitionOf?.table.oid ?? otherOid ?? (colocateWith === 'none' ? 'none' : 'default'),
-        shardCount: options.shardCount,
-        hash: options.hash,
-      } as const;
-      const existing = await findGroup(change, choice);
-      for (const { definition: member, distribution } of members) {
-        checkForeignKeys(member, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
-        await checkReferrers(change, member);
-        checkBehaviour(member, existing?.hash ?? options.hash ?? 'postgres');
-        await checkDependencies(change, member);
-      }
-      const group = existing ?? (await createGroup(change, choice));
-      await distribute(change, members, { group, above: await readAncestors(change.coordinator, definition, change) });
-    },
+    body: (change, definition, otherOid) => distributeTable(change, definition, { ...options, column, colocateWith: otherOid ?? (colocateWith === 'none' ? 'none' : 'default') }),
   });
+}
+
+/** A partition of a distributed table that has none of its own shards yet, in a transaction that has made it. */
+export async function distributePartition(change: CatalogChange, oid: number): Promise<void> {
+  const definition = await readDefinition(change.coordinator, oid, change);
+  await distributeTable(change, definition, { column: definition.partitionOf?.table.distribution?.columnName ?? '', colocateWith: 'default' });
+}
+
+interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'hash'> {
+  readonly column: string;
+  /** The OID of a table. */
+  readonly colocateWith: 'default' | 'none' | number;
+}
+
+async function distributeTable(change: CatalogChange, definition: TableDefinition, { column, colocateWith, shardCount, hash }: Distributing): Promise<void> {
+  const tree = await readTree(change.coordinator, definition, change);
+  const members = tree.map((member) => ({ definition: member, distribution: checkMember(member, column) }));
+  const { distribution: own } = at(members, 0);
+  checkParent(definition, own);
+  const choice = { distributionType: own.type.name, colocateWith: definition.partitionOf?.table.oid ?? colocateWith, shardCount, hash };
+  const existing = await findGroup(change, choice);
+  for (const { definition: member, distribution } of members) {
+    checkForeignKeys(member, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
+    await checkReferrers(change, member);
+    checkBehaviour(member, existing?.hash ?? hash ?? 'postgres');
+    await checkDependencies(change, member);
+  }
+  const group = existing ?? (await createGroup(change, choice));
+  await distribute(change, members, { group, above: await readAncestors(change.coordinator, definition, change) });
 }
 
 /** A partition has the column of its parent. */

@@ -18,6 +18,7 @@ import { concernedTables } from './concerned-tables.ts';
 import { type DefinitionChange, tableByOid } from './definition-change.ts';
 import { fillingsOf } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
+import { distributeNewPartitions } from './new-partitions.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
@@ -76,8 +77,9 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   const outcome = outcomeOf(change, plan, { before, after });
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
+  const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
   // CASCADE may have reached views.
-  if (plan.reach !== 'named' || hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
+  if (added > 0 || plan.reach !== 'named' || hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {

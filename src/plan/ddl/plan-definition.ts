@@ -1,4 +1,4 @@
-import type { AlterTableStmt, CommentStmt, DropStmt, GrantStmt, Node, ObjectType, RangeVar } from '@pgsql/types';
+import type { AlterTableStmt, CommentStmt, CreateStmt, DropStmt, GrantStmt, Node, ObjectType, RangeVar } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -29,6 +29,7 @@ interface Target {
 /** One rule for each kind of statement. */
 function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt);
+  if ('CreateStmt' in node) return ofPartition(node.CreateStmt);
   if ('IndexStmt' in node) return ofRelation(node.IndexStmt.relation);
   if ('RenameStmt' in node) return wide.has(node.RenameStmt.renameType) ? everything : ofRelation(node.RenameStmt.relation);
   if ('AlterObjectSchemaStmt' in node) return wide.has(node.AlterObjectSchemaStmt.objectType) ? everything : ofRelation(node.AlterObjectSchemaStmt.relation);
@@ -48,6 +49,12 @@ const everything: Target = { names: [], reach: 'all' };
 
 /** Objects whose names do not tell the table. */
 const wide: ReadonlySet<ObjectType | undefined> = new Set(['OBJECT_SCHEMA', 'OBJECT_STATISTIC_EXT']);
+
+/** CREATE TABLE … PARTITION OF is about the table that gets the partition. */
+function ofPartition({ partbound, inhRelations = [] }: CreateStmt): Target | undefined {
+  const parent = inhRelations[0];
+  return partbound !== undefined && parent !== undefined && 'RangeVar' in parent ? ofRelation(parent.RangeVar) : undefined;
+}
 
 function ofRelation(relation: RangeVar | undefined): Target | undefined {
   return relation === undefined ? undefined : { names: [writtenName(relation)] };
