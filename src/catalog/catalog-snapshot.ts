@@ -60,7 +60,7 @@ interface TableBase {
   readonly constraints: readonly string[];
   /** Whether policies say which rows a role sees and writes. */
   readonly rowSecurity: boolean;
-  /** Whether triggers of the user's run for its rows. */
+  /** Whether triggers of the user's run for its rows, its own or those of its partitions. */
   readonly rowTriggers: boolean;
   /** Whether its rows are in partitions, which are distributed tables of their own. */
   readonly partitioned: boolean;

@@ -96,13 +96,16 @@ const indexes = `
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
   GROUP BY i.indrelid`;
 
+/** Of the user's. */
+const hasTriggers = (where: string): string => `EXISTS (SELECT FROM pg_trigger g WHERE ${where} AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc)`;
+
 const isSet = (option: string): string => `EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = '${option}' AND option_value::bool)`;
 
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
 WITH RECURSIVE listed AS MATERIALIZED (
   SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relkind,
-    c.relhastriggers AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc) AS triggers
+    (c.relhastriggers AND ${hasTriggers('g.tgrelid = c.oid')}) OR (c.relkind = 'p' AND ${hasTriggers('g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))')}) AS triggers
   FROM shardwright.distributed_table t
   JOIN pg_class c ON c.oid = t.relation
   JOIN pg_namespace n ON n.oid = c.relnamespace
