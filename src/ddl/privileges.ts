@@ -17,7 +17,8 @@ export function changePrivileges(before: Granted, after: Granted, shard: ShardNa
 
 /** Of a shard that was just made: its owner has all privileges, and nobody else has any. */
 export function privilegesOfNew(table: TableDefinition, shard: ShardNames): string[] {
-  const own = new Set([...ownersPrivileges, ...(table.grants ?? []).flatMap(({ grantee, privilege }) => (grantee === table.owner ? [privilege] : []))]);
+  if (table.grants === null) return changePrivileges({ ...table, columns: [] }, table, shard);
+  const own = new Set([...ownersPrivileges, ...table.grants.flatMap(({ grantee, privilege }) => (grantee === table.owner ? [privilege] : []))]);
   const grants = [...own].map((privilege) => ({ grantee: table.owner, privilege, grantable: false }));
   const fresh = { owner: table.owner, ownerReads: table.ownerReads, grants, columns: [] };
   return changePrivileges(fresh, table, shard);

@@ -59,5 +59,6 @@ function liveParts({ definition, wish }: MovedTable): readonly string[] {
   const constraints = foreign.map((constraint) => (constraint.validated ? { ...constraint, sql: `${constraint.sql} NOT VALID` } : constraint));
   const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: null }));
   const bare: TableDefinition = { ...definition, columns, constraints, indexes: null, comment: null, grants: null, statistics: null, replicaIdentity: 'd' };
-  return renderShard(bare, wish).afterRows;
+  const { afterRows, foreignKeys } = renderShard(bare, wish);
+  return [...foreignKeys, ...afterRows];
 }
