@@ -60,6 +60,7 @@ describe.each([18, 15] as const)('a rich table, PostgreSQL %i', (major) => {
     expect({ definition: await described(to), rows: await rows(to) }).toEqual(before);
     await expect(rows(from)).rejects.toMatchObject({ code: '42P01' });
     expect((await remains()).filter((line) => !line.includes('identity of') && !line.includes('later'))).toEqual([]);
+    expect((await here.checkSchema()).differences.filter(({ schema }) => schema !== 'public')).toEqual([]);
     // It lives: its keys and foreign keys are in force.
     await here.query('DELETE FROM company WHERE id BETWEEN -20 AND 40');
     expect((await here.query(`SELECT count(*) FROM ${richName.sql}`)).rows).toEqual([{ count: '0' }]);
