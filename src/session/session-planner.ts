@@ -19,6 +19,8 @@ export interface PlannedSession {
   isPinned(): boolean;
   /** The catalog as its transaction has changed it. */
   ownSnapshot(): CatalogSnapshot | undefined;
+  /** Whether its transaction holds locks on tables, for which any other connection would wait. */
+  locksTables(): boolean;
   onCoordinator<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T>;
 }
 
@@ -72,8 +74,8 @@ export class SessionPlanner {
 
   /** Under another search path only this session's connection sees the same tables; in a transaction that has failed it says nothing more. */
   describerOfErrors(inTransaction: boolean): Pick<DescribeConnection, 'describe'> | undefined {
-    // Its transaction may hold locks on what it has changed, for which any other connection would wait.
-    if (this.session.ownSnapshot() !== undefined) return undefined;
+    // Any other connection would wait for its transaction's locks.
+    if (this.session.ownSnapshot() !== undefined || this.session.locksTables()) return undefined;
     if (this.#searchPath === undefined) return this.services.pools.get(coordinatorNodeId);
     return inTransaction ? undefined : this.#describing;
   }
@@ -89,7 +91,7 @@ export class SessionPlanner {
 
   /** Other connections would wait for the locks of a transaction that has changed tables. */
   #statistics(snapshot: CatalogSnapshot): Statistics {
-    return this.session.ownSnapshot() === undefined ? this.services.statistics.of(snapshot) : noStatistics;
+    return this.session.ownSnapshot() === undefined && !this.session.locksTables() ? this.services.statistics.of(snapshot) : noStatistics;
   }
 
   /** Whether only this session's connection sees what its statements name: a transaction may see what nobody else does, another search path finds other objects. */

@@ -31,7 +31,7 @@ import { streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesCatalog, isUtilityCall, leavesState, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
+import { changesCatalog, isUtilityCall, leavesState, locksTables, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -70,6 +70,8 @@ export class Session {
   #failed = false;
   /** The catalog as the transaction has changed it: nobody else sees that yet. */
   #ownSnapshot: CatalogSnapshot | undefined;
+  /** The transaction holds locks on tables that keep readers away. */
+  #locksTables = false;
   /** Values of sequences that the transaction may have made, or locked. */
   readonly #ownSequences = new SequenceBlocks(async (text) => (await this.#onCoordinator((connection) => connection.query({ text }))).rows);
   #modes = '';
@@ -95,6 +97,7 @@ export class Session {
       hasDefaultSettings: () => this.#settings.isEmpty && this.#transaction === undefined,
       isPinned: () => this.#pinned.isHeld,
       ownSnapshot: () => this.#ownSnapshot,
+      locksTables: () => this.#locksTables,
       onCoordinator: (work) => this.#onCoordinator(work),
     });
   }
@@ -324,6 +327,7 @@ export class Session {
     const prepared = planned.plan.kind === 'definition' ? await this.#withOwnCatalog(statement, planned) : planned;
     const { plan, snapshot } = prepared;
     this.#checkPlacements(prepared);
+    if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
@@ -511,6 +515,7 @@ export class Session {
     if (this.#transaction?.changedSettings === true) this.#planner.outdate();
     this.#transaction = undefined;
     this.#ownSnapshot = undefined;
+    this.#locksTables = false;
     this.#ownSequences.forget();
     this.#implicit = false;
     this.#failed = false;

@@ -45,3 +45,11 @@ export function changesCatalog(plan: StatementPlan): boolean {
   if (plan.kind === 'definition' || plan.kind === 'concurrent_index') return true;
   return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }
+
+/** Whether it takes locks on tables that keep readers away until the transaction ends. */
+export function locksTables(plan: StatementPlan, node: Node): boolean {
+  if (plan.kind === 'coordinator') return plan.changesViews === undefined && locking.has(Object.keys(node)[0] ?? '');
+  return plan.kind === 'definition' || plan.kind === 'lock' || plan.kind === 'truncate';
+}
+
+const locking: ReadonlySet<string> = new Set(['AlterTableStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DropStmt', 'TruncateStmt', 'LockStmt', 'ClusterStmt', 'ReindexStmt', 'CreateTrigStmt']);

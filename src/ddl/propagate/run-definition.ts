@@ -151,13 +151,18 @@ async function doWork(change: DefinitionChange, outcome: Outcome, servers: Reado
       if (texts.length > 0) await connection.query({ text: texts.join(';\n'), simple: true }, options);
     };
     try {
-      await underDefinitionSettings(connection, options, async () => run(before));
+      await underDefinitionSettings(connection, options, async () => run(withLimit(before, change)));
       await run(convert);
-      await underDefinitionSettings(connection, options, async () => run([...after, ...(renames.get(node) ?? [])]));
+      await underDefinitionSettings(connection, options, async () => run(withLimit([...after, ...(renames.get(node) ?? [])], change)));
     } catch (error) {
       throw nodeError(error, { snapshot: change.snapshot, outcome, node });
     }
   }));
+}
+
+/** Foreign keys lock other tables' shards as well. The shards' own locks are there already, and somebody may wait for them. */
+function withLimit(texts: readonly string[], { lockTimeoutMs }: DefinitionChange): readonly string[] {
+  return texts.length === 0 ? [] : [`SET LOCAL lock_timeout = ${lockTimeoutMs}`, ...texts];
 }
 
 /** Whether plans may be others now. */

@@ -73,6 +73,23 @@ test('a lock that is not to be had is given up, and others pass; outside of bloc
   expect((await other.query('SELECT k, a, c FROM t WHERE k IN (1, 2, 3) ORDER BY k')).rows).toEqual([1, 2, 3].map((k) => ({ k: String(k), a: 0, c: null })));
 });
 
+test('nor does a foreign key wait for ever for the table that it refers to', async () => {
+  await one.query(`CREATE TABLE r (code text PRIMARY KEY); INSERT INTO r SELECT i::text FROM generate_series(1, 12) i`);
+  await one.createReferenceTable('r');
+  const holder = await other.connect();
+  try {
+    await holder.query(`BEGIN; UPDATE r SET code = '13' WHERE code = '12'`);
+    const adding = one.query('BEGIN; ALTER TABLE t ADD FOREIGN KEY (code) REFERENCES r; COMMIT');
+    await expect(adding).rejects.toMatchObject({ code: '55P03' });
+    await holder.query('ROLLBACK');
+    await one.query('ALTER TABLE t ADD FOREIGN KEY (code) REFERENCES r');
+    await expect(other.query(`UPDATE t SET code = '13' WHERE k = 1`)).rejects.toMatchObject({ code: '23503' });
+  } finally {
+    holder.release(true);
+    await one.query('DROP TABLE t, r');
+  }
+});
+
 test('a block that waits for a table whose columns change ends with shardMissing', async () => {
   const [client, changing] = [await other.connect(), await one.connect()];
   try {
