@@ -10,7 +10,7 @@ import { queryExtent } from '../sql/query-extent.ts';
 import { afterGroup, scanTokens, type Token } from '../sql/scan.ts';
 import type { Named } from './plan-select.ts';
 import { planSelect } from './plan-select.ts';
-import { readsDistributed } from './plan-utility.ts';
+import { readsDistributed } from './ddl/reads-distributed.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { MaterializePlan, StatementPlan } from './statement-plan.ts';
 

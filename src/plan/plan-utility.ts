@@ -8,6 +8,9 @@ import type { Statement } from '../sql/parse.ts';
 import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
 import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
+import { refuseReaderOfShells } from './ddl/function-tables.ts';
+import { readsDistributed } from './ddl/reads-distributed.ts';
+import { planDo } from './ddl/plan-do.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { StatementPlan } from './statement-plan.ts';
 
@@ -19,6 +22,8 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
   // Its foreign keys may refer to any table: it is likely to be distributed next.
   if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined) return { kind: 'coordinator', text, effect: 'write' };
+  if ('DoStmt' in node) return planDo(statement, names) ?? { kind: 'coordinator', text, effect: 'write' };
+  if ('CreateFunctionStmt' in node) refuseReaderOfShells(statement, names);
   const named = relationsIn(node);
   const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);
@@ -58,15 +63,6 @@ function notFilledByUs(name: string): ClusterError {
     detail: 'It reads distributed or reference tables, and its definition does not say where their rows come from.',
     hint: 'Drop it, and create it again through the cluster.',
   });
-}
-
-/** Whether a query names a distributed or reference table, or a view over one. */
-export function readsDistributed(query: Node | undefined, names: RelationNames): boolean {
-  return namedRelations(query).some(({ schemaname, relname = '' }) => isDistributed(names, schemaname, relname));
-}
-
-function isDistributed(names: RelationNames, schema: string | undefined, name: string): boolean {
-  return names.resolve(schema, name) !== undefined || names.dependentView(schema, name) !== undefined;
 }
 
 function refusedFor(kind: string, name: string): ClusterError {

@@ -9,7 +9,7 @@ export interface NodeIdentity {
 }
 
 /** Undefined when the database is no node of any cluster. */
-async function readIdentity(connection: NodeConnection, options?: CallOptions): Promise<NodeIdentity | undefined> {
+export async function readNodeIdentity(connection: NodeConnection, options?: CallOptions): Promise<NodeIdentity | undefined> {
   const exists = await connection.query({ text: `SELECT pg_catalog.to_regclass('shardwright.node_identity') IS NOT NULL` }, options);
   if (exists.rows[0]?.[0] !== 't') return undefined;
   const { rows } = await connection.query({ text: 'SELECT cluster_id, node_id FROM shardwright.node_identity' }, options);
@@ -22,7 +22,7 @@ async function readIdentity(connection: NodeConnection, options?: CallOptions): 
  * `nodeOfAnotherCluster`.
  */
 export async function claimNode(connection: NodeConnection, identity: NodeIdentity, options?: CallOptions): Promise<void> {
-  const known = await readIdentity(connection, options);
+  const known = await readNodeIdentity(connection, options);
   if (known?.clusterId === identity.clusterId) {
     throw new ClusterError('nodeExists', `the database is node ${known.node} of this cluster already`, {
       hint: 'The same database can be reached under two addresses; add it once.',

@@ -7,7 +7,7 @@ import { checkForeignKeys } from '../check-foreign-keys.ts';
 import { checkProperties } from '../check-table.ts';
 import { fenceTriggers } from '../shell.ts';
 import type { TableDefinition } from '../table-definition.ts';
-import type { TableChange } from './table-change.ts';
+import { matchColumns, type TableChange } from './table-change.ts';
 
 /** Refuses what the shards could not keep, as it is refused when a table is distributed: `unsupportedTable`. And `unsupportedDdl`: changes of the distribution column. */
 export function checkChange({ colocationGroups }: CatalogSnapshot, table: CatalogTable, change: TableChange): void {
@@ -70,4 +70,11 @@ function ofDistributionColumn({ schema, name: table }: TableDefinition, what: st
 function retold(error: ClusterError): ClusterError {
   const { detail, hint, schema, table } = error;
   return new ClusterError('unsupportedTable', error.message.replace('cannot distribute table', 'cannot change table'), { detail, hint, schema, table });
+}
+
+/** `unsupportedDdl`: a change of a column's type, of which only the text of ALTER TABLE would say how values change. */
+export function refuseConversions(change: TableChange): void {
+  const converted = matchColumns(change).kept.find(({ from, to }) => from.type !== to.type);
+  if (converted === undefined) return;
+  throw new ClusterError('unsupportedDdl', `cannot change the type of column "${converted.to.name}" inside other code`, { hint: 'Use ALTER TABLE as a statement of its own.' });
 }

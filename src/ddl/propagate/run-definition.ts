@@ -13,7 +13,7 @@ import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import { checkDependencies } from '../check-behaviour.ts';
-import { checkChange } from './check-change.ts';
+import { checkChange, refuseConversions } from './check-change.ts';
 import { concernedTables } from './concerned-tables.ts';
 import { type DefinitionChange, tableByOid } from './definition-change.ts';
 import { fillingsOf } from './fill-columns.ts';
@@ -22,6 +22,7 @@ import { distributeNewPartitions } from './new-partitions.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
+import { runEverywhere, surroundingsOf } from './run-everywhere.ts';
 import type { TableChange } from './table-change.ts';
 
 export interface DefinitionOptions {
@@ -40,6 +41,7 @@ export interface DefinitionOptions {
  * 3. The shards get the locks that the shells have got.
  * 4. The definitions of the shells are compared with what they were. The shards are made what their shells have become.
  * 5. Where columns have changed, shards get new ids and names: what was planned for the old ones finds nothing, and is planned anew.
+ * 6. What is about objects that every node has, the nodes run themselves; with CASCADE they find none left of the shards' parts that go with them.
  *
  * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
  */
@@ -49,8 +51,12 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly };
     await begin(change);
     const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
+    const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
     const result = await onShells(change, query);
-    await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+    const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+    if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
+    // Plans may have been made with other types and functions.
+    if (isNew || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
     return result;
   });
 }
@@ -72,14 +78,16 @@ async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChang
   return result;
 }
 
-async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<void> {
+/** Returns whether plans may be others now. */
+async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<boolean> {
   const after = await readDefinitions(change.coordinator, [...before.keys()], change.options);
   const outcome = outcomeOf(change, plan, { before, after });
+  if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
   // CASCADE may have reached views.
-  if (added > 0 || plan.reach !== 'named' || hasChanged({ before, after })) await bumpVersion({ coordinator: change.coordinator, ...change.options });
+  return added > 0 || plan.reach !== 'named' || hasChanged({ before, after });
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {

@@ -1,4 +1,5 @@
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { Everywhere } from './everywhere.ts';
 
 /**
  * A statement that changes definitions. The coordinator database runs it as it is, on the shells; then the shards are made what their shells have become. So it says
@@ -15,6 +16,8 @@ export interface DefinitionPlan {
   readonly conversions: ReadonlyMap<string, Conversion>;
   /** Constraints that it adds by name. */
   readonly addedConstraints: ReadonlySet<string>;
+  /** Given where the nodes run it as well. */
+  readonly everywhere: Everywhere | undefined;
 }
 
 export interface Conversion {

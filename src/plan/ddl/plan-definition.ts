@@ -4,18 +4,20 @@ import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
+import { everywhereOf } from './everywhere.ts';
 import { dottedName, nameOfParts, tableNamed, type WrittenName, writtenName } from './named-objects.ts';
 
-/** The plan of a statement that changes definitions of distributed or reference tables; undefined for any other. */
+/** The plan of a statement that changes definitions of distributed or reference tables, or of objects that every node has; undefined for any other. */
 export function planDefinition(statement: Statement, names: RelationNames): DefinitionPlan | undefined {
   const { node, text } = statement;
-  const target = targetOf(node, names);
+  const everywhere = everywhereOf(statement);
+  const target = targetOf(node, names) ?? (everywhere === undefined ? undefined : nothing);
   if (target === undefined) return undefined;
   const found = target.names.flatMap((name) => tableNamed(names, name) ?? []);
   const tables = [...new Set([...found, ...(target.tables ?? [])])];
   const reach = target.reach ?? 'named';
-  if (tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
-  return { kind: 'definition', text, tables, reach, conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node) };
+  if (everywhere === undefined && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
+  return { kind: 'definition', text, tables, reach, conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), everywhere };
 }
 
 /** What a statement is about. */
@@ -39,16 +41,17 @@ function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('CreateStatsStmt' in node) return { names: (node.CreateStatsStmt.relations ?? []).flatMap((relation) => ('RangeVar' in relation ? [writtenName(relation.RangeVar)] : [])) };
   if ('AlterStatsStmt' in node) return everything;
   if ('DropStmt' in node) return ofDrop(node.DropStmt);
-  if ('DropOwnedStmt' in node) return everything;
+  if ('DropOwnedStmt' in node || 'ReassignOwnedStmt' in node) return everything;
   if ('CommentStmt' in node) return ofComment(node.CommentStmt);
   if ('GrantStmt' in node) return ofGrant(node.GrantStmt, names);
   return undefined;
 }
 
 const everything: Target = { names: [], reach: 'all' };
+const nothing: Target = { names: [] };
 
 /** Objects whose names do not tell the table. */
-const wide: ReadonlySet<ObjectType | undefined> = new Set(['OBJECT_SCHEMA', 'OBJECT_STATISTIC_EXT']);
+const wide: ReadonlySet<ObjectType | undefined> = new Set(['OBJECT_STATISTIC_EXT']);
 
 /** CREATE TABLE … PARTITION OF is about the table that gets the partition. */
 function ofPartition({ partbound, inhRelations = [] }: CreateStmt): Target | undefined {
@@ -60,7 +63,8 @@ function ofRelation(relation: RangeVar | undefined): Target | undefined {
   return relation === undefined ? undefined : { names: [writtenName(relation)] };
 }
 
-function ofAlterTable({ relation, cmds = [] }: AlterTableStmt): Target | undefined {
+function ofAlterTable({ relation, cmds = [], objtype }: AlterTableStmt): Target | undefined {
+  if (objtype === 'OBJECT_TYPE') return undefined;
   const cascades = cmds.some((node) => 'AlterTableCmd' in node && node.AlterTableCmd.behavior === 'DROP_CASCADE');
   const target = ofRelation(relation);
   return target === undefined ? undefined : { ...target, reach: cascades ? 'connected' : 'named' };

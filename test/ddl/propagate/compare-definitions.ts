@@ -71,7 +71,7 @@ export async function compareDefinitions({ cluster, coordinator, nodes, plain }:
   return shards.length;
 }
 
-async function asking({ connectionString }: TestDatabase) {
+export async function asking({ connectionString }: TestDatabase) {
   const client = new Client({ connectionString });
   await client.connect();
   return {

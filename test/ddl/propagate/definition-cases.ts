@@ -165,6 +165,11 @@ export const tableCases: DefinitionCases = {
 };
 
 export const behaviourCases: DefinitionCases = {
+  'DO': [
+    'DO $$ BEGIN ALTER TABLE orders ADD COLUMN a int DEFAULT 5; ALTER TABLE orders ADD CONSTRAINT to_plan FOREIGN KEY (plan) REFERENCES plans; EXCEPTION WHEN duplicate_object THEN null; END $$',
+    'DO $$ BEGIN ALTER TABLE orders ADD CONSTRAINT to_plan FOREIGN KEY (plan) REFERENCES plans; EXCEPTION WHEN duplicate_object THEN null; END $$',
+    `DO $$ BEGIN EXECUTE 'CREATE INDEX ON orders (a)'; END $$`,
+  ],
   'row security': [
     'GRANT ALL ON orders, plans, tenants TO definition_reader',
     `CREATE POLICY own ON orders USING (tenant_id = current_setting('app.tenant')::bigint)`,
