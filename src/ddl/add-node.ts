@@ -8,12 +8,14 @@ import { nodeSchemaSql } from '../store/node-schema.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
 import { copyReferenceTables } from './copy-reference-tables.ts';
 import type { DdlContext } from './ddl-context.ts';
+import { sendAllObjects } from './objects/send-objects.ts';
 
 /**
- * Adds a server to the cluster; from then on it can hold shards, and has a copy of every reference table. All or nothing.
+ * Adds a server to the cluster; from then on it can hold shards, and has all types, functions and other objects beside tables, and a copy of every
+ * reference table. All or nothing.
  *
- * Errors: `nodeExists`, `nodeOfAnotherCluster`, `nodeUnreachable`, `unsupportedNode` (version, settings, encoding, locale; the hint has the
- * command), and the server's own when it refuses user, password or database.
+ * Errors: `nodeExists`, `nodeOfAnotherCluster`, `nodeUnreachable`, `unsupportedNode` (version, settings, encoding, locale, objects that differ;
+ * the hint has the command), and the server's own when it refuses user, password or database.
  */
 export async function addNode(context: DdlContext, address: NodeAddress, options: CallOptions = {}): Promise<ClusterNode> {
   let added: NodeId | undefined;
@@ -26,6 +28,7 @@ export async function addNode(context: DdlContext, address: NodeAddress, options
         added = node.id;
         context.admitNodes([node]);
         await prepareNode(change, node);
+        await sendAllObjects(change, node.id);
         await copyReferenceTables(change, node);
         return node;
       },

@@ -13,6 +13,7 @@ import { checkTable, unsupportedTable } from './check-table.ts';
 import { createGroup, findGroup } from './choose-group.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { distributeRows, type DistributionTarget } from './move-rows.ts';
+import { sendObjectsOf } from './objects/send-objects.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { inheritedNames } from './inherited-names.ts';
@@ -74,6 +75,8 @@ async function distributeTable(change: CatalogChange, definition: TableDefinitio
   checkParent(definition, own);
   const choice = { distributionType: own.type.name, colocateWith: definition.partitionOf?.table.oid ?? colocateWith, shardCount, hash };
   const existing = await findGroup(change, choice);
+  // A partition needs what its parent has brought.
+  if (definition.partitionOf === null) for (const { definition: member } of members) await sendObjectsOf(change, member.oid);
   for (const { definition: member, distribution } of members) {
     checkForeignKeys(member, { kind: 'distributed', column: distribution.column, colocationId: existing?.id });
     await checkReferrers(change, member);

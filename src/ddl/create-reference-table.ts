@@ -9,6 +9,7 @@ import { checkReferrers } from './check-referrers.ts';
 import { checkTable, unsupportedTable } from './check-table.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { broadcastRows } from './broadcast-rows.ts';
+import { sendObjectsOf } from './objects/send-objects.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard } from './render-shard.ts';
@@ -29,6 +30,7 @@ export function createReferenceTable(context: DdlContext, table: string, options
       checkBehaviour(definition, 'reference');
       checkForeignKeys(definition, { kind: 'reference' });
       await checkReferrers(change, definition);
+      await sendObjectsOf(change, definition.oid);
       await checkDependencies(change, definition);
       if (change.nodes.length === 0) {
         throw new ClusterError('noNodes', 'the cluster has no node that could hold shards', { hint: 'Add one with addNode or citus_add_node.' });

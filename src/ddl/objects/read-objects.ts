@@ -1,0 +1,23 @@
+import type { CallOptions, NodeConnection, RawRow } from '../../cluster/node-connection.ts';
+import { dependenciesQuery, objectsQuery } from './object-queries.ts';
+import { type Dependency, objectId, type ObjectGrant, type UserObject } from './user-object.ts';
+
+/** Every object beside tables that users have made in a database, but for what extensions brought, older ones first. Under `definitionSettings`. */
+export async function readObjects(connection: NodeConnection, options: CallOptions): Promise<UserObject[]> {
+  const { rows } = await connection.query({ text: objectsQuery }, options);
+  return rows.map(objectOf);
+}
+
+function objectOf([catalog, oid, kind, identity, create, owner, grants, hasOwnAccess, comment, complete]: RawRow): UserObject {
+  return {
+    catalog: Number(catalog), oid: Number(oid), kind: kind ?? '', identity: identity ?? '', create: create ?? '', owner: owner ?? undefined,
+    grants: hasOwnAccess === 't' ? (JSON.parse(grants ?? '[]') as ObjectGrant[]) : undefined, comment: comment ?? undefined, complete: complete ?? undefined,
+  };
+}
+
+export async function readDependencies(connection: NodeConnection, options: CallOptions): Promise<Dependency[]> {
+  const { rows } = await connection.query({ text: dependenciesQuery }, options);
+  return rows.map(([catalog, oid, needed, neededOid, later]) => ({
+    object: objectId(Number(catalog), Number(oid)), needs: objectId(Number(needed), Number(neededOid)), later: later === 't',
+  }));
+}

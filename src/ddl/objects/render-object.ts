@@ -1,0 +1,29 @@
+import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
+import type { UserObject } from './user-object.ts';
+
+/** The statements that give a node an object, with its owner, privileges and comment; only the latter where it `isThere`, made alike. Roles must be there. */
+export function renderObject(object: UserObject, there: UserObject | undefined): string[] {
+  const { create, owner, comment } = object;
+  const on = `${keyword(object)} ${object.identity}`;
+  return [
+    ...(there === undefined ? [create] : []),
+    ...(owner === undefined || owner === there?.owner ? [] : [`ALTER ${on} OWNER TO ${quoteIdentifier(owner)}`]),
+    ...(JSON.stringify(object.grants) === JSON.stringify(there?.grants) ? [] : renderGrants(object, on)),
+    ...(comment === there?.comment ? [] : [`COMMENT ON ${on} IS ${comment === undefined ? 'NULL' : quoteLiteral(comment)}`]),
+  ];
+}
+
+/** All privileges are taken away first, those that the kind has by default included. */
+function renderGrants({ grants = [], owner }: UserObject, on: string): string[] {
+  const holder = owner === undefined ? '' : `, ${quoteIdentifier(owner)}`;
+  return [
+    `REVOKE ALL ON ${on} FROM PUBLIC${holder}`,
+    ...grants.map(({ grantee, privilege, grantable }) =>
+      `GRANT ${privilege} ON ${on} TO ${grantee === null ? 'PUBLIC' : quoteIdentifier(grantee)}${grantable && grantee !== owner ? ' WITH GRANT OPTION' : ''}`),
+  ];
+}
+
+/** Functions of all sorts are routines. */
+function keyword({ kind }: UserObject): string {
+  return kind === 'function' || kind === 'procedure' || kind === 'aggregate' ? 'ROUTINE' : kind.toUpperCase();
+}

@@ -1,0 +1,52 @@
+import { allOrAbort } from '../../base/abort.ts';
+import { ClusterError } from '../../base/errors.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import { readNodeIdentity } from '../../store/node-identity.ts';
+import type { CatalogChange } from '../change-catalog.ts';
+import { definitionSettings } from '../definition-settings.ts';
+import { runOnNodes } from '../on-nodes.ts';
+import { orderObjects } from './order-objects.ts';
+import { readDependencies, readObjects } from './read-objects.ts';
+import { renderObject } from './render-object.ts';
+import { sendRoles } from './send-roles.ts';
+import { objectKey, relationId, type UserObject } from './user-object.ts';
+
+/** Gives a new node every object beside tables that the coordinator database has. `unsupportedNode` where it has one already that is made differently. */
+export async function sendAllObjects(change: CatalogChange, node: NodeId): Promise<void> {
+  const ordered = orderObjects(await readObjects(change.coordinator, change), await readDependencies(change.coordinator, change));
+  await sendObjects(change, node, { ordered, differing: 'refuse' });
+}
+
+/** Gives all nodes what a table needs and they lack: objects that were made past the library. */
+export async function sendObjectsOf(change: CatalogChange, table: number): Promise<void> {
+  const dependencies = await readDependencies(change.coordinator, change);
+  if (!dependencies.some(({ object }) => object === relationId(table))) return;
+  const ordered = orderObjects(await readObjects(change.coordinator, change), dependencies, relationId(table));
+  if (ordered.length === 0) return;
+  await allOrAbort(change.signal, change.nodes.map(({ id }) => (signal) => sendObjects({ ...change, signal }, id, { ordered, differing: 'leave' })));
+}
+
+interface Sending {
+  readonly ordered: readonly UserObject[];
+  readonly differing: 'refuse' | 'leave';
+}
+
+async function sendObjects(change: CatalogChange, node: NodeId, { ordered, differing }: Sending): Promise<void> {
+  const own = await readNodeIdentity(change.coordinator, change);
+  if (own?.node === node) return;
+  const connection = await change.transaction.join(node, 'write', change);
+  await connection.query({ text: definitionSettings, simple: true }, change);
+  const there = new Map((await readObjects(connection, change)).map((object) => [objectKey(object), object]));
+  if (differing === 'refuse') for (const object of ordered) refuseDiffering(object, there.get(objectKey(object)));
+  await sendRoles(change, connection);
+  const sent = differing === 'leave' ? ordered.filter((object) => !there.has(objectKey(object))) : ordered;
+  const completing = sent.flatMap((object) => (there.has(objectKey(object)) ? [] : (object.complete ?? [])));
+  await runOnNodes(change, new Map([[node, [...sent.flatMap((object) => renderObject(object, there.get(objectKey(object)))), ...completing]]]));
+}
+
+function refuseDiffering(object: UserObject, there: UserObject | undefined): void {
+  if (there === undefined || (there.create === object.create && there.complete === object.complete)) return;
+  throw new ClusterError('unsupportedNode', `the node has another ${objectKey(object)} than the coordinator database`, {
+    detail: `There it is made by: ${[there.create, there.complete ?? []].flat().join('; ')}`, hint: 'Drop it on the node, or make it as it is in the coordinator database.',
+  });
+}

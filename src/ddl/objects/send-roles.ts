@@ -1,0 +1,32 @@
+import type { NodeConnection } from '../../cluster/node-connection.ts';
+import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
+import type { CatalogChange } from '../change-catalog.ts';
+
+/** Roles that own something or have a privilege in the coordinator database, with those that they are members of. */
+const rolesQuery = `
+WITH RECURSIVE used (oid) AS (
+  SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  UNION SELECT m.roleid FROM pg_auth_members m JOIN used ON m.member = used.oid)
+SELECT rolname, format('%s %s %s %s %s %s %s CONNECTION LIMIT %s', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
+    CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END, CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
+    CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END, rolconnlimit),
+  (SELECT json_agg(g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
+FROM pg_roles r WHERE r.oid IN (SELECT oid FROM used) AND r.oid >= 16384 ORDER BY r.oid`;
+
+/** Makes those that the node's server lacks. Without passwords, which are no business of ours: who logs in there by such a role needs one. */
+export async function sendRoles({ coordinator, signal }: CatalogChange, node: NodeConnection): Promise<void> {
+  const roles = await coordinator.query({ text: rolesQuery }, { signal });
+  if (roles.rows.length === 0) return;
+  const names = roles.rows.map(([name]) => name ?? '');
+  const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [names] }, { signal });
+  const missing = roles.rows.filter(([name]) => !known.rows.some(([there]) => there === name));
+  // Another cluster may add a node on the same server at the same moment.
+  const texts = missing.map(([name, attributes]) => unlessThere(`CREATE ROLE ${quoteIdentifier(name ?? '')} ${attributes ?? ''}`));
+  const memberships = missing.flatMap(([name, , granted]) => (JSON.parse(granted ?? '[]') as string[]).map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name ?? '')}`));
+  const all = [...texts, ...memberships];
+  if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal });
+}
+
+function unlessThere(create: string): string {
+  return `DO ${quoteLiteral(`BEGIN ${create}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END`)}`;
+}
