@@ -46,10 +46,17 @@ test.each([
   const query = { text, name: `by ${change}` };
   if (text.startsWith('SELECT')) await other.query(query);
   else await other.query('INSERT INTO t (k) VALUES (20)').then(() => other.query('DELETE FROM t WHERE k = 20'));
-  await other.explain(text);
-  await deafen();
-  await one.query(change);
-  expect((await other.query(query)).rows).toEqual(rows);
+  const changing = await one.connect();
+  try {
+    await changing.query(`BEGIN; ${change}`);
+    const answered = other.query(query);
+    const waiting = `SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await Promise.all(databases.nodes.map((node) => onNode(node, waiting)))).flat().length, { timeout: 20_000 }).toBeGreaterThan(0);
+    await changing.query('COMMIT');
+    expect((await answered).rows).toEqual(rows);
+  } finally {
+    changing.release(true);
+  }
 });
 
 test('two processes change one table: one after the other, and nothing is lost', async () => {
