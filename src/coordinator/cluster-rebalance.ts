@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { type NodeId, nodeId, shardGroupId } from '../catalog/ids.ts';
+import { type NodeId, nodeId, type ShardGroupId, shardGroupId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { MoveLimits } from '../move/move-context.ts';
 import type { Moves } from '../move/moves.ts';
@@ -50,9 +50,17 @@ export async function planRebalance(planning: Planning): Promise<PlannedShardMov
   const groups = await weighGroups(pools, snapshot, strategy, { signal });
   if (drained !== undefined && snapshot.nodes.length < 2 && groups.length > 0) throw new ClusterError('noNodes', 'there is no other node', { hint: 'Add one with addNode().' });
   const nodes = snapshot.nodes.map(({ id }) => ({ id, capacity: id === drained ? 0 : 1 }));
-  // Of a drained node's shards all go, and no others.
-  const moves = planMoves({ groups, nodes, threshold: drained === undefined ? threshold : Infinity, movesMax: maxMoves, allowed: (_, node) => node !== drained });
+  const fixed = groupsOfPartitions(snapshot);
+  const allowed = (group: ShardGroupId, node: NodeId): boolean => node !== drained && !fixed.has(group);
+  // Of a drained node's shards all go that can, and no others.
+  const moves = planMoves({ groups: groups.filter(({ id }) => !fixed.has(id)), nodes, threshold: drained === undefined ? threshold : Infinity, movesMax: maxMoves, allowed });
   return moves.map((move) => plannedMove(snapshot, move));
+}
+
+/** Shard groups with partitioned tables cannot be moved yet. */
+function groupsOfPartitions(snapshot: CatalogSnapshot): Set<ShardGroupId> {
+  const tables = [...snapshot.tables.values()].filter((table) => table.kind === 'distributed' && table.partitioned);
+  return new Set(tables.flatMap((table) => (table.kind === 'distributed' ? (snapshot.colocationGroups.get(table.colocationId)?.shardGroups ?? []) : [])).map(({ id }) => id));
 }
 
 function plannedMove(snapshot: CatalogSnapshot, { group, from, to, cost }: PlannedMove): PlannedShardMove {
