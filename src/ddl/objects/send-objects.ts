@@ -8,37 +8,40 @@ import { runOnNodes } from '../on-nodes.ts';
 import { orderObjects } from './order-objects.ts';
 import { readDependencies, readObjects } from './read-objects.ts';
 import { renderObject } from './render-object.ts';
-import { sendRoles } from './send-roles.ts';
+import { readRoles, type Role, sendRoles } from './send-roles.ts';
 import { objectKey, relationId, type UserObject } from './user-object.ts';
 
 /** Gives a new node every object beside tables that the coordinator database has. `unsupportedNode` where it has one already that is made differently. */
 export async function sendAllObjects(change: CatalogChange, node: NodeId): Promise<void> {
   const ordered = orderObjects(await readObjects(change.coordinator, change), await readDependencies(change.coordinator, change));
-  await sendObjects(change, node, { ordered, differing: 'refuse' });
+  await sendObjects(change, node, { ordered, roles: await readRoles(change), differing: 'refuse' });
 }
 
-/** Gives all nodes what a table needs and they lack: objects that were made past the library. */
+/** Gives all nodes what a table needs and they lack: roles, and objects that were made past the library. */
 export async function sendObjectsOf(change: CatalogChange, table: number): Promise<void> {
   const dependencies = await readDependencies(change.coordinator, change);
-  if (!dependencies.some(({ object }) => object === relationId(table))) return;
-  const ordered = orderObjects(await readObjects(change.coordinator, change), dependencies, relationId(table));
-  if (ordered.length === 0) return;
-  await allOrAbort(change.signal, change.nodes.map(({ id }) => (signal) => sendObjects({ ...change, signal }, id, { ordered, differing: 'leave' })));
+  const isBare = !dependencies.some(({ object }) => object === relationId(table));
+  const ordered = isBare ? [] : orderObjects(await readObjects(change.coordinator, change), dependencies, relationId(table));
+  const roles = await readRoles(change);
+  if (ordered.length === 0 && roles.length === 0) return;
+  await allOrAbort(change.signal, change.nodes.map(({ id }) => (signal) => sendObjects({ ...change, signal }, id, { ordered, roles, differing: 'leave' })));
 }
 
 interface Sending {
   readonly ordered: readonly UserObject[];
+  readonly roles: readonly Role[];
   readonly differing: 'refuse' | 'leave';
 }
 
-async function sendObjects(change: CatalogChange, node: NodeId, { ordered, differing }: Sending): Promise<void> {
+async function sendObjects(change: CatalogChange, node: NodeId, { ordered, roles, differing }: Sending): Promise<void> {
   const own = await readNodeIdentity(change.coordinator, change);
   if (own?.node === node) return;
   const connection = await change.transaction.join(node, 'write', change);
   await connection.query({ text: definitionSettings, simple: true }, change);
+  await sendRoles(change, connection, roles);
+  if (ordered.length === 0) return;
   const there = new Map((await readObjects(connection, change)).map((object) => [objectKey(object), object]));
   if (differing === 'refuse') for (const object of ordered) refuseDiffering(object, there.get(objectKey(object)));
-  await sendRoles(change, connection);
   const sent = differing === 'leave' ? ordered.filter((object) => !there.has(objectKey(object))) : ordered;
   const completing = sent.flatMap((object) => (there.has(objectKey(object)) ? [] : (object.complete ?? [])));
   await runOnNodes(change, new Map([[node, [...sent.flatMap((object) => renderObject(object, there.get(objectKey(object)))), ...completing]]]));

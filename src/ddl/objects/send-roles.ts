@@ -13,16 +13,26 @@ SELECT rolname, format('%s %s %s %s %s %s %s CONNECTION LIMIT %s', CASE WHEN rol
   (SELECT json_agg(g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
 FROM pg_roles r WHERE r.oid IN (SELECT oid FROM used) AND r.oid >= 16384 ORDER BY r.oid`;
 
+export interface Role {
+  readonly name: string;
+  readonly attributes: string;
+  /** Roles that it is a member of. */
+  readonly granted: readonly string[];
+}
+
+export async function readRoles({ coordinator, signal }: CatalogChange): Promise<Role[]> {
+  const { rows } = await coordinator.query({ text: rolesQuery }, { signal });
+  return rows.map(([name, attributes, granted]) => ({ name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[] }));
+}
+
 /** Makes those that the node's server lacks. Without passwords, which are no business of ours: who logs in there by such a role needs one. */
-export async function sendRoles({ coordinator, signal }: CatalogChange, node: NodeConnection): Promise<void> {
-  const roles = await coordinator.query({ text: rolesQuery }, { signal });
-  if (roles.rows.length === 0) return;
-  const names = roles.rows.map(([name]) => name ?? '');
-  const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [names] }, { signal });
-  const missing = roles.rows.filter(([name]) => !known.rows.some(([there]) => there === name));
+export async function sendRoles({ signal }: CatalogChange, node: NodeConnection, roles: readonly Role[]): Promise<void> {
+  if (roles.length === 0) return;
+  const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [roles.map(({ name }) => name)] }, { signal });
+  const missing = roles.filter(({ name }) => !known.rows.some(([there]) => there === name));
   // Another cluster may add a node on the same server at the same moment.
-  const texts = missing.map(([name, attributes]) => unlessThere(`CREATE ROLE ${quoteIdentifier(name ?? '')} ${attributes ?? ''}`));
-  const memberships = missing.flatMap(([name, , granted]) => (JSON.parse(granted ?? '[]') as string[]).map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name ?? '')}`));
+  const texts = missing.map(({ name, attributes }) => unlessThere(`CREATE ROLE ${quoteIdentifier(name)} ${attributes}`));
+  const memberships = missing.flatMap(({ name, granted }) => granted.map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name)}`));
   const all = [...texts, ...memberships];
   if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal });
 }
