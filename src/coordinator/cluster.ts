@@ -137,7 +137,7 @@ export class Cluster extends PoolBase {
   /** As `stream`, in batches: cheaper for very many rows. */
   streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
     const { statementTimeoutMs } = this.#coordinator;
-    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, signal, () => this.#batches<Row>(sql, values, { ...options, signal })));
+    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal }, () => this.#batches<Row>(sql, values, { ...options, signal })));
   }
 
   async *#batches<Row>(sql: string, values: readonly unknown[], options: StreamOptions): AsyncGenerator<readonly Row[], void, undefined> {
@@ -174,7 +174,7 @@ export class Cluster extends PoolBase {
 
   /** COPY … TO STDOUT of a table or query as a stream of bytes. Destroying it cancels on the servers. */
   copyTo(sql: string, options: CallOptions = {}): Readable {
-    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, signal, () => this.#copyOut(sql, { signal })));
+    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal }, () => this.#copyOut(sql, { signal })));
     return Readable.from(chunks, { objectMode: false });
   }
 

@@ -29,10 +29,13 @@ export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unk
   return error;
 }
 
-/** Whether the error says that there is no such shard, or did before its names were replaced. */
-export function missesShard(error: unknown, snapshot: CatalogSnapshot): boolean {
+/** Whether the error says that there is no such shard, or did before its names were replaced. Not of a shard that the statement's own text names. */
+export function missesShard(error: unknown, snapshot: CatalogSnapshot, text: string): boolean {
   if (!(error instanceof Error) || sqlStateOf(error) !== '42P01') return false;
-  return idsIn(error.message).some((id) => tableOfShard(snapshot, id) !== undefined) || ('where' in error && typeof error.where === 'string' && /\bshard \d+$/.test(error.where));
+  const where = 'where' in error && typeof error.where === 'string' ? /\bshard (\d+)$/.exec(error.where)?.[1] : undefined;
+  const missing = [...idsIn(error.message).filter((id) => tableOfShard(snapshot, id) !== undefined), ...(where === undefined ? [] : [shardId(Number(where))])];
+  const named = new Set(idsIn(text));
+  return missing.some((id) => !named.has(id));
 }
 
 function idsIn(text: unknown): ShardId[] {

@@ -4,7 +4,7 @@ import type { CatalogStore } from '../store/catalog-store.ts';
 import { StalePatience } from './stale-patience.ts';
 
 /** Rows that are opened once more when a shard is missing and the catalog has changed, as long as none has come. */
-export async function* againWhileStale<T>(store: CatalogStore, signal: AbortSignal | undefined, open: () => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+export async function* againWhileStale<T>(store: CatalogStore, { text, signal }: { readonly text: string; readonly signal: AbortSignal | undefined }, open: () => AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
   const patience = new StalePatience();
   for (let hasBegun = false; ;) {
     const known = store.current();
@@ -16,7 +16,7 @@ export async function* againWhileStale<T>(store: CatalogStore, signal: AbortSign
       return;
     } catch (error) {
       if (hasBegun || known === undefined || sqlStateOf(error) !== '42P01') throw error;
-      const isMissing = missesShard(error, known);
+      const isMissing = missesShard(error, known, text);
       const fresh = await store.refresh({ signal });
       if (!(await patience.mayRunAgain({ isNewer: fresh.version !== known.version, isMissing }, signal))) throw error;
     }

@@ -308,7 +308,7 @@ export class Session {
       try {
         return await this.#runOnce(statement, query, snapshot);
       } catch (error) {
-        const isMissing = missesShard(error, snapshot);
+        const isMissing = missesShard(error, snapshot, statement.text);
         const named = withLogicalNames(error, snapshot);
         if (!isStale(error) || this.#ownSnapshot !== undefined) throw named;
         const fresh = await this.#services.store.refresh({ signal: query.signal });
