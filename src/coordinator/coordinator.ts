@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
+import { NowAndThen } from '../base/now-and-then.ts';
 import { at } from '../base/assert.ts';
 import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -11,7 +12,6 @@ import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
-import { BackgroundMoves } from '../move/background-moves.ts';
 import { Moves } from '../move/moves.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
@@ -55,7 +55,8 @@ export class Coordinator implements SessionServices {
   #turn = 0;
   readonly #leaving = new AbortController();
   readonly #recovery: BackgroundRecovery | undefined;
-  readonly #moving: BackgroundMoves | undefined;
+  /** Carries on moves that a process has left; those under way here are told to leave before it ends. */
+  readonly #moving: NowAndThen | undefined;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
@@ -77,12 +78,12 @@ export class Coordinator implements SessionServices {
     });
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
     this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
-    this.#moving = intervalMs === 0 ? undefined : new BackgroundMoves(intervalMs);
+    this.#moving = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
       this.#recovery?.start(clusterId);
-      this.#moving?.start(this.moves(clusterId));
+      this.#moving?.start(() => this.moves(clusterId).carryOnAll());
       // One of the same name may be another sequence now.
       this.sequences.forget();
     });

@@ -1,6 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { canceled, throwIfAborted } from '../base/abort.ts';
+import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { pauseAbout } from '../base/pause.ts';
 import type { ClusterClient, SignalOption } from './pool-interface.ts';
 
 export interface TransactionOptions extends SignalOption {
@@ -28,7 +28,8 @@ export async function runTransaction<T>(connect: () => Promise<ClusterClient>, w
       return await inTransaction(await connect(), (client) => client.query(`BEGIN ${modesOf(options)}`.trim()), work);
     } catch (error) {
       if (attempt >= retries || !mayBeTriedAgain(error)) throw error;
-      await pause(attempt, signal);
+      // Longer each time.
+      await pauseAbout(Math.min(firstDelayMs * 2 ** attempt, delayMsMax), signal);
     }
   }
 }
@@ -64,15 +65,4 @@ function modesOf({ isolation, readOnly }: TransactionOptions): string {
 function mayBeTriedAgain(error: unknown): boolean {
   const state = sqlStateOf(error);
   return state === '40001' || state === '40P01' || (error instanceof ClusterError && error.id === 'shardMissing');
-}
-
-/** Longer each time, and by chance, so that those that met do not meet again. */
-async function pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-  const longest = Math.min(firstDelayMs * 2 ** attempt, delayMsMax);
-  try {
-    await wait(longest * (0.5 + Math.random() / 2), undefined, { signal });
-  } catch (error) {
-    if (signal?.aborted === true) throw canceled(signal);
-    throw error;
-  }
 }

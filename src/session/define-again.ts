@@ -1,7 +1,6 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { QueryResult } from 'pg';
-import { canceled } from '../base/abort.ts';
 import { sqlStateOf } from '../base/errors.ts';
+import { pauseAbout } from '../base/pause.ts';
 import type { ParsedQuery } from '../cluster/node-connection.ts';
 import { runDefinition } from '../ddl/propagate/run-definition.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
@@ -29,16 +28,7 @@ export async function defineAgain({ scope, sequences, ddlLockTimeoutMs }: Define
       return result;
     } catch (error) {
       if (scope.inTransaction || attempt === attemptsMax || sqlStateOf(error) !== '55P03') throw error;
-      await pause(ddlLockTimeoutMs * attempt, scope.signal);
+      await pauseAbout(ddlLockTimeoutMs * attempt, scope.signal);
     }
-  }
-}
-
-async function pause(longestMs: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await wait(longestMs * (0.5 + Math.random() / 2), undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    if (signal?.aborted === true) throw canceled(signal);
-    throw error;
   }
 }

@@ -1,3 +1,4 @@
+import { NowAndThen } from '../base/now-and-then.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
@@ -17,31 +18,22 @@ export interface BackgroundRecoveryOptions {
 export class BackgroundRecovery {
   readonly #options: BackgroundRecoveryOptions;
   readonly #ending = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns: NowAndThen;
 
   constructor(options: BackgroundRecoveryOptions) {
     this.#options = options;
+    this.#turns = new NowAndThen(options.intervalMs);
   }
 
   /** Does nothing when it runs already, or is over. */
   start(clusterId: string): void {
-    if (this.#timer === undefined && !this.#ending.signal.aborted) this.#schedule(clusterId);
+    this.#turns.start(() => this.#run(clusterId));
   }
 
   /** Waits for a turn under way. */
   async end(): Promise<void> {
-    clearTimeout(this.#timer);
     this.#ending.abort();
-    await this.#turn;
-  }
-
-  #schedule(clusterId: string): void {
-    // By chance, so that processes that started together do not all ask at once. It keeps no process alive.
-    const delayMs = this.#options.intervalMs * (0.5 + Math.random() / 2);
-    this.#timer = setTimeout(() => {
-      this.#turn = this.#run(clusterId).catch(() => undefined).finally(() => !this.#ending.signal.aborted && this.#schedule(clusterId));
-    }, delayMs).unref();
+    await this.#turns.end();
   }
 
   async #run(clusterId: string): Promise<void> {
