@@ -5,7 +5,7 @@ import { collectCalls } from '../analyze/function-calls.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { builtinName, nameParts, relationAlias, walk } from '../sql/ast.ts';
+import { builtinName, holds, nameParts, relationAlias, walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 
@@ -102,10 +102,5 @@ export function lockedTables({ node }: Statement): ReadonlySet<object> {
 export function locksRows({ node, text }: Statement): boolean {
   // Walking the tree takes longer.
   if (!/\bfor\b/i.test(text)) return false;
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'LockingClause';
-    return !found;
-  });
-  return found;
+  return holds(node, 'LockingClause');
 }

@@ -24,6 +24,16 @@ export function walk(tree: Tree, visit: (kind: string, body: object) => boolean 
   }
 }
 
+/** Whether a node of one of these kinds stands anywhere in the tree. */
+export function holds(tree: Tree, ...kinds: readonly string[]): boolean {
+  let found = false;
+  walk(tree, (kind) => {
+    found ||= kinds.includes(kind);
+    return !found;
+  });
+  return found;
+}
+
 /** Node kinds are in PascalCase, field names are not. */
 function isNodeKind(key: string): boolean {
   const first = key.charCodeAt(0);

@@ -1,5 +1,5 @@
 import type { InsertStmt, Node } from '@pgsql/types';
-import { walk } from '../../sql/ast.ts';
+import { holds } from '../../sql/ast.ts';
 
 /** The values of the rows; one row without any for DEFAULT VALUES. */
 export function rowNodes(insert: InsertStmt): readonly (readonly Node[])[] {
@@ -14,20 +14,10 @@ export function isDefault(node: Node | undefined): boolean {
 }
 
 export function hasSubquery(node: Node): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'SubLink';
-    return !found;
-  });
-  return found;
+  return holds(node, 'SubLink');
 }
 
 /** Calls a function, or has a subquery that may. */
 export function hasCall(node: unknown): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'FuncCall' || kind === 'SubLink';
-    return !found;
-  });
-  return found;
+  return holds(node, 'FuncCall', 'SubLink');
 }

@@ -2,7 +2,7 @@ import type { Node, RangeVar } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import { analyzeSelect } from '../../analyze/analyze-statement.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
-import { nameParts, walk } from '../../sql/ast.ts';
+import { holds, nameParts } from '../../sql/ast.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { renderTemplate, shardTemplate } from '../shard-template.ts';
 import type { ColumnNeeds } from './needed-columns.ts';
@@ -61,12 +61,7 @@ function estimateOf({ context }: StagedState, statement: Statement, table: Catal
 }
 
 function hasParameter(tree: Node): boolean {
-  let found = false;
-  walk(tree, (kind) => {
-    found ||= kind === 'ParamRef';
-    return !found;
-  });
-  return found;
+  return holds(tree, 'ParamRef');
 }
 
 /** Rough guesses for conditions whose values are not known yet, as planners make them without statistics. */

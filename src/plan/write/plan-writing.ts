@@ -2,7 +2,7 @@ import type { Node } from '@pgsql/types';
 import { type AnalyzedStatement, analyzeAny } from '../../analyze/analyze-statement.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { once } from '../../base/once.ts';
-import { walk } from '../../sql/ast.ts';
+import { holds } from '../../sql/ast.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { checkOverlooked, checkReadable, checkViews, obstacleOf } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
@@ -37,12 +37,7 @@ export async function planRoutedOrUndefined(statement: Statement, node: Node, in
 
 /** What its INSERT leaves to defaults is supplied only where it is a statement of its own. */
 function holdsMerge(node: Node): boolean {
-  let found = false;
-  walk(node, (kind) => {
-    found ||= kind === 'MergeStmt';
-    return !found;
-  });
-  return found;
+  return holds(node, 'MergeStmt');
 }
 
 async function planRouted(original: Statement, node: Node, { names, snapshot, describe }: Named): Promise<RoutedPlan> {
