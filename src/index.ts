@@ -18,6 +18,6 @@ export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
 export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
 export type { PlannedShardMove, RebalanceOptions, RebalancePlanOptions } from './coordinator/cluster-rebalance.ts';
-export type { JobInfo } from './move/moves.ts';
+export type { JobInfo, JobShardGroup } from './move/moves.ts';
 export type { MoveEvent } from './move/run-move.ts';
 export type { RebalanceStrategy } from './rebalance/weigh-groups.ts';

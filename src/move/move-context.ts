@@ -1,4 +1,5 @@
 import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodeId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { CommitStep, DistributedTransaction } from '../txn/distributed-transaction.ts';
 import type { StoredJob } from '../store/jobs.ts';
@@ -36,7 +37,7 @@ export interface MoveOptions {
   readonly onStep?: ((step: MoveStep | CommitStep) => void | Promise<void>) | undefined;
 }
 
-/** A move while a process works on it. */
+/** A job while a process works on it. */
 export interface MoveContext extends MoveServices {
   readonly job: StoredJob;
   readonly limits: MoveLimits;
@@ -44,13 +45,21 @@ export interface MoveContext extends MoveServices {
   readonly claim: NodeConnection;
   readonly signal: AbortSignal;
   readonly onStep: MoveOptions['onStep'];
-  /** The changes that are being applied; started by who first needs it, ended with the context. */
-  readonly feed: { current: ChangeFeed | undefined };
+  /** The changes of each source node that are being applied; started by who first needs them, ended with the context. */
+  readonly feeds: Map<NodeId, ChangeFeed>;
   report(progress: MoveProgress): void;
 }
 
-/** Names of what a move makes. The slot's is one of all databases of its server. */
-export function namesOf({ clusterId, job }: Pick<MoveContext, 'clusterId' | 'job'>): { readonly slot: string; readonly publication: string; readonly staging: string; readonly retired: string } {
+export interface MoveNames {
+  /** One of all databases of its server, of which several may be nodes. */
+  readonly slot: (node: NodeId) => string;
+  readonly publication: string;
+  readonly staging: string;
+  readonly retired: string;
+}
+
+/** Names of what a job makes on its nodes. */
+export function namesOf({ clusterId, job }: Pick<MoveContext, 'clusterId' | 'job'>): MoveNames {
   const own = `shardwright_move_${clusterId.replaceAll('-', '').slice(0, 8)}_${job.id}`;
-  return { slot: own, publication: own, staging: `${own}_new`, retired: `${own}_old` };
+  return { slot: (node) => `${own}_${node}`, publication: own, staging: `${own}_new`, retired: `${own}_old` };
 }

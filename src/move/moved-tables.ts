@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import { distributionType } from '../catalog/hash/distribution-type.ts';
-import { type NodeId, nodeId, type ShardGroupId, type ShardId, shardId } from '../catalog/ids.ts';
+import type { HashFamily } from '../catalog/catalog-snapshot.ts';
+import { type DistributionType, distributionType } from '../catalog/hash/distribution-type.ts';
+import { type NodeId, nodeId, type ShardGroupId, shardGroupId, type ShardId, shardId } from '../catalog/ids.ts';
+import type { HashRange } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
@@ -13,37 +15,66 @@ import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import type { JobTarget, StoredJob } from '../store/jobs.ts';
+import { definitionChanged } from './streamed-tables.ts';
 
-/** One table's shard in the shard group. */
-export interface MovedTable {
+/** One table's shard. */
+export interface MovedShard {
   readonly definition: TableDefinition;
   readonly shard: ShardId;
   /** The shard's own name. */
   readonly name: string;
   /** Quoted and qualified, where statements look for it. */
   readonly sql: string;
+}
+
+/** A shard group that a job takes rows from, as the catalog has it. */
+export interface SourceGroup extends HashRange {
+  readonly id: ShardGroupId;
+  readonly node: NodeId;
+  readonly tables: readonly MovedShard[];
+}
+
+/** A shard that a job makes. */
+export interface TargetShard extends MovedShard {
   readonly wish: ShardWish;
 }
 
-/** A shard group as the catalog has it. */
-export interface MovedGroup {
+/** A shard group as it will be. */
+export interface TargetGroup extends HashRange {
   readonly id: ShardGroupId;
   readonly node: NodeId;
-  /** Older tables first, so that a foreign key refers to one before. */
-  readonly tables: readonly MovedTable[];
+  readonly tables: readonly TargetShard[];
+}
+
+/** How the rows of a table are told apart by their hashes. */
+export interface RowHash {
+  readonly family: HashFamily;
+  readonly type: DistributionType;
+  /** Name of the distribution column of each table, by its OID. */
+  readonly columns: ReadonlyMap<number, string>;
+}
+
+/** The shard groups of a job, all with the same tables in the same order. */
+export interface MovedGroups {
+  readonly sources: readonly SourceGroup[];
+  readonly targets: readonly TargetGroup[];
+  readonly hash: RowHash;
   /** Of all definitions: when it has changed, what was made of them is out of date. */
   readonly fingerprint: string;
 }
 
-/** Reads it in a transaction of its own. `moveRefused` when there is no such group. */
-export async function readMovedGroup(pools: NodePools, id: ShardGroupId, options?: CallOptions): Promise<MovedGroup> {
+type Job = Pick<StoredJob, 'sources' | 'targets'>;
+
+/** Reads them in a transaction of their own. `moveRefused` when there is no such group, `moveUndone` when tables have come or gone since the job began. */
+export async function readMovedGroups(pools: NodePools, job: Job, options?: CallOptions): Promise<MovedGroups> {
   const coordinator = await pools.get(coordinatorNodeId).acquire(options);
   let failure: { readonly error: unknown } | undefined;
   try {
     await coordinator.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${definitionSettings}`, simple: true }, options);
-    const group = await readGroupIn(coordinator, id, options);
+    const groups = await readGroupsIn(coordinator, job, options);
     await coordinator.query({ text: 'COMMIT' }, options);
-    return group;
+    return groups;
   } catch (error) {
     failure = { error };
     throw error;
@@ -52,41 +83,104 @@ export async function readMovedGroup(pools: NodePools, id: ShardGroupId, options
   }
 }
 
-const groupQuery = `
-SELECT t.relation::oid, h.shard_id, g.ordinal, g.hash_min, g.hash_max, g.node_id, c.hash_family, c.distribution_type, a.attname
+const groupsQuery = `
+SELECT g.shard_group_id, g.ordinal, g.hash_min, g.hash_max, g.node_id, c.hash_family, c.distribution_type, t.relation::oid, h.shard_id, a.attname
 FROM shardwright.shard_group g JOIN shardwright.colocation_group c USING (colocation_id) JOIN shardwright.shard h USING (shard_group_id)
 JOIN shardwright.distributed_table t USING (relation)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relation AND a.attnum = t.distribution_attnum
-WHERE g.shard_group_id = $1 ORDER BY h.shard_id`;
+WHERE g.shard_group_id = ANY ($1::integer[]) ORDER BY g.ordinal, t.relation::oid`;
 
-/** As `readMovedGroup`, in the connection's transaction, which must have `definitionSettings`. */
-export async function readGroupIn(coordinator: NodeConnection, id: ShardGroupId, options?: CallOptions): Promise<MovedGroup> {
-  const { rows } = await coordinator.query({ text: groupQuery, values: [id] }, options);
-  const tables: MovedTable[] = [];
-  for (const [oid, shard, ordinal, min, max, , family, type, column] of rows) {
-    const definition = await readDefinition(coordinator, Number(oid), options);
-    const own = shardId(Number(shard));
-    const name = shardName(definition.name, own);
-    const sql = present(distributionType(type ?? ''), 'distribution type').hashSql(quoteIdentifier(column ?? ''));
-    tables.push({
-      definition,
-      shard: own,
-      name,
-      sql: quoteQualified(definition.schema, name),
-      wish: {
-        id: own,
-        hash: family === 'postgres' ? { sql, range: { min: Number(min), max: Number(max) } } : undefined,
-        references: referencedShards(definition, Number(ordinal)),
-      },
-    });
-  }
-  const [first] = rows;
-  if (first === undefined) throw new ClusterError('moveRefused', `shard group ${id} has no tables`, { detail: 'They were dropped, or undistributed.' });
-  return { id, node: nodeId(Number(at(first, 5))), tables, fingerprint: fingerprintOf(tables) };
+/** As `readMovedGroups`, in the connection's transaction, which must have `definitionSettings`. */
+export async function readGroupsIn(coordinator: NodeConnection, job: Job, options?: CallOptions): Promise<MovedGroups> {
+  const { rows } = await coordinator.query({ text: groupsQuery, values: [`{${job.sources.map(({ group }) => group).join(',')}}`] }, options);
+  const missing = job.sources.find(({ group }) => !rows.some(([id]) => Number(id) === group));
+  if (missing !== undefined) throw new ClusterError('moveRefused', `shard group ${missing.group} has no tables`, { detail: 'They were dropped, or undistributed, or the shard group was split.' });
+  const definitions = new Map<number, TableDefinition>();
+  for (const oid of new Set(rows.map((row) => Number(row[7])))) definitions.set(oid, await readDefinition(coordinator, oid, options));
+  const sources = job.sources.map(({ group }) => sourceOf(rows.filter(([id]) => Number(id) === group), definitions));
+  const hash = hashOf(rows);
+  const references = referencesOf(at(sources, 0), Number(at(rows, 0)[1]));
+  const targets = job.targets.map((target) => targetOf(target, at(sources, 0), { hash, references }));
+  return { sources, targets, hash, fingerprint: fingerprintOf(sources, references) };
 }
 
-function fingerprintOf(tables: readonly MovedTable[]): string {
+function sourceOf(rows: readonly RawRow[], definitions: ReadonlyMap<number, TableDefinition>): SourceGroup {
+  const [id, , min, max, node] = at(rows, 0).map(Number);
+  return {
+    id: shardGroupId(present(id)), node: nodeId(present(node)), min: present(min), max: present(max),
+    tables: rows.map((row) => movedShard(present(definitions.get(Number(row[7]))), shardId(Number(row[8])))),
+  };
+}
+
+function movedShard(definition: TableDefinition, shard: ShardId): MovedShard {
+  const name = shardName(definition.name, shard);
+  return { definition, shard, name, sql: quoteQualified(definition.schema, name) };
+}
+
+function hashOf(rows: readonly RawRow[]): RowHash {
+  const [, , , , , family, type] = at(rows, 0);
+  return {
+    family: family === 'murmur3' ? 'murmur3' : 'postgres',
+    type: present(distributionType(type ?? ''), 'distribution type'),
+    columns: new Map(rows.map((row) => [Number(row[7]), row[9] ?? ''])),
+  };
+}
+
+/** SQL for the hash of the table's rows, of family `postgres`. */
+export function hashSql({ type, columns }: RowHash, { oid }: TableDefinition): string {
+  return type.hashSql(quoteIdentifier(present(columns.get(oid), 'distribution column')));
+}
+
+/** What the foreign keys of each table's shard refer to, by OIDs. */
+type References = ReadonlyMap<number, ReadonlyMap<number, ShardId>>;
+
+function referencesOf({ tables }: SourceGroup, ordinal: number): References {
+  return new Map(tables.map(({ definition }) => [definition.oid, referencedShards(definition, ordinal)]));
+}
+
+interface Targeting {
+  readonly hash: RowHash;
+  readonly references: References;
+}
+
+function targetOf({ group, node, min, max, shards }: JobTarget, source: SourceGroup, { hash, references }: Targeting): TargetGroup {
+  const idOf = (oid: number, own: ShardId): ShardId => {
+    const id = shards === undefined ? own : shards[oid];
+    if (id === undefined) throw definitionChanged(source.tables.map(({ definition }) => definition.name).join(', '));
+    return id;
+  };
+  const tables = source.tables.map(({ definition, shard }) => {
+    const own = movedShard(definition, idOf(definition.oid, shard));
+    const referred = [...(references.get(definition.oid) ?? [])].map(([oid, id]) => [oid, shards?.[oid] ?? id] as const);
+    const range = hash.family === 'postgres' ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
+    return { ...own, wish: { id: own.shard, hash: range, references: new Map(referred) } };
+  });
+  return { id: group, node, min, max, tables };
+}
+
+/** The ids of other shards are left out: those of a neighbour that is split meanwhile change nothing here. */
+function fingerprintOf(sources: readonly SourceGroup[], references: References): string {
   const hash = createHash('sha256');
-  for (const { definition, shard } of tables) hash.update(JSON.stringify([shard, definition]));
+  const withoutShards = (key: string, value: unknown): unknown => (key === 'distribution' && isDistributed(value) ? { ...value, shardIds: null } : value);
+  for (const { tables } of sources) {
+    for (const { definition, shard } of tables) hash.update(JSON.stringify([shard, definition, [...(references.get(definition.oid) ?? [])]], withoutShards));
+  }
   return hash.digest('hex');
+}
+
+function isDistributed(value: unknown): value is { readonly kind: 'distributed' } {
+  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'distributed';
+}
+
+/** The hashes of a shard group. `moveRefused` when there is none. */
+export async function readRange(coordinator: Pick<NodeConnections, 'query'>, group: ShardGroupId): Promise<HashRange> {
+  const { rows } = await coordinator.query({ text: 'SELECT hash_min, hash_max FROM shardwright.shard_group WHERE shard_group_id = $1', values: [group] });
+  const [min, max] = rows[0] ?? [];
+  if (rows.length === 0) throw new ClusterError('moveRefused', `shard group ${group} does not exist`, { detail: 'It was split or merged, or its tables were dropped.' });
+  return { min: Number(min), max: Number(max) };
+}
+
+/** Each once, in order of first use. */
+export function nodesOf(groups: readonly { readonly node: NodeId }[]): NodeId[] {
+  return [...new Set(groups.map(({ node }) => node))];
 }

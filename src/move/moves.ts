@@ -1,18 +1,40 @@
+import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
-import { listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
-import type { MoveServices } from './move-context.ts';
-import { carryOn, type MoveWish, moveShardGroup, throwIfUndone } from './move-shard-group.ts';
+import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
+import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
+import type { MoveLimits, MoveServices } from './move-context.ts';
+import { carryOn, doJob, type JobWish, throwIfUndone } from './do-job.ts';
+import { readRange } from './moved-tables.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { runMove, type RunMoveOptions } from './run-move.ts';
 
-/** A move as `cluster.jobs()` lists it. */
+export interface MoveWish {
+  readonly group: ShardGroupId;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly limits: Partial<MoveLimits>;
+}
+
+/** A shard group of a job: the hashes from `min` to `max`, on a node. */
+export interface JobShardGroup {
+  readonly shardGroupId: number;
+  readonly nodeId: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A move, split or merge as `cluster.jobs()` lists it. */
 export interface JobInfo {
   readonly jobId: string;
+  readonly kind: 'move' | 'split' | 'merge';
   readonly state: MoveState;
+  /** Shard groups that it takes, and those that come in their place. */
+  readonly sources: readonly JobShardGroup[];
+  readonly targets: readonly JobShardGroup[];
+  /** Of the first of each: the shard group, and ids of the nodes. */
   readonly shardGroupId: number;
-  /** Ids of the nodes. */
   readonly from: number;
   readonly to: number;
   /** As in the events of a move; of the last half second. */
@@ -31,8 +53,13 @@ export class Moves {
     private readonly leave: AbortSignal,
   ) {}
 
-  move(wish: MoveWish, options: RunMoveOptions): Promise<string> {
-    return moveShardGroup(this.services, wish, { ...options, leave: this.leave });
+  async move({ group, from, to, limits }: MoveWish, options: RunMoveOptions): Promise<string> {
+    const { min, max } = await readRange(this.#coordinator, group);
+    return this.#do({ kind: 'move', sources: [{ group, node: from, min, max }], targets: [{ group, node: to, min, max }], limits }, options);
+  }
+
+  #do(wish: JobWish, options: RunMoveOptions): Promise<string> {
+    return doJob(this.services, wish, { ...options, leave: this.leave });
   }
 
   async list(which: 'all' | 'unfinished', options?: CallOptions): Promise<JobInfo[]> {
@@ -59,8 +86,8 @@ export class Moves {
       await requestCancel(this.#coordinator, id);
       await carryOn(this.services, id, { ...options, leave: this.leave });
     }
-    const { state, shardGroup: group, source, target } = await readJob(this.#coordinator, id);
-    if (state === 'done') await this.move({ group, from: target, to: source, limits: {} }, options);
+    const { state, kind, sources, targets } = await readJob(this.#coordinator, id);
+    if (state === 'done') await this.#do({ kind, sources: targets, targets: sources, limits: {} }, options);
   }
 
   /** Carries on what nobody works on, one after the other. What goes wrong is met again the next time. */
@@ -77,6 +104,14 @@ export class Moves {
   }
 }
 
-function infoOf({ id, state, shardGroup, source, target, progress, error, createdAt, changedAt }: StoredJob): JobInfo {
-  return { jobId: id, state: readState(state), shardGroupId: shardGroup, from: source, to: target, progress, error, createdAt, changedAt };
+function infoOf({ id, kind, state, sources, targets, progress, error, createdAt, changedAt }: StoredJob): JobInfo {
+  const { group, node } = at(sources, 0);
+  return {
+    jobId: id, kind, state: readState(state), shardGroupId: group, from: node, to: at(targets, 0).node, sources: sources.map(jobGroup), targets: targets.map(jobGroup),
+    progress, error, createdAt, changedAt,
+  };
+}
+
+function jobGroup({ group, node, min, max }: JobGroup): JobShardGroup {
+  return { shardGroupId: group, nodeId: node, min, max };
 }

@@ -4,6 +4,7 @@ import { KeyedChanges } from './apply/keyed-changes.ts';
 import type { NetChanges, RowChanges } from './apply/row-changes.ts';
 import { WholeRowChanges } from './apply/whole-row-changes.ts';
 import type { ChangeMessage, RelationMessage, StreamMessage } from './pgoutput/message.ts';
+import { routeChange } from './row-route.ts';
 import { appliedTable, type StreamedTable } from './streamed-tables.ts';
 
 /** What is to be applied in one go. */
@@ -18,11 +19,15 @@ export interface ChangeBatch {
 }
 
 interface Relation {
-  readonly table: AppliedTable;
-  changes: RowChanges | undefined;
+  readonly source: StreamedTable;
+  readonly table: Omit<AppliedTable, 'sql'>;
+  /** Position of the distribution column in the stream's rows. */
+  readonly column: number;
+  /** By the place of the target. */
+  readonly changes: (RowChanges | undefined)[];
 }
 
-/** Changes that have come and are not applied yet. Those of a transaction count when it has come to its end. */
+/** Changes that have come for one node and are not applied yet. Those of a transaction count when it has come to its end. */
 export class PendingChanges {
   /** Of the messages, about. */
   bytes = 0;
@@ -36,7 +41,14 @@ export class PendingChanges {
   /** Rows of the transaction that is coming were cut already. */
   #isInside = false;
 
-  constructor(private readonly tables: readonly StreamedTable[]) {}
+  /** What comes again of a transaction that was applied. */
+  #isKnown = false;
+
+  /** `from`: what committed before has been applied. */
+  constructor(
+    private readonly tables: readonly StreamedTable[],
+    private readonly from: bigint,
+  ) {}
 
   get hasCommitted(): boolean {
     return this.#end !== undefined;
@@ -53,12 +65,14 @@ export class PendingChanges {
         break;
       case 'begin':
         this.#isInside = true;
+        this.#isKnown = message.commit < this.from;
         break;
       case 'commit':
         this.#noteComing();
         this.#markers.push(...this.#comingMarkers.splice(0));
-        this.#end = message.end;
+        if (!this.#isKnown) this.#end = message.end;
         this.#isInside = false;
+        this.#isKnown = false;
         this.#comingBytes = 0;
         break;
       case 'marker':
@@ -67,6 +81,7 @@ export class PendingChanges {
       case 'other':
         break;
       default:
+        if (this.#isKnown) break;
         this.#coming.push(message);
         this.bytes += bytes;
         this.#comingBytes += bytes;
@@ -79,11 +94,10 @@ export class PendingChanges {
       this.#noteComing();
       this.#comingBytes = 0;
     }
-    const tables = [...this.#relations.values()].flatMap((relation) => {
-      const { table, changes } = relation;
-      relation.changes = undefined;
-      return changes === undefined ? [] : [{ table, net: changes.net() }];
-    });
+    const tables = [...this.#relations.values()].flatMap(({ source, table, changes }) => changes.splice(0).flatMap((of, place) => {
+      const sql = source.targets[place];
+      return of === undefined || sql === undefined ? [] : [{ table: { ...table, sql }, net: of.net() }];
+    }));
     const batch = { tables, end: this.#end, isCutShort: all && this.#isInside, markers: this.#markers };
     this.#end = undefined;
     this.#markers = [];
@@ -97,7 +111,8 @@ export class PendingChanges {
     assert(source !== undefined, `changes of ${message.schema}.${message.name}, which is not moved`);
     const table = appliedTable(source, message);
     const known = this.#relations.get(message.relation);
-    if (known === undefined) this.#relations.set(message.relation, { table, changes: undefined });
+    const column = message.columns.findIndex(({ name }) => name === source.route?.column);
+    if (known === undefined) this.#relations.set(message.relation, { source, table, column, changes: [] });
     else assert(JSON.stringify(known.table) === JSON.stringify(table), `the stream's view of ${message.name} has changed`);
   }
 
@@ -107,13 +122,26 @@ export class PendingChanges {
   }
 
   #note(change: ChangeMessage): void {
-    if (change.kind === 'truncate') for (const relation of change.relations) this.#changesOf(relation).truncate();
-    else this.#changesOf(change.relation).note(change);
+    if (change.kind === 'truncate') {
+      for (const id of change.relations) {
+        const relation = this.#relation(id);
+        for (const place of relation.source.targets.keys()) changesOf(relation, place)?.truncate();
+      }
+      return;
+    }
+    const relation = this.#relation(change.relation);
+    const { route } = relation.source;
+    if (route === undefined) changesOf(relation, 0)?.note(change);
+    else for (const routed of routeChange(change, route, relation.column)) changesOf(relation, routed.place)?.note(routed.change);
   }
 
-  #changesOf(id: number): RowChanges {
-    const relation = present(this.#relations.get(id), 'relation of a change');
-    relation.changes ??= relation.table.key === undefined ? new WholeRowChanges() : new KeyedChanges(relation.table.key);
-    return relation.changes;
+  #relation(id: number): Relation {
+    return present(this.#relations.get(id), 'relation of a change');
   }
+}
+
+/** Undefined for a target on another node. */
+function changesOf({ source, table, changes }: Relation, place: number): RowChanges | undefined {
+  if (source.targets[place] === undefined) return undefined;
+  return (changes[place] ??= table.key === undefined ? new WholeRowChanges() : new KeyedChanges(table.key));
 }

@@ -3,7 +3,7 @@ import type { TableDefinition } from '../ddl/table-definition.ts';
 import { optionSql } from '../ddl/option-sql.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { MovedTable } from './moved-tables.ts';
+import type { TargetShard } from './moved-tables.ts';
 
 /**
  * The statements that make a shard on the node that it moves to, in three parts. It is made in a schema of the move's own, where no statement looks for it, and put into
@@ -13,16 +13,18 @@ export interface TargetStatements {
   readonly create: readonly string[];
   /** Keys, indexes and all else that is best made when rows are there, but for foreign keys, triggers and row security. */
   readonly complete: readonly string[];
+  /** At the cut-over: brings the shard to its place. */
+  readonly putInPlace: readonly string[];
   /**
-   * At the cut-over. Foreign keys are not checked against the rows that are there, which met them where they come from; they hold for all changes from then on. While changes
+   * Then, when all shards of the group are there. Foreign keys are not checked against the rows that are there, which met them where they come from; they hold for all changes from then on. While changes
    * are applied there are none: a row would be looked for that comes later, and what ON DELETE does would be done twice. So would what triggers do.
    */
-  readonly putInPlace: readonly string[];
+  readonly bringToLife: readonly string[];
   /** Later, beside other work: marks the foreign keys as valid. */
   readonly validate: readonly string[];
 }
 
-export function renderTarget(table: MovedTable, staging: string): TargetStatements {
+export function renderTarget(table: TargetShard, staging: string): TargetStatements {
   const { definition, wish, name } = table;
   const constraints = definition.constraints ?? [];
   const quiet = { triggers: null, policies: null, rowSecurity: false, rowSecurityForced: false };
@@ -36,15 +38,15 @@ export function renderTarget(table: MovedTable, staging: string): TargetStatemen
       `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(definition.schema)}`,
       `ALTER TABLE ${table.sql} RESET (autovacuum_enabled, toast.autovacuum_enabled)`,
       ...ownVacuumOptions(table),
-      ...liveParts(table),
     ],
+    bringToLife: liveParts(table),
     validate: constraints
       .filter(({ kind, validated }) => kind === 'foreign' && validated)
       .map((constraint) => `ALTER TABLE ${table.sql} VALIDATE CONSTRAINT ${quoteIdentifier(shardName(constraint.name, wish.id))}`),
   };
 }
 
-function ownVacuumOptions({ definition, sql }: MovedTable): string[] {
+function ownVacuumOptions({ definition, sql }: TargetShard): string[] {
   const isVacuum = (option: string): boolean => option.startsWith('autovacuum_enabled=');
   const own = [
     ...(definition.options ?? []).filter(isVacuum).map(optionSql),
@@ -54,7 +56,7 @@ function ownVacuumOptions({ definition, sql }: MovedTable): string[] {
 }
 
 /** Foreign keys, triggers and row security: what must not meet changes that are applied, since it did where they were made. */
-function liveParts({ definition, wish }: MovedTable): readonly string[] {
+function liveParts({ definition, wish }: TargetShard): readonly string[] {
   const foreign = (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign');
   const constraints = foreign.map((constraint) => (constraint.validated ? { ...constraint, sql: `${constraint.sql} NOT VALID` } : constraint));
   const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: null }));

@@ -1,6 +1,6 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
-import type { MovedTable } from './moved-tables.ts';
+import type { MovedShard } from './moved-tables.ts';
 
 /** How the log tells a table's rows apart, as it stands behind REPLICA IDENTITY. */
 export interface ReplicaIdentity {
@@ -29,7 +29,7 @@ LEFT JOIN pg_catalog.pg_index r ON r.indrelid = c.oid AND r.indisreplident
 LEFT JOIN pg_catalog.pg_class own ON own.oid = r.indexrelid
 WHERE c.oid = $1::text::pg_catalog.regclass`;
 
-export async function readReplicaIdentity(source: NodeConnections, table: MovedTable, signal: AbortSignal): Promise<ReplicaIdentity> {
+export async function readReplicaIdentity(source: NodeConnections, table: MovedShard, signal: AbortSignal): Promise<ReplicaIdentity> {
   const { rows } = await source.query({ text: query, values: [table.sql] }, { signal });
   const [oid, setting, index, own, chosen] = rows[0] ?? [];
   const now = setting === 'f' ? 'FULL' : setting === 'n' ? 'NOTHING' : setting === 'i' && typeof chosen === 'string' ? usingIndex(chosen) : 'DEFAULT';

@@ -91,7 +91,7 @@ async function unlock(claim: NodeConnection, { clusterId }: MoveServices, id: st
 }
 
 class MoveRun {
-  readonly #feed: MoveContext['feed'] = { current: undefined };
+  readonly #feeds: MoveContext['feeds'] = new Map();
   /** Aborted when the step shall end: the move is given up, left, or its lock lost. */
   #stopping = new AbortController();
   /** Why this process gave the move up. */
@@ -129,8 +129,8 @@ class MoveRun {
   }
 
   async end(): Promise<void> {
-    await this.#feed.current?.end();
-    this.#feed.current = undefined;
+    for (const feed of this.#feeds.values()) await feed.end();
+    this.#feeds.clear();
   }
 
   /** Lets the step be tried again while a server is away, and behind the cut-over whatever happens; else gives the move up. Throws when this process cannot go on. */
@@ -158,7 +158,7 @@ class MoveRun {
     using _watching = this.#watch(job, state);
     const { onStep } = this.how.options;
     const context: MoveContext = {
-      ...this.services, job, claim: this.claim, onStep, feed: this.#feed,
+      ...this.services, job, claim: this.claim, onStep, feeds: this.#feeds,
       limits: { ...defaultMoveLimits, ...(job.options as Partial<MoveLimits>) },
       signal: this.#stopping.signal,
       report: (progress) => {

@@ -1,16 +1,18 @@
 import { loadGrammar } from '../sql/parse.ts';
 import type { MoveContext } from './move-context.ts';
-import { type MovedGroup, readMovedGroup } from './moved-tables.ts';
+import { type MovedGroups, readMovedGroups } from './moved-tables.ts';
 import { definitionChanged } from './streamed-tables.ts';
 
 /** The tables as they were when their copies were made. `moveUndone` when one has changed, come or gone since. */
-export async function unchangedGroup(context: MoveContext): Promise<MovedGroup> {
+export async function unchangedGroups(context: MoveContext): Promise<MovedGroups> {
   await loadGrammar();
-  const group = await readMovedGroup(context.pools, context.job.shardGroup, context);
-  checkUnchanged(context, group);
-  return group;
+  const groups = await readMovedGroups(context.pools, context.job, context);
+  checkUnchanged(context, groups);
+  return groups;
 }
 
-export function checkUnchanged({ job }: Pick<MoveContext, 'job'>, group: MovedGroup): void {
-  if (group.fingerprint !== job.definitions || group.node !== job.source) throw definitionChanged(group.tables.map(({ definition }) => definition.name).join(', '));
+export function checkUnchanged({ job }: Pick<MoveContext, 'job'>, { sources, fingerprint }: MovedGroups): void {
+  const isInPlace = sources.every(({ node }, i) => node === job.sources[i]?.node);
+  if (fingerprint === job.definitions && isInPlace) return;
+  throw definitionChanged((sources[0]?.tables ?? []).map(({ definition }) => definition.name).join(', '));
 }

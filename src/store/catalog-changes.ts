@@ -77,10 +77,20 @@ export async function countShards(change: Change, node: NodeId): Promise<{ reado
   return { shards, tables: rows.flatMap(([name]) => name ?? []) };
 }
 
-/** Puts a shard group on another node. It must be on node `from`. */
-export async function placeShardGroup(change: Change, { group, from, to }: { readonly group: ShardGroupId; readonly from: NodeId; readonly to: NodeId }): Promise<void> {
-  const text = 'UPDATE shardwright.shard_group SET node_id = $3 WHERE shard_group_id = $1 AND node_id = $2 RETURNING shard_group_id';
-  present((await run(change, text, [group, from, to]))[0], `shard group ${group} on node ${from}`);
+/** A slice of the hash space on a node, as a job knows it. */
+interface PlacedGroup {
+  readonly group: ShardGroupId;
+  readonly node: NodeId;
+  readonly min: number;
+  readonly max: number;
+  /** By the OID of the table; undefined where the shards are those of the source. */
+  readonly shards?: Readonly<Record<string, ShardId>> | undefined;
+}
+
+/** Puts shard groups in the place of neighbours that hold the same hashes together. A group among both stays what it is, perhaps on another node. Those replaced must be as given. */
+export async function replaceShardGroups(change: Change, { sources, targets }: { readonly sources: readonly PlacedGroup[]; readonly targets: readonly PlacedGroup[] }): Promise<void> {
+  const kept = targets.filter(({ group }) => sources.some((source) => source.group === group));
+  for (const { group, node } of kept) await run(change, 'UPDATE shardwright.shard_group SET node_id = $2 WHERE shard_group_id = $1', [group, node]);
 }
 
 export interface GroupWish {

@@ -1,20 +1,37 @@
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
-import { nodeId, shardGroupId, type NodeId, type ShardGroupId } from '../catalog/ids.ts';
+import { nodeId, type NodeId, type ShardGroupId, type ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeConnections, NodeQuery, RawRow } from '../cluster/node-connection.ts';
 import { installSchema } from './install.ts';
 
 /** The coordinator database, or a connection to it in a transaction. */
 type Coordinator = Pick<NodeConnections, 'query'>;
 
+/** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. */
+export type JobKind = 'move' | 'split' | 'merge';
+
+/** A slice of the hash space on a node: `min` and `max` are inclusive int32. */
+export interface JobGroup {
+  readonly group: ShardGroupId;
+  readonly node: NodeId;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface JobTarget extends JobGroup {
+  /** Ids of the shards by the OID of their table; undefined where they keep those that they have. */
+  readonly shards?: Readonly<Record<string, ShardId>> | undefined;
+}
+
 /** A job as it is stored. `state` is the folder `move`'s to understand. */
 export interface StoredJob {
   /** A bigint's text. */
   readonly id: string;
+  readonly kind: JobKind;
   readonly state: string;
-  readonly shardGroup: ShardGroupId;
-  readonly source: NodeId;
-  readonly target: NodeId;
+  /** In order of `min`. Their hashes are those of the targets together. */
+  readonly sources: readonly JobGroup[];
+  readonly targets: readonly JobTarget[];
   readonly options: Readonly<Record<string, unknown>>;
   readonly progress: Readonly<Record<string, unknown>>;
   readonly definitions: string | undefined;
@@ -34,23 +51,26 @@ export interface JobObject {
   readonly detail: string | undefined;
 }
 
-const columns = `job_id, state, shard_group_id, source_node_id, target_node_id, options, progress, definitions, cancel_requested, error,
+const columns = `job_id, kind, state, sources, targets, options, progress, definitions, cancel_requested, error,
   extract(epoch FROM created_at) * 1000, extract(epoch FROM changed_at) * 1000`;
 
-/** `moveInProgress` when the shard group has a job that is not over. */
-export async function insertJob(
-  coordinator: Coordinator & Pick<NodeConnections, 'acquire'>,
-  job: Pick<StoredJob, 'state' | 'shardGroup' | 'source' | 'target' | 'options'>,
-  options?: CallOptions,
-): Promise<string> {
-  const text = `INSERT INTO shardwright.job (kind, state, shard_group_id, source_node_id, target_node_id, options) VALUES ('move', $1, $2, $3, $4, $5) RETURNING job_id`;
-  const query = { text, values: [job.state, job.shardGroup, job.source, job.target, JSON.stringify(job.options)] };
+export type NewJob = Pick<StoredJob, 'kind' | 'state' | 'sources' | 'targets' | 'options'>;
+
+/** `moveInProgress` when one of the shard groups has a job that is not over. */
+export async function insertJob(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, job: NewJob, options?: CallOptions): Promise<string> {
+  const text = `
+    WITH made AS (INSERT INTO shardwright.job (kind, state, sources, targets, options) VALUES ($1, $2, $3, $4, $5) RETURNING job_id),
+    taken AS (INSERT INTO shardwright.job_shard_group SELECT shard_group_id, job_id FROM made, unnest($6::integer[]) AS shard_group_id)
+    SELECT job_id FROM made`;
+  const groups = [...new Set([...job.sources, ...job.targets].map(({ group }) => group))];
+  const values = [job.kind, job.state, JSON.stringify(job.sources), JSON.stringify(job.targets), JSON.stringify(job.options), `{${groups.join(',')}}`];
   try {
-    const { rows } = await installed(coordinator, query, options);
+    const { rows } = await installed(coordinator, { text, values }, options);
     return present(rows[0]?.[0] ?? undefined, 'job id');
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
-    throw new ClusterError('moveInProgress', `shard group ${job.shardGroup} is being moved already`, { hint: 'cluster.jobs() lists what is under way.', cause: error });
+    const which = job.sources.map(({ group }) => group).join(' or ');
+    throw new ClusterError('moveInProgress', `shard group ${which} is being moved already`, { hint: 'cluster.jobs() lists what is under way.', cause: error });
   }
 }
 
@@ -69,11 +89,15 @@ export async function readJob(coordinator: Coordinator, id: string, options?: Ca
   return jobOf(row);
 }
 
-/** Compare-and-set: false when the job is not in state `from`. */
+/** Compare-and-set: false when the job is not in state `from`. One that is over lets its shard groups go. */
 export async function changeState(coordinator: Coordinator, job: { readonly id: string; readonly from: string; readonly to: string; readonly error?: string | undefined }): Promise<boolean> {
-  const text = `UPDATE shardwright.job SET state = $3, error = coalesce($4, error), changed_at = clock_timestamp() WHERE job_id = $1 AND state = $2`;
-  const { rowCount } = await coordinator.query({ text, values: [job.id, job.from, job.to, job.error ?? null] });
-  return rowCount === 1;
+  const text = `
+    WITH changed AS (
+      UPDATE shardwright.job SET state = $3, error = coalesce($4, error), changed_at = clock_timestamp() WHERE job_id = $1 AND state = $2 RETURNING job_id, state),
+    let_go AS (DELETE FROM shardwright.job_shard_group g USING changed c WHERE g.job_id = c.job_id AND c.state IN ('done', 'undone'))
+    SELECT job_id FROM changed`;
+  const { rows } = await coordinator.query({ text, values: [job.id, job.from, job.to, job.error ?? null] });
+  return rows.length === 1;
 }
 
 export async function storeDefinitions(coordinator: Coordinator, id: string, definitions: string): Promise<void> {
@@ -117,7 +141,7 @@ export async function forgetObjects(coordinator: Coordinator, id: string, object
 export async function hasJobs(coordinator: NodeConnection, node: NodeId, options?: CallOptions): Promise<boolean> {
   const installed = await coordinator.query({ text: `SELECT pg_catalog.to_regclass('shardwright.job') IS NOT NULL` }, options);
   if (installed.rows[0]?.[0] !== 't') return false;
-  const text = `SELECT EXISTS (SELECT FROM shardwright.job WHERE state NOT IN ('done', 'undone') AND $1 IN (source_node_id, target_node_id))`;
+  const text = `SELECT EXISTS (SELECT FROM shardwright.job, jsonb_array_elements(sources || targets) AS g WHERE state NOT IN ('done', 'undone') AND (g->>'node')::integer = $1)`;
   const { rows } = await coordinator.query({ text, values: [node] }, options);
   return rows[0]?.[0] === 't';
 }
@@ -127,19 +151,19 @@ async function installed(coordinator: Coordinator & Pick<NodeConnections, 'acqui
   try {
     return await coordinator.query(query, options);
   } catch (error) {
-    if (sqlStateOf(error) !== '42P01') throw error;
+    if (!['42P01', '42703'].includes(sqlStateOf(error) ?? '')) throw error;
   }
   await installSchema(coordinator, options);
   return coordinator.query(query, options);
 }
 
-function jobOf([id, state, group, source, target, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
+function jobOf([id, kind, state, sources, targets, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
   return {
     id: id ?? '',
+    kind: kind === 'split' || kind === 'merge' ? kind : 'move',
     state: state ?? '',
-    shardGroup: shardGroupId(Number(group)),
-    source: nodeId(Number(source)),
-    target: nodeId(Number(target)),
+    sources: JSON.parse(sources ?? '[]') as JobGroup[],
+    targets: JSON.parse(targets ?? '[]') as JobTarget[],
     options: JSON.parse(options ?? '{}') as Record<string, unknown>,
     progress: JSON.parse(progress ?? '{}') as Record<string, unknown>,
     definitions: definitions ?? undefined,

@@ -150,4 +150,22 @@ CREATE TABLE shardwright.job_object (
 );
 COMMENT ON TABLE shardwright.job_object IS 'What jobs make on nodes beside shards, written down before it is made.';
 `,
+  `
+ALTER TABLE shardwright.job DROP CONSTRAINT job_kind_check, ADD CHECK (kind IN ('move', 'split', 'merge')),
+  ADD COLUMN sources jsonb NOT NULL DEFAULT '[]', ADD COLUMN targets jsonb NOT NULL DEFAULT '[]';
+UPDATE shardwright.job j SET
+  sources = jsonb_build_array(jsonb_build_object('group', j.shard_group_id, 'node', j.source_node_id, 'min', coalesce(hash_min, 0), 'max', coalesce(hash_max, 0))),
+  targets = jsonb_build_array(jsonb_build_object('group', j.shard_group_id, 'node', j.target_node_id, 'min', coalesce(hash_min, 0), 'max', coalesce(hash_max, 0)))
+  FROM shardwright.job o LEFT JOIN shardwright.shard_group g USING (shard_group_id) WHERE o.job_id = j.job_id;
+CREATE TABLE shardwright.job_shard_group (
+  shard_group_id integer PRIMARY KEY,
+  job_id bigint NOT NULL REFERENCES shardwright.job ON DELETE CASCADE
+);
+INSERT INTO shardwright.job_shard_group SELECT shard_group_id, job_id FROM shardwright.job WHERE state NOT IN ('done', 'undone');
+ALTER TABLE shardwright.job DROP COLUMN shard_group_id, DROP COLUMN source_node_id, DROP COLUMN target_node_id;
+COMMENT ON TABLE shardwright.job IS 'Moves, splits and merges of shard groups: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
+COMMENT ON COLUMN shardwright.job.sources IS 'Shard groups, each with its node and hashes, whose rows go to the targets.';
+COMMENT ON COLUMN shardwright.job.targets IS 'Those that come in their place; "shards" has the ids of their shards by the OID of the table, where they are not those of the source.';
+COMMENT ON TABLE shardwright.job_shard_group IS 'Shard groups that a job which is not over has in hand.';
+`,
 ];

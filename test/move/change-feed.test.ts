@@ -34,7 +34,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     const results = [await at(clients, node).query({ text, rowMode: 'array' })].flat();
     return results.at(-1)?.rows.map(([value]: unknown[]) => value) ?? [];
   };
-  let streamed: { readonly schema: string; readonly name: string; readonly target: string; readonly columns: TableDefinition['columns'] }[] = [];
+  let streamed: { readonly schema: string; readonly name: string; readonly targets: readonly string[]; readonly columns: TableDefinition['columns'] }[] = [];
 
   beforeAll(async () => {
     server = await startPostgres({ major });
@@ -49,11 +49,11 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await sql(1, 'CREATE TYPE spare AS (x int)');
     for (const node of [0, 1] as const) await sql(node, `${types} ${tables}`);
     await sql(0, `ALTER TABLE bare REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE wide, swapped, bare`);
-    await sql(1, 'CREATE TABLE position (lsn pg_lsn NOT NULL)');
+    await sql(1, 'CREATE TABLE position (source int PRIMARY KEY, lsn pg_lsn NOT NULL)');
     streamed = await Promise.all(names.map(async (name) => {
       const rows = await sql(0, `SELECT json_build_object('name', attname, 'type', format_type(atttypid, atttypmod), 'generated', nullif(attgenerated, '')) FROM pg_attribute WHERE attrelid = '${name}'::regclass AND attnum > 0 ORDER BY attnum`);
       const qualified = rows.map((row) => row as TableDefinition['columns'][number]).map((column) => ({ ...column, type: /^(mood|pair|short)/.test(column.type) ? `public.${column.type}` : column.type }));
-      return { schema: 'public', name, target: `public.${name}`, columns: qualified };
+      return { schema: 'public', name, targets: [`public.${name}`], columns: qualified };
     }));
   }, 120_000);
 
@@ -64,7 +64,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
   }, 60_000);
 
   const start = (): Promise<ChangeFeed> =>
-    ChangeFeed.start({ source: pools.get(one), target: pools.get(two), slot: 'feed', publication: 'pub', position: 'public.position', tables: streamed }, new AbortController().signal);
+    ChangeFeed.start({ source: pools.get(one), slot: 'feed', publication: 'pub', sinks: [{ node: pools.get(two), source: one, position: 'public.position', tables: streamed }] }, new AbortController().signal);
 
   const contents = async (node: 0 | 1, name: string): Promise<unknown[]> => sql(node, `RESET ALL; ${definitionSettings.replaceAll('LOCAL ', '').replace('search_path = pg_catalog', 'search_path = public')}; SELECT t::text FROM public.${name} t ORDER BY 1`);
 
@@ -76,7 +76,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     const replication = await pools.get(one).replicate();
     const { consistentPoint } = await replication.createSlot('feed');
     await replication.end();
-    await sql(1, `INSERT INTO position VALUES ('${lsnText(consistentPoint)}')`);
+    await sql(1, `INSERT INTO position VALUES (1, '${lsnText(consistentPoint)}')`);
     const random = new Random(major);
     let feed = await start();
     for (let round = 0; round < 120; round += 1) {

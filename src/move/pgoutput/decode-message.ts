@@ -10,7 +10,7 @@ export function decodeMessage(bytes: Buffer): StreamMessage {
   const kind = reader.character();
   switch (kind) {
     case 'B':
-      return { kind: 'begin' };
+      return { kind: 'begin', commit: reader.uint64() };
     case 'C':
       return decodeCommit(reader);
     case 'R':

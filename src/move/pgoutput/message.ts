@@ -36,7 +36,8 @@ export type ChangeMessage =
 
 /** Messages of plugin pgoutput, protocol version 1. Transactions come whole, in the order in which they committed. */
 export type StreamMessage =
-  | { readonly kind: 'begin' }
+  /** `commit`: where the log has the transaction's end. */
+  | { readonly kind: 'begin'; readonly commit: bigint }
   /** `end`: where the log goes on behind the transaction; what is asked for from there does not have it again. */
   | { readonly kind: 'commit'; readonly end: bigint }
   | RelationMessage

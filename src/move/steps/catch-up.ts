@@ -1,38 +1,65 @@
+import { present } from '../../base/assert.ts';
+import type { NodeId } from '../../catalog/ids.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { ChangeFeed } from '../change-feed.ts';
+import type { SinkTarget } from '../change-sink.ts';
 import { endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import type { MovedGroup } from '../moved-tables.ts';
-import { unchangedGroup } from '../unchanged-group.ts';
-import { positionTable } from './create.ts';
+import { type MovedGroups, nodesOf } from '../moved-tables.ts';
+import { routeByHash } from '../row-route.ts';
+import type { StreamedTable } from '../streamed-tables.ts';
+import { unchangedGroups } from '../unchanged-group.ts';
+import { positionTable, shardsOn } from './create.ts';
 
 /** So short a round trip of a change means that little is left. */
 const lagMsEnough = 250;
 
+/** The changes of each source node. */
+export type Feeds = ReadonlyMap<NodeId, ChangeFeed>;
+
 /** Applies what changed since the copy, until what commits now arrives at once. */
 export async function catchUp(context: MoveContext): Promise<void> {
-  const feed = await runningFeed(context, await unchangedGroup(context));
-  await settle(context, feed);
+  await settle(context, await runningFeeds(context, await unchangedGroups(context)));
 }
 
-export async function settle(context: Pick<MoveContext, 'report' | 'signal'>, feed: ChangeFeed): Promise<void> {
+export async function settle(context: Pick<MoveContext, 'report' | 'signal'>, feeds: Feeds): Promise<void> {
   for (let lagMs = Infinity; lagMs > lagMsEnough;) {
-    lagMs = await feed.drain();
+    lagMs = Math.max(...(await Promise.all([...feeds.values()].map((feed) => feed.drain()))));
     context.signal.throwIfAborted();
-    context.report({ changesApplied: feed.changesApplied, lagMs: Math.round(lagMs) });
+    const changesApplied = [...feeds.values()].reduce((sum, feed) => sum + feed.changesApplied, 0);
+    context.report({ changesApplied, lagMs: Math.round(lagMs) });
   }
 }
 
-/** The feed that runs, or one begun now. */
-export async function runningFeed(context: MoveContext, group: MovedGroup): Promise<ChangeFeed> {
-  const { feed, pools, job, signal } = context;
-  if (feed.current !== undefined) return feed.current;
-  const { slot, publication, staging } = namesOf(context);
-  const tables = group.tables.map(({ definition, name }) => ({ schema: definition.schema, name, target: quoteQualified(staging, name), columns: definition.columns }));
-  await endOtherUsers(pools.get(job.target), tables.map(({ target }) => target), signal);
-  const source = pools.get(job.source);
-  // A walsender of a process that is gone may not have noticed.
-  await source.query({ text: 'SELECT pg_catalog.pg_terminate_backend(active_pid, 1000) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL', values: [slot] }, { signal });
-  feed.current = await ChangeFeed.start({ source, target: pools.get(job.target), slot, publication, position: positionTable(staging), tables }, signal);
-  return feed.current;
+/** The feeds that run, or ones begun now. */
+export async function runningFeeds(context: MoveContext, groups: MovedGroups): Promise<Feeds> {
+  const { feeds, pools, signal } = context;
+  if (feeds.size > 0) return feeds;
+  const { staging, slot, publication } = namesOf(context);
+  for (const node of nodesOf(groups.targets)) {
+    await endOtherUsers(pools.get(node), shardsOn(groups.targets, node).map(({ name }) => quoteQualified(staging, name)), signal);
+  }
+  for (const node of nodesOf(groups.sources)) {
+    const source = pools.get(node);
+    // A walsender of a process that is gone may not have noticed.
+    await source.query({ text: 'SELECT pg_catalog.pg_terminate_backend(active_pid, 1000) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL', values: [slot(node)] }, { signal });
+    const sinks = nodesOf(groups.targets).map((target): SinkTarget => ({ node: pools.get(target), position: positionTable(staging), source: node, tables: streamedTables(groups, { source: node, target, staging }) }));
+    feeds.set(node, await ChangeFeed.start({ source, slot: slot(node), publication, sinks }, signal));
+  }
+  return feeds;
+}
+
+interface Way {
+  readonly source: NodeId;
+  readonly target: NodeId;
+  readonly staging: string;
+}
+
+/** What the changes of a source are applied to on one target node. */
+function streamedTables({ sources, targets, hash }: MovedGroups, { source, target, staging }: Way): StreamedTable[] {
+  return sources.filter(({ node }) => node === source).flatMap(({ tables }) => tables.map(({ definition, name }, i) => ({
+    schema: definition.schema, name, columns: definition.columns,
+    targets: targets.map((group) => (group.node === target ? quoteQualified(staging, present(group.tables[i]).name) : undefined)),
+    route: targets.length === 1 ? undefined : routeByHash(hash, targets, present(hash.columns.get(definition.oid))),
+  })));
 }

@@ -1,84 +1,123 @@
 import { allOrAbort } from '../../base/abort.ts';
+import { at, present } from '../../base/assert.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { HashRange } from '../../catalog/shard-for-hash.ts';
 import { lsnText } from '../../cluster/lsn.ts';
-import type { CreatedSlot } from '../../cluster/replication-connection.ts';
-import type { NodeConnection } from '../../cluster/node-connection.ts';
+import type { CreatedSlot, ReplicationConnection } from '../../cluster/replication-connection.ts';
+import type { NodeConnection, NodeConnections } from '../../cluster/node-connection.ts';
+import { columnList } from '../../ddl/column-list.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { quoteQualified } from '../../sql/identifiers.ts';
 import { dropSlot, endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import type { MovedTable } from '../moved-tables.ts';
-import { unchangedGroup } from '../unchanged-group.ts';
+import { hashSql, type MovedGroups, type MovedShard, nodesOf, type RowHash, type TargetShard } from '../moved-tables.ts';
+import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../with-connection.ts';
-import { positionTable } from './create.ts';
+import { positionTable, shardsOn } from './create.ts';
 
-/** Tables that are copied side by side. */
+/** Shards that are filled side by side. */
 const copiesMax = 2;
 
 /**
- * Makes the slot, and copies the rows that were committed before its changes begin: no change is missed, none seen twice. Done again it begins from the beginning, with another slot.
+ * Makes the slots, and copies the rows that were committed before their changes begin: no change is missed, none seen twice. Done again it begins from the beginning, with other slots.
  */
 export async function copy(context: MoveContext): Promise<void> {
-  const { pools, job, signal } = context;
-  const group = await unchangedGroup(context);
-  const { slot, staging } = namesOf(context);
-  const tables = group.tables.map((table) => ({ table, target: quoteQualified(staging, table.name) }));
-  await endOtherUsers(pools.get(job.target), tables.map(({ target }) => target), signal);
-  await dropSlot(pools.get(job.source), slot, signal);
-  const replication = await pools.get(job.source).replicate({ signal });
+  const { pools, signal } = context;
+  const groups = await unchangedGroups(context);
+  const { staging } = namesOf(context);
+  for (const node of nodesOf(groups.targets)) {
+    await endOtherUsers(pools.get(node), shardsOn(groups.targets, node).map(({ name }) => quoteQualified(staging, name)), signal);
+  }
+  const snapshots = new Map<NodeId, CreatedSlot>();
+  const holding: ReplicationConnection[] = [];
   try {
-    const created = await replication.createSlot(slot, { signal });
-    const counted = new CopiedBytes(context, await totalBytes(context, group.tables));
-    await copyAll(context, tables, { created, counted });
-    const position = `INSERT INTO ${positionTable(staging)} (lsn) VALUES ($1) ON CONFLICT (one_row) DO UPDATE SET lsn = excluded.lsn`;
-    await pools.get(job.target).query({ text: position, values: [lsnText(created.consistentPoint)] }, { signal });
+    for (const node of nodesOf(groups.sources)) {
+      await dropSlot(pools.get(node), namesOf(context).slot(node), signal);
+      const replication = await pools.get(node).replicate({ signal });
+      holding.push(replication);
+      snapshots.set(node, await replication.createSlot(namesOf(context).slot(node), { signal }));
+    }
+    await copyAll(context, groups, { snapshots, counted: new CopiedBytes(context, await totalBytes(context, groups)) });
+    await storePositions(context, groups, snapshots);
   } finally {
-    await replication.end();
+    for (const replication of holding) await replication.end();
   }
 }
 
-interface CopiedTable {
-  readonly table: MovedTable;
-  readonly target: string;
-}
-
 interface Copying {
-  readonly created: CreatedSlot;
+  /** By the source's node. */
+  readonly snapshots: ReadonlyMap<NodeId, CreatedSlot>;
   readonly counted: CopiedBytes;
 }
 
-async function copyAll(context: MoveContext, tables: readonly CopiedTable[], copying: Copying): Promise<void> {
-  const left = [...tables];
-  const lanes = Array.from({ length: Math.min(copiesMax, tables.length) }, () => async (signal: AbortSignal) => {
-    await withConnection(context.pools.get(context.job.source), signal, async (source) => {
-      await source.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${copying.created.snapshot}'; ${definitionSettings}`, simple: true }, { signal });
-      for (let next = left.shift(); next !== undefined; next = left.shift()) await copyTable({ ...context, signal }, source, { ...copying, ...next });
-      await source.query({ text: 'COMMIT' });
-    });
+/** A target's shard, and those that its rows are in. */
+interface Filling {
+  readonly node: NodeId;
+  readonly shard: TargetShard;
+  readonly from: readonly { readonly node: NodeId; readonly shard: MovedShard; readonly where: string }[];
+}
+
+async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
+  const left = fillings(groups);
+  const lanes = Array.from({ length: Math.min(copiesMax, left.length) }, () => async (signal: AbortSignal) => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await fill({ ...context, signal }, next, copying);
   });
   await allOrAbort(context.signal, lanes);
 }
 
+function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
+  return targets.flatMap((target) => target.tables.map((shard, i) => ({
+    node: target.node, shard,
+    from: sources.flatMap((source) => (source.max < target.min || target.max < source.min ? [] : [{ node: source.node, shard: at(source.tables, i), where: hashCondition(hash, source, target, shard) }])),
+  })));
+}
+
+/** Which of the source's rows are the target's; empty when all are. */
+function hashCondition(hash: RowHash, source: HashRange, { min, max }: HashRange, { definition }: TargetShard): string {
+  return min <= source.min && source.max <= max ? '' : ` WHERE ${hashSql(hash, definition)} BETWEEN (${min}) AND (${max})`;
+}
+
 /** Frozen, since the table is truncated in the same transaction: nobody has to write these pages again. */
-async function copyTable({ pools, job, signal }: MoveContext, source: NodeConnection, { table, target, counted }: CopiedTable & Copying): Promise<void> {
-  const columns = table.definition.columns.filter(({ generated }) => generated === null).map(({ name }) => quoteIdentifier(name)).join(', ');
-  const format = await hasPortableTypes(source, table, signal) ? 'binary' : 'text';
-  await withConnection(pools.get(job.target), signal, async (connection) => {
+async function fill({ pools, signal, ...context }: MoveContext, { node, shard, from }: Filling, { snapshots, counted }: Copying): Promise<void> {
+  const target = quoteQualified(namesOf(context).staging, shard.name);
+  const columns = columnList(shard.definition);
+  await withConnection(pools.get(node), signal, async (connection) => {
     await connection.query({ text: `BEGIN; ${definitionSettings}; TRUNCATE ONLY ${target}`, simple: true }, { signal });
-    const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
-    const rows = source.copyOut(`COPY ${table.sql} (${columns}) TO STDOUT (FORMAT ${format})`, { signal });
-    for await (const chunk of rows) {
-      await sink.write(chunk);
-      counted.add(chunk.length);
+    for (const source of from) {
+      await withSnapshot(pools.get(source.node), present(snapshots.get(source.node)), signal, async (reading) => {
+        const format = await hasPortableTypes(reading, source.shard, signal) ? 'binary' : 'text';
+        const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
+        for await (const chunk of reading.copyOut(`COPY (SELECT ${columns} FROM ONLY ${source.shard.sql}${source.where}) TO STDOUT (FORMAT ${format})`, { signal })) {
+          await sink.write(chunk);
+          counted.add(chunk.length);
+        }
+        await sink.end();
+      });
     }
-    await sink.end();
     await connection.query({ text: 'COMMIT' });
   });
+}
+
+async function withSnapshot(source: NodeConnections, { snapshot }: CreatedSlot, signal: AbortSignal, read: (connection: NodeConnection) => Promise<void>): Promise<void> {
+  await withConnection(source, signal, async (connection) => {
+    await connection.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'; ${definitionSettings}`, simple: true }, { signal });
+    await read(connection);
+    await connection.query({ text: 'COMMIT' });
+  });
+}
+
+async function storePositions(context: MoveContext, { targets }: MovedGroups, snapshots: Copying['snapshots']): Promise<void> {
+  const { pools, signal } = context;
+  const text = `INSERT INTO ${positionTable(namesOf(context).staging)} VALUES ($1, $2) ON CONFLICT (source) DO UPDATE SET lsn = excluded.lsn`;
+  for (const node of nodesOf(targets)) {
+    for (const [source, { consistentPoint }] of snapshots) await pools.get(node).query({ text, values: [source, lsnText(consistentPoint)] }, { signal });
+  }
 }
 
 /**
  * Whether values have the same binary form on every server: built-in types, but for those that name objects by OID, and enums. What is made of types of a user's has their OIDs in it.
  */
-async function hasPortableTypes(source: NodeConnection, { sql }: MovedTable, signal: AbortSignal): Promise<boolean> {
+async function hasPortableTypes(source: NodeConnection, { sql }: MovedShard, signal: AbortSignal): Promise<boolean> {
   const text = `
     SELECT coalesce(bool_and(t.typsend <> 0 AND t.typreceive <> 0 AND (t.typtype = 'e'
       OR (t.oid < 16384 AND t.typtype IN ('b', 'r', 'm') AND t.typname !~ '^_?(reg|xml|money)'))), true)
@@ -88,10 +127,14 @@ async function hasPortableTypes(source: NodeConnection, { sql }: MovedTable, sig
   return rows[0]?.[0] === 't';
 }
 
-async function totalBytes({ pools, job, signal }: MoveContext, tables: readonly MovedTable[]): Promise<number> {
-  const sum = tables.map((_, i) => `pg_catalog.pg_table_size($${i + 1}::text::pg_catalog.regclass)`).join(' + ');
-  const { rows } = await pools.get(job.source).query({ text: `SELECT ${sum}`, values: tables.map(({ sql }) => sql) }, { signal });
-  return Number(rows[0]?.[0] ?? 0);
+async function totalBytes({ pools, signal }: MoveContext, { sources }: MovedGroups): Promise<number> {
+  let total = 0;
+  for (const node of nodesOf(sources)) {
+    const text = 'SELECT sum(pg_catalog.pg_table_size(name::pg_catalog.regclass)) FROM pg_catalog.unnest($1::text[]) AS name';
+    const { rows } = await pools.get(node).query({ text, values: [shardsOn(sources, node).map(({ sql }) => sql)] }, { signal });
+    total += Number(rows[0]?.[0] ?? 0);
+  }
+  return total;
 }
 
 class CopiedBytes {

@@ -1,46 +1,48 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
+import type { NodePools } from '../../cluster/node-pools.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
-import { bumpVersion, lockCatalog, placeShardGroup } from '../../store/catalog-changes.ts';
+import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
 import { changeState } from '../../store/jobs.ts';
-import type { ChangeFeed } from '../change-feed.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroup, readGroupIn } from '../moved-tables.ts';
+import { type MovedGroups, type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
-import { checkUnchanged, unchangedGroup } from '../unchanged-group.ts';
-import { isLockConflict, withConnection } from '../with-connection.ts';
-import { runningFeed, settle } from './catch-up.ts';
+import { checkUnchanged, unchangedGroups } from '../unchanged-group.ts';
+import { isLockConflict } from '../with-connection.ts';
+import { type Feeds, runningFeeds, settle } from './catch-up.ts';
+import { shardsOn } from './create.ts';
 
 const firstTimeoutMs = 30;
 const backOffMs = { first: 50, max: 2_000 } as const;
 
 /**
- * One distributed transaction puts the shard group from the source to the target. An attempt:
- * 1. In the coordinator database: the catalog's lock; the definitions are what they were; the placement and the job's state are changed. Nobody sees it yet.
- * 2. On the target: locks on the reference tables that foreign keys will refer to.
- * 3. On the source: ACCESS EXCLUSIVE on the shards. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too long makes
+ * One distributed transaction puts the targets in the place of the sources. An attempt:
+ * 1. In the coordinator database: the catalog's lock; the definitions are what they were; the shard groups and the job's state are changed. Nobody sees it yet.
+ * 2. On the targets: locks on the reference tables that foreign keys will refer to.
+ * 3. On the sources: ACCESS EXCLUSIVE on the shards. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too long makes
  *    the attempt fail, never himself.
  * 4. What committed before is applied. Nothing can commit any more.
  * 5. The old shards go to a schema where nobody looks for them, the new ones come to their place, with their foreign keys.
- * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the target.
+ * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the targets.
  *
- * The attempt is given up, and all that waits goes on at the source, when 3 and 4 take too long; then it is tried again, first soon and with little time, later with more.
+ * The attempt is given up, and all that waits goes on at the sources, when 3 and 4 take too long; then it is tried again, first soon and with little time, later with more.
  */
 export async function cutOver(context: MoveContext): Promise<void> {
   await loadGrammar();
   const drainTimeoutMs = await longestWaitMs(context);
   let timeoutMs = Math.min(firstTimeoutMs, drainTimeoutMs);
   for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
-    const group = await unchangedGroup(context);
-    const feed = await runningFeed(context, group);
-    await settle(context, feed);
-    if (await attempt(context, { group, feed, timeoutMs })) return;
+    const groups = await unchangedGroups(context);
+    const feeds = await runningFeeds(context, groups);
+    await settle(context, feeds);
+    if (await attempt(context, { groups, feeds, timeoutMs })) return;
     timeoutMs = Math.min(timeoutMs * 2, drainTimeoutMs);
     await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
   }
@@ -48,85 +50,118 @@ export async function cutOver(context: MoveContext): Promise<void> {
 
 /** Shorter than it takes a server to look for deadlocks: it might find that we wait for each other with a transaction, and end that one. */
 async function longestWaitMs({ pools, job, limits, signal }: MoveContext): Promise<number> {
-  const { rows } = await pools.get(job.source).query({ text: `SELECT setting FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'` }, { signal });
-  return Math.max(1, Math.floor(Math.min(limits.drainTimeoutMs, Number(rows[0]?.[0]) * 0.8)));
+  const text = `SELECT setting FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'`;
+  const answers = await Promise.all(nodesOf(job.sources).map((node) => pools.get(node).query({ text }, { signal })));
+  return Math.max(1, Math.floor(Math.min(limits.drainTimeoutMs, ...answers.map(({ rows }) => Number(rows[0]?.[0]) * 0.8))));
 }
 
 interface Attempt {
-  readonly group: MovedGroup;
-  readonly feed: ChangeFeed;
+  readonly groups: MovedGroups;
+  readonly feeds: Feeds;
   /** Of the locks and the last changes together. */
   readonly timeoutMs: number;
 }
 
 /** False when a lock was not to be had in time. */
 async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
+  const { signal, pools } = context;
+  const { sources, targets } = how.groups;
+  const transaction = context.begin(context.onStep);
   // Acquired before anybody waits.
-  return withConnection(context.pools.get(context.job.source), context.signal, async (marking) => {
-    const transaction = context.begin(context.onStep);
-    try {
-      const { signal, job } = context;
-      const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
-      await changePlacement(context, coordinator);
-      const target = await transaction.join(job.target, 'write', { signal });
-      const source = await transaction.join(job.source, 'write', { signal });
-      await prepareAttempt(context, { ...how, source, target });
-      await takeOver(context, { ...how, source, target, marking });
-      await transaction.commit({ signal });
-      return true;
-    } catch (error) {
-      await transaction.rollback();
-      if (isLockConflict(error) || error === tooSlow) return false;
-      throw error;
-    }
-  });
+  const marking = await acquireAll(pools, nodesOf(sources), signal);
+  try {
+    await changeCatalog(context, await transaction.join(coordinatorNodeId, 'write', { signal }));
+    const joined = new Map<NodeId, NodeConnection>();
+    for (const node of nodesOf([...targets, ...sources])) joined.set(node, await transaction.join(node, 'write', { signal }));
+    await prepareAttempt(context, { ...how, joined });
+    await takeOver(context, { ...how, joined, marking });
+    await transaction.commit({ signal });
+    return true;
+  } catch (error) {
+    await transaction.rollback();
+    if (isLockConflict(error) || error === tooSlow) return false;
+    throw error;
+  } finally {
+    for (const connection of marking.values()) connection.release();
+  }
 }
 
-async function changePlacement({ job, signal }: MoveContext, coordinator: NodeConnection): Promise<void> {
+async function acquireAll(pools: NodePools, nodes: readonly NodeId[], signal: AbortSignal): Promise<Map<NodeId, NodeConnection>> {
+  const acquired = new Map<NodeId, NodeConnection>();
+  try {
+    for (const node of nodes) acquired.set(node, await pools.get(node).acquire({ signal }));
+    return acquired;
+  } catch (error) {
+    for (const connection of acquired.values()) connection.release();
+    throw error;
+  }
+}
+
+async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConnection): Promise<void> {
   await coordinator.query({ text: definitionSettings, simple: true }, { signal });
   await lockCatalog({ coordinator, signal });
-  checkUnchanged({ job }, await readGroupIn(coordinator, job.shardGroup, { signal }));
-  await placeShardGroup({ coordinator, signal }, { group: job.shardGroup, from: job.source, to: job.target });
+  checkUnchanged({ job }, await readGroupsIn(coordinator, job, { signal }));
+  await replaceShardGroups({ coordinator, signal }, job);
   await bumpVersion({ coordinator, signal });
   const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to: 'constrain' });
   if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
 }
 
 interface Sides extends Attempt {
-  readonly source: NodeConnection;
-  readonly target: NodeConnection;
+  /** The transaction's connections to the nodes, one to each. */
+  readonly joined: ReadonlyMap<NodeId, NodeConnection>;
+}
+
+/** Runs statements on the nodes side by side: on each what `statements` says. */
+async function onEach({ joined }: Sides, signal: AbortSignal, statements: (node: NodeId) => readonly string[]): Promise<void> {
+  await Promise.all([...joined].map(async ([node, connection]) => {
+    const text = statements(node).join(';\n');
+    if (text !== '') await connection.query({ text, simple: true }, { signal });
+  }));
 }
 
 /** All that can be done before anybody has to wait. */
-async function prepareAttempt(context: MoveContext, { group, source, target, timeoutMs }: Sides): Promise<void> {
-  const { signal } = context;
+async function prepareAttempt(context: MoveContext, sides: Sides): Promise<void> {
+  const { sources, targets } = sides.groups;
   const { retired } = namesOf(context);
-  const settings = `${definitionSettings}; SET LOCAL lock_timeout = ${timeoutMs}`;
-  const referenced = new Set(group.tables.flatMap(({ definition, wish }) => (definition.constraints ?? []).flatMap(({ foreign }) => {
-    const isReference = foreign?.table.distribution?.kind === 'reference';
-    return foreign !== null && isReference ? [quoteQualified(foreign.table.schema, shardName(foreign.table.name, wish.references.get(foreign.table.oid) ?? wish.id))] : [];
-  })));
-  const schemas = new Set(group.tables.map(({ definition }) => ensureSchema(definition)));
-  const locks = referenced.size === 0 ? [] : [`LOCK TABLE ${[...referenced].join(', ')} IN SHARE ROW EXCLUSIVE MODE`];
-  await Promise.all([
-    target.query({ text: [settings, ...schemas, ...locks].join(';\n'), simple: true }, { signal }),
-    source.query({ text: `${settings}; CREATE SCHEMA ${quoteIdentifier(retired)}`, simple: true }, { signal }),
-  ]);
+  await onEach(sides, context.signal, (node) => {
+    const referenced = new Set(shardsOn(targets, node).flatMap(referencedCopies));
+    const schemas = new Set(shardsOn(targets, node).map(({ definition }) => ensureSchema(definition)));
+    return [
+      `${definitionSettings}; SET LOCAL lock_timeout = ${sides.timeoutMs}`,
+      ...(sources.some((source) => source.node === node) ? [`CREATE SCHEMA ${quoteIdentifier(retired)}`] : []),
+      ...schemas,
+      ...(referenced.size === 0 ? [] : [`LOCK TABLE ${[...referenced].join(', ')} IN SHARE ROW EXCLUSIVE MODE`]),
+    ];
+  });
 }
 
-/** Statements for the shard group wait from the beginning of this until the commit behind it. */
-async function takeOver(context: MoveContext, { group, source, target, marking, feed, timeoutMs }: Sides & { readonly marking: NodeConnection }): Promise<void> {
+/** Of reference tables that the shard's foreign keys refer to. */
+function referencedCopies({ definition, wish }: TargetShard): string[] {
+  return (definition.constraints ?? []).flatMap(({ foreign }) => {
+    const isReference = foreign?.table.distribution?.kind === 'reference';
+    return foreign !== null && isReference ? [quoteQualified(foreign.table.schema, shardName(foreign.table.name, wish.references.get(foreign.table.oid) ?? wish.id))] : [];
+  });
+}
+
+/** Statements for the shard groups wait from the beginning of this until the commit behind it. */
+async function takeOver(context: MoveContext, sides: Sides & { readonly marking: ReadonlyMap<NodeId, NodeConnection> }): Promise<void> {
   const { signal } = context;
+  const { sources, targets } = sides.groups;
   const { retired, staging } = namesOf(context);
-  const deadline = performance.now() + timeoutMs;
-  await source.query({ text: `LOCK TABLE ONLY ${group.tables.map(({ sql }) => sql).join(', ONLY ')} IN ACCESS EXCLUSIVE MODE` }, { signal });
-  await inTime(feed.drain(marking), deadline - performance.now());
-  const away = group.tables.map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`);
-  const inPlace = group.tables.flatMap((table) => renderTarget(table, staging).putInPlace);
-  await Promise.all([
-    source.query({ text: away.join(';\n'), simple: true }, { signal }),
-    target.query({ text: inPlace.join(';\n'), simple: true }, { signal }),
-  ]);
+  const deadline = performance.now() + sides.timeoutMs;
+  const shards = (node: NodeId): readonly MovedShard[] => shardsOn(sources, node);
+  await onEach(sides, signal, (node) => (shards(node).length === 0 ? [] : [`LOCK TABLE ONLY ${shards(node).map(({ sql }) => sql).join(', ONLY ')} IN ACCESS EXCLUSIVE MODE`]));
+  const drained = [...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node)));
+  await inTime(Promise.all(drained), deadline - performance.now());
+  await onEach(sides, signal, (node) => {
+    const rendered = shardsOn(targets, node).map((shard) => renderTarget(shard, staging));
+    return [
+      ...shards(node).map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`),
+      ...rendered.flatMap(({ putInPlace }) => putInPlace),
+      ...rendered.flatMap(({ bringToLife }) => bringToLife),
+    ];
+  });
 }
 
 const tooSlow = new ClusterError('moveInProgress', 'the last changes did not arrive in time');

@@ -1,30 +1,37 @@
 import { ClusterError } from '../../base/errors.ts';
 import type { NodeConnections } from '../../cluster/node-connection.ts';
+import type { TableDefinition } from '../../ddl/table-definition.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import type { MoveContext } from '../move-context.ts';
-import { readMovedGroup, type MovedGroup } from '../moved-tables.ts';
+import { type MovedGroups, nodesOf, readMovedGroups, type TargetShard } from '../moved-tables.ts';
+import { shardsOn } from './create.ts';
 
 /** Whether the move can begin: `moveRefused` with all objections at once, and nothing was touched. */
 export async function preflight(context: MoveContext): Promise<void> {
   await loadGrammar();
   const { pools, job, signal } = context;
-  const group = await readMovedGroup(pools, job.shardGroup, { signal });
+  const groups = await readMovedGroups(pools, job, { signal });
+  const { sources, targets } = groups;
   const objections = [
-    ...objectionsToPlaces(context, group),
-    ...group.tables.flatMap(({ definition }) => objectionsToTable(definition)),
-    ...(await objectionsToSource(pools.get(job.source), signal)),
-    ...(await objectionsToTarget(pools.get(job.target), group, signal)),
+    ...objectionsToPlaces(context, groups),
+    ...(sources[0]?.tables ?? []).flatMap(({ definition }) => objectionsToTable(definition)),
+    ...(await Promise.all(nodesOf(sources).map((node) => objectionsToSource(pools.get(node), signal)))).flat(),
+    ...(await Promise.all(nodesOf(targets).map((node) => objectionsToTarget(pools.get(node), shardsOn(targets, node), signal)))).flat(),
   ];
   if (objections.length === 0) return;
-  throw new ClusterError('moveRefused', `shard group ${job.shardGroup} cannot be moved`, { detail: `${objections.join('. ')}.`, hint: 'Nothing was changed. Start the move again when this is settled.' });
+  const which = sources.map(({ id }) => id).join(' and ');
+  const done = { move: 'moved', split: 'split', merge: 'merged' }[job.kind];
+  throw new ClusterError('moveRefused', `shard group ${which} cannot be ${done}`, { detail: `${objections.join('. ')}.`, hint: 'Nothing was changed. Start the move again when this is settled.' });
 }
 
-function objectionsToPlaces({ job }: MoveContext, group: MovedGroup): string[] {
-  if (group.node !== job.source) return [`It is on node ${group.node}, not on node ${job.source}`];
-  return job.source === job.target ? [`It is on node ${job.target} already`] : [];
+function objectionsToPlaces({ job }: MoveContext, { sources, targets }: MovedGroups): string[] {
+  const elsewhere = sources.filter(({ node }, i) => node !== job.sources[i]?.node);
+  if (elsewhere.length > 0) return elsewhere.map(({ id, node }) => `Shard group ${id} is on node ${node}, not on node ${job.sources.find(({ group }) => group === id)?.node}`);
+  const there = targets.filter((target) => sources.some(({ id, node }) => id === target.id && node === target.node));
+  return there.map(({ node }) => `It is on node ${node} already`);
 }
 
-function objectionsToTable({ name, kind, persistence }: MovedGroup['tables'][number]['definition']): string[] {
+function objectionsToTable({ name, kind, persistence }: TableDefinition): string[] {
   return [
     ...(kind === 'r' ? [] : [`Table "${name}" is partitioned`]),
     ...(persistence === 'p' ? [] : [`Table "${name}" is not logged, so its changes cannot be followed`]),
@@ -56,8 +63,8 @@ async function objectionsToSource(source: NodeConnections, signal: AbortSignal):
   ];
 }
 
-async function objectionsToTarget(target: NodeConnections, group: MovedGroup, signal: AbortSignal): Promise<string[]> {
+async function objectionsToTarget(target: NodeConnections, shards: readonly TargetShard[], signal: AbortSignal): Promise<string[]> {
   const text = 'SELECT name FROM pg_catalog.unnest($1::text[]) AS name WHERE pg_catalog.to_regclass(name) IS NOT NULL';
-  const { rows } = await target.query({ text, values: [group.tables.map(({ sql }) => sql)] }, { signal });
+  const { rows } = await target.query({ text, values: [shards.map(({ sql }) => sql)] }, { signal });
   return rows.map(([name]) => `${name ?? ''} exists on node ${target.name}`);
 }

@@ -1,15 +1,19 @@
 import { quoteIdentifier } from '../../sql/identifiers.ts';
-import { registerObjects } from '../../store/jobs.ts';
+import { type JobObject, registerObjects } from '../../store/jobs.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
+import { nodesOf } from '../moved-tables.ts';
 
 /** Writes down what will be made, so that nothing is ever there of which nobody knows. */
 export async function register(context: MoveContext): Promise<void> {
   const { job, claim } = context;
   const { slot, publication, staging, retired } = namesOf(context);
-  await registerObjects(claim, job.id, [
-    { node: job.source, kind: 'slot', name: slot, detail: undefined },
-    { node: job.source, kind: 'publication', name: quoteIdentifier(publication), detail: undefined },
-    { node: job.source, kind: 'schema', name: quoteIdentifier(retired), detail: undefined },
-    { node: job.target, kind: 'schema', name: quoteIdentifier(staging), detail: undefined },
-  ]);
+  const objects = [
+    ...nodesOf(job.sources).flatMap((node): JobObject[] => [
+      { node, kind: 'slot', name: slot(node), detail: undefined },
+      { node, kind: 'publication', name: quoteIdentifier(publication), detail: undefined },
+      { node, kind: 'schema', name: quoteIdentifier(retired), detail: undefined },
+    ]),
+    ...nodesOf(job.targets).map((node): JobObject => ({ node, kind: 'schema', name: quoteIdentifier(staging), detail: undefined })),
+  ];
+  await registerObjects(claim, job.id, objects);
 }

@@ -2,24 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { canceled, throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
-import { insertJob, readJob } from '../store/jobs.ts';
+import { insertJob, type NewJob, readJob } from '../store/jobs.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
 import { isOver, readState } from './move-state.ts';
 import { type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
 
-export interface MoveWish {
-  readonly group: ShardGroupId;
-  readonly from: NodeId;
-  readonly to: NodeId;
+/** A job that is to be done. */
+export interface JobWish extends Pick<NewJob, 'kind' | 'sources' | 'targets'> {
   readonly limits: Partial<MoveLimits>;
 }
 
-/** Stores a move that is to be made, and makes it. Resolves to the job's id. Throws what refused it, or `moveUndone` with the cause when it was given up; `canceled`. */
-export async function moveShardGroup(services: MoveServices, { group, from, to, limits }: MoveWish, options: RunMoveOptions = {}): Promise<string> {
+/** Stores a job that is to be done, and does it. Resolves to its id. Throws what refused it, or `moveUndone` with the cause when it was given up; `canceled`. */
+export async function doJob(services: MoveServices, { limits, ...job }: JobWish, options: RunMoveOptions = {}): Promise<string> {
   throwIfAborted(options.cancel);
-  const id = await insertJob(services.pools.get(coordinatorNodeId), { state: 'preflight', shardGroup: group, source: from, target: to, options: { ...limits } });
+  const id = await insertJob(services.pools.get(coordinatorNodeId), { ...job, state: 'preflight', options: { ...limits } });
   throwIfUndone(id, await carryOn(services, id, options), options.cancel);
   return id;
 }
