@@ -9,7 +9,7 @@ import type { RowRoute } from './row-route.ts';
 export interface StreamedTable {
   readonly schema: string;
   readonly name: string;
-  readonly columns: TableDefinition['columns'];
+  readonly columns: readonly Pick<TableDefinition['columns'][number], 'name' | 'type' | 'generated'>[];
   /** Quoted and qualified; undefined for those on other nodes, whose rows are left out here. */
   readonly targets: readonly (string | undefined)[];
   /** Which of the targets a row goes to; undefined where there is only one. */
