@@ -8,6 +8,7 @@ import { distribute } from './distribute.ts';
 import { idleMemory } from './idle-memory.ts';
 import { insert } from './insert.ts';
 import { lookup } from './lookup.ts';
+import { move } from './move.ts';
 import { plan } from './plan.ts';
 import { pointRead } from './point-read.ts';
 import { recovery } from './recovery.ts';
@@ -18,7 +19,7 @@ import { tpch, tpchReference } from './tpch.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, move, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */

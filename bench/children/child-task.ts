@@ -1,11 +1,13 @@
 /** What a measuring process is asked to do, passed as JSON in its first argument. */
 export interface ChildTask {
-  readonly kind: 'stream' | 'copy_in' | 'copy_out' | 'idle';
+  readonly kind: 'stream' | 'copy_in' | 'copy_out' | 'move' | 'idle';
   readonly side: 'plain' | 'cluster';
   readonly connectionString: string;
   readonly sql: string;
   /** copy_in: the file of COPY text to send. */
   readonly file?: string;
+  /** move: a shard of the group, and the node's id. */
+  readonly move?: { readonly shardId: number; readonly to: number };
 }
 
 /** What it prints on standard output as JSON. Memory is resident set size, in megabytes of a million bytes. */

@@ -15,6 +15,6 @@ export async function connect(task: ChildTask): Promise<Connected> {
     return { kind: 'plain', client, end: () => client.end() };
   }
   const cluster = new Cluster({ connectionString: task.connectionString });
-  await cluster.query('SELECT count(*) FROM companies WHERE id = 1');
+  await cluster.query(task.kind === 'move' ? 'SELECT 1' : 'SELECT count(*) FROM companies WHERE id = 1');
   return { kind: 'cluster', cluster, end: () => cluster.end() };
 }

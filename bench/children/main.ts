@@ -26,8 +26,14 @@ const work: Readonly<Record<ChildTask['kind'], Work>> = {
   stream: (connected, task, startedMs) => readStream(connected, task.sql, startedMs),
   copy_out: (connected, task, startedMs) => copyOut(connected, task.sql, startedMs),
   copy_in: (connected, task) => copyIn(connected, task.sql, task.file ?? ''),
+  move,
   idle,
 };
+
+async function move(connected: Connected, task: ChildTask): Promise<RowsSeen> {
+  if (connected.kind === 'cluster' && task.move !== undefined) await connected.cluster.moveShardGroup(task.move.shardId, { to: task.move.to });
+  return { rows: 0, firstMs: 0 };
+}
 
 async function idle(): Promise<RowsSeen> {
   await new Promise((resolve) => setTimeout(resolve, idleMs));

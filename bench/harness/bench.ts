@@ -1,7 +1,7 @@
 import type { TestBed } from './test-bed.ts';
 import type { Side } from './side.ts';
 
-export type Unit = 'ms' | 'µs' | 'ops/s' | 'rows/s' | 'MB' | 'connections' | 'queries' | '×';
+export type Unit = 'ms' | 'µs' | 'ops/s' | 'rows/s' | 'MB' | 'MB/s' | 'changes/s' | 'connections' | 'queries' | '×';
 
 /** Medians of one metric on both sides; `undefined` where it was not measured. */
 export interface Medians {

@@ -23,6 +23,11 @@ export function valueAtMost(limit: number, unit: string): Target {
   return { text: `≤ ${limit} ${unit}`, met: ({ cluster }) => (cluster === undefined ? undefined : cluster <= limit) };
 }
 
+/** The cluster's own value must reach `limit`. */
+export function valueAtLeast(limit: number, unit: string): Target {
+  return { text: `≥ ${limit} ${unit}`, met: ({ cluster }) => (cluster === undefined ? undefined : cluster >= limit) };
+}
+
 function compareRatio({ plain, cluster }: Medians, holds: (ratio: number) => boolean): boolean | undefined {
   return plain === undefined || cluster === undefined ? undefined : holds(cluster / plain);
 }

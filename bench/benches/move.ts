@@ -1,0 +1,154 @@
+import { at, present } from '../../src/base/assert.ts';
+import type { Bench, Variant } from '../harness/bench.ts';
+import { runChild } from '../harness/run-child.ts';
+import { quantile } from '../harness/statistics.ts';
+import { startPostgres } from '../../src/embedded.ts';
+import { valueAtLeast, valueAtMost } from '../harness/targets.ts';
+import type { TestBed } from '../harness/test-bed.ts';
+import { applyBacklog } from '../moves/backlog.ts';
+import { makeMovedTable, type MovedTable, whereToMove } from '../moves/moved-table.ts';
+import { p99, startPacedWriter } from '../moves/paced-writer.ts';
+
+/** Shards that move while the application writes to them. A quick run moves a tenth of the bytes; its aims in seconds are those of the whole. */
+export const move: Bench = {
+  name: 'move',
+  about: 'moving shards under a writer: time, stalls, catching up, rebalancing, memory',
+  ownTables: true,
+  variants: (bed) => [empty(bed), stalls(bed), large(bed), catchUp(bed), rebalance(bed)],
+};
+
+const sizeOf = ({ rows }: TestBed, bytes: number): number => (rows.size.clicks < 1_000_000 ? bytes / 10 : bytes);
+
+function empty(bed: TestBed): Variant {
+  let moved: MovedTable;
+  return {
+    metrics: [{ name: 'move/near-empty', unit: 'ms', target: valueAtMost(300, 'ms') }],
+    clusterOnly: true,
+    prepare: async () => {
+      moved = await makeMovedTable(bed, { table: 'bench_near_empty', shards: 3, shardBytes: 10_000 });
+    },
+    measure: async () => {
+      const { shardId } = at(moved.shards, 0);
+      const { to } = await whereToMove(bed.shardwright, shardId);
+      const start = performance.now();
+      await bed.shardwright.moveShardGroup(shardId, { to });
+      return [performance.now() - start];
+    },
+    cleanUp: () => bed.shardwright.dropTable('bench_near_empty'),
+  };
+}
+
+const movesWatched = 50;
+
+/** The longest time that a writer waited, of each of fifty moves; and what writers to another shard of the same node saw, as a multiple of what they see without a move. */
+function stalls(bed: TestBed): Variant {
+  let moved: MovedTable;
+  return {
+    metrics: [
+      { name: 'move/stall-p50', unit: 'ms', target: valueAtMost(10, 'ms') },
+      { name: 'move/stall-p99', unit: 'ms', target: valueAtMost(50, 'ms') },
+      { name: 'move/others-p99', unit: '×', target: valueAtMost(1, '×') },
+    ],
+    clusterOnly: true,
+    costly: true,
+    warm: true,
+    prepare: async () => {
+      moved = await makeMovedTable(bed, { table: 'bench_stalls', shards: 6, shardBytes: 10_000_000 });
+    },
+    measure: async () => {
+      const { shardId, nodeId, tenants } = at(moved.shards, 0);
+      const other = present(moved.shards.slice(1).find((shard) => shard.nodeId === nodeId), 'another shard of the node');
+      const [writer, others] = [tenants, other.tenants].map((list) => startPacedWriter(bed.shardwright, { table: moved.table, tenants: list, rowsPerTenant: moved.rowsPerTenant }));
+      if (writer === undefined || others === undefined) throw new Error('no writers');
+      await new Promise((resolve) => setTimeout(resolve, bed.pace.measureMs * 4));
+      const calm = p99(others.take());
+      const longest: number[] = [];
+      const seen: number[] = [];
+      for (let i = 0; i < (bed.pace.measureMs < 1000 ? movesWatched / 5 : movesWatched); i += 1) {
+        const { to } = await whereToMove(bed.shardwright, shardId);
+        writer.take();
+        others.take();
+        await bed.shardwright.moveShardGroup(shardId, { to });
+        // Whoever waits in this moment is counted too.
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        longest.push(Math.max(...writer.take()));
+        seen.push(...others.take());
+      }
+      await Promise.all([writer.stop(), others.stop()]);
+      return [quantile(longest, 0.5), quantile(longest, 0.99), p99(seen) / calm];
+    },
+    cleanUp: () => bed.shardwright.dropTable('bench_stalls'),
+  };
+}
+
+/** One gigabyte, by a process of its own, while another writes to it: the writer's plans are old when the shard has gone. */
+function large(bed: TestBed): Variant {
+  let moved: MovedTable;
+  const bytes = sizeOf(bed, 1_000_000_000);
+  return {
+    metrics: [
+      { name: 'move/1-gb', unit: 'ms', target: valueAtMost(10_500 * (bytes / 1e9), 'ms') },
+      { name: 'move/1-gb-rate', unit: 'MB/s' },
+      { name: 'move/1-gb-stall', unit: 'ms', target: valueAtMost(72, 'ms') },
+      { name: 'move/1-gb-rss', unit: 'MB', target: valueAtMost(150, 'MB') },
+    ],
+    clusterOnly: true,
+    costly: true,
+    warm: true,
+    prepare: async () => {
+      moved = await makeMovedTable(bed, { table: 'bench_large', shards: 1, shardBytes: bytes });
+    },
+    measure: async ({ connectionString }) => {
+      const { shardId, tenants } = at(moved.shards, 0);
+      const { to } = await whereToMove(bed.shardwright, shardId);
+      const writer = startPacedWriter(bed.shardwright, { table: moved.table, tenants, rowsPerTenant: moved.rowsPerTenant });
+      const { totalMs, peakMB } = await runChild(bed.childScript, { kind: 'move', side: 'cluster', connectionString, sql: '', move: { shardId, to } });
+      const stall = Math.max(...writer.take());
+      await writer.stop();
+      return [totalMs, bytes / 1e3 / totalMs, stall, peakMB];
+    },
+    cleanUp: () => bed.shardwright.dropTable('bench_large'),
+  };
+}
+
+function catchUp(bed: TestBed): Variant {
+  const changes = sizeOf(bed, 400_000);
+  return {
+    metrics: [{ name: 'move/catch-up', unit: 'changes/s', target: valueAtLeast(40_000, 'changes/s') }],
+    clusterOnly: true,
+    costly: true,
+    warm: true,
+    measure: async () => [changes / (await applyBacklog(bed, changes))],
+  };
+}
+
+const movesExpected = 11;
+/** Three nodes with fifteen shards each want eleven on each of four. */
+const shardsSpread = 44;
+
+/** Onto an empty fourth node. */
+function rebalance(bed: TestBed): Variant {
+  const bytes = sizeOf(bed, 600_000_000);
+  return {
+    metrics: [{ name: 'move/rebalance-11-moves', unit: 'ms', target: valueAtMost(25_000, 'ms') }],
+    clusterOnly: true,
+    costly: true,
+    warm: true,
+    prepare: async () => {
+      await makeMovedTable(bed, { table: 'bench_spread', shards: shardsSpread, shardBytes: bytes / movesExpected });
+      const added = await startPostgres({ major: 18, settings: { shared_buffers: '512MB', max_wal_size: '4GB', max_prepared_transactions: '600' } });
+      bed.atEnd(() => added.stop());
+      await bed.shardwright.addNode(added.connectionString);
+    },
+    measure: async () => {
+      const start = performance.now();
+      const moves = await bed.shardwright.rebalance({ strategy: 'by_shard_count', threshold: 0 });
+      const ms = performance.now() - start;
+      if (moves.length !== movesExpected) throw new Error(`${moves.length} shard groups were moved`);
+      const added = at((await bed.shardwright.nodes()).toSorted((a, b) => b.id - a.id), 0);
+      await bed.shardwright.drainNode(added.id, { strategy: 'by_shard_count' });
+      return [ms];
+    },
+    cleanUp: () => bed.shardwright.dropTable('bench_spread'),
+  };
+}
