@@ -79,7 +79,7 @@ const attributes = `
  * load-snapshot.ts.
  */
 const columns = `
-  SELECT a.attrelid AS oid, json_agg(ARRAY[a.attname, a.attnum::text, a.atttypid::text, a.atttypmod::text,
+  SELECT a.attrelid AS oid, json_agg(ARRAY[a.attname::text, a.attnum::text, a.atttypid::text, a.atttypmod::text,
     format_type(a.atttypid, a.atttypmod),
     CASE WHEN a.attcollation NOT IN (0, 'pg_catalog."default"'::regcollation) THEN a.attcollation::regcollation::text END,
     coalesce(l.collisdeterministic, true)::text, a.attnotnull::text, a.attidentity::text, (a.attgenerated <> '')::text, a.sequence, a.sql, v.volatility]

@@ -23,6 +23,8 @@ test('a schema made by a newer version is left alone', async () => {
   await expect(installSchema(coordinator.connections)).rejects.toMatchObject({ id: 'catalogCorrupt', message: expect.stringContaining('version 99') });
 });
 
+const longName = `Long ${'x'.repeat(58)}`;
+
 const columns: readonly (readonly [ddl: string, expected: Partial<Column>])[] = [
   ['bigserial', { type: { oid: 20, modifier: -1, sql: 'bigint' }, notNull: true, default: { kind: 'sequence', sequence: '"Odd s"."T_c0_seq"' } }],
   ['smallserial', { default: { kind: 'sequence', sequence: '"Odd s"."T_c1_seq"' } }],
@@ -46,6 +48,8 @@ const columns: readonly (readonly [ddl: string, expected: Partial<Column>])[] = 
   ['int DEFAULT "Odd s".wild()', { default: { kind: 'expression', sql: '"Odd s".wild()', volatility: 'volatile' } }],
   ['"Odd s"."Mood x"[]', { type: expect.objectContaining({ sql: '"Odd s"."Mood x"[]', modifier: -1 }) as Column['type'] }],
   ['numeric(10,2)', { type: { oid: 1700, modifier: 655366, sql: 'numeric(10,2)' } }],
+  [`varchar(80) DEFAULT '${'x'.repeat(50)}'`, { default: { kind: 'expression', sql: `'${'x'.repeat(50)}'::character varying`, volatility: 'immutable' } }],
+  [`bigint DEFAULT nextval('"Odd s"."${longName}"')`, { default: { kind: 'sequence', sequence: `"Odd s"."${longName}"` } }],
   ['"Odd s".counted', { default: { kind: 'expression', sql: '7', volatility: 'immutable' } }],
   ['text COLLATE "C"', { collation: '"C"', deterministic: true }],
   ['text COLLATE "Odd s".ci', { collation: '"Odd s".ci', deterministic: false }],
@@ -54,7 +58,7 @@ const columns: readonly (readonly [ddl: string, expected: Partial<Column>])[] = 
 test.each([15, 18] as const)('columns as they are, whatever the search path of the session, on version %i', async (major) => {
   await using coordinator = await openCoordinator(major);
   await loadSnapshot(coordinator.connections);
-  await coordinator.sql(`CREATE SCHEMA "Odd s"; CREATE TYPE "Odd s"."Mood x" AS ENUM ('a'); CREATE SEQUENCE "Odd s".loose;
+  await coordinator.sql(`CREATE SCHEMA "Odd s"; CREATE TYPE "Odd s"."Mood x" AS ENUM ('a'); CREATE SEQUENCE "Odd s".loose; CREATE SEQUENCE "Odd s"."${longName}";
     CREATE DOMAIN "Odd s".counted AS int DEFAULT 7; CREATE COLLATION "Odd s".ci (provider = icu, locale = 'und', deterministic = false);
     CREATE FUNCTION "Odd s".steady() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION "Odd s".wild() RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE TABLE "Odd s"."T" (k int PRIMARY KEY, gone text, ${columns.map(([ddl], i) => `c${i} ${ddl}`).join(', ')});
