@@ -12,10 +12,14 @@ function matched<P extends Part>({ before, after }: TableChange, part: P): Match
   return matchParts<{ readonly oid: number; readonly name: string }>(before[part] ?? [], after[part] ?? [], () => false) as Matched<NonNullable<TableDefinition[P]>[number]>;
 }
 
-/** Policies and triggers may name columns that go. */
+/** Policies may read other tables that go. */
+export function dropPolicies(change: TableChange, shard: ShardNames): string[] {
+  return matched(change, 'policies').gone.map(({ name }) => `DROP POLICY ${quoteIdentifier(name)} ON ${shard.sql}`);
+}
+
+/** Triggers may name columns that go. */
 export function dropBehaviour(change: TableChange, shard: ShardNames): string[] {
   return [
-    ...[...matched(change, 'policies').gone].map(({ name }) => `DROP POLICY ${quoteIdentifier(name)} ON ${shard.sql}`),
     ...[...matched(change, 'triggers').gone, ...redefinedTriggers(change).map(({ from }) => from)].map(({ name }) => `DROP TRIGGER ${quoteIdentifier(name)} ON ${shard.sql}`),
     ...matched(change, 'statistics').gone.map((one) => `DROP STATISTICS ${statisticsName(shard.id, one)}`),
   ];

@@ -1,6 +1,6 @@
 import type { ShardId } from '../../catalog/ids.ts';
 import { ShardNames } from '../shard-names.ts';
-import { changeBehaviour, dropBehaviour, renameBehaviour } from './change-behaviour.ts';
+import { changeBehaviour, dropBehaviour, dropPolicies, renameBehaviour } from './change-behaviour.ts';
 import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns } from './change-columns.ts';
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
@@ -9,7 +9,7 @@ import type { TableChange } from './table-change.ts';
 
 /** Statements for one shard, in the order in which they are to be run. Each step is done for all tables of a statement before the next one begins. */
 export interface ShardSteps {
-  /** Foreign keys that go: other tables can change after that. */
+  /** Foreign keys and policies that go: other tables can change, or go, after that. */
   readonly untie: readonly string[];
   readonly drop: readonly string[];
   /** New types of columns; written for the settings of the session. The other steps are written for `definitionSettings`. */
@@ -24,7 +24,7 @@ export function changeShard(change: TableChange, id: ShardId, references: Readon
   const was = new ShardNames(change.before, id);
   const is = new ShardNames(change.after, id);
   return {
-    untie: dropConstraints(change, was, 'foreign'),
+    untie: [...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
     drop: [
       ...dropBehaviour(change, was),
       ...dropConstraints(change, was, 'other'),

@@ -192,6 +192,10 @@ export const behaviourCases: DefinitionCases = {
     'COMMIT',
     'DROP POLICY cheap ON orders',
     'ALTER TABLE orders NO FORCE ROW LEVEL SECURITY; DROP POLICY IF EXISTS cheap ON orders',
+    'CREATE POLICY known ON orders USING (plan IN (SELECT code FROM plans)); CREATE POLICY named ON tenants USING (name NOT IN (SELECT code FROM plans WHERE price > 5))',
+    'ALTER TABLE plans DROP COLUMN price CASCADE',
+    'DROP TABLE plans',
+    'DROP TABLE plans CASCADE',
   ],
   'triggers': [
     `ALTER TABLE orders ADD COLUMN changes int NOT NULL DEFAULT 0`,
