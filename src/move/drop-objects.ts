@@ -30,7 +30,7 @@ export async function endOtherUsers(target: NodeConnections, tables: readonly st
 }
 
 /** Old shards refer to reference tables, which cannot be let go of while a transaction uses those: one that stays open would hold up whoever waits for the move. */
-const lockPatienceMs = 2_000;
+export const lockPatienceMs = 2_000;
 
 /** Removes one thing that a job has made; without effect when it is not there. Fails with a lock conflict when others have it in use for long. */
 export async function dropObject(pools: NodePools, { node, kind, name, detail }: JobObject, signal: AbortSignal): Promise<void> {

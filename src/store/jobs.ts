@@ -130,6 +130,14 @@ export async function readObjects(coordinator: Coordinator, id: string): Promise
   return rows.map(([node, kind, name, detail]) => ({ node: nodeId(Number(node)), kind: kind as JobObject['kind'], name: name ?? '', detail: detail ?? undefined }));
 }
 
+/** The schemas that jobs have on nodes while they run, as they stand in SQL. */
+export async function readJobSchemas(coordinator: Coordinator, options?: CallOptions): Promise<Set<string>> {
+  const { rows: [first] } = await coordinator.query({ text: `SELECT pg_catalog.to_regclass('shardwright.job_object') IS NOT NULL` }, options);
+  if (first?.[0] !== 't') return new Set();
+  const { rows } = await coordinator.query({ text: `SELECT name FROM shardwright.job_object WHERE kind = 'schema'` }, options);
+  return new Set(rows.map(([name]) => name ?? ''));
+}
+
 /** They are gone. */
 export async function forgetObjects(coordinator: Coordinator, id: string, objects: readonly Pick<JobObject, 'node' | 'kind' | 'name'>[]): Promise<void> {
   const text = `DELETE FROM shardwright.job_object j USING jsonb_to_recordset($2) AS o (node integer, kind text, name text)

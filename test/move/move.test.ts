@@ -280,12 +280,18 @@ describe('a move that is given up', () => {
 
   test('after the cut-over goes back, with what was written since; meanwhile the old shards are kept', async () => {
     const { shardId, name, from, to } = await servers.place('orders');
+    await cluster.query(`INSERT INTO plans VALUES ('retired')`);
+    await cluster.query(`INSERT INTO orders VALUES ($1, 801, 8, 'before', 'retired')`, [await tenantIn(name)]);
     const { jobId } = await cluster.moveShardGroup(shardId, { to, retainMs: 3_600_000 });
     expect(await cluster.jobs()).toMatchObject([{ jobId, state: 'retain', from, to }]);
     await expect(cluster.moveShardGroup(shardId, { to: from })).rejects.toMatchObject({ id: 'moveInProgress' });
     await expect(cluster.removeNode(from)).rejects.toMatchObject({ id: 'nodeInUse' });
     expect((await servers.remains()).filter((line) => !/^(object|job) /.test(line))).toEqual([expect.stringMatching(/^schema .*_old$/)]);
     await cluster.query(`INSERT INTO orders VALUES ($1, 800, 8, 'since')`, [await tenantIn(name)]);
+    // What only the old shards refer to may go.
+    await cluster.query(`UPDATE orders SET plan = NULL WHERE plan = 'retired'`);
+    await cluster.query(`DELETE FROM plans WHERE code = 'retired'`);
+    expect((await cluster.checkSchema()).differences.filter(({ table }) => table === null)).toEqual([]);
     await cluster.undoMove(jobId);
     expect(await nodeOf(shardId)).toBe(from);
     expect((await cluster.query('SELECT total FROM orders WHERE id = 800')).rows).toEqual([{ total: 8 }]);

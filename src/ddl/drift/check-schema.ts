@@ -9,6 +9,7 @@ import { shardName } from '../../catalog/shard-name.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
+import { readJobSchemas } from '../../store/jobs.ts';
 import { readSnapshot } from '../../store/load-snapshot.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import type { DdlContext } from '../ddl-context.ts';
@@ -51,9 +52,10 @@ export async function checkSchema(context: DdlContext, coordinatorName: string, 
     const definitions = await readDefinitions(coordinator, tables.map(({ oid }) => oid), options);
     const shells = await compareShells(coordinator, [...definitions.values()], { ...options, node: coordinatorName });
     const perNode = placeShards(snapshot, definitions);
+    const ofJobs = await readJobSchemas(coordinator, options);
     const found = await allOrAbort(
       options.signal,
-      snapshot.nodes.map((node) => (signal) => compareNode({ snapshot, transaction, signal }, node, present(perNode.get(node.id)))),
+      snapshot.nodes.map((node) => (signal) => compareNode({ snapshot, transaction, ofJobs, signal }, node, present(perNode.get(node.id)))),
     );
     const shards = [...perNode.values()].reduce((sum, placed) => sum + placed.length, 0);
     return schemaReport([...shells, ...found.flat()], shards);
@@ -106,10 +108,11 @@ function shardsAbove(above: readonly TableDefinition[], ordinal: number): Map<nu
 interface Comparing extends CallOptions {
   readonly snapshot: CatalogSnapshot;
   readonly transaction: DistributedTransaction;
+  readonly ofJobs: ReadonlySet<string>;
 }
 
 async function compareNode(comparing: Comparing, node: ClusterNode, placed: readonly Placed[]): Promise<SchemaDifference[]> {
-  const { transaction, signal, snapshot } = comparing;
+  const { transaction, signal, snapshot, ofJobs } = comparing;
   const connection = await transaction.join(node.id, 'read', { signal });
   await connection.query({ text: definitionSettings, simple: true }, { signal });
   await untilChangesAreThere(connection, signal);
@@ -123,7 +126,7 @@ async function compareNode(comparing: Comparing, node: ClusterNode, placed: read
       differences.push(...parts.map((part) => differenceOf(part, shard, name)));
     }
   }
-  return [...differences, ...(await findOrphans(connection, { snapshot, node, name, signal }))];
+  return [...differences, ...(await findOrphans(connection, { snapshot, node, name, ofJobs, signal }))];
 }
 
 function differenceOf({ what, expected, found, repair }: PartDifference, { table, name: shard }: Placed, node: string): SchemaDifference {

@@ -1,19 +1,24 @@
 import { ClusterError } from '../../base/errors.ts';
+import type { NodeConnections } from '../../cluster/node-connection.ts';
 import { forgetObjects, type JobObject, type JobTarget, readObjects } from '../../store/jobs.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
-import { dropObject } from '../drop-objects.ts';
+import { dropObject, lockPatienceMs } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { readMovedGroups, type TargetGroup } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
-import { runWithShortLocks } from '../with-connection.ts';
+import { isLockConflict, runWithShortLocks } from '../with-connection.ts';
 
-/** The foreign keys hold since the cut-over; a scan beside other work lets the server know that all rows meet them. What served the copying is removed. */
+/**
+ * The old shards let go of the reference tables. The foreign keys hold since the cut-over; a scan beside other work lets the server know that all rows meet them. What served the copying is removed.
+ */
 export async function constrain(context: MoveContext): Promise<void> {
   await loadGrammar();
   await stopFeeds(context);
   const { pools, job, signal } = context;
   const { staging, retired } = namesOf(context);
+  const isOfOldShards = ({ name }: JobObject): boolean => name === quoteIdentifier(retired);
+  for (const { node } of (await readObjects(context.claim, job.id)).filter(isOfOldShards)) await untieOldShards(pools.get(node), retired, signal);
   for (const target of job.targets) {
     const group = await groupThere(context, target);
     for (const shard of group?.tables ?? []) {
@@ -21,7 +26,7 @@ export async function constrain(context: MoveContext): Promise<void> {
     }
   }
   // A slot that nobody reads keeps the source from forgetting its log, so of all things only the old shards stay.
-  await drop(context, ({ name }) => name !== quoteIdentifier(retired));
+  await drop(context, (object) => !isOfOldShards(object));
 }
 
 /** With the tables that it has by now; undefined when all were dropped. */
@@ -32,6 +37,22 @@ async function groupThere({ pools, signal }: MoveContext, { group, node, min, ma
   } catch (error) {
     if (error instanceof ClusterError && error.id === 'moveRefused') return undefined;
     throw error;
+  }
+}
+
+/**
+ * While the old shards are there, rows of theirs that are not the table's any more would keep those that they refer to from being changed. Who uses a reference table in a transaction for long
+ * comes first: then the foreign keys go with the old shards.
+ */
+async function untieOldShards(source: NodeConnections, retired: string, signal: AbortSignal): Promise<void> {
+  const text = `SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', k.conrelid::pg_catalog.regclass, k.conname)
+    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace WHERE k.contype = 'f' AND n.nspname = $1`;
+  const { rows } = await source.query({ text, values: [retired] }, { signal });
+  if (rows.length === 0) return;
+  try {
+    await runWithShortLocks(source, rows.map(([statement]) => statement ?? ''), { signal, patienceMs: lockPatienceMs });
+  } catch (error) {
+    if (!isLockConflict(error)) throw error;
   }
 }
 
