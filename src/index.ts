@@ -17,6 +17,7 @@ export type { Explanation } from './session/explain-statement.ts';
 export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
 export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
+export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { PlannedShardMove, RebalanceOptions, RebalancePlanOptions } from './coordinator/cluster-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
 export type { MoveEvent } from './move/run-move.ts';

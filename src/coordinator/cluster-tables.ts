@@ -84,16 +84,28 @@ function nameParts(name: string): string[] {
   return parts.map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part.trim().toLowerCase()));
 }
 
+interface NamedValue {
+  readonly table: string;
+  readonly value: unknown;
+}
+
 /** The shard that holds, or would hold, the rows with this distribution value. */
-export async function locateShard(snapshot: CatalogSnapshot, { table: name, value }: { readonly table: string; readonly value: unknown }, ask: AskCoordinator): Promise<ShardInfo> {
-  const table = findTable(snapshot, name);
+export async function locateShard(snapshot: CatalogSnapshot, named: NamedValue, ask: AskCoordinator): Promise<ShardInfo> {
+  const table = findTable(snapshot, named.table);
   if (table.kind === 'reference') return at(referenceShards(table, snapshot), 0);
+  return (await locateValue(snapshot, named, ask)).shard;
+}
+
+/** The same for a distributed table, and the hash of the value. `invalidParameter` for a reference table. */
+export async function locateValue(snapshot: CatalogSnapshot, { table: name, value }: NamedValue, ask: AskCoordinator): Promise<{ readonly shard: ShardInfo; readonly hash: number }> {
+  const table = findTable(snapshot, name);
+  if (table.kind === 'reference') throw new ClusterError('invalidParameter', `reference table "${table.name}" is on every node`);
   if (value === null || value === undefined) {
     throw new ClusterError('distributionValueMissing', `the value of distribution column "${table.distributionColumn.name}" must not be null`, { column: table.distributionColumn.name, table: table.name });
   }
   const placer = placerOf(table, snapshot);
   const known = placer.type.hashOf(value, placer.group.hash);
-  const hash = known ?? (await askServerHash(placer, table, value, ask));
-  const { ordinal } = shardGroupFor(placer.group, present(hash ?? undefined, 'hash'));
-  return at(distributedShards(table, snapshot), ordinal);
+  const hash = present(known ?? (await askServerHash(placer, table, value, ask)) ?? undefined, 'hash');
+  const { ordinal } = shardGroupFor(placer.group, hash);
+  return { shard: at(distributedShards(table, snapshot), ordinal), hash };
 }

@@ -41,7 +41,8 @@ import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { makeMoves, type PlannedShardMove, planRebalance, type RebalanceOptions, type RebalancePlanOptions } from './cluster-rebalance.ts';
-import { listShards, listTables, locateShard, type ShardInfo, type TableInfo } from './cluster-tables.ts';
+import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
+import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
@@ -286,12 +287,40 @@ export class Cluster extends PoolBase {
     const { to: target, from: source, signal, onProgress, ...limits } = options;
     const snapshot = await this.#coordinator.store.refresh({ signal });
     const { id: group, node } = shardGroupOf(snapshot, Number(shardId));
-    const nodeOf = (where: NodeAddressInput | number): NodeId => nodeAt(snapshot, typeof where === 'number' ? where : this.#address(where));
-    const wish = { group, from: source === undefined ? node : nodeOf(source), to: nodeOf(target), limits };
+    const wish = { group, from: source === undefined ? node : this.#nodeAt(snapshot, source), to: this.#nodeAt(snapshot, target), limits };
     return movedGroup(await (await this.#moves()).move(wish, { cancel: signal, onProgress }), wish);
   }
 
-  /** Moves under way, or all that ever were, in order of their beginning. */
+  /**
+   * Splits a shard's group, with the shards of all co-located tables, at hashes or evenly, while it is read and written. `nodes`: where the parts go, in order of their hashes; they stay where
+   * they are when there are none. Shards and shard groups get new ids. All else as of `moveShardGroup`. Errors: the same.
+   */
+  async splitShardGroup(shardId: number | string, options: MoveOptions & SplitOptions & { readonly nodes?: readonly (NodeAddressInput | number)[] | undefined }): Promise<ReplacedShardGroups> {
+    const { at: points, into, nodes, ...rest } = options;
+    const doing = await this.#doing(rest);
+    return splitShards(doing, Number(shardId), { at: points, into, nodes: nodes?.map((where) => this.#nodeAt(doing.snapshot, where)) });
+  }
+
+  /**
+   * Gives one value of the distribution column a shard group of its own, `to` a node or where it is: its shard group is split into two or three. One that has its own already is moved, if need
+   * be. Values with the same hash share it. Errors: as of `splitShardGroup`, and `notDistributed`, `distributionValueMissing`.
+   */
+  async isolateTenant(table: string, value: unknown, { to, ...rest }: MoveOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<IsolatedTenant> {
+    const doing = await this.#doing(rest);
+    const coordinator = this.#coordinator.pools.get(coordinatorNodeId);
+    const locate = async (snapshot: CatalogSnapshot): ReturnType<typeof locateValue> => locateValue(snapshot, { table, value }, (query) => coordinator.query(query, rest));
+    const { shard, hash } = await locate(doing.snapshot);
+    const jobId = await isolate(doing, { shardId: shard.shardId, hash, to: to === undefined ? undefined : this.#nodeAt(doing.snapshot, to) });
+    return { jobId, shard: (await locate(await this.#coordinator.store.refresh())).shard };
+  }
+
+  /** Makes one shard group of two neighbours, given by a shard of each, `to` a node or where the first is. All else as of `splitShardGroup`. */
+  async mergeShardGroups(shardId: number | string, other: number | string, { to, ...rest }: MoveOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<ReplacedShardGroups> {
+    const doing = await this.#doing(rest);
+    return mergeShards(doing, [Number(shardId), Number(other)], to === undefined ? undefined : this.#nodeAt(doing.snapshot, to));
+  }
+
+  /** Moves, splits and merges under way, or all that ever were, in order of their beginning. */
   async jobs({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<JobInfo[]> {
     return (await this.#moves()).list(all ? 'all' : 'unfinished', options);
   }
@@ -306,7 +335,10 @@ export class Cluster extends PoolBase {
     await (await this.#moves()).resume(jobId, { cancel: signal, onProgress });
   }
 
-  /** Gives a move up that is under way; moves the shard group back when it was made. `unknownJob`, and what `moveShardGroup` throws. */
+  /**
+   * Gives a move, split or merge up that is under way. One that was done is taken back by another: a move by one to where the shard group was, a split by a merge of the parts, wherever they are by
+   * now, a merge by a split at the old hashes. `moveRefused` when one of the shard groups has been split or merged since; `unknownJob`, and what `moveShardGroup` throws.
+   */
   async undoMove(jobId: string, { signal, onProgress }: Pick<MoveOptions, 'signal' | 'onProgress'> = {}): Promise<void> {
     await (await this.#moves()).undo(jobId, { cancel: signal, onProgress });
   }
@@ -507,6 +539,14 @@ export class Cluster extends PoolBase {
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (run) => coordinator.utility(run),
     };
+  }
+
+  async #doing({ signal, onProgress, ...limits }: MoveOptions) {
+    return { moves: await this.#moves(), snapshot: await this.#coordinator.store.refresh({ signal }), limits, signal, onProgress };
+  }
+
+  #nodeAt(snapshot: CatalogSnapshot, where: NodeAddressInput | number): NodeId {
+    return nodeAt(snapshot, typeof where === 'number' ? where : this.#address(where));
   }
 
   async #moves(): Promise<Moves> {

@@ -14,6 +14,8 @@ export interface UtilityTarget {
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
   moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
+  splitShardGroup(shardId: string, options: CallOptions & { at: readonly number[]; nodes: readonly number[] }): Promise<unknown>;
+  isolateTenant(table: string, value: unknown, options: CallOptions): Promise<{ readonly shard: { readonly shardId: number } }>;
   drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: 'by_disk_size' | 'by_shard_count' }): Promise<unknown>;
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
@@ -69,6 +71,11 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
         to: { host: text('target_node_name'), port: Number(text('target_node_port')) },
       });
       return undefined;
+    case 'citus_split_shard_by_split_points':
+      await cluster.splitShardGroup(text('shard_id'), { ...options, at: integersOf('split_points', given('split_points')), nodes: integersOf('node_ids', given('node_ids')) });
+      return undefined;
+    case 'isolate_tenant_to_new_shard':
+      return String((await cluster.isolateTenant(text('table_name'), given('tenant_id'), options)).shard.shardId);
     case 'citus_drain_node': {
       const strategy = given('rebalance_strategy') ?? 'by_disk_size';
       if (strategy !== 'by_disk_size' && strategy !== 'by_shard_count') {
@@ -89,6 +96,13 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
 function valueOf(argument: UtilityArgument | undefined, values: readonly unknown[]): unknown {
   if (argument === undefined) return undefined;
   return argument.kind === 'literal' ? argument.text : values[argument.number - 1];
+}
+
+/** Of an array, or its text. */
+function integersOf(name: string, value: unknown): number[] {
+  const elements = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value.replaceAll(/[{}"]/g, '').split(',') : [];
+  if (elements.every((element) => /^\s*-?\d+\s*$/.test(element)) && elements.length > 0) return elements.map(Number);
+  throw new ClusterError('invalidParameter', `argument ${name} must be an array of integers`);
 }
 
 function required(call: UtilityCall, name: string, value: unknown): string {

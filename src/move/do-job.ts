@@ -3,13 +3,14 @@ import { canceled, throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
-import { insertJob, type NewJob, readJob } from '../store/jobs.ts';
+import { insertJob, readJob } from '../store/jobs.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
+import type { JobPlan } from './new-job.ts';
 import { isOver, readState } from './move-state.ts';
 import { type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
 
 /** A job that is to be done. */
-export interface JobWish extends Pick<NewJob, 'kind' | 'sources' | 'targets'> {
+interface JobWish extends JobPlan {
   readonly limits: Partial<MoveLimits>;
 }
 

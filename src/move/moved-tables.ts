@@ -6,7 +6,7 @@ import { type DistributionType, distributionType } from '../catalog/hash/distrib
 import { type NodeId, nodeId, type ShardGroupId, shardGroupId, type ShardId, shardId } from '../catalog/ids.ts';
 import type { HashRange } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
@@ -170,14 +170,6 @@ function fingerprintOf(sources: readonly SourceGroup[], references: References):
 
 function isDistributed(value: unknown): value is { readonly kind: 'distributed' } {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'distributed';
-}
-
-/** The hashes of a shard group. `moveRefused` when there is none. */
-export async function readRange(coordinator: Pick<NodeConnections, 'query'>, group: ShardGroupId): Promise<HashRange> {
-  const { rows } = await coordinator.query({ text: 'SELECT hash_min, hash_max FROM shardwright.shard_group WHERE shard_group_id = $1', values: [group] });
-  const [min, max] = rows[0] ?? [];
-  if (rows.length === 0) throw new ClusterError('moveRefused', `shard group ${group} does not exist`, { detail: 'It was split or merged, or its tables were dropped.' });
-  return { min: Number(min), max: Number(max) };
 }
 
 /** Each once, in order of first use. */

@@ -2,20 +2,12 @@ import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
-import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
 import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
-import { carryOn, doJob, type JobWish, throwIfUndone } from './do-job.ts';
-import { readRange } from './moved-tables.ts';
+import { carryOn, doJob, throwIfUndone } from './do-job.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
+import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
 import { runMove, type RunMoveOptions } from './run-move.ts';
-
-export interface MoveWish {
-  readonly group: ShardGroupId;
-  readonly from: NodeId;
-  readonly to: NodeId;
-  readonly limits: Partial<MoveLimits>;
-}
 
 /** A shard group of a job: the hashes from `min` to `max`, on a node. */
 export interface JobShardGroup {
@@ -45,7 +37,12 @@ export interface JobInfo {
   readonly changedAt: Date;
 }
 
-/** The moves that one process makes, and those that it finds. */
+interface Limited {
+  /** As by default where there are none. */
+  readonly limits?: Partial<MoveLimits> | undefined;
+}
+
+/** The moves, splits and merges that one process makes, and those that it finds. */
 export class Moves {
   /** `leave`: aborted when the process stops working. */
   constructor(
@@ -53,13 +50,25 @@ export class Moves {
     private readonly leave: AbortSignal,
   ) {}
 
-  async move({ group, from, to, limits }: MoveWish, options: RunMoveOptions): Promise<string> {
-    const { min, max } = await readRange(this.#coordinator, group);
-    return this.#do({ kind: 'move', sources: [{ group, node: from, min, max }], targets: [{ group, node: to, min, max }], limits }, options);
+  /** Resolves to the job's id, as the next two do to the job. */
+  async move({ limits, ...wish }: MoveWish & Limited, options: RunMoveOptions): Promise<string> {
+    return this.#do(await planMove(this.#coordinator, wish), limits, options);
   }
 
-  #do(wish: JobWish, options: RunMoveOptions): Promise<string> {
-    return doJob(this.services, wish, { ...options, leave: this.leave });
+  async split({ limits, ...wish }: SplitWish & Limited, options: RunMoveOptions): Promise<JobInfo> {
+    return this.#done(await this.#do(await planSplit(this.#coordinator, wish), limits, options));
+  }
+
+  async merge({ limits, ...wish }: MergeWish & Limited, options: RunMoveOptions): Promise<JobInfo> {
+    return this.#done(await this.#do(await planMerge(this.#coordinator, wish), limits, options));
+  }
+
+  #do(plan: JobPlan, limits: Partial<MoveLimits> | undefined = {}, options: RunMoveOptions): Promise<string> {
+    return doJob(this.services, { ...plan, limits }, { ...options, leave: this.leave });
+  }
+
+  async #done(id: string): Promise<JobInfo> {
+    return infoOf(await readJob(this.#coordinator, id));
   }
 
   async list(which: 'all' | 'unfinished', options?: CallOptions): Promise<JobInfo[]> {
@@ -79,15 +88,15 @@ export class Moves {
     throwIfUndone(id, await carryOn(this.services, id, { ...options, leave: this.leave }), options.cancel);
   }
 
-  /** Gives a move up, or moves the shard group back when it was made. */
+  /** Gives a job up, or takes it back when it was done. */
   async undo(id: string, options: RunMoveOptions): Promise<void> {
     const job = await readJob(this.#coordinator, id);
     if (!isOver(readState(job.state))) {
       await requestCancel(this.#coordinator, id);
       await carryOn(this.services, id, { ...options, leave: this.leave });
     }
-    const { state, kind, sources, targets } = await readJob(this.#coordinator, id);
-    if (state === 'done') await this.#do({ kind, sources: targets, targets: sources, limits: {} }, options);
+    const ended = await readJob(this.#coordinator, id);
+    if (ended.state === 'done') await this.#do(await planUndo(this.#coordinator, ended), {}, options);
   }
 
   /** Carries on what nobody works on, one after the other. What goes wrong is met again the next time. */

@@ -15,6 +15,8 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
   shardwright_check_schema: [],
   citus_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
+  citus_split_shard_by_split_points: ['shard_id', 'split_points', 'node_ids', 'shard_transfer_mode'],
+  isolate_tenant_to_new_shard: ['table_name', 'tenant_id', 'cascade_option', 'shard_transfer_mode'],
   citus_drain_node: ['nodename', 'nodeport', 'shard_transfer_mode', 'rebalance_strategy'],
   master_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
 };
@@ -23,7 +25,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
 const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0,
-  citus_move_shard_placement: 5, citus_drain_node: 2, master_move_shard_placement: 5,
+  citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
 };
 
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */
@@ -69,6 +71,7 @@ function fromFunction(select: SelectStmt): Node | undefined {
 
 function constantArgument(node: Node): UtilityArgument | undefined {
   const bare = 'TypeCast' in node && node.TypeCast.arg !== undefined ? node.TypeCast.arg : node;
+  if ('A_ArrayExpr' in bare) return constantArray(bare.A_ArrayExpr.elements ?? []);
   if ('ParamRef' in bare) return { kind: 'parameter', number: bare.ParamRef.number ?? 0 };
   if (!('A_Const' in bare)) return undefined;
   const { isnull, ival, fval, sval, boolval } = bare.A_Const;
@@ -76,4 +79,10 @@ function constantArgument(node: Node): UtilityArgument | undefined {
   if (ival !== undefined) return { kind: 'literal', text: String(ival.ival ?? 0) };
   if (boolval !== undefined) return { kind: 'literal', text: String(boolval.boolval ?? false) };
   return { kind: 'literal', text: sval?.sval ?? fval?.fval ?? '' };
+}
+
+/** `ARRAY['1', '2']` as the text of an array. Numbers and words only: nothing in them needs quotes. */
+function constantArray(elements: readonly Node[]): UtilityArgument | undefined {
+  const texts = elements.map((element) => constantArgument(element)).map((argument) => (argument?.kind === 'literal' ? argument.text : null));
+  return texts.every((text) => text !== null && /^[\w.+-]+$/.test(text)) ? { kind: 'literal', text: `{${texts.join(',')}}` } : undefined;
 }

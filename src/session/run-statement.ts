@@ -263,6 +263,7 @@ const typeOfVoid = { dataTypeID: 2278, dataTypeSize: 4 };
 const typeOfInteger = { dataTypeID: 23, dataTypeSize: 4 };
 const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; readonly dataTypeSize: number }>> = {
   get_shard_id_for_distribution_column: { dataTypeID: 20, dataTypeSize: 8 },
+  isolate_tenant_to_new_shard: { dataTypeID: 20, dataTypeSize: 8 },
   shardwright_check_schema: { dataTypeID: 25, dataTypeSize: -1 },
 };
 

@@ -1,9 +1,9 @@
-import { at, present } from '../base/assert.ts';
+import { assert, at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { ClusterNode, ColocationGroup, HashFamily, ShardGroup } from '../catalog/catalog-snapshot.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
 import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
-import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 
 /** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
 interface Change extends CallOptions {
@@ -91,6 +91,55 @@ interface PlacedGroup {
 export async function replaceShardGroups(change: Change, { sources, targets }: { readonly sources: readonly PlacedGroup[]; readonly targets: readonly PlacedGroup[] }): Promise<void> {
   const kept = targets.filter(({ group }) => sources.some((source) => source.group === group));
   for (const { group, node } of kept) await run(change, 'UPDATE shardwright.shard_group SET node_id = $2 WHERE shard_group_id = $1', [group, node]);
+  const gone = sources.filter(({ group }) => !kept.some((target) => target.group === group));
+  if (gone.length === 0) return;
+  const [colocation, first] = await deleteShardGroups(change, gone.map(({ group }) => group));
+  const added = targets.filter((target) => !kept.includes(target));
+  await run(change, 'UPDATE shardwright.shard_group SET ordinal = ordinal + $3 WHERE colocation_id = $1 AND ordinal >= $2', [colocation, first, added.length - gone.length]);
+  await insertShardGroups(change, added, [colocation, first]);
+}
+
+/** Returns their colocation group, and the first one's ordinal. */
+async function deleteShardGroups(change: Change, groups: readonly ShardGroupId[]): Promise<[colocation: number, ordinal: number]> {
+  const ids = `{${groups.join(',')}}`;
+  await run(change, 'DELETE FROM shardwright.shard WHERE shard_group_id = ANY ($1::integer[])', [ids]);
+  const rows = await run(change, 'DELETE FROM shardwright.shard_group WHERE shard_group_id = ANY ($1::integer[]) RETURNING colocation_id, ordinal', [ids]);
+  assert(rows.length === groups.length, `not all of shard groups ${ids} exist`);
+  return [Number(at(rows, 0)[0]), Math.min(...rows.map((row) => Number(row[1])))];
+}
+
+async function insertShardGroups(change: Change, groups: readonly PlacedGroup[], [colocation, first]: readonly [colocation: number, ordinal: number]): Promise<void> {
+  const slices = groups.map(({ group, node, min, max }, i) => ({ group, node, min, max, ordinal: first + i }));
+  await run(
+    change,
+    `INSERT INTO shardwright.shard_group (shard_group_id, colocation_id, ordinal, hash_min, hash_max, node_id)
+     SELECT s."group", $1, s.ordinal, s.min, s.max, s.node FROM jsonb_to_recordset($2) AS s ("group" integer, ordinal integer, min integer, max integer, node integer)`,
+    [colocation, JSON.stringify(slices)],
+  );
+  const shards = groups.flatMap(({ group, shards: ids = {} }) => Object.entries(ids).map(([table, shard]) => ({ group, table, shard })));
+  await run(
+    change,
+    `INSERT INTO shardwright.shard (shard_id, relation, shard_group_id)
+     SELECT s.shard, s."table", s."group" FROM jsonb_to_recordset($1) AS s (shard bigint, "table" oid, "group" integer)`,
+    [JSON.stringify(shards)],
+  );
+}
+
+type Coordinator = Pick<NodeConnections, 'query'>;
+
+/** Ids that nothing has, nor ever had. */
+export async function newShardGroupIds(coordinator: Coordinator, count: number): Promise<ShardGroupId[]> {
+  return (await nextIds(coordinator, `pg_get_serial_sequence('shardwright.shard_group', 'shard_group_id')`, count)).map(shardGroupId);
+}
+
+/** The same for shards. */
+export async function newShardIds(coordinator: Coordinator, count: number): Promise<ShardId[]> {
+  return (await nextIds(coordinator, `'shardwright.shard_id_seq'`, count)).map(shardId);
+}
+
+async function nextIds(coordinator: Coordinator, sequence: string, count: number): Promise<number[]> {
+  const { rows } = await coordinator.query({ text: `SELECT nextval(${sequence}) FROM generate_series(1, $1)`, values: [count] });
+  return rows.map(([id]) => Number(id));
 }
 
 export interface GroupWish {

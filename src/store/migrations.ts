@@ -163,6 +163,7 @@ CREATE TABLE shardwright.job_shard_group (
 );
 INSERT INTO shardwright.job_shard_group SELECT shard_group_id, job_id FROM shardwright.job WHERE state NOT IN ('done', 'undone');
 ALTER TABLE shardwright.job DROP COLUMN shard_group_id, DROP COLUMN source_node_id, DROP COLUMN target_node_id;
+COMMENT ON COLUMN shardwright.colocation_group.shard_count IS 'With how many shard groups it was made: tables join it by that, however it is split and merged.';
 COMMENT ON TABLE shardwright.job IS 'Moves, splits and merges of shard groups: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
 COMMENT ON COLUMN shardwright.job.sources IS 'Shard groups, each with its node and hashes, whose rows go to the targets.';
 COMMENT ON COLUMN shardwright.job.targets IS 'Those that come in their place; "shards" has the ids of their shards by the OID of the table, where they are not those of the source.';

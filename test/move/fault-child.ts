@@ -1,4 +1,4 @@
-import type { MoveWish } from '../../src/move/moves.ts';
+import type { MoveWish } from '../../src/move/new-job.ts';
 import { openMoves } from './fault-moves.ts';
 
 export interface MoveTask {

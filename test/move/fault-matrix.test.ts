@@ -9,7 +9,7 @@ import { at } from '../../src/base/assert.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { Cluster } from '../../src/index.ts';
 import { isOver, isUndoable, moveStates } from '../../src/move/move-state.ts';
-import type { MoveWish } from '../../src/move/moves.ts';
+import type { MoveWish } from '../../src/move/new-job.ts';
 import { commitSteps } from '../../src/txn/distributed-transaction.ts';
 import type { MoveTask } from './fault-child.ts';
 import { openMoves } from './fault-moves.ts';

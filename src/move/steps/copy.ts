@@ -10,7 +10,8 @@ import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { dropSlot, endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { hashSql, type MovedGroups, type MovedShard, nodesOf, type RowHash, type TargetShard } from '../moved-tables.ts';
+import { type MovedGroups, type MovedShard, nodesOf, type RowHash, type TargetShard } from '../moved-tables.ts';
+import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../with-connection.ts';
 import { positionTable, shardsOn } from './create.ts';
@@ -54,7 +55,7 @@ interface Copying {
 interface Filling {
   readonly node: NodeId;
   readonly shard: TargetShard;
-  readonly from: readonly { readonly node: NodeId; readonly shard: MovedShard; readonly where: string }[];
+  readonly from: readonly { readonly node: NodeId; readonly shard: MovedShard; readonly rows: RowsOf }[];
 }
 
 async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
@@ -68,13 +69,13 @@ async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copyi
 function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
   return targets.flatMap((target) => target.tables.map((shard, i) => ({
     node: target.node, shard,
-    from: sources.flatMap((source) => (source.max < target.min || target.max < source.min ? [] : [{ node: source.node, shard: at(source.tables, i), where: hashCondition(hash, source, target, shard) }])),
+    from: sources.flatMap((source) => (source.max < target.min || target.max < source.min ? [] : [{ node: source.node, shard: at(source.tables, i), rows: rowsOf(hash, source, target) }])),
   })));
 }
 
-/** Which of the source's rows are the target's; empty when all are. */
-function hashCondition(hash: RowHash, source: HashRange, { min, max }: HashRange, { definition }: TargetShard): string {
-  return min <= source.min && source.max <= max ? '' : ` WHERE ${hashSql(hash, definition)} BETWEEN (${min}) AND (${max})`;
+/** Which of the source's rows are the target's. */
+function rowsOf(hash: RowHash, source: HashRange, { min, max }: HashRange): RowsOf {
+  return min <= source.min && source.max <= max ? 'all' : { hash, range: { min, max } };
 }
 
 /** Frozen, since the table is truncated in the same transaction: nobody has to write these pages again. */
@@ -85,12 +86,12 @@ async function fill({ pools, signal, ...context }: MoveContext, { node, shard, f
     await connection.query({ text: `BEGIN; ${definitionSettings}; TRUNCATE ONLY ${target}`, simple: true }, { signal });
     for (const source of from) {
       await withSnapshot(pools.get(source.node), present(snapshots.get(source.node)), signal, async (reading) => {
-        const format = await hasPortableTypes(reading, source.shard, signal) ? 'binary' : 'text';
+        const format = canBeBinary(source.rows) && (await hasPortableTypes(reading, source.shard, signal)) ? 'binary' : 'text';
         const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
-        for await (const chunk of reading.copyOut(`COPY (SELECT ${columns} FROM ONLY ${source.shard.sql}${source.where}) TO STDOUT (FORMAT ${format})`, { signal })) {
+        await readRows(reading, { shard: source.shard, rows: source.rows, format }, { signal, write: async (chunk) => {
           await sink.write(chunk);
           counted.add(chunk.length);
-        }
+        } });
         await sink.end();
       });
     }

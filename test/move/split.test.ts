@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../cluster/connections.ts';
+import { at } from '../../src/base/assert.ts';
+import type { Cluster, ShardInfo } from '../../src/index.ts';
+import { openMoves } from './fault-moves.ts';
+import { type MoveCluster, startMoveCluster } from './move-cluster.ts';
+import { rowsThere, startLoad } from './writing-load.ts';
+
+let servers: MoveCluster;
+let cluster: Cluster;
+beforeAll(async () => {
+  servers = await startMoveCluster();
+  cluster = servers.cluster;
+}, 120_000);
+afterAll(() => servers[Symbol.asyncDispose](), 60_000);
+
+/** In order of hashes. */
+const shardsOf = async (table: string): Promise<ShardInfo[]> => (await cluster.shards()).filter((shard) => shard.table === table).toSorted((a, b) => (a.min ?? 0) - (b.min ?? 0));
+const ranges = (shards: readonly Pick<ShardInfo, 'min' | 'max'>[]): unknown[] => shards.map(({ min, max }) => [min, max]);
+/** Where it is, and what its shards hold that does not belong there: nothing. */
+const misplaced = async (table: string, hash: string): Promise<unknown[]> =>
+  (await Promise.all((await shardsOf(table)).map(async ({ name, nodeId, min, max }) => (await servers.on(nodeId, `SELECT '${name}', t::text FROM ${name} t WHERE ${hash} NOT BETWEEN ${min} AND ${max}`))))).flat();
+
+test('a shard group is split, isolated from and merged while two processes write: nothing fails, nothing is lost, nothing is left', async () => {
+  const other = servers.another();
+  const load = startLoad([cluster, other], { tenants: 24, writers: 4, from: 0 });
+  await until(() => load.writes() > 50);
+  const before = await shardsOf('orders');
+  const first = at(before, 0);
+  const [there, elsewhere] = [first.nodeId, (first.nodeId % 3) + 1];
+  const split = await cluster.splitShardGroup(first.shardId, { at: [-1_900_000_000, -1_899_999_999], nodes: [there, elsewhere, elsewhere] });
+  expect(split.shardGroups.map(({ nodeId }) => nodeId)).toEqual([there, elsewhere, elsewhere]);
+  for (const table of ['orders', 'items']) {
+    const shards = await shardsOf(table);
+    expect(ranges(shards.slice(0, 4))).toEqual([[-(2 ** 31), -1_900_000_000], [-1_899_999_999, -1_899_999_999], [-1_899_999_998, first.max], [at(before, 1).min, at(before, 1).max]]);
+    expect(shards.map(({ shardId }) => shardId).filter((id) => before.some(({ shardId }) => shardId === id))).toEqual(table === 'orders' ? before.slice(1).map(({ shardId }) => shardId) : []);
+  }
+  const isolated = await other.isolateTenant('items', 7, { to: elsewhere });
+  expect(isolated.shard).toMatchObject({ table: 'items', nodeId: elsewhere, min: isolated.shard.max });
+  const [left, right] = (await shardsOf('orders')) as [ShardInfo, ShardInfo];
+  await other.mergeShardGroups(left.shardId, right.shardId, { to: (elsewhere % 3) + 1 });
+  await cluster.splitShardGroup(at(await shardsOf('orders'), -1 + (await shardsOf('orders')).length).shardId, { into: 5 });
+  const expected = await load.stop();
+  expect(load.failures).toEqual([]);
+  const rows = await rowsThere(cluster, 0);
+  expect(rows.orders).toEqual(expected);
+  expect(rows.orphans).toBe(0);
+  expect(rows.items).toBeGreaterThan(0);
+  expect(await servers.remains()).toEqual([]);
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+  expect([...(await misplaced('orders', 'hashint8(tenant)')), ...(await misplaced('items', 'hashint8(tenant)'))]).toEqual([]);
+}, 180_000);
+
+describe('what undoes a job that is done', () => {
+  test('of a split merges the parts, wherever they are by now; of that merge splits at the old hash', async () => {
+    const before = await shardsOf('orders');
+    const { shardId, nodeId } = at(before, 1);
+    const count = (await cluster.query('SELECT count(*) FROM orders')).rows;
+    const { jobId } = await cluster.splitShardGroup(shardId, { into: 2 });
+    await cluster.moveShardGroup(at(await shardsOf('orders'), 2).shardId, { to: (nodeId % 3) + 1 });
+    const split = await shardsOf('orders');
+    await cluster.undoMove(jobId);
+    const merged = await shardsOf('orders');
+    expect(merged.map(({ min, max, nodeId: node }) => [min, max, node])).toEqual(before.map(({ min, max, nodeId: node }) => [min, max, node]));
+    const [job] = (await cluster.jobs({ all: true })).slice(-1);
+    expect(job).toMatchObject({ kind: 'merge', state: 'done' });
+    await cluster.undoMove(job?.jobId ?? '');
+    expect((await shardsOf('orders')).map(({ min, max, nodeId: node }) => [min, max, node])).toEqual(split.map(({ min, max, nodeId: node }) => [min, max, node]));
+    await expect(cluster.undoMove(jobId)).rejects.toMatchObject({ id: 'moveRefused' });
+    expect((await cluster.query('SELECT count(*) FROM orders')).rows).toEqual(count);
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
+});
+
+test('a value that is alone already is only moved, or left where it is', async () => {
+  const { shard, jobId } = await cluster.isolateTenant('orders', 3);
+  expect(jobId).toBeDefined();
+  expect(await cluster.isolateTenant('orders', '3')).toEqual({ jobId: undefined, shard });
+  const to = (shard.nodeId % 3) + 1;
+  const moved = await cluster.isolateTenant('orders', 3, { to });
+  expect(moved.shard).toEqual({ ...shard, nodeId: to, node: moved.shard.node });
+  expect((await cluster.query('SELECT count(*)::int AS count FROM orders WHERE tenant = 3')).rows).toEqual((await servers.on(to, `SELECT count(*)::int FROM ${shard.name}`)).map(([count]) => ({ count })));
+}, 60_000);
+
+test('rows of hash family murmur3 go to their parts, those written meanwhile too, and a new table joins the group', async () => {
+  await cluster.query(`CREATE TABLE marked (k text, n int, large text)`);
+  await cluster.createDistributedTable('marked', 'k', { shardCount: 2, colocateWith: 'none', hash: 'murmur3' });
+  const odd = ['tab\t', 'new\nline', 'back\\slash', 'ünï', '\\N', ''];
+  for (const k of odd) await cluster.query('INSERT INTO marked VALUES ($1, 0)', [k]);
+  await cluster.query(`INSERT INTO marked SELECT 'key ' || g, g, repeat('x', g * 10) FROM generate_series(1, 300) g`);
+  const [shard] = await shardsOf('marked');
+  let late: Promise<unknown> | undefined;
+  await cluster.splitShardGroup(shard?.shardId ?? 0, {
+    into: 3, nodes: [1, 2, 3],
+    onProgress: ({ state }) => void (state === 'index' && (late ??= cluster.query(`INSERT INTO marked SELECT 'late ' || g, -g FROM generate_series(1, 100) g`))),
+  });
+  await late;
+  expect(await shardsOf('marked')).toHaveLength(4);
+  await cluster.query('CREATE TABLE beside (k text, m int)');
+  await cluster.createDistributedTable('beside', 'k', { colocateWith: 'marked' });
+  await cluster.query('INSERT INTO beside SELECT k, n FROM marked');
+  expect(await shardsOf('beside')).toHaveLength(4);
+  const { rows } = await cluster.query('SELECT count(*)::int, count(DISTINCT m.k)::int AS keys, sum(n)::int AS sum FROM marked m JOIN beside USING (k)');
+  expect(rows).toEqual([{ count: 406, keys: 406, sum: 300 * 301 / 2 - 100 * 101 / 2 }]);
+  for (const k of odd) expect((await cluster.query('SELECT n FROM marked WHERE k = $1', [k])).rows).toEqual([{ n: 0 }]);
+  await cluster.dropTable('marked');
+  await cluster.dropTable('beside');
+}, 60_000);
+
+test('an update past the library that takes a row to another part arrives there', async () => {
+  await cluster.query('CREATE TABLE bare (k int, v text); CREATE TABLE keyed (k int, v text, PRIMARY KEY (k))');
+  for (const table of ['bare', 'keyed']) {
+    await cluster.createDistributedTable(table, 'k', { shardCount: 1, colocateWith: 'none' });
+    await cluster.query(`INSERT INTO ${table} SELECT g, 'row ' || g FROM generate_series(1, 20) g`);
+    const [shard] = await shardsOf(table);
+    const { moves, pools } = await openMoves(servers.embedded.connectionString, 'mover');
+    const group = { group: shard?.shardGroupId as never, parts: [{ min: -(2 ** 31), max: -1, node: undefined }, { min: 0, max: 2 ** 31 - 1, node: undefined }] };
+    const onStep = async (step: string): Promise<void> => {
+      if (step === 'copy:done') await servers.on(shard?.nodeId ?? 0, `UPDATE ${shard?.name} SET k = k + 100, v = v || '!' WHERE k <= 10`);
+    };
+    await moves.split(group, { onStep });
+    await pools.end();
+    expect(await misplaced(table, 'hashint4(k)')).toEqual([]);
+    expect((await cluster.query(`SELECT k, v FROM ${table} ORDER BY k`)).rows).toEqual([
+      ...Array.from({ length: 10 }, (_, i) => ({ k: i + 11, v: `row ${i + 11}` })), ...Array.from({ length: 10 }, (_, i) => ({ k: i + 101, v: `row ${i + 1}!` })),
+    ]);
+    await cluster.dropTable(table);
+  }
+}, 60_000);
+
+test('by SQL, as in Citus', async () => {
+  const [shard] = (await shardsOf('orders')).slice(-1);
+  const point = Math.floor(((shard?.min ?? 0) + (shard?.max ?? 0)) / 2);
+  const split = await cluster.query(`SELECT citus_split_shard_by_split_points($1, ARRAY['${point}'], ARRAY[1, 2], 'force_logical')`, [shard?.shardId]);
+  expect(split.rows).toEqual([{ citus_split_shard_by_split_points: '' }]);
+  expect((await shardsOf('orders')).slice(-2).map(({ min, max, nodeId }) => [min, max, nodeId])).toEqual([[shard?.min, point, 1], [point + 1, shard?.max, 2]]);
+  await cluster.query('SELECT citus_split_shard_by_split_points($1, $2, $3)', [at(await shardsOf('orders'), 0).shardId, [String(at(await shardsOf('orders'), 0).min)], [3, 3]]);
+  const { rows } = await cluster.query<{ id: string }>(`SELECT isolate_tenant_to_new_shard('orders', 11, 'CASCADE') AS id`);
+  expect(String((await cluster.shardOf('orders', 11)).shardId)).toBe(rows[0]?.id);
+}, 60_000);
+
+describe('what cannot be done is refused, and nothing is touched', () => {
+  test.each([
+    ['no cut', (id: number) => cluster.splitShardGroup(id, {})],
+    ['two cuts', (id: number) => cluster.splitShardGroup(id, { into: 2, at: [0] })],
+    ['a point elsewhere', (id: number) => cluster.splitShardGroup(id, { at: [2 ** 31 - 1] })],
+    ['too few nodes', (id: number) => cluster.splitShardGroup(id, { into: 2, nodes: [1] })],
+    ['a merge with itself', (id: number) => cluster.mergeShardGroups(id, id)],
+    ['a merge of two that are no neighbours', async (id: number) => cluster.mergeShardGroups(id, at(await shardsOf('orders'), 3).shardId)],
+    ['a reference table', async () => cluster.isolateTenant('plans', 'pro')],
+  ])('%s', async (_, work) => {
+    const jobs = (await cluster.jobs({ all: true })).length;
+    await expect(work(at(await shardsOf('orders'), 0).shardId)).rejects.toMatchObject({ id: 'invalidParameter' });
+    expect((await cluster.jobs({ all: true })).length).toBe(jobs);
+  });
+
+  test('another job for one of the parts, while there is one', async () => {
+    const { shardId } = at((await shardsOf('orders')).slice(-1), 0);
+    const { jobId, shardGroups } = await cluster.splitShardGroup(shardId, { into: 2, retainMs: 3_600_000 });
+    const parts = (await shardsOf('orders')).filter(({ shardGroupId }) => shardGroups.some((part) => part.shardGroupId === shardGroupId));
+    for (const part of parts) await expect(cluster.moveShardGroup(part.shardId, { to: (part.nodeId % 3) + 1 })).rejects.toMatchObject({ id: 'moveInProgress' });
+    await cluster.undoMove(jobId);
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
+});
