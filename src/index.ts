@@ -21,4 +21,7 @@ export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordi
 export type { PlannedShardMove, RebalanceOptions, RebalancePlanOptions } from './coordinator/cluster-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
 export type { MoveEvent } from './move/run-move.ts';
+export type { DifferingCopies, DuplicateKey, MisplacedRow, RowDifference, VerifyReport } from './verify/row-difference.ts';
+export type { CountedRow } from './verify/compare-copies.ts';
+export type { VerifyOptions, VerifyProgress } from './verify/verify-context.ts';
 export type { RebalanceStrategy } from './rebalance/weigh-groups.ts';

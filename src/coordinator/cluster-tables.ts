@@ -78,6 +78,11 @@ export function findTable(snapshot: CatalogSnapshot, name: string): CatalogTable
   throw new ClusterError('notDistributed', `table ${name} is neither distributed nor a reference table`, { hint: 'Call createDistributedTable() first.' });
 }
 
+/** All that have rows themselves, or the one named. */
+export function tablesToVerify(snapshot: CatalogSnapshot, name: string | undefined): CatalogTable[] {
+  return name === undefined ? [...snapshot.tables.values()].filter(({ partitioned }) => !partitioned) : [findTable(snapshot, name)];
+}
+
 /** `a.b`, `"A"."b"` → parts, folded to lower case where not quoted. */
 function nameParts(name: string): string[] {
   const parts = name.match(/"(?:[^"]|"")*"|[^."]+/g) ?? [name];

@@ -17,6 +17,9 @@ import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
 import { removeNode } from '../ddl/remove-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
+import type { VerifyReport } from '../verify/row-difference.ts';
+import type { VerifyOptions } from '../verify/verify-context.ts';
+import { verifyTables } from '../verify/verify-tables.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import type { JobInfo, Moves } from '../move/moves.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
@@ -42,7 +45,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { makeMoves, type PlannedShardMove, planRebalance, type RebalanceOptions, type RebalancePlanOptions } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
-import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo } from './cluster-tables.ts';
+import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
@@ -260,6 +263,16 @@ export class Cluster extends PoolBase {
   async checkSchema(options: CallOptions = {}): Promise<SchemaReport> {
     const snapshot = await this.#coordinator.store.load(options);
     return checkSchema(this.#coordinator.ddlContext(snapshot), this.#coordinator.pools.get(coordinatorNodeId).name, options);
+  }
+
+  /**
+   * Looks at every row, of one table or all, and proves that it is where it belongs, while they are read and written: a distributed table's on the shard that its hash says, and no two where a unique index allows one; a reference
+   * table's equal in all copies, at one moment. What is not comes as data and as text; nothing is changed. A move or a change of definition waits while a shard of its own is looked at. Errors: `notDistributed`, `nodeUnreachable`,
+   * `snapshotUnavailable`, `lockNotAvailable`, `canceled`.
+   */
+  async verify(table?: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+    const snapshot = await this.#coordinator.store.refresh(options);
+    return verifyTables(this.#coordinator.verifying(snapshot), tablesToVerify(snapshot, table), options);
   }
 
   /** Distributed and reference tables. */

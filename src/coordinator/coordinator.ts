@@ -29,6 +29,7 @@ import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
+import type { VerifyServices } from '../verify/verify-context.ts';
 import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
@@ -118,6 +119,10 @@ export class Coordinator implements SessionServices {
       dismissNode: (node) => this.#setNodes(this.#nodes.filter(({ id }) => id !== node)),
       refreshCatalog: (options) => this.store.refresh(options),
     };
+  }
+
+  verifying(snapshot: CatalogSnapshot): VerifyServices {
+    return { pools: this.pools, begin: (modes) => this.begin(snapshot, modes), newestCatalog: (options) => this.store.refreshIfOld(options) };
   }
 
   moves(clusterId: string): Moves {

@@ -13,6 +13,7 @@ export interface UtilityTarget {
   addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
+  verify(table: string | undefined, options: CallOptions): Promise<{ readonly text: string }>;
   moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
   splitShardGroup(shardId: string, options: CallOptions & { at: readonly number[]; nodes: readonly number[] }): Promise<unknown>;
   isolateTenant(table: string, value: unknown, options: CallOptions): Promise<{ readonly shard: { readonly shardId: number } }>;
@@ -88,6 +89,10 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       return String((await cluster.shardOf(text('table_name'), given('distribution_value'), options)).shardId);
     case 'shardwright_check_schema':
       return (await cluster.checkSchema(options)).text;
+    case 'shardwright_verify': {
+      const table = given('table_name');
+      return (await cluster.verify(typeof table === 'string' ? table : undefined, options)).text;
+    }
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }

@@ -14,6 +14,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   master_remove_node: ['nodename', 'nodeport'],
   get_shard_id_for_distribution_column: ['table_name', 'distribution_value'],
   shardwright_check_schema: [],
+  shardwright_verify: ['table_name'],
   citus_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
   citus_split_shard_by_split_points: ['shard_id', 'split_points', 'node_ids', 'shard_transfer_mode'],
   isolate_tenant_to_new_shard: ['table_name', 'tenant_id', 'cascade_option', 'shard_transfer_mode'],
@@ -24,7 +25,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
-  citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0,
+  citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
 };
 

@@ -265,6 +265,7 @@ const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; reado
   get_shard_id_for_distribution_column: { dataTypeID: 20, dataTypeSize: 8 },
   isolate_tenant_to_new_shard: { dataTypeID: 20, dataTypeSize: 8 },
   shardwright_check_schema: { dataTypeID: 25, dataTypeSize: -1 },
+  shardwright_verify: { dataTypeID: 25, dataTypeSize: -1 },
 };
 
 /** One row of one column, as a SELECT of the function gives. */
