@@ -20,6 +20,7 @@ export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.t
 export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { PlannedShardMove, RebalanceOptions, RebalancePlanOptions } from './coordinator/cluster-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
+export type { PreflightCheck, PreflightCheckId, PreflightReport } from './move/preflight/preflight-check.ts';
 export type { MoveEvent } from './move/run-move.ts';
 export type { DifferingCopies, DuplicateKey, MisplacedRow, RowDifference, VerifyReport } from './verify/row-difference.ts';
 export type { CountedRow } from './verify/compare-copies.ts';

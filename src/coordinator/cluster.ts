@@ -22,6 +22,7 @@ import type { VerifyOptions } from '../verify/verify-context.ts';
 import { verifyTables } from '../verify/verify-tables.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import type { JobInfo, Moves } from '../move/moves.ts';
+import type { PreflightReport } from '../move/preflight/preflight-check.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import { againWhileStale } from '../session/again-while-stale.ts';
 import type { PlannedQuery } from '../session/copy-query.ts';
@@ -302,6 +303,17 @@ export class Cluster extends PoolBase {
     const { id: group, node } = shardGroupOf(snapshot, Number(shardId));
     const wish = { group, from: source === undefined ? node : this.#nodeAt(snapshot, source), to: this.#nodeAt(snapshot, target), limits };
     return movedGroup(await (await this.#moves()).move(wish, { cancel: signal, onProgress }), wish);
+  }
+
+  /**
+   * What `moveShardGroup` would find before it begins, as data and as text: what is in its way, what should be known before, how large the shards are. Changes nothing. Errors: `undefinedNode`, `invalidParameter`,
+   * `nodeUnreachable`.
+   */
+  async movePreflight(shardId: number | string, { to, signal }: CallOptions & { readonly to: NodeAddressInput | number }): Promise<PreflightReport> {
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    const { id: group, node } = shardGroupOf(snapshot, Number(shardId));
+    const target = this.#nodeAt(snapshot, to);
+    return (await this.#moves()).preflight({ group, from: node, to: target }, { signal });
   }
 
   /**

@@ -3,10 +3,14 @@ import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
+import { loadGrammar } from '../sql/parse.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
 import { carryOn, doJob, throwIfUndone } from './do-job.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
+import { readMovedGroups } from './moved-tables.ts';
+import { type PreflightReport, preflightReport } from './preflight/preflight-check.ts';
+import { preflightWish, runPreflight } from './preflight/run-preflight.ts';
 import { runMove, type RunMoveOptions } from './run-move.ts';
 
 /** A shard group of a job: the hashes from `min` to `max`, on a node. */
@@ -69,6 +73,15 @@ export class Moves {
 
   async #done(id: string): Promise<JobInfo> {
     return infoOf(await readJob(this.#coordinator, id));
+  }
+
+  /** Reads only. `moveRefused` when the shard group has no tables. */
+  async preflight(wish: MoveWish, options: CallOptions): Promise<PreflightReport> {
+    await loadGrammar();
+    const { pools } = this.services;
+    const job = await planMove(this.#coordinator, wish);
+    const { checks, bytes } = await runPreflight(pools, preflightWish(job, await readMovedGroups(pools, job, options)), options);
+    return preflightReport(checks, bytes);
   }
 
   async list(which: 'all' | 'unfinished', options?: CallOptions): Promise<JobInfo[]> {
