@@ -4,6 +4,7 @@ import { nodeId } from '../../src/catalog/ids.ts';
 import { lsnText } from '../../src/cluster/lsn.ts';
 import { createNodePools } from '../../src/cluster/node-pools.ts';
 import { ChangeFeed } from '../../src/move/change-feed.ts';
+import { rateLimit } from '../../src/move/rate-limit.ts';
 import type { TestBed } from '../harness/test-bed.ts';
 
 const definition = 'CREATE TABLE bench_feed (tenant_id bigint, id bigint, counter int NOT NULL, made timestamptz NOT NULL, note text NOT NULL, PRIMARY KEY (tenant_id, id))';
@@ -38,7 +39,7 @@ export async function applyBacklog({ nodeConnectionStrings }: TestBed, changes: 
     const start = performance.now();
     const feed = await ChangeFeed.start({
       source, slot: 'bench_feed', publication: 'bench_feed',
-      sinks: [{ node: target, source: at(ends, 0).id, position: 'public.bench_feed_position', tables: [feedTable] }],
+      sinks: [{ node: target, source: at(ends, 0).id, position: 'public.bench_feed_position', tables: [feedTable], rate: rateLimit(undefined) }],
     }, new AbortController().signal);
     await feed.drain();
     const seconds = (performance.now() - start) / 1000;

@@ -6,6 +6,7 @@ import { definitionSettings } from '../ddl/definition-settings.ts';
 import { applyNetChanges } from './apply/apply-net-changes.ts';
 import { type ChangeBatch, PendingChanges } from './pending-changes.ts';
 import type { StreamMessage } from './pgoutput/message.ts';
+import type { RateLimit } from './rate-limit.ts';
 import type { StreamedTable } from './streamed-tables.ts';
 
 export interface SinkTarget {
@@ -15,6 +16,8 @@ export interface SinkTarget {
   /** Whose changes come. */
   readonly source: NodeId;
   readonly tables: readonly StreamedTable[];
+  /** Of the changes that are applied. */
+  readonly rate: RateLimit;
 }
 
 /** What a sink tells its feed. */
@@ -50,6 +53,7 @@ export class ChangeSink {
   #isOpen = false;
   #isFull = false;
   #isOver = false;
+  readonly #ending = new AbortController();
   /** Markers that came, and whose time is when all before them is committed. */
   readonly #arrived: string[] = [];
 
@@ -99,6 +103,7 @@ export class ChangeSink {
   /** What is under way is given up. */
   interrupt(error: unknown): void {
     this.#isOver = true;
+    this.#ending.abort();
     if (this.#applying === undefined) return;
     // Whatever the server is at for us is not wanted any more.
     this.connection.interrupt(error instanceof Error ? error : new Error(String(error)));
@@ -126,11 +131,13 @@ export class ChangeSink {
   }
 
   async #applyPending(): Promise<void> {
+    const waiting = this.#pending.bytes;
     const batch = this.#pending.cut(this.#isFull);
     if (this.#isFull) {
       this.#isFull = false;
       this.events.onProgress();
     }
+    await this.target.rate.pass(waiting - this.#pending.bytes, this.#ending.signal);
     if (batch.tables.length > 0 || this.#isOpen) await this.#apply(batch);
     else if (this.#durable === this.#position && batch.end !== undefined) this.#pass(batch.end);
     this.#arrived.push(...batch.markers.flatMap(({ prefix, content }) => (prefix === markerPrefix ? [content] : [])));

@@ -48,8 +48,15 @@ async function endSeen({ pools }: MoveServices, id: string, onProgress: ((event:
 }
 
 export function throwIfUndone(id: string, { state, error }: MoveEnd, cancel: AbortSignal | undefined): void {
+  if (state === 'undo') throw leftToUndo(id, error);
   if (state !== 'undone') return;
   if (cancel?.aborted === true) throw canceled(cancel);
   if (error instanceof ClusterError && ['moveRefused', 'canceled', 'moveUndone'].includes(error.id)) throw error;
   throw new ClusterError('moveUndone', `job ${id} was undone: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+}
+
+export function leftToUndo(id: string, error: unknown): ClusterError {
+  return new ClusterError('moveUndone', `job ${id} was given up: ${error instanceof Error ? error.message : String(error)}`, {
+    detail: 'A server is away: what the job has made there will be removed when it is back. The shard group is where it was.', hint: 'cluster.jobs() lists the job until then; resumeJob() tries at once.', cause: error,
+  });
 }

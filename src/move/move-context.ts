@@ -5,6 +5,7 @@ import type { CommitStep, DistributedTransaction } from '../txn/distributed-tran
 import type { StoredJob } from '../store/jobs.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import type { MoveStep } from './move-state.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /** What moves need of the cluster. */
 export interface MoveServices {
@@ -20,9 +21,15 @@ export interface MoveLimits {
   readonly drainTimeoutMs: number;
   /** How long the old shards are kept: not at all. */
   readonly retainMs: number;
+  /** How many bytes of rows and changes may pass in a second, until the last changes: any number by default. Below the rate at which changes come, a move comes to no end. */
+  readonly maxBytesPerSecond?: number | undefined;
+  /** How much of its log a source may keep for the move, which is undone when it is more: any number of bytes by default. */
+  readonly maxRetainedBytes?: number | undefined;
+  /** How long a change may take from a source to a target when the cut-over begins: 250 ms. */
+  readonly maxLagMs: number;
 }
 
-export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0 };
+export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0, maxLagMs: 250 };
 
 /** How far a move is. Numbers are of the state that they belong to, and stay behind it. */
 export interface MoveProgress {
@@ -31,6 +38,10 @@ export interface MoveProgress {
   readonly changesApplied?: number;
   /** Round trip of a change through the log to the target. */
   readonly lagMs?: number;
+  /** What a source keeps of its log for the move. */
+  readonly retainedBytes?: number;
+  /** What a step failed with that is tried again; null when it went on. */
+  readonly trouble?: string | null;
 }
 
 export interface MoveOptions {
@@ -47,6 +58,8 @@ export interface MoveContext extends MoveServices {
   readonly onStep: MoveOptions['onStep'];
   /** The changes of each source node that are being applied; started by who first needs them, ended with the context. */
   readonly feeds: Map<NodeId, ChangeFeed>;
+  /** Of all rows and changes that pass. */
+  readonly rate: RateLimit;
   report(progress: MoveProgress): void;
 }
 

@@ -5,7 +5,7 @@ import type { CallOptions } from '../cluster/node-connection.ts';
 import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
-import { carryOn, doJob, throwIfUndone } from './do-job.ts';
+import { carryOn, doJob, leftToUndo, throwIfUndone } from './do-job.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
 import { readMovedGroups } from './moved-tables.ts';
@@ -91,8 +91,9 @@ export class Moves {
   /** Resolves when the move is undone. `unknownJob` when it is over; `moveInProgress` when it cannot be given up any more, and is made instead. */
   async cancel(id: string, options: RunMoveOptions): Promise<void> {
     await requestCancel(this.#coordinator, id);
-    const { state } = await carryOn(this.services, id, { ...options, leave: this.leave });
+    const { state, error } = await carryOn(this.services, id, { ...options, leave: this.leave });
     if (state === 'undone') return;
+    if (state === 'undo') throw leftToUndo(id, error);
     throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: 'undoMove() moves the shard group back.' });
   }
 

@@ -4,8 +4,10 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { changeState, readJob, storeProgress, type StoredJob } from '../store/jobs.ts';
-import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices } from './move-context.ts';
+import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices, namesOf } from './move-context.ts';
+import { nodesOf } from './moved-tables.ts';
 import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
+import { type RateLimit, rateLimit } from './rate-limit.ts';
 import { isLockConflict } from './with-connection.ts';
 import { settlePrepared } from './settle-prepared.ts';
 import { cleanUp, constrain } from './steps/after-cut-over.ts';
@@ -16,6 +18,7 @@ import { cutOver } from './steps/cut-over.ts';
 import { indexTarget } from './steps/index-target.ts';
 import { preflight } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
+import { watchSlots } from './watch-slots.ts';
 
 const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>> = {
   preflight, register, create, copy, index: indexTarget, catch_up: catchUp, cut_over: cutOver, constrain,
@@ -26,6 +29,9 @@ const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<voi
 
 /** States in which a cut-over of another process, or an attempt before, may have left its parts prepared. */
 const besidePrepared: readonly WorkingState[] = ['cut_over', 'constrain', 'clean_up', 'undo'];
+
+/** States in which the slot is there, and is to be read. */
+const afterSlot: readonly WorkingState[] = ['index', 'catch_up', 'cut_over'];
 
 export interface RunMoveOptions extends MoveOptions {
   /** Aborting it gives the move up, which is undone then, unless it is past its cut-over. */
@@ -44,8 +50,8 @@ export interface MoveEvent extends MoveProgress {
 }
 
 export interface MoveEnd {
-  /** `retain`: it was made, and the old shards are there until their time is over; `clean_up`: or until nobody uses any more what they refer to. */
-  readonly state: 'done' | 'undone' | 'retain' | 'clean_up';
+  /** `retain`: it was made, and the old shards are there until their time is over; `clean_up`: or until nobody uses any more what they refer to; `undo`: it was given up, and will be undone when a server is back. */
+  readonly state: 'done' | 'undone' | 'retain' | 'clean_up' | 'undo';
   /** Why it was undone; of this process, or a text of another's. */
   readonly error: unknown;
 }
@@ -100,6 +106,7 @@ class MoveRun {
   /** Something may have gone wrong before: in another process, or in this one. */
   #isSuspicious = true;
   #progress: MoveProgress = {};
+  #rate: RateLimit | undefined;
   #isReported = true;
 
   constructor(
@@ -120,9 +127,10 @@ class MoveRun {
         await this.#try(job, state);
       } catch (error) {
         if (state === 'clean_up' && isLockConflict(error)) return { state, error: undefined };
-        await this.#afterFailure(state, error);
+        if (await this.#isLeft(state, error)) return { state: 'undo', error: this.#cause?.error ?? job.error };
         continue;
       }
+      if (this.#failing !== undefined) await this.#tellTrouble(null);
       this.#failing = undefined;
       await this.#advance(state);
     }
@@ -133,8 +141,11 @@ class MoveRun {
     this.#feeds.clear();
   }
 
-  /** Lets the step be tried again while a server is away, and behind the cut-over whatever happens; else gives the move up. Throws when this process cannot go on. */
-  async #afterFailure(state: WorkingState, error: unknown): Promise<void> {
+  /**
+   * Lets the step be tried again while a server is away, and behind the cut-over whatever happens; else gives the move up. True when nothing is left but to undo it, on a server that stays away: another process, or this one,
+   * does so later. Throws when this process cannot go on.
+   */
+  async #isLeft(state: WorkingState, error: unknown): Promise<boolean> {
     await this.end();
     this.#isSuspicious = true;
     const { leave, cancel, patienceMs = patienceMsDefault } = this.how.options;
@@ -142,33 +153,36 @@ class MoveRun {
     this.#failing ??= { since: performance.now(), waitMs: backOffMs.first };
     const isPatient = performance.now() - this.#failing.since < patienceMs;
     const isCanceled = cancel?.aborted === true || this.#stopping.signal.aborted;
-    if (!isUndoable(state) && !isPatient) throw error;
     if (!isUndoable(state) || (isPatient && !isCanceled && isConnectionFailure(error))) {
+      await this.#tellTrouble(textOf(error));
+      if (state === 'undo' && !isPatient && isConnectionFailure(error)) return true;
+      if (!isPatient) throw error;
       await delay(this.#failing.waitMs);
       this.#failing.waitMs = Math.min(this.#failing.waitMs * 2, backOffMs.max);
-      return;
+      return false;
     }
     this.#cause = { error: isCanceled && this.#stopping.signal.reason instanceof ClusterError ? this.#stopping.signal.reason : error };
     // A cut-over whose outcome was unknown may have succeeded: then the state is another one, which the next turn finds.
     await changeState(this.claim, { id: this.how.id, from: state, to: nextState(state, 'failed'), error: textOf(this.#cause.error) });
     this.#failing = undefined;
+    return false;
   }
 
   async #try(job: StoredJob, state: WorkingState): Promise<void> {
     using _watching = this.#watch(job, state);
     const { onStep } = this.how.options;
     const context: MoveContext = {
-      ...this.services, job, claim: this.claim, onStep, feeds: this.#feeds,
-      limits: { ...defaultMoveLimits, ...(job.options as Partial<MoveLimits>) },
+      ...this.services, job, claim: this.claim, onStep, feeds: this.#feeds, limits: limitsOf(job), rate: (this.#rate ??= rateLimit(limitsOf(job).maxBytesPerSecond)),
       signal: this.#stopping.signal,
-      report: (progress) => {
-        this.#progress = { ...this.#progress, ...progress };
-        this.#isReported = false;
-      },
+      report: (progress) => this.#report(progress),
     };
+    using _guarding = this.#guard(context, state);
     await onStep?.(`${state}:begun`);
-    if (this.#isSuspicious && besidePrepared.includes(state)) await settlePrepared(context);
+    const unsettled = this.#isSuspicious && besidePrepared.includes(state) ? await unsettledBy(settlePrepared(context)) : undefined;
+    // What is given up cannot be committed any more, so what servers that answer have of it goes at once.
+    if (unsettled !== undefined && state !== 'undo') throw unsettled.error;
     await steps[state](context);
+    if (unsettled !== undefined) throw unsettled.error;
     await onStep?.(`${state}:done`);
   }
 
@@ -198,6 +212,28 @@ class MoveRun {
     };
   }
 
+  /** Looks after the slot, and ends the step when it is lost, or keeps too much. */
+  #guard(context: MoveContext, state: WorkingState): Disposable {
+    const isMade = afterSlot.includes(state);
+    if (!isMade && state !== 'copy') return { [Symbol.dispose]: () => undefined };
+    const slots = nodesOf(context.job.sources).map((node) => ({ node: context.pools.get(node), name: namesOf(context).slot(node) }));
+    return watchSlots(slots, {
+      maxRetainedBytes: context.limits.maxRetainedBytes, isMade,
+      onRetained: (retainedBytes) => this.#report({ retainedBytes }),
+      onTrouble: (error) => this.#stopping.abort(error),
+    });
+  }
+
+  async #tellTrouble(trouble: string | null): Promise<void> {
+    this.#report({ trouble });
+    await storeProgress(this.claim, this.how.id, this.#progress);
+  }
+
+  #report(progress: MoveProgress): void {
+    this.#progress = { ...this.#progress, ...progress };
+    this.#isReported = false;
+  }
+
   #tell(state: MoveState): void {
     this.#isReported = true;
     this.how.options.onProgress?.({ jobId: this.how.id, state, ...this.#progress });
@@ -215,10 +251,22 @@ class MoveRun {
   }
 }
 
+async function unsettledBy(settling: Promise<void>): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await settling;
+    return undefined;
+  } catch (error) {
+    return { error };
+  }
+}
+
+function limitsOf({ options }: StoredJob): MoveLimits {
+  return { ...defaultMoveLimits, ...(options as Partial<MoveLimits>) };
+}
+
 /** Whether the old shards may go: their time is over, or somebody has asked for the end of the job. */
-function isDue({ changedAt, cancelRequested, options }: StoredJob): boolean {
-  const { retainMs = defaultMoveLimits.retainMs } = options as Partial<MoveLimits>;
-  return cancelRequested || Date.now() >= changedAt.getTime() + retainMs;
+function isDue(job: StoredJob): boolean {
+  return job.cancelRequested || Date.now() >= job.changedAt.getTime() + limitsOf(job).retainMs;
 }
 
 function canceledByRequest(id: string): ClusterError {

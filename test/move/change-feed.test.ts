@@ -8,6 +8,7 @@ import { definitionSettings } from '../../src/ddl/definition-settings.ts';
 import type { TableDefinition } from '../../src/ddl/table-definition.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { ChangeFeed } from '../../src/move/change-feed.ts';
+import { rateLimit } from '../../src/move/rate-limit.ts';
 import { until } from '../cluster/connections.ts';
 import { Random } from '../oracle/random.ts';
 
@@ -66,7 +67,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
   const start = async (): Promise<ChangeFeed> => {
     // A walsender whose client is gone may not have noticed.
     await sql(0, `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = 'feed' AND active_pid IS NOT NULL`);
-    return ChangeFeed.start({ source: pools.get(one), slot: 'feed', publication: 'pub', sinks: [{ node: pools.get(two), source: one, position: 'public.position', tables: streamed }] }, new AbortController().signal);
+    return ChangeFeed.start({ source: pools.get(one), slot: 'feed', publication: 'pub', sinks: [{ node: pools.get(two), source: one, position: 'public.position', tables: streamed, rate: rateLimit(undefined) }] }, new AbortController().signal);
   };
 
   const contents = async (node: 0 | 1, name: string): Promise<unknown[]> => sql(node, `RESET ALL; ${definitionSettings.replaceAll('LOCAL ', '').replace('search_path = pg_catalog', 'search_path = public')}; SELECT t::text FROM public.${name} t ORDER BY 1`);

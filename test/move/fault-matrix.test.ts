@@ -174,7 +174,7 @@ describe.each(['source', 'target', 'coordinator'] as const)('the server of the %
 });
 
 describe('connections to a node are cut', () => {
-  test.each(['copy:begun', 'index:begun', 'catch_up:done', 'prepared', 'decided', 'clean_up:begun'])('at %s', async (step) => {
+  test.each(['register:begun', 'create:begun', 'copy:begun', 'index:begun', 'catch_up:begun', 'cut_over:begun', 'prepared', 'decided', 'constrain:begun', 'clean_up:begun'])('at %s', async (step) => {
     await underLoad(async () => {
       const move = await wish();
       const proxies = await Promise.all([1, 2].map((node) => startMutingProxy(at(servers, node))));
@@ -198,6 +198,24 @@ describe('connections to a node are cut', () => {
     });
   });
 });
+
+test('a source that stays away: the move is given up, the target cleaned at once, the source when it is back, and the job says so', async () => {
+  const move = await wish();
+  const source = at(servers, move.from);
+  const { moves, pools } = await openMoves(coordinator, 'mover');
+  try {
+    const outcome = await moves.move(move, { onStep: (step) => void (step === 'index:begun' && source.kill()), patienceMs: 500 }).catch((error: unknown) => error);
+    expect(outcome).toMatchObject({ id: 'moveUndone', detail: expect.stringContaining('when it is back') as string });
+    expect(await moves.list('unfinished')).toMatchObject([{ state: 'undo', error: expect.stringContaining(String(source.port)) as string, progress: { trouble: expect.any(String) as string } }]);
+    expect(await run(move.to, `SELECT nspname FROM pg_namespace WHERE nspname LIKE 'shardwright\\_%'`)).toEqual([]);
+    await source.restart();
+    await moves.resume(at(await moves.list('unfinished'), 0).jobId, {}).catch(() => undefined);
+  } finally {
+    await source.restart();
+    await pools.end();
+  }
+  expect(await expectOver(move)).toBe('undone');
+}, 60_000);
 
 test('any process of the cluster carries on what was left, by itself', async () => {
   const move = await wish();

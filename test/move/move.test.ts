@@ -33,15 +33,18 @@ test('shard groups move while two processes write: nothing fails, nothing is los
       expect((await other.verify()).differences).toEqual([]);
     }
   })();
-  const shards = (await cluster.shards()).filter(({ table }) => table === 'orders');
-  for (let round = 0; round < 6; round += 1) {
-    const { shardId, nodeId } = at((await cluster.shards()).filter(({ shardId: id }) => shards.slice(0, 2)[round % 2]?.shardId === id), 0);
-    const to = (nodeId % 3) + 1;
-    await (round % 2 === 0 ? cluster : other).moveShardGroup(shardId, { to });
-    expect(await nodeOf(shardId)).toBe(to);
+  try {
+    const shards = (await cluster.shards()).filter(({ table }) => table === 'orders');
+    for (let round = 0; round < 6; round += 1) {
+      const { shardId, nodeId } = at((await cluster.shards()).filter(({ shardId: id }) => shards.slice(0, 2)[round % 2]?.shardId === id), 0);
+      const to = (nodeId % 3) + 1;
+      await (round % 2 === 0 ? cluster : other).moveShardGroup(shardId, { to });
+      expect(await nodeOf(shardId)).toBe(to);
+    }
+  } finally {
+    isOver = true;
+    await verifying;
   }
-  isOver = true;
-  await verifying;
   expect(verified).toBeGreaterThan(1);
   const expected = await load.stop();
   expect(load.failures).toEqual([]);

@@ -62,11 +62,19 @@ export async function cleanUp(context: MoveContext): Promise<void> {
   await drop(context, () => true);
 }
 
+/** What can be removed is, also while a server is away that has some of it. */
 async function drop({ pools, job, claim, signal }: MoveContext, which: (object: JobObject) => boolean): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
   for (const object of (await readObjects(claim, job.id)).filter(which)) {
-    await dropObject(pools, object, signal);
-    await forgetObjects(claim, job.id, [object]);
+    try {
+      await dropObject(pools, object, signal);
+      await forgetObjects(claim, job.id, [object]);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= { error };
+    }
   }
+  if (failure !== undefined) throw failure.error;
 }
 
 async function stopFeeds({ feeds }: MoveContext): Promise<void> {

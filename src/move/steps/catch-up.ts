@@ -11,9 +11,6 @@ import type { StreamedTable } from '../streamed-tables.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { positionTable, shardsOn } from './create.ts';
 
-/** So short a round trip of a change means that little is left. */
-const lagMsEnough = 250;
-
 /** The changes of each source node. */
 export type Feeds = ReadonlyMap<NodeId, ChangeFeed>;
 
@@ -22,8 +19,9 @@ export async function catchUp(context: MoveContext): Promise<void> {
   await settle(context, await runningFeeds(context, await unchangedGroups(context)));
 }
 
-export async function settle(context: Pick<MoveContext, 'report' | 'signal'>, feeds: Feeds): Promise<void> {
-  for (let lagMs = Infinity; lagMs > lagMsEnough;) {
+/** A short round trip of a change means that little is left. */
+export async function settle(context: Pick<MoveContext, 'report' | 'signal' | 'limits'>, feeds: Feeds): Promise<void> {
+  for (let lagMs = Infinity; lagMs > context.limits.maxLagMs;) {
     lagMs = Math.max(...(await Promise.all([...feeds.values()].map((feed) => feed.drain()))));
     context.signal.throwIfAborted();
     const changesApplied = [...feeds.values()].reduce((sum, feed) => sum + feed.changesApplied, 0);
@@ -43,7 +41,7 @@ export async function runningFeeds(context: MoveContext, groups: MovedGroups): P
     const source = pools.get(node);
     // A walsender of a process that is gone may not have noticed.
     await source.query({ text: 'SELECT pg_catalog.pg_terminate_backend(active_pid, 1000) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL', values: [slot(node)] }, { signal });
-    const sinks = nodesOf(groups.targets).map((target): SinkTarget => ({ node: pools.get(target), position: positionTable(staging), source: node, tables: streamedTables(groups, { source: node, target, staging }) }));
+    const sinks = nodesOf(groups.targets).map((target): SinkTarget => ({ node: pools.get(target), position: positionTable(staging), source: node, tables: streamedTables(groups, { source: node, target, staging }), rate: context.rate }));
     feeds.set(node, await ChangeFeed.start({ source, slot: slot(node), publication, sinks }, signal));
   }
   return feeds;

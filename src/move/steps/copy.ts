@@ -79,7 +79,7 @@ function rowsOf(hash: RowHash, source: HashRange, { min, max }: HashRange): Rows
 }
 
 /** Frozen, since the table is truncated in the same transaction: nobody has to write these pages again. */
-async function fill({ pools, signal, ...context }: MoveContext, { node, shard, from }: Filling, { snapshots, counted }: Copying): Promise<void> {
+async function fill({ pools, rate, signal, ...context }: MoveContext, { node, shard, from }: Filling, { snapshots, counted }: Copying): Promise<void> {
   const target = quoteQualified(namesOf(context).staging, shard.name);
   const columns = columnList(shard.definition);
   await withConnection(pools.get(node), signal, async (connection) => {
@@ -89,6 +89,7 @@ async function fill({ pools, signal, ...context }: MoveContext, { node, shard, f
         const format = canBeBinary(source.rows) && (await hasPortableTypes(reading, source.shard, signal)) ? 'binary' : 'text';
         const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
         await readRows(reading, { shard: source.shard, rows: source.rows, format }, { signal, write: async (chunk) => {
+          await rate.pass(chunk.length, signal);
           await sink.write(chunk);
           counted.add(chunk.length);
         } });

@@ -1,9 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
-import type { NodePools } from '../../cluster/node-pools.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
 import { loadGrammar } from '../../sql/parse.ts';
@@ -11,16 +9,13 @@ import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
 import { changeState } from '../../store/jobs.ts';
+import { acquireAll, inTime, isForWantOfTime, untilOneSucceeds } from '../attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { checkUnchanged, unchangedGroups } from '../unchanged-group.ts';
-import { isLockConflict } from '../with-connection.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 import { shardsOn } from './create.ts';
-
-const firstTimeoutMs = 30;
-const backOffMs = { first: 50, max: 2_000 } as const;
 
 /**
  * One distributed transaction puts the targets in the place of the sources. An attempt:
@@ -36,23 +31,13 @@ const backOffMs = { first: 50, max: 2_000 } as const;
  */
 export async function cutOver(context: MoveContext): Promise<void> {
   await loadGrammar();
-  const drainTimeoutMs = await longestWaitMs(context);
-  let timeoutMs = Math.min(firstTimeoutMs, drainTimeoutMs);
-  for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
+  context.rate.lift();
+  await untilOneSucceeds(context, async (timeoutMs) => {
     const groups = await unchangedGroups(context);
     const feeds = await runningFeeds(context, groups);
     await settle(context, feeds);
-    if (await attempt(context, { groups, feeds, timeoutMs })) return;
-    timeoutMs = Math.min(timeoutMs * 2, drainTimeoutMs);
-    await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
-  }
-}
-
-/** Shorter than it takes a server to look for deadlocks: it might find that we wait for each other with a transaction, and end that one. */
-async function longestWaitMs({ pools, job, limits, signal }: MoveContext): Promise<number> {
-  const text = `SELECT setting FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'`;
-  const answers = await Promise.all(nodesOf(job.sources).map((node) => pools.get(node).query({ text }, { signal })));
-  return Math.max(1, Math.floor(Math.min(limits.drainTimeoutMs, ...answers.map(({ rows }) => Number(rows[0]?.[0]) * 0.8))));
+    return attempt(context, { groups, feeds, timeoutMs });
+  });
 }
 
 interface Attempt {
@@ -79,21 +64,10 @@ async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
     return true;
   } catch (error) {
     await transaction.rollback();
-    if (isLockConflict(error) || error === tooSlow) return false;
+    if (isForWantOfTime(error)) return false;
     throw error;
   } finally {
     for (const connection of marking.values()) connection.release();
-  }
-}
-
-async function acquireAll(pools: NodePools, nodes: readonly NodeId[], signal: AbortSignal): Promise<Map<NodeId, NodeConnection>> {
-  const acquired = new Map<NodeId, NodeConnection>();
-  try {
-    for (const node of nodes) acquired.set(node, await pools.get(node).acquire({ signal }));
-    return acquired;
-  } catch (error) {
-    for (const connection of acquired.values()) connection.release();
-    throw error;
   }
 }
 
@@ -162,18 +136,4 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
       ...rendered.flatMap(({ bringToLife }) => bringToLife),
     ];
   });
-}
-
-const tooSlow = new ClusterError('moveInProgress', 'the last changes did not arrive in time');
-
-async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  const over = new AbortController();
-  const late = delay(Math.max(timeoutMs, 10), undefined, { signal: over.signal }).then(() => Promise.reject(tooSlow));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    promise.catch(() => undefined);
-    late.catch(() => undefined);
-    over.abort();
-  }
 }

@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClusterError } from '../base/errors.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { MoveContext } from './move-context.ts';
+import { nodesOf } from './moved-tables.ts';
+import { isLockConflict } from './with-connection.ts';
+
+const firstTimeoutMs = 30;
+const backOffMs = { first: 50, max: 2_000 } as const;
+
+/**
+ * Makes attempts, behind whose locks on the sources others wait, until one succeeds: first with little time, later with more, up to `drainTimeoutMs`. In between all that waited goes on.
+ */
+export async function untilOneSucceeds(context: MoveContext, attempt: (timeoutMs: number) => Promise<boolean>): Promise<void> {
+  const longestMs = await longestWaitMs(context);
+  let timeoutMs = Math.min(firstTimeoutMs, longestMs);
+  for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
+    if (await attempt(timeoutMs)) return;
+    timeoutMs = Math.min(timeoutMs * 2, longestMs);
+    await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
+  }
+}
+
+/** Shorter than it takes a server to look for deadlocks: it might find that we wait for each other with a transaction, and end that one. */
+async function longestWaitMs({ pools, job, limits, signal }: MoveContext): Promise<number> {
+  const text = `SELECT setting FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'`;
+  const answers = await Promise.all(nodesOf(job.sources).map((node) => pools.get(node).query({ text }, { signal })));
+  return Math.max(1, Math.floor(Math.min(limits.drainTimeoutMs, ...answers.map(({ rows }) => Number(rows[0]?.[0]) * 0.8))));
+}
+
+/** Before anybody waits. */
+export async function acquireAll(pools: NodePools, nodes: readonly NodeId[], signal: AbortSignal): Promise<Map<NodeId, NodeConnection>> {
+  const acquired = new Map<NodeId, NodeConnection>();
+  try {
+    for (const node of nodes) acquired.set(node, await pools.get(node).acquire({ signal }));
+    return acquired;
+  } catch (error) {
+    for (const connection of acquired.values()) connection.release();
+    throw error;
+  }
+}
+
+const tooSlow = new ClusterError('moveInProgress', 'the last changes did not arrive in time');
+
+/** Whether an attempt may have failed for want of time alone. */
+export function isForWantOfTime(error: unknown): boolean {
+  return isLockConflict(error) || error === tooSlow;
+}
+
+export async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  const over = new AbortController();
+  const late = delay(Math.max(timeoutMs, 10), undefined, { signal: over.signal }).then(() => Promise.reject(tooSlow));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    promise.catch(() => undefined);
+    late.catch(() => undefined);
+    over.abort();
+  }
+}
