@@ -21,6 +21,10 @@ export interface MoveLimits {
   readonly drainTimeoutMs: number;
   /** How long the old shards are kept: not at all. */
   readonly retainMs: number;
+  /**
+   * Whether the new shards are compared with the old ones before the cut-over: every row, or, with `'sample'`, the number of rows and every 16th of them. True by default.
+   */
+  readonly verify: boolean | 'sample';
   /** How many bytes of rows and changes may pass in a second, until the last changes: any number by default. Below the rate at which changes come, a move comes to no end. */
   readonly maxBytesPerSecond?: number | undefined;
   /** How much of its log a source may keep for the move, which is undone when it is more: any number of bytes by default. */
@@ -29,7 +33,7 @@ export interface MoveLimits {
   readonly maxLagMs: number;
 }
 
-export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0, maxLagMs: 250 };
+export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0, verify: true, maxLagMs: 250 };
 
 /** How far a move is. Numbers are of the state that they belong to, and stay behind it. */
 export interface MoveProgress {
@@ -38,6 +42,8 @@ export interface MoveProgress {
   readonly changesApplied?: number;
   /** Round trip of a change through the log to the target. */
   readonly lagMs?: number;
+  /** Rows that were compared, of both sides together. */
+  readonly rowsVerified?: number;
   /** What a source keeps of its log for the move. */
   readonly retainedBytes?: number;
   /** What a step failed with that is tried again; null when it went on. */

@@ -9,13 +9,14 @@
  * | copy | a slot, and the rows that its snapshot shows |
  * | index | keys, indexes, the rest of the definition but foreign keys; statistics |
  * | catch_up | what changed since, until little is left |
+ * | verify | the new shards have the rows of the old ones, at one moment |
  * | cut_over | the last changes, then all at once: catalog, old shards out of the way, new ones in their place |
  * | constrain | foreign keys, in force since the cut-over, are marked as valid |
  * | retain | the old shards are kept for a while |
  * | clean_up | what was written down is removed, the old shards among it |
  * | undo | the same, for a move that was given up before the cut-over |
  */
-export const moveStates = ['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'cut_over', 'constrain', 'retain', 'clean_up', 'undo', 'done', 'undone'] as const;
+export const moveStates = ['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'verify', 'cut_over', 'constrain', 'retain', 'clean_up', 'undo', 'done', 'undone'] as const;
 export type MoveState = (typeof moveStates)[number];
 
 /** Those with a step. */
@@ -32,7 +33,8 @@ const transitions: Readonly<Record<WorkingState, Readonly<Record<StepOutcome, Mo
   create: { succeeded: 'copy', failed: 'undo' },
   copy: { succeeded: 'index', failed: 'undo' },
   index: { succeeded: 'catch_up', failed: 'undo' },
-  catch_up: { succeeded: 'cut_over', failed: 'undo' },
+  catch_up: { succeeded: 'verify', failed: 'undo' },
+  verify: { succeeded: 'cut_over', failed: 'undo' },
   cut_over: { succeeded: 'constrain', failed: 'undo' },
   constrain: { succeeded: 'retain', failed: 'constrain' },
   retain: { succeeded: 'clean_up', failed: 'retain' },

@@ -18,10 +18,11 @@ import { cutOver } from './steps/cut-over.ts';
 import { indexTarget } from './steps/index-target.ts';
 import { preflight } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
+import { verifyCopies } from './steps/verify-copies.ts';
 import { watchSlots } from './watch-slots.ts';
 
 const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>> = {
-  preflight, register, create, copy, index: indexTarget, catch_up: catchUp, cut_over: cutOver, constrain,
+  preflight, register, create, copy, index: indexTarget, catch_up: catchUp, verify: verifyCopies, cut_over: cutOver, constrain,
   // Entered only when the time is over.
   retain: () => Promise.resolve(),
   clean_up: cleanUp, undo: cleanUp,
@@ -31,7 +32,7 @@ const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<voi
 const besidePrepared: readonly WorkingState[] = ['cut_over', 'constrain', 'clean_up', 'undo'];
 
 /** States in which the slot is there, and is to be read. */
-const afterSlot: readonly WorkingState[] = ['index', 'catch_up', 'cut_over'];
+const afterSlot: readonly WorkingState[] = ['index', 'catch_up', 'verify', 'cut_over'];
 
 export interface RunMoveOptions extends MoveOptions {
   /** Aborting it gives the move up, which is undone then, unless it is past its cut-over. */

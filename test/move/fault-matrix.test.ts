@@ -174,7 +174,7 @@ describe.each(['source', 'target', 'coordinator'] as const)('the server of the %
 });
 
 describe('connections to a node are cut', () => {
-  test.each(['register:begun', 'create:begun', 'copy:begun', 'index:begun', 'catch_up:begun', 'cut_over:begun', 'prepared', 'decided', 'constrain:begun', 'clean_up:begun'])('at %s', async (step) => {
+  test.each(['register:begun', 'create:begun', 'copy:begun', 'index:begun', 'catch_up:begun', 'verify:begun', 'cut_over:begun', 'prepared', 'decided', 'constrain:begun', 'clean_up:begun'])('at %s', async (step) => {
     await underLoad(async () => {
       const move = await wish();
       const proxies = await Promise.all([1, 2].map((node) => startMutingProxy(at(servers, node))));

@@ -35,6 +35,31 @@ const untilLookedAt = (): Promise<void> => new Promise((resolve) => setTimeout(r
 
 const stateOf = async (): Promise<unknown> => ({ ...at((await cluster.jobs({ all: true })).slice(-1), 0) });
 
+describe('what differs before the cut-over is told with its keys, and the move undone', () => {
+  const plant = (text: string) => async (_: number, to: number): Promise<void> => {
+    const [[staged] = []] = await servers.on(to, `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname LIKE 'shardwright_move%' AND tablename LIKE 'orders%'`);
+    await servers.on(to, text.replaceAll('$s', String(staged)));
+  };
+  test.each([
+    ['a changed value', `UPDATE $s SET note = note || 'y' WHERE ctid = (SELECT min(ctid) FROM $s)`, /^\(\d+,\d+\) differs\.$/],
+    ['a missing row', `DELETE FROM $s WHERE ctid = (SELECT min(ctid) FROM $s)`, /^\(\d+,\d+\) is missing\.$/],
+    ['a row too many', 'INSERT INTO $s SELECT tenant, -1 FROM $s LIMIT 1', /^\(\d+,-1\) should not be there\.$/],
+  ])('%s', async (_, text, detail) => {
+    const before = await servers.place('orders');
+    expect(await move({}, 'catch_up:done', plant(text))).toMatchObject({
+      id: 'moveUndone', cause: expect.objectContaining({ id: 'copyDiffers', detail: expect.stringMatching(detail) as string }) as unknown,
+    });
+    expect(await servers.place('orders')).toEqual(before);
+    expect(await servers.remains()).toEqual([]);
+    // That it was this state that noticed. A sample notices rows too few or too many.
+    if (text.startsWith('DELETE')) expect(await move({ verify: 'sample' }, 'catch_up:done', plant(text))).toMatchObject({ id: 'moveUndone' });
+    if (text.startsWith('INSERT')) {
+      expect(await move({ verify: false }, 'catch_up:done', plant(text))).toBe('done');
+      await cluster.query('DELETE FROM orders WHERE id = -1');
+    }
+  }, 60_000);
+});
+
 test('a rate that may not be exceeded is kept', async () => {
   const started = performance.now();
   expect(await move({ maxBytesPerSecond: 200_000 }, '', () => Promise.resolve())).toBe('done');

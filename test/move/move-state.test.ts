@@ -9,14 +9,14 @@ test('a move that succeeds goes through every state but those of the way back, o
     way.push(state);
     if (isOver(state)) break;
   }
-  expect(way).toEqual(['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'cut_over', 'constrain', 'retain', 'clean_up', 'done']);
+  expect(way).toEqual(['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'verify', 'cut_over', 'constrain', 'retain', 'clean_up', 'done']);
 });
 
 test('up to the cut-over a failure leads back, behind it nowhere', () => {
   const back = working.map((state) => `${state} → ${nextState(state, 'failed')}`);
   expect(back).toEqual([
-    'preflight → undone', 'register → undo', 'create → undo', 'copy → undo', 'index → undo', 'catch_up → undo', 'cut_over → undo',
+    'preflight → undone', 'register → undo', 'create → undo', 'copy → undo', 'index → undo', 'catch_up → undo', 'verify → undo', 'cut_over → undo',
     'constrain → constrain', 'retain → retain', 'clean_up → clean_up', 'undo → undo',
   ]);
-  expect(working.filter((state) => isUndoable(state))).toEqual(['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'cut_over']);
+  expect(working.filter((state) => isUndoable(state))).toEqual(['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'verify', 'cut_over']);
 });
