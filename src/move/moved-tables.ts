@@ -10,6 +10,7 @@ import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connec
 import type { NodePools } from '../cluster/node-pools.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
+import { inheritedNames } from '../ddl/inherited-names.ts';
 import { readDefinition } from '../ddl/read-definition.ts';
 import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
@@ -152,10 +153,38 @@ function targetOf({ group, node, min, max, shards }: JobTarget, source: SourceGr
   const tables = source.tables.map(({ definition, shard }) => {
     const own = movedShard(definition, idOf(definition.oid, shard));
     const referred = [...(references.get(definition.oid) ?? [])].map(([oid, id]) => [oid, shards?.[oid] ?? id] as const);
-    const range = hash.family === 'postgres' ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
+    const range = hash.family === 'postgres' && definition.partitionKey === null ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
     return { ...own, wish: { id: own.shard, hash: range, references: new Map(referred) } };
   });
-  return { id: group, node, min, max, tables };
+  return { id: group, node, min, max, tables: withInheritedNames(tables) };
+}
+
+/** A partition's tree is in its shard group as a whole. */
+function withInheritedNames(tables: readonly TargetShard[]): TargetShard[] {
+  const definitions = tables.map(({ definition }) => definition);
+  const shards = new Map(tables.map(({ definition, shard }) => [definition.oid, shard]));
+  return tables.map((table) => ({ ...table, wish: { ...table.wish, inherited: inheritedNames(table.definition, definitions, shards) } }));
+}
+
+/** Those that have rows themselves. */
+export function shardsWithRows<T extends MovedShard>(shards: readonly T[]): T[] {
+  return shards.filter(hasRows);
+}
+
+/** A partitioned table's are in its partitions. */
+export function hasRows({ definition }: Pick<MovedShard, 'definition'>): boolean {
+  return definition.partitionKey === null;
+}
+
+/** Partitions before what they are partitions of: the shards of each list depend on those of lists before it alone. */
+export function partitionsFirst<T extends MovedShard>(shards: readonly T[]): T[][] {
+  const depthOf = ({ definition: { partitionOf } }: T): number => {
+    const parent = shards.find(({ definition }) => definition.oid === partitionOf?.table.oid);
+    return parent === undefined ? 0 : depthOf(parent) + 1;
+  };
+  const levels: T[][] = [];
+  for (const shard of shards) (levels[depthOf(shard)] ??= []).push(shard);
+  return levels.reverse();
 }
 
 /** The ids of other shards are left out: those of a neighbour that is split meanwhile change nothing here. */

@@ -1,9 +1,9 @@
 import { renderShard } from '../ddl/render-shard.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { optionSql } from '../ddl/option-sql.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { TargetShard } from './moved-tables.ts';
+import { hasRows, type TargetShard } from './moved-tables.ts';
 
 /**
  * The statements that make a shard on the node that it moves to, in three parts. It is made in a schema of the move's own, where no statement looks for it, and put into
@@ -11,6 +11,8 @@ import type { TargetShard } from './moved-tables.ts';
  */
 export interface TargetStatements {
   readonly create: readonly string[];
+  /** When all tables are made: makes it a partition of another. */
+  readonly attach: readonly string[];
   /** Keys, indexes and all else that is best made when rows are there, but for foreign keys, triggers and row security. */
   readonly complete: readonly string[];
   /** At the cut-over: brings the shard to its place. */
@@ -20,7 +22,7 @@ export interface TargetStatements {
    * are applied there are none: a row would be looked for that comes later, and what ON DELETE does would be done twice. So would what triggers do.
    */
   readonly bringToLife: readonly string[];
-  /** Later, beside other work: marks the foreign keys as valid. */
+  /** Later, beside other work, partitions first: marks the foreign keys as valid. */
   readonly validate: readonly string[];
 }
 
@@ -28,22 +30,33 @@ export function renderTarget(table: TargetShard, staging: string): TargetStateme
   const { definition, wish, name } = table;
   const constraints = definition.constraints ?? [];
   const quiet = { triggers: null, policies: null, rowSecurity: false, rowSecurityForced: false };
-  const staged = renderShard({ ...definition, ...quiet, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
+  const partitionOf = definition.partitionOf === null ? null : { ...definition.partitionOf, table: { ...definition.partitionOf.table, schema: staging } };
+  const staged = renderShard({ ...definition, ...quiet, partitionOf, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
   const sql = quoteQualified(staging, name);
   return {
     // Autovacuum would hold a lock for which the cut-over had to wait.
-    create: [...staged.beforeRows, `ALTER TABLE ${sql} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)`],
+    create: [...staged.beforeRows, ...(hasRows({ definition }) ? [`ALTER TABLE ${sql} SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)`] : [])],
+    attach: staged.attach,
     complete: staged.afterRows,
     putInPlace: [
       `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(definition.schema)}`,
-      `ALTER TABLE ${table.sql} RESET (autovacuum_enabled, toast.autovacuum_enabled)`,
-      ...ownVacuumOptions(table),
+      ...(hasRows({ definition }) ? [`ALTER TABLE ${table.sql} RESET (autovacuum_enabled, toast.autovacuum_enabled)`, ...ownVacuumOptions(table)] : []),
     ],
     bringToLife: liveParts(table),
-    validate: constraints
-      .filter(({ kind, validated }) => kind === 'foreign' && validated)
-      .map((constraint) => `ALTER TABLE ${table.sql} VALIDATE CONSTRAINT ${quoteIdentifier(shardName(constraint.name, wish.id))}`),
+    validate: hasRows({ definition })
+      ? constraints.filter(({ kind, validated }) => kind === 'foreign' && validated).map((constraint) => `ALTER TABLE ${table.sql} VALIDATE CONSTRAINT ${quoteIdentifier(shardName(constraint.name, wish.id))}`)
+      : ownForeignKeys(table),
   };
+}
+
+/** A partitioned table's foreign keys cannot be made NOT VALID. Its partitions have them since the cut-over, and when those are valid it takes them for its own, without looking at rows. */
+function ownForeignKeys({ definition, wish, sql }: TargetShard): string[] {
+  const foreign = (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign');
+  return foreign.flatMap((constraint) => {
+    const [add = '', ...comments] = renderShard({ ...definition, constraints: [constraint] }, wish).foreignKeys;
+    const there = `SELECT FROM pg_constraint WHERE conrelid = ${quoteLiteral(sql)}::regclass AND conname = ${quoteLiteral(shardName(constraint.name, wish.id))}`;
+    return [`DO ${quoteLiteral(`BEGIN IF NOT EXISTS (${there}) THEN ${add}; END IF; END`)}`, ...comments];
+  });
 }
 
 function ownVacuumOptions({ definition, sql }: TargetShard): string[] {
@@ -57,7 +70,7 @@ function ownVacuumOptions({ definition, sql }: TargetShard): string[] {
 
 /** Foreign keys, triggers and row security: what must not meet changes that are applied, since it did where they were made. */
 function liveParts({ definition, wish }: TargetShard): readonly string[] {
-  const foreign = (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign');
+  const foreign = hasRows({ definition }) ? (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign') : [];
   const constraints = foreign.map((constraint) => (constraint.validated ? { ...constraint, sql: `${constraint.sql} NOT VALID` } : constraint));
   const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: null }));
   const bare: TableDefinition = { ...definition, columns, constraints, indexes: null, comment: null, grants: null, statistics: null, replicaIdentity: 'd' };

@@ -24,7 +24,7 @@ interface PreflightGroup {
 }
 
 export interface PreflightTable {
-  readonly definition: Pick<TableDefinition, 'name' | 'kind' | 'persistence'>;
+  readonly definition: Pick<TableDefinition, 'name' | 'persistence'>;
   /** The shard, quoted and qualified. */
   readonly sql: string;
 }
@@ -73,9 +73,7 @@ function placements(pools: NodePools, { sources, targets }: PreflightWish): Pref
 
 function tableKinds(tables: readonly PreflightTable[]): PreflightCheck[] {
   const common = { check: 'table_kind', level: 'error', node: null } as const;
-  const wrong = tables.flatMap(({ definition: { name, kind, persistence } }): PreflightCheck[] => [
-    ...(kind === 'r' ? [] : [{ ...common, ok: false, message: `Table "${name}" is partitioned`, hint: null }]),
-    ...(persistence === 'p' ? [] : [{ ...common, ok: false, message: `Table "${name}" is not logged, so its changes cannot be followed`, hint: 'ALTER TABLE … SET LOGGED makes it one that can be moved.' }]),
-  ]);
+  const wrong = tables.flatMap(({ definition: { name, persistence } }): PreflightCheck[] =>
+    persistence === 'p' ? [] : [{ ...common, ok: false, message: `Table "${name}" is not logged, so its changes cannot be followed`, hint: 'ALTER TABLE … SET LOGGED makes it one that can be moved.' }]);
   return wrong.length > 0 ? wrong : [{ ...common, ok: true, message: `${tables.length} ${tables.length === 1 ? 'table' : 'tables'}, whose changes can be followed`, hint: null }];
 }

@@ -5,7 +5,7 @@ import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { dropObject, lockPatienceMs } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { readMovedGroups, type TargetGroup } from '../moved-tables.ts';
+import { partitionsFirst, readMovedGroups, type TargetGroup } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { isLockConflict, runWithShortLocks } from '../with-connection.ts';
 
@@ -21,7 +21,7 @@ export async function constrain(context: MoveContext): Promise<void> {
   for (const { node } of (await readObjects(context.claim, job.id)).filter(isOfOldShards)) await untieOldShards(pools.get(node), retired, signal);
   for (const target of job.targets) {
     const group = await groupThere(context, target);
-    for (const shard of group?.tables ?? []) {
+    for (const shard of partitionsFirst(group?.tables ?? []).flat()) {
       for (const statement of renderTarget(shard, staging).validate) await runWithShortLocks(pools.get(target.node), [statement], { signal });
     }
   }

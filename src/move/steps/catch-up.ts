@@ -5,7 +5,7 @@ import { ChangeFeed } from '../change-feed.ts';
 import type { SinkTarget } from '../change-sink.ts';
 import { endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, nodesOf } from '../moved-tables.ts';
+import { type MovedGroups, nodesOf, shardsWithRows } from '../moved-tables.ts';
 import { routeByHash } from '../row-route.ts';
 import type { StreamedTable } from '../streamed-tables.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
@@ -55,9 +55,9 @@ interface Way {
 
 /** What the changes of a source are applied to on one target node. */
 function streamedTables({ sources, targets, hash }: MovedGroups, { source, target, staging }: Way): StreamedTable[] {
-  return sources.filter(({ node }) => node === source).flatMap(({ tables }) => tables.map(({ definition, name }, i) => ({
+  return sources.filter(({ node }) => node === source).flatMap(({ tables }) => shardsWithRows(tables).map(({ definition, name }, i) => ({
     schema: definition.schema, name, columns: definition.columns,
-    targets: targets.map((group) => (group.node === target ? quoteQualified(staging, present(group.tables[i]).name) : undefined)),
+    targets: targets.map((group) => (group.node === target ? quoteQualified(staging, present(shardsWithRows(group.tables)[i]).name) : undefined)),
     route: targets.length === 1 ? undefined : routeByHash(hash, targets, present(hash.columns.get(definition.oid))),
   })));
 }

@@ -10,7 +10,7 @@ import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { dropSlot, endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, type MovedShard, nodesOf, type RowHash, type TargetShard } from '../moved-tables.ts';
+import { type MovedGroups, type MovedShard, nodesOf, type RowHash, shardsWithRows, type TargetShard } from '../moved-tables.ts';
 import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../with-connection.ts';
@@ -67,9 +67,9 @@ async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copyi
 }
 
 function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
-  return targets.flatMap((target) => target.tables.map((shard, i) => ({
+  return targets.flatMap((target) => shardsWithRows(target.tables).map((shard, i) => ({
     node: target.node, shard,
-    from: sources.flatMap((source) => (source.max < target.min || target.max < source.min ? [] : [{ node: source.node, shard: at(source.tables, i), rows: rowsOf(hash, source, target) }])),
+    from: sources.flatMap((source) => (source.max < target.min || target.max < source.min ? [] : [{ node: source.node, shard: at(shardsWithRows(source.tables), i), rows: rowsOf(hash, source, target) }])),
   })));
 }
 

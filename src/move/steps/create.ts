@@ -4,7 +4,7 @@ import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { registerObjects, storeDefinitions } from '../../store/jobs.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedShard, nodesOf, readMovedGroups, type TargetShard } from '../moved-tables.ts';
+import { type MovedShard, nodesOf, readMovedGroups, shardsWithRows, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { readReplicaIdentity } from '../replica-identity.ts';
 import { runWithShortLocks, withConnection } from '../with-connection.ts';
@@ -15,7 +15,7 @@ export async function create(context: MoveContext): Promise<void> {
   const groups = await readMovedGroups(context.pools, context.job, context);
   await storeDefinitions(context.claim, context.job.id, groups.fingerprint);
   for (const node of nodesOf(groups.targets)) await createOnTarget(context, node, shardsOn(groups.targets, node));
-  for (const node of nodesOf(groups.sources)) await prepareSource(context, node, shardsOn(groups.sources, node));
+  for (const node of nodesOf(groups.sources)) await prepareSource(context, node, shardsWithRows(shardsOn(groups.sources, node)));
 }
 
 /** Of all groups that are on the node. */
@@ -31,7 +31,7 @@ async function createOnTarget(context: MoveContext, node: NodeId, shards: readon
     'BEGIN', definitionSettings, `DROP SCHEMA IF EXISTS ${schema} CASCADE`, `CREATE SCHEMA ${schema}`,
     `CREATE TABLE ${positionTable(staging)} (source integer PRIMARY KEY, lsn pg_lsn NOT NULL)`,
     `CREATE TABLE ${completedTable(staging)} (shard_id bigint PRIMARY KEY)`,
-    ...shards.flatMap((shard) => renderTarget(shard, staging).create), 'COMMIT',
+    ...shards.flatMap((shard) => renderTarget(shard, staging).create), ...shards.flatMap((shard) => renderTarget(shard, staging).attach), 'COMMIT',
   ].join(';\n');
   await withConnection(pools.get(node), signal, (connection) => connection.query({ text, simple: true }, { signal }));
 }

@@ -4,7 +4,7 @@ import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { nodesOf, type TargetShard } from '../moved-tables.ts';
+import { nodesOf, partitionsFirst, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../with-connection.ts';
@@ -19,7 +19,8 @@ export async function indexTarget(context: MoveContext): Promise<void> {
 async function completeOn(context: MoveContext, node: NodeId, shards: readonly TargetShard[]): Promise<void> {
   const { staging } = namesOf(context);
   await endOtherUsers(context.pools.get(node), shards.map(({ name }) => quoteQualified(staging, name)), context.signal);
-  await allOrAbort(context.signal, shards.map((shard) => (signal) => completeTable({ ...context, signal }, node, shard)));
+  // What a partition has already, its parent's index or constraint takes for its own.
+  for (const level of partitionsFirst(shards)) await allOrAbort(context.signal, level.map((shard) => (signal) => completeTable({ ...context, signal }, node, shard)));
 }
 
 async function completeTable(context: MoveContext, node: NodeId, shard: TargetShard): Promise<void> {

@@ -9,7 +9,7 @@ import { type Comparison, compareCopies, type TableCopy } from '../../verify/com
 import type { ComparedRows } from '../../verify/compared-rows.ts';
 import { acquireAll, inTime, isForWantOfTime, untilOneSucceeds } from '../attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, nodesOf } from '../moved-tables.ts';
+import { type MovedGroups, nodesOf, shardsWithRows } from '../moved-tables.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 import { shardsOn } from './create.ts';
@@ -97,10 +97,10 @@ async function compare(context: MoveContext, groups: MovedGroups, readers: Reade
   const { signal, limits } = context;
   const { staging } = namesOf(context);
   let rowsVerified = 0;
-  for (const [i, { definition }] of at(groups.sources, 0).tables.entries()) {
+  for (const [i, { definition }] of shardsWithRows(at(groups.sources, 0).tables).entries()) {
     const copies: TableCopy[] = [
-      groups.sources.map(({ node, tables }) => ({ connection: present(readers.sources.get(node)), sql: at(tables, i).sql })),
-      groups.targets.map(({ node, tables }) => ({ connection: present(readers.targets.get(node)), sql: quoteQualified(staging, at(tables, i).name) })),
+      groups.sources.map(({ node, tables }) => ({ connection: present(readers.sources.get(node)), sql: at(shardsWithRows(tables), i).sql })),
+      groups.targets.map(({ node, tables }) => ({ connection: present(readers.targets.get(node)), sql: quoteQualified(staging, at(shardsWithRows(tables), i).name) })),
     ];
     const onRead = ({ rows }: { readonly rows: number }): void => context.report({ rowsVerified: (rowsVerified += rows) });
     const comparison = await compareCopies(copies, comparedRows(definition), { signal, differencesMax, isSample: limits.verify === 'sample', onRead });
