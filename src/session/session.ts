@@ -245,6 +245,8 @@ export class Session {
   async #work(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     const result = await this.#run(statement, query);
     if (/set_config/i.test(statement.text)) await this.#adopt(settingsMade(statement.node, query.values ?? [], valuesOf(result)));
+    // What was taken before is of no use any more. Sequences know no transactions.
+    else if (/setval/i.test(statement.text)) for (const taken of [this.#services.sequences, this.#ownSequences]) taken.forget();
     return result;
   }
 

@@ -32,3 +32,19 @@ function tableOfIndex({ snapshot, searchPath }: RelationNames, { schema, name }:
   const owners = [...snapshot.tables.values()].filter(({ indexes }) => indexes.some((index) => index.name === name));
   return schemas.flatMap((candidate) => owners.filter((table) => table.schema === candidate))[0];
 }
+
+/** Tables that have a default from the sequence of that name. */
+export function tablesDrawingFrom({ snapshot, searchPath }: RelationNames, { schema, name }: WrittenName): readonly CatalogTable[] {
+  const schemas = schema === undefined ? searchPath : [schema];
+  const draws = ({ default: value }: CatalogTable['columns'][number]): boolean => {
+    if (value?.kind !== 'sequence') return false;
+    const [own = '', sequence] = unquotedParts(value.sequence);
+    return sequence === name && schemas.includes(own);
+  };
+  return [...snapshot.tables.values()].filter(({ columns }) => columns.some(draws));
+}
+
+/** Of a qualified name, quoted where it has to be. */
+function unquotedParts(name: string): string[] {
+  return (name.match(/"(?:[^"]|"")*"|[^."]+/g) ?? []).map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part));
+}

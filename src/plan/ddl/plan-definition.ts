@@ -5,7 +5,7 @@ import type { Statement } from '../../sql/parse.ts';
 import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf } from './everywhere.ts';
-import { dottedName, nameOfParts, tableNamed, type WrittenName, writtenName } from './named-objects.ts';
+import { dottedName, nameOfParts, tableNamed, tablesDrawingFrom, type WrittenName, writtenName } from './named-objects.ts';
 
 /** The plan of a statement that changes definitions of distributed or reference tables, or of objects that every node has; undefined for any other. */
 export function planDefinition(statement: Statement, names: RelationNames): DefinitionPlan | undefined {
@@ -13,7 +13,7 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const everywhere = everywhereOf(statement);
   const target = targetOf(node, names) ?? (everywhere === undefined ? undefined : nothing);
   if (target === undefined) return undefined;
-  const found = target.names.flatMap((name) => tableNamed(names, name) ?? []);
+  const found = target.names.flatMap((name) => tableNamed(names, name) ?? tablesDrawingFrom(names, name));
   const tables = [...new Set([...found, ...(target.tables ?? [])])];
   const reach = target.reach ?? 'named';
   if (everywhere === undefined && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
@@ -33,6 +33,9 @@ function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt);
   if ('CreateStmt' in node) return ofPartition(node.CreateStmt);
   if ('IndexStmt' in node) return ofRelation(node.IndexStmt.relation);
+  if ('AlterSeqStmt' in node) return ofRelation(node.AlterSeqStmt.sequence);
+  if ('RenameStmt' in node && node.RenameStmt.renameType === 'OBJECT_SEQUENCE') return ofSequence(node.RenameStmt.relation);
+  if ('AlterObjectSchemaStmt' in node && node.AlterObjectSchemaStmt.objectType === 'OBJECT_SEQUENCE') return ofSequence(node.AlterObjectSchemaStmt.relation);
   if ('RenameStmt' in node) return wide.has(node.RenameStmt.renameType) ? everything : ofRelation(node.RenameStmt.relation);
   if ('AlterObjectSchemaStmt' in node) return wide.has(node.AlterObjectSchemaStmt.objectType) ? everything : ofRelation(node.AlterObjectSchemaStmt.relation);
   if ('CreateTrigStmt' in node) return ofRelation(node.CreateTrigStmt.relation);
@@ -61,6 +64,12 @@ function ofPartition({ partbound, inhRelations = [] }: CreateStmt): Target | und
 
 function ofRelation(relation: RangeVar | undefined): Target | undefined {
   return relation === undefined ? undefined : { names: [writtenName(relation)] };
+}
+
+/** Plans know the sequences of columns by name, and no definition shows that of an identity column. */
+function ofSequence(sequence: RangeVar | undefined): Target | undefined {
+  const target = ofRelation(sequence);
+  return target === undefined ? undefined : { ...target, reach: 'connected' };
 }
 
 function ofAlterTable({ relation, cmds = [], objtype }: AlterTableStmt): Target | undefined {

@@ -169,6 +169,25 @@ test('values of a sequence that was dropped are not given out for another of its
   expect((await one.query('SELECT count(*)::int AS rows, count(DISTINCT n)::int AS numbers FROM s')).rows).toEqual([{ rows: 10, numbers: 10 }]);
 });
 
+test('a sequence that is renamed, goes to another schema or begins again is the same one to its columns', async () => {
+  await one.query('DROP TABLE IF EXISTS q; DROP SCHEMA IF EXISTS "Other s" CASCADE; CREATE SCHEMA "Other s"; CREATE TABLE q (k bigint, n serial, i int GENERATED ALWAYS AS IDENTITY)');
+  await one.createDistributedTable('q', 'k', { shardCount: 4 });
+  const inserted = async (cluster: Cluster): Promise<unknown> => (await cluster.query('INSERT INTO q (k) VALUES (1), (2) RETURNING n, i')).rows.at(-1);
+  for (const cluster of [one, other]) for (let i = 0; i < 3; i += 1) await inserted(cluster);
+  await deafen();
+  await one.query('ALTER SEQUENCE q_n_seq RENAME TO "a.b"; ALTER SEQUENCE q_i_seq RENAME TO "c""d"; CREATE SEQUENCE q_n_seq START 9000; CREATE SEQUENCE q_i_seq START 9000');
+  await one.query('ALTER SEQUENCE "a.b" OWNED BY NONE; ALTER SEQUENCE "a.b" SET SCHEMA "Other s"');
+  await one.query(`SELECT setval('"Other s"."a.b"', 1000)`);
+  await one.query('ALTER SEQUENCE "c""d" RESTART WITH 1001');
+  expect(await inserted(one)).toEqual({ n: 1002, i: 1002 });
+  await one.query(`SELECT setval('"c""d"', 2000)`);
+  expect(await inserted(one)).toMatchObject({ i: 2002 });
+  for (let i = 0; i < 40; i += 1) await inserted(other);
+  expect((await one.query('SELECT max(n) < 9000 AND max(i) < 9000 AS of_their_own, count(*) = count(DISTINCT n) AND count(*) = count(DISTINCT i) AS are_different FROM q')).rows)
+    .toEqual([{ of_their_own: true, are_different: true }]);
+  await one.query('DROP TABLE q; DROP SEQUENCE "Other s"."a.b", q_n_seq, q_i_seq');
+});
+
 test('CREATE INDEX CONCURRENTLY that a process has left halfway can be gone on with, or taken back', async () => {
   await one.query('CREATE INDEX CONCURRENTLY by_a ON t (a)');
   const indexes = async (): Promise<string[]> => {
