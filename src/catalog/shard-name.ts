@@ -4,7 +4,7 @@ import { hashUtf8 } from './hash/hash-bytes.ts';
 import type { ShardId } from './ids.ts';
 
 /** PostgreSQL's NAMEDATALEN less the terminator. */
-const nameBytesMax = 63;
+export const nameBytesMax = 63;
 
 /**
  * The name of a table's, index' or constraint's counterpart on a shard: `orders_102008`. What would be longer than a name can be is cut at

@@ -2,7 +2,7 @@ import { renderShard } from '../ddl/render-shard.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { optionSql } from '../ddl/option-sql.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
-import { shardName } from '../catalog/shard-name.ts';
+import { nameBytesMax, shardName } from '../catalog/shard-name.ts';
 import { hasRows, type TargetShard } from './moved-tables.ts';
 
 /**
@@ -39,7 +39,7 @@ export function renderTarget(table: TargetShard, staging: string): TargetStateme
     attach: staged.attach,
     complete: staged.afterRows,
     putInPlace: [
-      `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(definition.schema)}`,
+      ...(Buffer.byteLength(name) < nameBytesMax ? [`ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(definition.schema)}`] : byAnotherName(table, sql, staging)),
       ...(hasRows({ definition }) ? [`ALTER TABLE ${table.sql} RESET (autovacuum_enabled, toast.autovacuum_enabled)`, ...ownVacuumOptions(table)] : []),
     ],
     bringToLife: liveParts(table),
@@ -57,6 +57,19 @@ function ownForeignKeys({ definition, wish, sql }: TargetShard): string[] {
     const there = `SELECT FROM pg_constraint WHERE conrelid = ${quoteLiteral(sql)}::regclass AND conname = ${quoteLiteral(shardName(constraint.name, wish.id))}`;
     return [`DO ${quoteLiteral(`BEGIN IF NOT EXISTS (${there}) THEN ${add}; END IF; END`)}`, ...comments];
   });
+}
+
+/**
+ * PostgreSQL calls the type of a table's arrays `_name`. Of a name as long as can be it cuts off the last digit of the shard's id, so shards next to each other come into conflict. RENAME makes another
+ * name for such a type; SET SCHEMA does not.
+ */
+function byAnotherName({ definition: { schema }, wish, name }: TargetShard, sql: string, staging: string): string[] {
+  const passing = `shardwright_${wish.id}`;
+  return [
+    `ALTER TABLE ${sql} RENAME TO ${passing}`,
+    `ALTER TABLE ${quoteQualified(staging, passing)} SET SCHEMA ${quoteIdentifier(schema)}`,
+    `ALTER TABLE ${quoteQualified(schema, passing)} RENAME TO ${quoteIdentifier(name)}`,
+  ];
 }
 
 function ownVacuumOptions({ definition, sql }: TargetShard): string[] {

@@ -201,6 +201,22 @@ test('old shards that cannot be dropped yet hold nobody up, and are dropped late
   expect(await servers.remains()).toEqual([]);
 });
 
+test('a table whose name leaves its types no room for names of their own', async () => {
+  const name = `Long "ü" ${'x'.repeat(52)}`;
+  const sql = `"${name.replaceAll('"', '""')}"`;
+  await cluster.query(`CREATE TABLE ${sql} (k bigint PRIMARY KEY, v text)`);
+  await cluster.createDistributedTable(sql, 'k', { shardCount: 9, colocateWith: 'none' });
+  await cluster.query(`INSERT INTO ${sql} SELECT i, i FROM generate_series(1, 50) i`);
+  for (const { shardId, nodeId } of (await cluster.shards()).filter(({ table }) => table === name).slice(0, 2)) {
+    await cluster.moveShardGroup(shardId, { to: (nodeId % 3) + 1 });
+    await cluster.moveShardGroup(shardId, { to: nodeId });
+  }
+  expect((await cluster.query(`SELECT count(*)::int, sum(k)::int FROM ${sql}`)).rows).toEqual([{ count: 50, sum: 1275 }]);
+  expect((await cluster.checkSchema()).differences.filter(({ table }) => table === name || table === null)).toEqual([]);
+  expect(await servers.remains()).toEqual([]);
+  await cluster.query(`DROP TABLE ${sql}`);
+}, 60_000);
+
 test('triggers do not fire for what is brought over, and do afterwards', async () => {
   for (const id of [0, 1, 2, 3]) await servers.on(id, `CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := NEW.note || '!'; RETURN NEW; END $$`);
   await cluster.query('CREATE TABLE marked (k int, note text); CREATE TRIGGER mark BEFORE INSERT OR UPDATE ON marked FOR EACH ROW EXECUTE FUNCTION mark()');
