@@ -37,6 +37,7 @@ import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
+import { type PlannedShardMove, planRebalance, type RebalancePlanOptions } from '../rebalance/plan-rebalance.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
@@ -44,7 +45,7 @@ import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
-import { makeMoves, type PlannedShardMove, planRebalance, type RebalanceOptions, type RebalancePlanOptions } from './cluster-rebalance.ts';
+import { makeMoves, type RebalanceOptions } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
@@ -370,7 +371,7 @@ export class Cluster extends PoolBase {
 
   /** The moves that would make the nodes more alike, in order; none while all are near enough. Nothing is moved. */
   async rebalancePlan(options: RebalancePlanOptions = {}): Promise<PlannedShardMove[]> {
-    return planRebalance({ ...options, pools: this.#coordinator.pools, snapshot: await this.#coordinator.store.refresh(options) });
+    return this.#planMoves(options);
   }
 
   /**
@@ -386,7 +387,7 @@ export class Cluster extends PoolBase {
   async drainNode(which: NodeAddressInput | number, options: Omit<RebalanceOptions, 'threshold'> = {}): Promise<PlannedShardMove[]> {
     const snapshot = await this.#coordinator.store.refresh(options);
     const drained = nodeAt(snapshot, typeof which === 'number' ? which : this.#address(which));
-    const plan = await planRebalance({ ...options, pools: this.#coordinator.pools, snapshot, drained });
+    const plan = await this.#planMoves({ ...options, drained });
     await makeMoves(await this.#moves(), plan, options);
     return plan;
   }
@@ -557,6 +558,7 @@ export class Cluster extends PoolBase {
       scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks }),
       sequences: coordinator.sequences,
       hotTexts: coordinator.hotTexts,
+      load: coordinator.load,
       options: coordinator.options,
       objects: coordinator.objects,
       statistics: coordinator.statistics,
@@ -572,6 +574,13 @@ export class Cluster extends PoolBase {
 
   #nodeAt(snapshot: CatalogSnapshot, where: NodeAddressInput | number): NodeId {
     return nodeAt(snapshot, typeof where === 'number' ? where : this.#address(where));
+  }
+
+  /** What this process has counted of the load is stored first, so that it is among what is weighed. */
+  async #planMoves(options: RebalancePlanOptions & { readonly drained?: NodeId | undefined }): Promise<PlannedShardMove[]> {
+    const { pools, load, store } = this.#coordinator;
+    await load.store(pools.get(coordinatorNodeId), { signal: options.signal });
+    return planRebalance({ ...options, pools, snapshot: await store.refresh(options) });
   }
 
   async #moves(): Promise<Moves> {

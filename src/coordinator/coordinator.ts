@@ -25,6 +25,7 @@ import type { SessionServices, UtilityRun } from '../session/session-services.ts
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
+import { ShardLoad } from '../store/shard-load.ts';
 import { BackgroundRecovery } from '../txn/background-recovery.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
@@ -39,6 +40,7 @@ export class Coordinator implements SessionServices {
   readonly planner = new Planner();
   readonly sequences: SequenceBlocks;
   readonly hotTexts = new HotTexts();
+  readonly load = new ShardLoad();
   readonly describeMemory = new DescribeMemory();
   readonly objects: NodeObjects;
   readonly deadlocks: DeadlockWatch;
@@ -58,6 +60,8 @@ export class Coordinator implements SessionServices {
   readonly #recovery: BackgroundRecovery | undefined;
   /** Carries on moves that a process has left; those under way here are told to leave before it ends. */
   readonly #moving: NowAndThen | undefined;
+  /** Stores what was counted of the load. */
+  readonly #counting: NowAndThen | undefined;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
@@ -80,11 +84,13 @@ export class Coordinator implements SessionServices {
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
     this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
     this.#moving = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
+    this.#counting = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
       this.#recovery?.start(clusterId);
       this.#moving?.start(() => this.moves(clusterId).carryOnAll());
+      this.#counting?.start(() => this.load.store(coordinator));
       // One of the same name may be another sequence now.
       this.sequences.forget();
     });
@@ -150,7 +156,7 @@ export class Coordinator implements SessionServices {
     try {
       this.deadlocks.end();
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
-      await Promise.all([this.#recovery?.end(), this.#moving?.end()]);
+      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#counting?.end()]);
       await this.store.end();
       await this.pools.end();
     } finally {

@@ -34,7 +34,7 @@ export interface PlannedMove {
 /**
  * Moves, in order, after which no node has much more than its share. Greedy: of the fullest node the group whose move brings most, to the emptiest node that may have it; each move makes the sum of squares of the
  * nodes' utilisations smaller, so it ends, and never makes anything worse. Groups on nodes without capacity, or where they are not allowed, go first, however full the others are. Equal costs go by id, so equal inputs give equal plans.
- * Time: moves · groups · nodes.
+ * Time: moves · groups · nodes. Of nothing, and where there is no node with a capacity, it makes nothing.
  */
 export function planMoves(input: PlanInput): PlannedMove[] {
   const state = new Placing(input);
@@ -54,15 +54,20 @@ class Placing {
   readonly #groups: readonly WeighedGroup[];
   readonly #nodes: readonly WeighedNode[];
   readonly #share: number;
+  /** The largest cost. */
+  readonly #unit: number;
 
   constructor(private readonly input: PlanInput) {
     // Larger ones first: what is placed last has to be small to fit.
     this.#groups = input.groups.toSorted((a, b) => b.cost - a.cost || a.id - b.id);
-    this.#nodes = input.nodes.filter(({ capacity }) => capacity > 0);
+    // Costs and capacities are parts of the largest one, so that no sum and no square is more than a number can be.
+    this.#unit = Math.max(...input.groups.map(({ cost }) => cost), 0) || 1;
+    const capacityMax = Math.max(...input.nodes.map(({ capacity }) => capacity), 0);
+    this.#nodes = input.nodes.map(({ id, capacity }) => ({ id, capacity: capacity / (capacityMax || 1) })).filter(({ capacity }) => capacity > 0);
     this.#places = new Map(input.groups.map(({ id, node }) => [id, node]));
     this.#loads = new Map(input.nodes.map(({ id }) => [id, 0]));
-    for (const { node, cost } of input.groups) this.#loads.set(node, this.#loadOf(node) + cost);
-    const total = input.groups.reduce((sum, { cost }) => sum + cost, 0);
+    for (const { node, cost } of input.groups) this.#loads.set(node, this.#loadOf(node) + cost / this.#unit);
+    const total = input.groups.reduce((sum, { cost }) => sum + cost / this.#unit, 0);
     this.#share = total / this.#nodes.reduce((sum, { capacity }) => sum + capacity, 0);
   }
 
@@ -82,14 +87,14 @@ class Placing {
   bestMove(): PlannedMove | undefined {
     if (!this.#nodes.some((node) => Math.abs(this.#utilisation(node) - 1) > this.input.threshold)) return undefined;
     let best: { readonly move: PlannedMove; readonly gain: number } | undefined;
-    for (const from of this.#nodes) {
-      for (const { id, cost } of this.#groups) {
-        if (this.#placeOf(id) !== from.id || cost <= 0) continue;
-        for (const to of this.#nodes) {
-          if (to.id === from.id || !this.input.allowed(id, to.id)) continue;
-          const gain = this.#gain(from, to, cost);
-          if (gain > (best?.gain ?? gainMin)) best = { move: { group: id, from: from.id, to: to.id, cost }, gain };
-        }
+    for (const { id, cost } of this.#groups) {
+      const place = this.#placeOf(id);
+      const from = this.#nodes.find((node) => node.id === place);
+      if (from === undefined || cost <= 0) continue;
+      for (const to of this.#nodes) {
+        if (to.id === place || !this.input.allowed(id, to.id)) continue;
+        const gain = this.#gain(from, to, cost);
+        if (gain > (best?.gain ?? 0)) best = { move: { group: id, from: place, to: to.id, cost }, gain };
       }
     }
     return best?.move;
@@ -97,19 +102,21 @@ class Placing {
 
   make({ group, from, to, cost }: PlannedMove): void {
     this.#places.set(group, to);
-    this.#loads.set(from, this.#loadOf(from) - cost);
-    this.#loads.set(to, this.#loadOf(to) + cost);
+    this.#loads.set(from, this.#loadOf(from) - cost / this.#unit);
+    this.#loads.set(to, this.#loadOf(to) + cost / this.#unit);
   }
 
-  /** By how much the sum of squares, weighed by capacity, becomes smaller. */
+  /** By how much the sum of squares, weighed by capacity, becomes smaller; 0 when that is only the noise of floating point. */
   #gain(from: WeighedNode, to: WeighedNode, cost: number): number {
     const square = (node: WeighedNode, more: number): number => node.capacity * this.#utilisation(node, more) ** 2;
-    return square(from, 0) + square(to, 0) - square(from, -cost) - square(to, cost);
+    const before = square(from, 0) + square(to, 0);
+    const gain = before - square(from, -cost) - square(to, cost);
+    return gain > before * noise ? gain : 0;
   }
 
   /** Of its share: 1 when it has just that. */
   #utilisation({ id, capacity }: WeighedNode, more = 0): number {
-    return this.#share === 0 ? 1 : (this.#loadOf(id) + more) / (capacity * this.#share);
+    return this.#share === 0 ? 1 : (this.#loadOf(id) + more / this.#unit) / (capacity * this.#share);
   }
 
   #isAllowed(group: ShardGroupId, node: NodeId): boolean {
@@ -125,5 +132,4 @@ class Placing {
   }
 }
 
-/** Less is the noise of floating point. */
-const gainMin = 1e-9;
+const noise = 1e-9;

@@ -1,48 +1,70 @@
 import { at, present } from '../base/assert.ts';
 import type { CatalogSnapshot, ShardGroup } from '../catalog/catalog-snapshot.ts';
-import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { ShardGroupId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
-import type { WeighedGroup } from './plan-moves.ts';
+import { readLoad, type GroupLoad } from '../store/shard-load.ts';
+import type { RebalanceStrategy, StrategyGroup } from './strategy.ts';
 
-/** What is made even: how many shard groups a node has, or how many bytes they take with indexes and large values. */
-export type RebalanceStrategy = 'by_shard_count' | 'by_disk_size';
-
-/** All shard groups of the catalog with their costs. Sizes are asked of the nodes, one statement each. */
-export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, strategy: RebalanceStrategy, options: CallOptions): Promise<WeighedGroup[]> {
+/** All shard groups of the catalog with what the strategy may want to know of them: sizes are asked of the nodes, one statement each, the load of the coordinator database. */
+export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, strategy: RebalanceStrategy, options: CallOptions): Promise<StrategyGroup[]> {
   const groups = [...snapshot.colocationGroups.values()].flatMap(({ shardGroups }) => shardGroups);
-  if (strategy === 'by_shard_count') return groups.map(({ id, node }) => ({ id, node, cost: 1 }));
-  const sizes = await sizesOf(pools, shardsByNode(snapshot), options);
-  return groups.map(({ id, node }) => ({ id, node, cost: sizes.get(id) ?? 0 }));
+  const shards = namedShards(snapshot);
+  const byGroup = grouped(shards, ({ group }) => group.id);
+  const measures = measuresOf(strategy);
+  const [sizes, loads] = await Promise.all([
+    measures.size ? sizesOf(pools, shards, options) : new Map<ShardGroupId, number>(),
+    measures.load ? readLoad(pools.get(coordinatorNodeId), options) : new Map<ShardGroupId, GroupLoad>(),
+  ]);
+  return groups.map(({ id, node }) => {
+    const own = byGroup.get(id) ?? [];
+    const { statements, rows } = loads.get(id) ?? { statements: 0, rows: 0 };
+    return { shardGroupId: id, nodeId: node, tables: own.map(({ table }) => table), shardIds: own.map(({ shardId }) => shardId), bytes: sizes.get(id) ?? 0, statements, rows };
+  });
+}
+
+function measuresOf(strategy: RebalanceStrategy): { readonly size: boolean; readonly load: boolean } {
+  return { size: strategy === 'by_disk_size' || typeof strategy !== 'string', load: strategy === 'by_load' || typeof strategy !== 'string' };
 }
 
 interface NamedShard {
   readonly group: ShardGroup;
+  readonly shardId: number;
+  readonly table: string;
   readonly sql: string;
 }
 
-function shardsByNode(snapshot: CatalogSnapshot): Map<NodeId, NamedShard[]> {
-  const shards = new Map<NodeId, NamedShard[]>();
-  for (const table of snapshot.tables.values()) {
-    if (table.kind !== 'distributed') continue;
+/** Of distributed tables, in order of their distribution. */
+function namedShards(snapshot: CatalogSnapshot): NamedShard[] {
+  const shards = [...snapshot.tables.values()].flatMap((table) => {
+    if (table.kind !== 'distributed') return [];
     const { shardGroups } = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
-    for (const [i, id] of table.shardIds.entries()) {
-      const group = at(shardGroups, i);
-      shards.set(group.node, [...(shards.get(group.node) ?? []), { group, sql: quoteQualified(table.schema, shardName(table.name, id)) }]);
-    }
+    return table.shardIds.map((shardId, i) => ({ group: at(shardGroups, i), shardId, table: `${table.schema}.${table.name}`, sql: quoteQualified(table.schema, shardName(table.name, shardId)) }));
+  });
+  return shards.sort((a, b) => a.shardId - b.shardId);
+}
+
+function grouped<Key>(shards: readonly NamedShard[], keyOf: (shard: NamedShard) => Key): Map<Key, NamedShard[]> {
+  const found = new Map<Key, NamedShard[]>();
+  for (const shard of shards) {
+    const own = found.get(keyOf(shard));
+    if (own === undefined) found.set(keyOf(shard), [shard]);
+    else own.push(shard);
   }
-  return shards;
+  return found;
 }
 
 /** Of shards that are not there, since they move just now, nothing. */
-async function sizesOf(pools: NodePools, shards: ReadonlyMap<NodeId, readonly NamedShard[]>, options: CallOptions): Promise<Map<ShardGroupId, number>> {
+async function sizesOf(pools: NodePools, shards: readonly NamedShard[], options: CallOptions): Promise<Map<ShardGroupId, number>> {
   const text = `SELECT coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(name)), 0) FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS s (name, place) ORDER BY place`;
   const sizes = new Map<ShardGroupId, number>();
-  await Promise.all([...shards].map(async ([node, list]) => {
-    const { rows } = await pools.get(node).query({ text, values: [list.map(({ sql }) => sql)] }, options);
-    for (const [i, { group }] of list.entries()) sizes.set(group.id, (sizes.get(group.id) ?? 0) + Number(rows[i]?.[0]));
+  const byNode = grouped(shards, ({ group }) => group.node);
+  await Promise.all([...byNode].map(async ([node, own]) => {
+    const { rows } = await pools.get(node).query({ text, values: [own.map(({ sql }) => sql)] }, options);
+    for (const [i, { group }] of own.entries()) sizes.set(group.id, (sizes.get(group.id) ?? 0) + Number(rows[i]?.[0]));
   }));
   return sizes;
 }

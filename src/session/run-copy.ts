@@ -49,7 +49,8 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
     if (table.kind === 'reference') {
       return referenceCopyIn(source, { ...shared, table, nodes: snapshot.nodes.map(({ id }) => id), name: shardName(table.name, table.shardId) });
     }
-    return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope) });
+    const { shardGroups } = placerOf(table, snapshot).group;
+    return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope), onRows: (ordinal, rows) => context.load.note(at(shardGroups, ordinal).id, rows) });
   });
 }
 

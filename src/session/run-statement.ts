@@ -4,7 +4,7 @@ import { orAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
-import type { NodeId, ShardId } from '../catalog/ids.ts';
+import type { NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { referringTables } from '../ddl/referring-tables.ts';
@@ -25,6 +25,7 @@ import { runBriefSpread, runEverywhere, type WriteOutcome, type WriteTask } from
 import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { ShardLoad } from '../store/shard-load.ts';
 import { bindTarget, targetOf } from '../plan/bind.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
@@ -40,6 +41,7 @@ export interface RunContext {
   readonly scope: StatementScope;
   readonly sequences: SequenceBlocks;
   readonly hotTexts: HotTexts;
+  readonly load: ShardLoad;
   readonly options: FanOutOptions;
   readonly objects: NodeObjects;
   readonly statistics: Pick<TableStatistics, 'note'>;
@@ -123,14 +125,19 @@ interface NodeCall {
   readonly name: string | undefined;
   readonly repeats: number | undefined;
   readonly tables: readonly CatalogTable[];
+  /** Whose load it is. */
+  readonly shardGroup: ShardGroupId | undefined;
   readonly groups?: boolean;
 }
 
 /** One statement answered by one node, in the words of the coordinator database. */
-function runOnNode({ scope, objects }: RunContext, { node, text, values, effect, name, repeats, tables, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
+function runOnNode({ scope, objects, load }: RunContext, { node, text, values, effect, name, repeats, tables, shardGroup, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
   const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups };
   const where = { node, snapshot: scope.snapshot, tables };
-  return scope.runParsed(node, query, effect).then((result) => (result.fields.length === 0 ? result : objects.translate(result, where, types)));
+  return scope.runParsed(node, query, effect).then((result) => {
+    if (shardGroup !== undefined) load.note(shardGroup, result.rowCount ?? 0);
+    return result.fields.length === 0 ? result : objects.translate(result, where, types);
+  });
 }
 
 function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, result }: Call): Promise<QueryResult> {
@@ -141,12 +148,17 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
   const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
   const node = target.kind === 'one' ? target.node : anyNode(plan, context);
   const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
-  const answer = runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables: plan.tables, effect: plan.locks ? 'write' : 'read' }, result);
+  const answer = runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables: plan.tables, shardGroup: groupOf(plan.uses, ordinals), effect: plan.locks ? 'write' : 'read' }, result);
   if (plan.columns === undefined) return answer;
   return answer.then((found) => {
     found.fields = withTablesOf(found.fields, plan.columns);
     return found;
   });
+}
+
+/** The shard group of the first table: others on the same node count for it, too. */
+export function groupOf(uses: readonly PrunableUse[], ordinals: readonly number[]): ShardGroupId | undefined {
+  return uses[0]?.placer.group.shardGroups[ordinals[0] ?? -1]?.id;
 }
 
 /** For a query of reference tables alone. Whoever locks their rows does so on the same node, which is the first that writers come to. */
@@ -173,6 +185,7 @@ async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & 
   const rows = isStaged(fanOut)
     ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, stagedHow(prepared, context)))
     : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
+  context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], ordinals, rows.length);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(plan.columns ?? fanOut.columns), rows, ...result });
 }
 
@@ -189,10 +202,11 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
     const sent = plan.sequences.length === 0 ? values : [...values, ...(await context.sequences.nextOfEach(plan.sequences))];
-    return runOnNode(context, { node: target.node, text, values: sent, name, repeats: prepared.repeats(), tables: plan.tables, effect: 'write' }, result);
+    return runOnNode(context, { node: target.node, text, values: sent, name, repeats: prepared.repeats(), tables: plan.tables, shardGroup: groupOf(plan.uses, target.ordinals), effect: 'write' }, result);
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
-  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, hotTexts: context.hotTexts });
+  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, hotTexts: context.hotTexts, load: context.load });
+  if (target !== undefined) context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], target.kind === 'many' ? target.ordinals : [], outcome.rowCount);
   return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
 }
 
@@ -211,14 +225,14 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
       text = verbatimText(plan, plan.table, ordinal);
       prepared.insertTexts[ordinal] = text;
     }
-    const node = at(present(plan.placer).group.shardGroups, ordinal).node;
+    const { id: shardGroup, node } = at(present(plan.placer).group.shardGroups, ordinal);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, [at(plan.table.shardIds, ordinal)]);
-    return runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables, effect: 'write', groups: plan.groups }, result);
+    return runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables, shardGroup, effect: 'write', groups: plan.groups }, result);
   }
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined && only.counts !== true) {
-    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, repeats: undefined, tables, effect: 'write' }, result);
+    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);

@@ -8,6 +8,7 @@ import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
+import type { ShardLoad } from '../store/shard-load.ts';
 import type { TransactionWatch } from '../txn/distributed-transaction.ts';
 import type { DescribeMemory } from './describer.ts';
 import type { Planner } from './planner.ts';
@@ -20,6 +21,7 @@ export interface SessionServices {
   readonly planner: Planner;
   readonly sequences: SequenceBlocks;
   readonly hotTexts: HotTexts;
+  readonly load: ShardLoad;
   readonly describeMemory: DescribeMemory;
   readonly statistics: TableStatistics;
   readonly objects: NodeObjects;

@@ -10,7 +10,7 @@ import { orAborted } from '../base/abort.ts';
 import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
-import { anyNode, refuseValues, type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, groupOf, refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
@@ -20,7 +20,7 @@ export interface StreamInput extends ResultOptions {
 /** The rows of a statement in batches, parsed; nothing is read ahead of the consumer but what is on the wire. */
 export async function* streamStatement(prepared: PreparedPlan, context: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const { plan } = prepared;
-  const { scope, objects } = context;
+  const { scope, objects, load } = context;
   if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
   if (plan.kind === 'coordinator') {
     const effect = plan.effect === 'read' ? 'read' : 'write';
@@ -37,13 +37,29 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
     const node = target.kind === 'one' ? target.node : anyNode(plan, context);
     const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables }).then((own) => withTablesOf(own, plan.columns));
-    yield* streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
+    const group = target.kind === 'one' ? groupOf(plan.uses, target.ordinals) : undefined;
+    const batches = streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
+    yield* counted(batches, (rows) => group !== undefined && load.note(group, rows));
     return;
   }
   const fanOut = await orAborted(plan.fanOut(), scope.signal);
   const options = { ...context.options, batchRows: input.batchRows ?? context.options.batchRows };
   const batches = fanOutRows(prepared, context, { plan, fanOut, ordinals: target.ordinals, values: input.values }, options);
-  yield* parsed(batches, fieldsOf(plan.columns ?? fanOut.columns), input);
+  const groups = plan.uses[0]?.placer.group.shardGroups ?? [];
+  yield* counted(parsed(batches, fieldsOf(plan.columns ?? fanOut.columns), input), (rows) => load.noteEach(groups, target.ordinals, rows));
+}
+
+/** Tells at the end, however it comes, how many rows there were. */
+async function* counted(batches: AsyncIterable<readonly unknown[]>, note: (rows: number) => void): AsyncGenerator<readonly unknown[]> {
+  let rows = 0;
+  try {
+    for await (const batch of batches) {
+      rows += batch.length;
+      yield batch;
+    }
+  } finally {
+    note(rows);
+  }
 }
 
 interface NodeStatement {

@@ -1,4 +1,4 @@
-import { ClusterError } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CallOptions, NodeConnection, NodeConnections } from '../cluster/node-connection.ts';
 import { installCatalogDocument } from './catalog-document.ts';
 import { migrations } from './migrations.ts';
@@ -25,6 +25,17 @@ export async function installSchema(coordinator: Pick<NodeConnections, 'acquire'
   } finally {
     connection.release(failure);
   }
+}
+
+/** Runs what needs a table of this version; a database whose schema an older version of this library has installed gets it now. */
+export async function withSchema<T>(coordinator: Pick<NodeConnections, 'acquire'>, run: () => Promise<T>, options?: CallOptions): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (sqlStateOf(error) !== '42P01') throw error;
+  }
+  await installSchema(coordinator, options);
+  return run();
 }
 
 async function migrate(connection: NodeConnection, options?: CallOptions): Promise<void> {

@@ -169,4 +169,14 @@ COMMENT ON COLUMN shardwright.job.sources IS 'Shard groups, each with its node a
 COMMENT ON COLUMN shardwright.job.targets IS 'Those that come in their place; "shards" has the ids of their shards by the OID of the table, where they are not those of the source.';
 COMMENT ON TABLE shardwright.job_shard_group IS 'Shard groups that a job which is not over has in hand.';
 `,
+  `
+CREATE TABLE shardwright.shard_load (
+  shard_group_id integer PRIMARY KEY,
+  statements double precision NOT NULL,
+  rows double precision NOT NULL,
+  measured_at timestamptz NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE shardwright.shard_load IS
+  'Statements for each shard group and their rows, of all processes, as they counted at measured_at: figures halve within an hour.';
+`,
 ];

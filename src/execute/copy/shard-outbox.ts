@@ -29,6 +29,8 @@ export interface ShardOutboxOptions {
   /** Makes a node's error speak of the table: its message and fields name the shard. The context is put right already. */
   readonly translateError: (error: unknown, ordinal: number) => unknown;
   readonly memoryBytesMax: number;
+  /** So many rows were stored in a shard. */
+  readonly onRows?: ((ordinal: number, rows: number) => void) | undefined;
 }
 
 /** A shard's buffer is sent at this length; below, the COPY's own cost (0.3 ms) shows. */
@@ -146,6 +148,7 @@ export class ShardOutbox {
       // Not `+= await`: that would read the sum before another node adds to it.
       const rows = await sink.end();
       this.#rows += rows;
+      this.#options.onRows?.(buffer.ordinal, rows);
     } catch (error) {
       const origin = { shard: target.name, relation: this.#options.relation, lineOf: (line: number) => buffer.lineOf(line), hasAdded: this.#options.hasAdded };
       this.interrupt.raise(this.#options.translateError(tellOrigin(error, origin), buffer.ordinal));

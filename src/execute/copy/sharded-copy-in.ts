@@ -35,6 +35,8 @@ export interface ShardedCopyIn {
   readonly translateError: (error: unknown, ordinal: number) => unknown;
   readonly signal?: AbortSignal | undefined;
   readonly onNotice?: CallOptions['onNotice'];
+  /** So many rows were stored in a shard. */
+  readonly onRows?: ((ordinal: number, rows: number) => void) | undefined;
   /** 32 MB by default. */
   readonly memoryBytesMax?: number | undefined;
 }
@@ -87,7 +89,7 @@ async function earlierFirst(outbox: ShardOutbox, routing: Promise<void>): Promis
 }
 
 function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutbox } {
-  const { copy, table, shards, transaction, shardOf, defaults, serverVersion, memoryBytesMax, onNotice } = options;
+  const { copy, table, shards, transaction, shardOf, defaults, serverVersion, memoryBytesMax, onNotice, onRows } = options;
   const { format } = copy.options;
   const columns = copyColumns(copy, table);
   const names = columns.map(({ name }) => name);
@@ -106,6 +108,7 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
     copyIn: async (node, sql, call) => (await transaction.join(node, 'write', call)).copyIn(sql, { ...call, onNotice }),
     translateError: options.translateError,
     memoryBytesMax: memoryBytesMax ?? defaultMemoryBytes,
+    onRows,
   });
   const locator = new RowLocator({
     table,

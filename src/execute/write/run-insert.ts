@@ -9,6 +9,7 @@ import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/in
 import type { Placer } from '../../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
+import type { ShardLoad } from '../../store/shard-load.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import { FusedInserts } from './fused-inserts.ts';
 import type { HotTexts } from './hot-texts.ts';
@@ -20,6 +21,7 @@ import type { SequenceBlocks } from './sequence-blocks.ts';
 export interface InsertServices {
   readonly sequences: SequenceBlocks;
   readonly hotTexts: HotTexts;
+  readonly load: ShardLoad;
 }
 
 /** Places the rows; asks the coordinator database for sequence values and expressions, where there are any. */
@@ -35,6 +37,7 @@ export async function bindInsert(scope: StatementScope, plan: InsertPlan, values
   const first = early ? await computedValues(scope, plan, { values, services, leaves: false }) : [];
   const ordinals = await placeRows(scope, { plan, table }, { values, computed: first });
   const batches = batchRows(plan, ordinals);
+  for (const [ordinal, rows] of batches) services.load.note(at(present(plan.placer).group.shardGroups, ordinal).id, rows.length);
   const render = (computed: readonly (string | null)[], leaves: boolean): WriteTask[] | undefined =>
     renderBatches(plan, batches, { values, computed, table, leaves, hotTexts: services.hotTexts });
   const leaving = !early && batches.length === 1 && plan.arrays !== undefined;

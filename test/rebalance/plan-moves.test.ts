@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type NodeId, nodeId, shardGroupId } from '../../src/catalog/ids.ts';
 import { type PlanInput, planMoves } from '../../src/rebalance/plan-moves.ts';
 
-const input = fc.record({ nodes: fc.array(fc.constantFrom(0, 1, 1, 1, 2, 3), { minLength: 1, maxLength: 5 }), costs: fc.array(fc.tuple(fc.nat(), fc.constantFrom(0, 1, 1, 1, 2, 5, 40)), { maxLength: 20 }), threshold: fc.constantFrom(0, 0.1, 0.5), barred: fc.nat() })
+const input = fc.record({ nodes: fc.array(fc.constantFrom(0, 1, 1, 1, 2, 3, 1e-6, 1e9), { minLength: 1, maxLength: 5 }), costs: fc.array(fc.tuple(fc.nat(), fc.constantFrom(0, 1, 1, 1, 2, 5, 40, 1e15, 1e300)), { maxLength: 20 }), threshold: fc.constantFrom(0, 0.1, 0.5), barred: fc.nat() })
   .filter(({ nodes }) => nodes.some((capacity) => capacity > 0))
   .map(({ nodes, costs, threshold, barred }): PlanInput => ({
     nodes: nodes.map((capacity, i) => ({ id: nodeId(i + 1), capacity })),
@@ -59,4 +59,33 @@ test('counted shards end up as evenly as can be', () => {
     const groups = planMoves(given).map(({ group }) => group);
     expect(new Set(groups).size).toBe(groups.length);
   }), { numRuns: 500 });
+});
+
+/** Nodes with so many groups of these costs each; all may be everywhere. */
+function given(costs: readonly (readonly number[])[], more: Partial<PlanInput> = {}): PlanInput {
+  let id = 0;
+  return {
+    nodes: costs.map((_, i) => ({ id: nodeId(i + 1), capacity: 1 })),
+    groups: costs.flatMap((own, i) => own.map((cost) => ({ id: shardGroupId((id += 1)), node: nodeId(i + 1), cost }))),
+    threshold: 0, movesMax: Infinity, allowed: () => true, ...more,
+  };
+}
+
+test.each<[string, PlanInput, number]>([
+  ['no nodes', given([]), 0],
+  ['no groups', given([[], []]), 0],
+  ['one node', given([[1, 5, 9]]), 0],
+  ['nothing costs anything', given([[0, 0, 0], []]), 0],
+  ['only one costs anything, and is alone', given([[7], [0, 0]]), 0],
+  ['equal costs, equally placed', given([[3, 3], [3, 3]]), 0],
+  ['equal costs, all on one node', given([[3, 3, 3, 3], []]), 2],
+  ['huge costs', given([[1.7e308, 1.7e308], []]), 1],
+  ['tiny ones', given([[5e-324, 5e-324], []]), 1],
+  ['within the threshold', given([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1]], { threshold: 0.1 }), 0],
+  ['beyond it', given([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1]], { threshold: 0.1 }), 1],
+  ['a node that is to have nothing', given([[1, 2, 3], [], []], { nodes: [0, 1, 1].map((capacity, i) => ({ id: nodeId(i + 1), capacity })) }), 3],
+  ['no node that is to have anything', given([[1, 2, 3], []], { nodes: [0, 0].map((capacity, i) => ({ id: nodeId(i + 1), capacity })) }), 0],
+  ['nothing may be anywhere else', given([[1, 2, 3], []], { allowed: (_, node) => node === 1 }), 0],
+])('%s', (_, input_, count) => {
+  expect(planMoves(input_)).toHaveLength(count);
 });
