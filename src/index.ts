@@ -19,6 +19,8 @@ export { SessionClient } from './session/session-client.ts';
 export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
 export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { RebalanceOptions } from './coordinator/cluster-rebalance.ts';
+export type { RebalanceInfo, RebalanceMoveInfo } from './rebalance/rebalances.ts';
+export type { RebalanceEvent } from './rebalance/run-rebalance.ts';
 export type { PlannedShardMove, RebalancePlanOptions } from './rebalance/plan-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
 export type { PreflightCheck, PreflightCheckId, PreflightReport } from './move/preflight/preflight-check.ts';

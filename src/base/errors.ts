@@ -46,6 +46,8 @@ export const errorCatalogue = {
   moveUndone: { number: 'SW052', sqlState: '55000', transient: true, about: 'A move was given up and undone; the shard group is where it was. The cause says why.' },
   unknownJob: { number: 'SW053', sqlState: '42704', transient: false, about: 'No such job, or it is over.' },
   copyDiffers: { number: 'SW056', sqlState: 'XX001', transient: false, about: 'A copy that a move has made was not what it was made of. The move was undone; the shard group is where it was. The detail has the keys.' },
+  rebalanceIncomplete: { number: 'SW060', sqlState: '55000', transient: true, about: 'Some moves of a rebalance failed; the others were made. The detail says which and why.' },
+  rebalanceInProgress: { number: 'SW061', sqlState: '55006', transient: true, about: 'A rebalance is under way already. `cluster.rebalances()` shows it.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

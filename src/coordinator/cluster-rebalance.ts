@@ -1,20 +1,24 @@
-import { throwIfAborted } from '../base/abort.ts';
-import { nodeId, shardGroupId } from '../catalog/ids.ts';
+import { ClusterError } from '../base/errors.ts';
 import type { MoveLimits } from '../move/move-context.ts';
-import type { Moves } from '../move/moves.ts';
-import type { MoveEvent } from '../move/run-move.ts';
-import type { PlannedShardMove, RebalancePlanOptions } from '../rebalance/plan-rebalance.ts';
+import type { RebalanceLimits } from '../rebalance/moves-to-start.ts';
+import type { RebalancePlanOptions } from '../rebalance/plan-rebalance.ts';
+import type { RebalanceEvent, RebalanceSettings } from '../rebalance/run-rebalance.ts';
 
-export interface RebalanceOptions extends RebalancePlanOptions, Partial<MoveLimits> {
-  /** As of `moveShardGroup`, for each move. */
-  readonly onProgress?: ((event: MoveEvent) => void) | undefined;
+/** `parallel`: moves at once, 2 by default. `parallelPerNode`: from one node and to one node, 1 by default. */
+export interface RebalanceOptions extends RebalancePlanOptions, Partial<RebalanceLimits>, Partial<MoveLimits> {
+  /** Plans only. */
+  readonly dryRun?: boolean | undefined;
+  /** Of all moves, as of `moveShardGroup` for each. */
+  readonly onProgress?: ((event: RebalanceEvent) => void) | undefined;
 }
 
-/** One move after the other; what was moved before one that fails stays moved. */
-export async function makeMoves(moves: Moves, plan: readonly PlannedShardMove[], { signal, onProgress, drainTimeoutMs, retainMs }: RebalanceOptions): Promise<void> {
-  const limits = { ...(drainTimeoutMs === undefined ? {} : { drainTimeoutMs }), ...(retainMs === undefined ? {} : { retainMs }) };
-  for (const { shardGroupId: group, from, to } of plan) {
-    throwIfAborted(signal);
-    await moves.move({ group: shardGroupId(group), from: nodeId(from), to: nodeId(to), limits }, { cancel: signal, onProgress });
+/** Each move takes connections of its own, on the coordinator database two. */
+const parallelMax = 16;
+
+/** What is stored with the rebalance. `invalidParameter`. */
+export function settingsOf({ parallel = 2, parallelPerNode = 1, drainTimeoutMs, retainMs }: RebalanceOptions): RebalanceSettings {
+  for (const [name, value] of Object.entries({ parallel, parallelPerNode })) {
+    if (!Number.isInteger(value) || value < 1 || value > parallelMax) throw new ClusterError('invalidParameter', `${name} must be an integer from 1 to ${parallelMax}`, { detail: `It is ${value}.` });
   }
+  return { parallel, parallelPerNode, ...(drainTimeoutMs === undefined ? {} : { drainTimeoutMs }), ...(retainMs === undefined ? {} : { retainMs }) };
 }

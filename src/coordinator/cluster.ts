@@ -38,6 +38,7 @@ import { SessionClient } from '../session/session-client.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
 import { type PlannedShardMove, planRebalance, type RebalancePlanOptions } from '../rebalance/plan-rebalance.ts';
+import type { RebalanceInfo, Rebalances } from '../rebalance/rebalances.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
@@ -45,7 +46,7 @@ import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
-import { makeMoves, type RebalanceOptions } from './cluster-rebalance.ts';
+import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
@@ -351,13 +352,16 @@ export class Cluster extends PoolBase {
     return (await this.#moves()).list(all ? 'all' : 'unfinished', options);
   }
 
-  /** Gives a move up, whoever works on it, and resolves when it is undone. `unknownJob`; `moveInProgress` when it was past its cut-over, and is done. */
+  /** Gives a move up, whoever works on it, and resolves when it is undone; or stops a rebalance. `unknownJob`; `moveInProgress` when it was past its cut-over, and is done. */
   async cancelJob(jobId: string, options: Pick<MoveOptions, 'onProgress'> = {}): Promise<void> {
+    if (await (await this.#rebalances()).stop(jobId)) return;
     await (await this.#moves()).cancel(jobId, options);
   }
 
-  /** Carries on a move whose process is gone, at once (others do so within `recoveryIntervalMs`), or waits for who works on it. As `moveShardGroup`. */
+  /** Carries on a move, or a rebalance, whose process is gone, at once (others do so within `recoveryIntervalMs`), or waits for who works on it. As `moveShardGroup` and `rebalance`. */
   async resumeJob(jobId: string, { signal, onProgress }: Pick<MoveOptions, 'signal' | 'onProgress'> = {}): Promise<void> {
+    const rebalances = await this.#rebalances();
+    if ((await rebalances.read(jobId)) !== undefined) return rebalances.follow(jobId, { cancel: signal, onProgress });
     await (await this.#moves()).resume(jobId, { cancel: signal, onProgress });
   }
 
@@ -375,21 +379,34 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * Makes the moves of `rebalancePlan`, one after the other, and resolves to them. What was moved before one that fails stays where it is. Errors: as of `moveShardGroup`.
+   * Makes the moves of `rebalancePlan`, some at a time, and resolves to them. It is stored: should this process die, any other carries it on. A move that fails does not keep the others from being
+   * made, and is told at the end. Aborting the signal stops it: what was moved stays, what is under way is undone. Errors: `rebalanceInProgress`, `rebalanceIncomplete`, `canceled`, `invalidParameter`.
    */
   async rebalance(options: RebalanceOptions = {}): Promise<PlannedShardMove[]> {
-    const plan = await this.rebalancePlan(options);
-    await makeMoves(await this.#moves(), plan, options);
-    return plan;
+    return this.#makeMoves(await this.#planMoves(options), options);
+  }
+
+  /** As `rebalance`, but resolves as soon as it is stored, to its id; undefined when there is nothing to move. This process works on it until it ends, then others. */
+  async startRebalance(options: Omit<RebalanceOptions, 'dryRun' | 'onProgress'> = {}): Promise<string | undefined> {
+    const settings = settingsOf(options);
+    const plan = await this.#planMoves(options);
+    if (plan.length === 0) return undefined;
+    const rebalances = await this.#rebalances();
+    const id = await rebalances.start(plan, settings);
+    this.#coordinator.inBackground(rebalances.follow(id, {}));
+    return id;
+  }
+
+  /** Rebalances under way, or all that ever were, in order of their beginning. `cancelJob` stops one, `resumeJob` carries it on or waits for it. */
+  async rebalances({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<RebalanceInfo[]> {
+    return (await this.#rebalances()).list(all ? 'all' : 'unfinished', options);
   }
 
   /** Moves all shards of a node to the others, as evenly as they can have them; `removeNode` takes it out then. `noNodes` when there is no other; else as `rebalance`. */
   async drainNode(which: NodeAddressInput | number, options: Omit<RebalanceOptions, 'threshold'> = {}): Promise<PlannedShardMove[]> {
     const snapshot = await this.#coordinator.store.refresh(options);
     const drained = nodeAt(snapshot, typeof which === 'number' ? which : this.#address(which));
-    const plan = await this.#planMoves({ ...options, drained });
-    await makeMoves(await this.#moves(), plan, options);
-    return plan;
+    return this.#makeMoves(await this.#planMoves({ ...options, drained }), options);
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
@@ -581,6 +598,18 @@ export class Cluster extends PoolBase {
     const { pools, load, store } = this.#coordinator;
     await load.store(pools.get(coordinatorNodeId), { signal: options.signal });
     return planRebalance({ ...options, pools, snapshot: await store.refresh(options) });
+  }
+
+  async #makeMoves(plan: PlannedShardMove[], options: RebalanceOptions): Promise<PlannedShardMove[]> {
+    const settings = settingsOf(options);
+    if (options.dryRun === true || plan.length === 0) return plan;
+    const rebalances = await this.#rebalances();
+    await rebalances.follow(await rebalances.start(plan, settings), { cancel: options.signal, onProgress: options.onProgress });
+    return plan;
+  }
+
+  async #rebalances(): Promise<Rebalances> {
+    return this.#coordinator.rebalances((await this.#coordinator.store.load()).clusterId);
   }
 
   async #moves(): Promise<Moves> {

@@ -22,6 +22,7 @@ import { DescribeMemory } from '../session/describer.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices, UtilityRun } from '../session/session-services.ts';
+import { Rebalances } from '../rebalance/rebalances.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
@@ -60,6 +61,10 @@ export class Coordinator implements SessionServices {
   readonly #recovery: BackgroundRecovery | undefined;
   /** Carries on moves that a process has left; those under way here are told to leave before it ends. */
   readonly #moving: NowAndThen | undefined;
+  /** The same for rebalances. */
+  readonly #rebalancing: NowAndThen | undefined;
+  /** What is done without anybody who waits for it. */
+  readonly #background = new Set<Promise<void>>();
   /** Stores what was counted of the load. */
   readonly #counting: NowAndThen | undefined;
 
@@ -84,12 +89,14 @@ export class Coordinator implements SessionServices {
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
     this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
     this.#moving = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
+    this.#rebalancing = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.#counting = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
       this.#recovery?.start(clusterId);
       this.#moving?.start(() => this.moves(clusterId).carryOnAll());
+      this.#rebalancing?.start(() => this.rebalances(clusterId).carryOnAll());
       this.#counting?.start(() => this.load.store(coordinator));
       // One of the same name may be another sequence now.
       this.sequences.forget();
@@ -140,6 +147,16 @@ export class Coordinator implements SessionServices {
     }, this.#leaving.signal);
   }
 
+  rebalances(clusterId: string): Rebalances {
+    return new Rebalances({ pools: this.pools, clusterId, moves: this.moves(clusterId), leave: this.#leaving.signal });
+  }
+
+  /** Work whose end nobody waits for but that of the cluster; what goes wrong is stored where it is done. */
+  inBackground(work: Promise<void>): void {
+    const done: Promise<void> = work.catch(() => undefined).finally(() => this.#background.delete(done));
+    this.#background.add(done);
+  }
+
   /** A node's address; port and database are the coordinator database's where not given. */
   addressOf(address: string | { readonly host: string; readonly port?: number; readonly database?: string }): { host: string; port: number; database: string } {
     const own = addressOf(this.#client);
@@ -156,7 +173,7 @@ export class Coordinator implements SessionServices {
     try {
       this.deadlocks.end();
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
-      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#counting?.end()]);
+      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#rebalancing?.end(), this.#counting?.end(), ...this.#background]);
       await this.store.end();
       await this.pools.end();
     } finally {

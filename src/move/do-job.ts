@@ -10,8 +10,9 @@ import { isOver, readState } from './move-state.ts';
 import { type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
 
 /** A job that is to be done. */
-interface JobWish extends JobPlan {
-  readonly limits: Partial<MoveLimits>;
+export interface JobWish extends JobPlan {
+  /** And what else is to be kept with the job. */
+  readonly limits: Partial<MoveLimits> & Readonly<Record<string, unknown>>;
 }
 
 /** Stores a job that is to be done, and does it. Resolves to its id. Throws what refused it, or `moveUndone` with the cause when it was given up; `canceled`. */

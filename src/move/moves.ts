@@ -4,8 +4,8 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
 import { loadGrammar } from '../sql/parse.ts';
-import type { MoveLimits, MoveServices } from './move-context.ts';
-import { carryOn, doJob, leftToUndo, throwIfUndone } from './do-job.ts';
+import type { MoveServices } from './move-context.ts';
+import { carryOn, doJob, type JobWish, leftToUndo, throwIfUndone } from './do-job.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
 import { readMovedGroups } from './moved-tables.ts';
@@ -42,8 +42,8 @@ export interface JobInfo {
 }
 
 interface Limited {
-  /** As by default where there are none. */
-  readonly limits?: Partial<MoveLimits> | undefined;
+  /** As by default where there are none; and what else is to be kept with the job. */
+  readonly limits?: JobWish['limits'] | undefined;
 }
 
 /** The moves, splits and merges that one process makes, and those that it finds. */
@@ -67,7 +67,7 @@ export class Moves {
     return this.#done(await this.#do(await planMerge(this.#coordinator, wish), limits, options));
   }
 
-  #do(plan: JobPlan, limits: Partial<MoveLimits> | undefined = {}, options: RunMoveOptions): Promise<string> {
+  #do(plan: JobPlan, limits: JobWish['limits'] | undefined = {}, options: RunMoveOptions): Promise<string> {
     return doJob(this.services, { ...plan, limits }, { ...options, leave: this.leave });
   }
 

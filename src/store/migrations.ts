@@ -179,4 +179,19 @@ CREATE TABLE shardwright.shard_load (
 COMMENT ON TABLE shardwright.shard_load IS
   'Statements for each shard group and their rows, of all processes, as they counted at measured_at: figures halve within an hour.';
 `,
+  `
+CREATE TABLE shardwright.rebalance (
+  rebalance_id bigint PRIMARY KEY DEFAULT nextval('shardwright.job_job_id_seq'),
+  state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'cancelling', 'finished', 'failed', 'cancelled')),
+  moves jsonb NOT NULL,
+  options jsonb NOT NULL DEFAULT '{}',
+  failures jsonb NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamptz
+);
+COMMENT ON TABLE shardwright.rebalance IS
+  'Moves that belong together, in order. One that was begun is a job, whose options name the rebalance and the place of the move in it.';
+COMMENT ON COLUMN shardwright.rebalance.failures IS 'Why moves did not come to be jobs, by their place.';
+CREATE UNIQUE INDEX one_rebalance ON shardwright.rebalance ((true)) WHERE state IN ('running', 'cancelling');
+`,
 ];

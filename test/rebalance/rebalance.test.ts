@@ -1,7 +1,12 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
-import type { Cluster, StrategyGroup } from '../../src/index.ts';
+import type { Cluster, RebalanceEvent, StrategyGroup } from '../../src/index.ts';
+import { until } from '../cluster/connections.ts';
 import { type MoveCluster, startMoveCluster } from '../move/move-cluster.ts';
+import type { RebalanceTask } from './fault-child.ts';
 
 let servers: MoveCluster;
 let cluster: Cluster;
@@ -88,3 +93,95 @@ test('a strategy of the caller’s own: cost, capacity, allowed', async () => {
     await expect(cluster.rebalancePlan({ strategy: { capacity: () => value } })).rejects.toMatchObject({ id: 'invalidParameter' });
   }
 });
+
+/** How many shard groups of `orders` there are on each node. */
+async function counts(): Promise<number[]> {
+  const shards = (await cluster.shards()).filter(({ table }) => table === 'orders');
+  return [1, 2, 3].map((node) => shards.filter(({ nodeId }) => nodeId === node).length);
+}
+
+async function gatherOn(node: number): Promise<void> {
+  await cluster.rebalance({ strategy: { capacity: ({ id }) => (id === node ? 1 : 0) } });
+  expect((await counts())[node - 1]).toBe(4);
+}
+
+test('moves run side by side, but one from a node and one to a node', async () => {
+  await cluster.rebalance({ strategy: { cost: () => 1, capacity: ({ id }) => (id === 3 ? 0 : 1) }, threshold: 0 });
+  expect(await counts()).toEqual([2, 2, 0]);
+  // Each of the two goes to the other node and two more to the third, whatever order.
+  const running = new Map<string, RebalanceEvent>();
+  const together: number[] = [];
+  const plan = await cluster.rebalance({
+    strategy: { allowed: ({ nodeId: from }, { id }) => id === (from % 3) + 1 },
+    threshold: Infinity, parallel: 3,
+    onProgress: (event) => {
+      if (['done', 'undone'].includes(event.state)) running.delete(event.jobId);
+      else running.set(event.jobId, event);
+      together.push(running.size);
+      for (const side of ['from', 'to'] as const) expect(new Set([...running.values()].map((one) => one[side])).size).toBe(running.size);
+    },
+  });
+  expect(plan).toHaveLength(4);
+  expect(Math.max(...together)).toBe(2);
+  expect(await counts()).toEqual([0, 2, 2]);
+  expect(await servers.remains()).toEqual([]);
+}, 60_000);
+
+test('a move that fails is told at the end, and keeps no other from being made', async () => {
+  await gatherOn(1);
+  const names = (await cluster.shards()).filter(({ table }) => table === 'orders').map(({ name }) => name);
+  await servers.on(2, `CREATE TABLE ${at(names, 0)} ()`);
+  const failing = cluster.rebalance({ strategy: { capacity: ({ id }) => (id === 2 ? 1 : 0) } });
+  await expect(failing).rejects.toMatchObject({ id: 'rebalanceIncomplete', message: expect.stringContaining('1 of 4') as string, detail: expect.stringContaining(`${at(names, 0)}" exists on node`) as string });
+  expect(await counts()).toEqual([1, 3, 0]);
+  await servers.on(2, `DROP TABLE ${at(names, 0)}`);
+  const last = at((await cluster.rebalances({ all: true })).slice(-1), 0);
+  expect(last).toMatchObject({ state: 'failed', finishedAt: expect.any(Date) as Date });
+  expect(last.moves.map(({ state }) => state).sort()).toEqual(['done', 'done', 'done', 'failed']);
+  expect(await servers.remains()).toEqual([]);
+}, 60_000);
+
+test('one is started, seen, and stopped by another process; a second one is refused meanwhile', async () => {
+  await gatherOn(1);
+  const other = servers.another();
+  const before = (await cluster.rebalances({ all: true })).length;
+  // One that holds up the slot of the first move.
+  const client = await cluster.connect();
+  await client.query('BEGIN');
+  for (const tenant of [0, 1, 2, 3, 4, 5, 6]) await client.query('INSERT INTO orders (tenant, id) VALUES ($1, 900)', [tenant]);
+  const id = await cluster.startRebalance({ strategy: 'by_shard_count', threshold: 0 });
+  await until(async () => (await other.jobs()).length > 0);
+  expect(await other.rebalances()).toMatchObject([{ rebalanceId: id, state: 'running', finishedAt: undefined }]);
+  await expect(other.rebalance({ strategy: 'by_shard_count', threshold: 0 })).rejects.toMatchObject({ id: 'rebalanceInProgress' });
+  await other.cancelJob(id ?? '');
+  await client.query('ROLLBACK');
+  client.release();
+  expect((await other.rebalances({ all: true })).slice(before)).toMatchObject([{ rebalanceId: id, state: 'cancelled' }]);
+  await expect(cluster.resumeJob(id ?? '')).rejects.toMatchObject({ id: 'canceled' });
+  await expect(cluster.cancelJob(id ?? '')).rejects.toMatchObject({ id: 'unknownJob' });
+  expect(await counts()).toEqual([4, 0, 0]);
+  expect(await servers.remains()).toEqual([]);
+  const giveUp = new AbortController();
+  await expect(cluster.rebalance({ strategy: 'by_shard_count', threshold: 0, signal: giveUp.signal, onProgress: ({ state }) => state === 'index' && giveUp.abort() })).rejects.toMatchObject({ id: 'canceled' });
+  expect(await servers.remains()).toEqual([]);
+  expect(await cluster.startRebalance({ strategy: { cost: () => 0 } })).toBe(undefined);
+  for (const parallel of [0, 1.5, 99]) await expect(cluster.rebalance({ parallel })).rejects.toMatchObject({ id: 'invalidParameter' });
+}, 60_000);
+
+test.each(['preflight', 'cut_over'])('a process that is killed in a rebalance, with a move in state %s, is followed by another, by itself', async (state) => {
+  await gatherOn(1);
+  const child = fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  child.send({ coordinator: servers.embedded.connectionString, state } satisfies RebalanceTask);
+  expect(await once(child, 'message')).toEqual(['reached', undefined]);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const [left] = await cluster.rebalances();
+  expect(left).toMatchObject({ state: 'running' });
+  const another = servers.another({ recoveryIntervalMs: 100 });
+  await another.query('SELECT 1 FROM orders LIMIT 1');
+  await until(async () => (await cluster.rebalances()).length === 0 && (await cluster.jobs()).length === 0);
+  await another.end();
+  expect(at((await cluster.rebalances({ all: true })).slice(-1), 0)).toMatchObject({ rebalanceId: left?.rebalanceId, state: 'finished' });
+  expect((await counts())[0]).toBe(0);
+  expect(await servers.remains()).toEqual([]);
+}, 60_000);
