@@ -48,7 +48,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
-import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
+import { findTable, listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
@@ -597,7 +597,9 @@ export class Cluster extends PoolBase {
   async #planMoves(options: RebalancePlanOptions & { readonly drained?: NodeId | undefined }): Promise<PlannedShardMove[]> {
     const { pools, load, store } = this.#coordinator;
     await load.store(pools.get(coordinatorNodeId), { signal: options.signal });
-    return planRebalance({ ...options, pools, snapshot: await store.refresh(options) });
+    const snapshot = await store.refresh(options);
+    const table = options.table === undefined ? undefined : findTable(snapshot, options.table);
+    return planRebalance({ ...options, pools, snapshot, shardIds: table === undefined ? undefined : table.kind === 'distributed' ? table.shardIds : [] });
   }
 
   async #makeMoves(plan: PlannedShardMove[], options: RebalanceOptions): Promise<PlannedShardMove[]> {

@@ -21,7 +21,7 @@ import type { Finishing } from '../plan/select/select-context.ts';
 import { DescribeMemory } from '../session/describer.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
-import type { SessionServices, UtilityRun } from '../session/session-services.ts';
+import type { SessionServices, UtilityRun, UtilityValue } from '../session/session-services.ts';
 import { Rebalances } from '../rebalance/rebalances.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
@@ -51,7 +51,7 @@ export class Coordinator implements SessionServices {
   readonly statementTimeoutMs: Milliseconds;
   readonly ddlLockTimeoutMs: number;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
-  utility: (run: UtilityRun) => Promise<string | undefined> = () => Promise.resolve(undefined);
+  utility: (run: UtilityRun) => Promise<UtilityValue> = () => Promise.resolve(undefined);
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
   #nodes: readonly ClusterNode[] = [];

@@ -2,10 +2,12 @@ import { ClusterError } from '../base/errors.ts';
 import type { AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
-import type { UtilityRun } from '../session/session-services.ts';
+import type { UtilityRun, UtilityValue } from '../session/session-services.ts';
+import { readStrategy, type RebalanceStrategyName } from '../rebalance/strategy.ts';
+import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebalance-utility.ts';
 
 /** What the SQL functions call: `Cluster` has these as methods. */
-export interface UtilityTarget {
+export interface UtilityTarget extends RebalanceTarget {
   createDistributedTable(table: string, column: string, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
   alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
   createReferenceTable(table: string, options: CallOptions): Promise<void>;
@@ -17,12 +19,12 @@ export interface UtilityTarget {
   moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
   splitShardGroup(shardId: string, options: CallOptions & { at: readonly number[]; nodes: readonly number[] }): Promise<unknown>;
   isolateTenant(table: string, value: unknown, options: CallOptions): Promise<{ readonly shard: { readonly shardId: number } }>;
-  drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: 'by_disk_size' | 'by_shard_count' }): Promise<unknown>;
+  drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: RebalanceStrategyName }): Promise<unknown>;
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
-/** Runs a call of a Citus function by its own arguments; resolves to its value, undefined for void. */
-export async function runUtility(cluster: UtilityTarget, { call, values, signal }: UtilityRun): Promise<string | undefined> {
+/** Runs a call of a Citus function by its own arguments; resolves to what it gives. */
+export async function runUtility(cluster: UtilityTarget, { call, values, signal }: UtilityRun): Promise<UtilityValue> {
   const options = { signal };
   const given = (name: string): unknown => valueOf(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
@@ -78,10 +80,7 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
     case 'isolate_tenant_to_new_shard':
       return String((await cluster.isolateTenant(text('table_name'), given('tenant_id'), options)).shard.shardId);
     case 'citus_drain_node': {
-      const strategy = given('rebalance_strategy') ?? 'by_disk_size';
-      if (strategy !== 'by_disk_size' && strategy !== 'by_shard_count') {
-        throw new ClusterError('invalidParameter', 'rebalance_strategy is by_disk_size or by_shard_count');
-      }
+      const strategy = readStrategy(argumentText(given('rebalance_strategy')) ?? 'by_disk_size');
       await cluster.drainNode({ host: text('nodename'), port: Number(text('nodeport')) }, { ...options, strategy });
       return undefined;
     }
@@ -93,6 +92,18 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       const table = given('table_name');
       return (await cluster.verify(typeof table === 'string' ? table : undefined, options)).text;
     }
+    case 'citus_rebalance_start':
+    case 'citus_rebalance_stop':
+    case 'citus_rebalance_wait':
+    case 'citus_rebalance_status':
+    case 'citus_job_status':
+    case 'citus_job_list':
+    case 'citus_job_wait':
+    case 'citus_job_cancel':
+    case 'rebalance_table_shards':
+    case 'get_rebalance_table_shards_plan':
+    case 'citus_rebalance_strategies':
+      return runRebalanceUtility(cluster, { name: call.name, given, signal });
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }

@@ -185,6 +185,8 @@ export interface UtilityCall {
   readonly kind: 'utility';
   readonly name: string;
   readonly column: string;
+  /** Of one that gives rows: those that are asked for, all when there are none. */
+  readonly columns?: readonly string[] | undefined;
   readonly arguments: ReadonlyMap<string, UtilityArgument>;
 }
 

@@ -20,20 +20,60 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   isolate_tenant_to_new_shard: ['table_name', 'tenant_id', 'cascade_option', 'shard_transfer_mode'],
   citus_drain_node: ['nodename', 'nodeport', 'shard_transfer_mode', 'rebalance_strategy'],
   master_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
+  citus_rebalance_start: ['rebalance_strategy', 'drain_only', 'shard_transfer_mode', 'parallel_transfer_reference_tables', 'parallel_transfer_colocated_shards'],
+  citus_rebalance_stop: [],
+  citus_rebalance_wait: [],
+  citus_rebalance_status: ['raw'],
+  citus_job_status: ['job_id', 'raw'],
+  citus_job_list: [],
+  citus_job_wait: ['jobid', 'desired_status'],
+  citus_job_cancel: ['jobid'],
+  rebalance_table_shards: ['relation', 'threshold', 'max_shard_moves', 'excluded_shard_list', 'shard_transfer_mode', 'drain_only', 'rebalance_strategy', 'improvement_threshold'],
+  get_rebalance_table_shards_plan: ['relation', 'threshold', 'max_shard_moves', 'excluded_shard_list', 'drain_only', 'rebalance_strategy', 'improvement_threshold'],
+  citus_rebalance_strategies: [],
 };
+
+/** Those that give rows, which stand behind FROM; the last ones are called like tables. */
+const rowFunctions: ReadonlySet<string> = new Set(['citus_rebalance_status', 'citus_job_status', 'citus_job_list', 'get_rebalance_table_shards_plan', 'citus_rebalance_strategies']);
+const tableNames: ReadonlySet<string> = new Set(['citus_rebalance_strategies']);
 
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
+  citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
 };
 
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */
 export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
+  return planRowCall(select) ?? planValueCall(select);
+}
+
+/** `SELECT * FROM citus_rebalance_status()`, or some of its columns, and nothing else. */
+function planRowCall(select: SelectStmt): UtilityCall | undefined {
+  const { targetList = [], fromClause = [], whereClause, groupClause, havingClause, sortClause, limitCount, limitOffset, distinctClause, withClause, windowClause } = select;
+  const [item, ...others] = fromClause;
+  if (item === undefined || others.length > 0 || [whereClause, groupClause, havingClause, sortClause, limitCount, limitOffset, distinctClause, withClause, windowClause].some((clause) => clause !== undefined)) return undefined;
+  const call = calledTable(item) ?? calledFunction(fromFunction(select));
+  const name = call === undefined ? '' : (nameParts(call.funcname).at(-1) ?? '');
+  const columns = targetList.map(columnName);
+  if (call === undefined || !rowFunctions.has(name) || columns.includes(undefined)) return undefined;
+  const planned = planCall(call, name);
+  return planned === undefined ? undefined : { ...planned, columns: columns.flatMap((column) => (column === undefined || column === '*' ? [] : [column])) };
+}
+
+function planValueCall(select: SelectStmt): UtilityCall | undefined {
   const [target, ...others] = select.targetList ?? [];
   const call = calledFunction(target) ?? calledFunction(fromFunction(select));
   if (call === undefined || others.length > 0 || select.whereClause !== undefined) return undefined;
+  const column = target !== undefined && 'ResTarget' in target ? target.ResTarget.name : undefined;
+  const planned = planCall(call, column);
+  return planned === undefined || rowFunctions.has(planned.name) ? undefined : planned;
+}
+
+/** The call by its arguments; its column has the function's name where it has no other. */
+function planCall(call: Call, column: string | undefined): UtilityCall | undefined {
   const parts = nameParts(call.funcname);
   const name = parts.at(-1) ?? '';
   const names = utilityFunctions[name];
@@ -47,8 +87,7 @@ export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
     if (key === undefined || value === undefined || !names.includes(key) || given.has(key)) return undefined;
     given.set(key, value);
   }
-  if (!names.slice(0, argumentsNeeded[name]).every((argument) => given.has(argument))) return undefined;
-  const column = target !== undefined && 'ResTarget' in target ? target.ResTarget.name : undefined;
+  if (!names.slice(0, argumentsNeeded[name] ?? 0).every((argument) => given.has(argument))) return undefined;
   return { kind: 'utility', name, column: column ?? name, arguments: given };
 }
 
@@ -60,6 +99,19 @@ interface Call {
 function calledFunction(target: Node | undefined): Call | undefined {
   const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : target;
   return value !== undefined && 'FuncCall' in value ? value.FuncCall : undefined;
+}
+
+/** The name of a column that stands for itself, or `*`. */
+function columnName(target: Node): string | undefined {
+  const bare = 'ResTarget' in target && target.ResTarget.name === undefined ? target.ResTarget.val : undefined;
+  const [field, ...more] = bare !== undefined && 'ColumnRef' in bare ? (bare.ColumnRef.fields ?? []) : [];
+  if (field === undefined || more.length > 0) return undefined;
+  return 'A_Star' in field ? '*' : 'String' in field ? field.String.sval : undefined;
+}
+
+function calledTable(item: Node): Call | undefined {
+  const name = 'RangeVar' in item && item.RangeVar.schemaname === undefined && item.RangeVar.alias === undefined ? item.RangeVar.relname : undefined;
+  return name !== undefined && tableNames.has(name) ? { funcname: [{ String: { sval: name } }], args: [] } : undefined;
 }
 
 /** `SELECT * FROM f(…)`. */

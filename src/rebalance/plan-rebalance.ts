@@ -3,8 +3,8 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { type NodeId, nodeId, shardGroupId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { type PlannedMove, planMoves } from './plan-moves.ts';
-import { completeStrategy, type RebalanceStrategy, type StrategyGroup } from './strategy.ts';
-import { weighGroups } from './weigh-groups.ts';
+import { completeStrategy, type RebalanceStrategy, type StrategyGroup, type StrategyShard } from './strategy.ts';
+import { measuresOf, weighGroups } from './weigh-groups.ts';
 
 export interface RebalancePlanOptions {
   /** `by_disk_size` by default; `by_load` needs what was counted for a while. */
@@ -13,6 +13,10 @@ export interface RebalancePlanOptions {
   readonly threshold?: number | undefined;
   /** As many as it takes by default. */
   readonly maxMoves?: number | undefined;
+  /** Only shard groups with shards of this table are looked at. */
+  readonly table?: string | undefined;
+  /** Measures the shards whatever the strategy. */
+  readonly sizes?: boolean | undefined;
   /** Ids of shards whose groups stay where they are. */
   readonly excludedShardIds?: readonly number[] | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -23,6 +27,8 @@ export interface PlannedShardMove {
   readonly shardGroupId: number;
   /** A shard of the group, for `moveShardGroup`. */
   readonly shardId: number;
+  /** All of them, with bytes where those were measured: else 0. */
+  readonly shards: readonly StrategyShard[];
   /** Ids of the nodes. */
   readonly from: number;
   readonly to: number;
@@ -33,6 +39,8 @@ export interface PlannedShardMove {
 interface Planning extends RebalancePlanOptions {
   readonly pools: NodePools;
   readonly snapshot: CatalogSnapshot;
+  /** Of `table`. */
+  readonly shardIds?: readonly number[] | undefined;
   /** A node that is to have nothing. */
   readonly drained?: NodeId | undefined;
 }
@@ -43,7 +51,8 @@ export async function planRebalance(planning: Planning): Promise<PlannedShardMov
   if (!(threshold >= 0)) throw new ClusterError('invalidParameter', 'threshold must not be negative');
   if (!(maxMoves >= 0)) throw new ClusterError('invalidParameter', 'maxMoves must not be negative');
   const { cost, capacity, allowed } = completeStrategy(strategy);
-  const groups = await weighGroups(pools, snapshot, strategy, { signal });
+  const weighed = await weighGroups(pools, snapshot, { ...measuresOf(strategy), ...(planning.sizes === true ? { size: true } : {}) }, { signal });
+  const groups = planning.shardIds === undefined ? weighed : weighed.filter(({ shards }) => shards.some(({ shardId }) => planning.shardIds?.includes(shardId) === true));
   if (drained !== undefined && snapshot.nodes.length < 2 && groups.length > 0) throw new ClusterError('noNodes', 'there is no other node', { hint: 'Add one with addNode().' });
   const movable = groups.filter(isMovable(planning));
   const byId = new Map(movable.map((group) => [group.shardGroupId, group]));
@@ -60,14 +69,18 @@ export async function planRebalance(planning: Planning): Promise<PlannedShardMov
       return (drained !== undefined && group.nodeId !== drained && group.nodeId === to) || allowed(group, node);
     },
   });
-  return atOnce(moves).map(({ group, from, to, cost: weight }) => ({ shardGroupId: group, shardId: byId.get(group)?.shardIds[0] ?? 0, from, to, cost: weight }));
+  return atOnce(moves).map(({ group, from, to, cost: weight }) => ({ shardGroupId: group, from, to, cost: weight, ...shardsOf(byId.get(group)) }));
 }
 
 /** Shard groups with partitioned tables cannot be moved yet; those without a shard hold nothing. */
 function isMovable({ snapshot, excludedShardIds = [] }: Planning): (group: StrategyGroup) => boolean {
   const tables = [...snapshot.tables.values()].filter((table) => table.kind === 'distributed' && table.partitioned);
   const partitioned = new Set(tables.flatMap((table) => (table.kind === 'distributed' ? (snapshot.colocationGroups.get(table.colocationId)?.shardGroups ?? []) : [])).map(({ id }) => Number(id)));
-  return ({ shardGroupId: id, shardIds }) => !partitioned.has(id) && shardIds.length > 0 && !shardIds.some((shard) => excludedShardIds.includes(shard));
+  return ({ shardGroupId: id, shards }) => !partitioned.has(id) && shards.length > 0 && !shards.some(({ shardId }) => excludedShardIds.includes(shardId));
+}
+
+function shardsOf(group: StrategyGroup | undefined): Pick<PlannedShardMove, 'shardId' | 'shards'> {
+  return { shardId: group?.shards[0]?.shardId ?? 0, shards: group?.shards ?? [] };
 }
 
 /** Several moves of one shard group as one, in the place of the first; none when it would come back. */

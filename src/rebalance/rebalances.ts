@@ -18,7 +18,7 @@ export interface RebalanceInfo {
   readonly finishedAt: Date | undefined;
 }
 
-export interface RebalanceMoveInfo extends PlannedShardMove {
+export interface RebalanceMoveInfo extends Omit<PlannedShardMove, 'shards'> {
   readonly state: MoveOutcome;
   /** Of a move that has begun. */
   readonly jobId: string | undefined;

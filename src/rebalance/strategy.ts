@@ -4,15 +4,22 @@ import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 /** What is made even: how many shard groups a node has, how many bytes they take with indexes and large values, or what is asked of them. */
 export type RebalanceStrategyName = 'by_shard_count' | 'by_disk_size' | 'by_load';
 
+export interface StrategyShard {
+  readonly shardId: number;
+  /** Quoted where need be; qualified, but for schema `public`. */
+  readonly table: string;
+  /** With indexes and large values. */
+  readonly bytes: number;
+}
+
 /** A shard group as a strategy sees it. */
 export interface StrategyGroup {
   readonly shardGroupId: number;
   /** The id of the node that it is on. */
   readonly nodeId: number;
-  /** Its tables, with their schemas, in order of their distribution, and the ids of their shards. */
-  readonly tables: readonly string[];
-  readonly shardIds: readonly number[];
-  /** With indexes and large values. */
+  /** In order of their tables' distribution. */
+  readonly shards: readonly StrategyShard[];
+  /** Of all of them. */
   readonly bytes: number;
   /** Statements of all processes for the shard group, and rows that they read or wrote, lately: figures halve within an hour. */
   readonly statements: number;

@@ -5,28 +5,33 @@ import type { ShardGroupId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { quoteQualified } from '../sql/identifiers.ts';
+import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { readLoad, type GroupLoad } from '../store/shard-load.ts';
 import type { RebalanceStrategy, StrategyGroup } from './strategy.ts';
 
-/** All shard groups of the catalog with what the strategy may want to know of them: sizes are asked of the nodes, one statement each, the load of the coordinator database. */
-export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, strategy: RebalanceStrategy, options: CallOptions): Promise<StrategyGroup[]> {
+/** All shard groups of the catalog with what is to be known of them: sizes are asked of the nodes, one statement each, the load of the coordinator database. */
+export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, { size, load }: Measures, options: CallOptions): Promise<StrategyGroup[]> {
   const groups = [...snapshot.colocationGroups.values()].flatMap(({ shardGroups }) => shardGroups);
   const shards = namedShards(snapshot);
   const byGroup = grouped(shards, ({ group }) => group.id);
-  const measures = measuresOf(strategy);
   const [sizes, loads] = await Promise.all([
-    measures.size ? sizesOf(pools, shards, options) : new Map<ShardGroupId, number>(),
-    measures.load ? readLoad(pools.get(coordinatorNodeId), options) : new Map<ShardGroupId, GroupLoad>(),
+    size ? sizesOf(pools, shards, options) : new Map<number, number>(),
+    load ? readLoad(pools.get(coordinatorNodeId), options) : new Map<ShardGroupId, GroupLoad>(),
   ]);
   return groups.map(({ id, node }) => {
-    const own = byGroup.get(id) ?? [];
+    const own = (byGroup.get(id) ?? []).map(({ shardId, table }) => ({ shardId, table, bytes: sizes.get(shardId) ?? 0 }));
     const { statements, rows } = loads.get(id) ?? { statements: 0, rows: 0 };
-    return { shardGroupId: id, nodeId: node, tables: own.map(({ table }) => table), shardIds: own.map(({ shardId }) => shardId), bytes: sizes.get(id) ?? 0, statements, rows };
+    return { shardGroupId: id, nodeId: node, shards: own, bytes: own.reduce((sum, { bytes }) => sum + bytes, 0), statements, rows };
   });
 }
 
-function measuresOf(strategy: RebalanceStrategy): { readonly size: boolean; readonly load: boolean } {
+/** What is asked for; the rest is 0. */
+interface Measures {
+  readonly size: boolean;
+  readonly load: boolean;
+}
+
+export function measuresOf(strategy: RebalanceStrategy): Measures {
   return { size: strategy === 'by_disk_size' || typeof strategy !== 'string', load: strategy === 'by_load' || typeof strategy !== 'string' };
 }
 
@@ -42,9 +47,14 @@ function namedShards(snapshot: CatalogSnapshot): NamedShard[] {
   const shards = [...snapshot.tables.values()].flatMap((table) => {
     if (table.kind !== 'distributed') return [];
     const { shardGroups } = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
-    return table.shardIds.map((shardId, i) => ({ group: at(shardGroups, i), shardId, table: `${table.schema}.${table.name}`, sql: quoteQualified(table.schema, shardName(table.name, shardId)) }));
+    return table.shardIds.map((shardId, i) => ({ group: at(shardGroups, i), shardId, table: (table.schema === 'public' ? [table.name] : [table.schema, table.name]).map(plainIdentifier).join('.'), sql: quoteQualified(table.schema, shardName(table.name, shardId)) }));
   });
   return shards.sort((a, b) => a.shardId - b.shardId);
+}
+
+/** Quoted where need be, but for keywords. */
+function plainIdentifier(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : quoteIdentifier(name);
 }
 
 function grouped<Key>(shards: readonly NamedShard[], keyOf: (shard: NamedShard) => Key): Map<Key, NamedShard[]> {
@@ -58,13 +68,13 @@ function grouped<Key>(shards: readonly NamedShard[], keyOf: (shard: NamedShard) 
 }
 
 /** Of shards that are not there, since they move just now, nothing. */
-async function sizesOf(pools: NodePools, shards: readonly NamedShard[], options: CallOptions): Promise<Map<ShardGroupId, number>> {
+async function sizesOf(pools: NodePools, shards: readonly NamedShard[], options: CallOptions): Promise<Map<number, number>> {
   const text = `SELECT coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(name)), 0) FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS s (name, place) ORDER BY place`;
-  const sizes = new Map<ShardGroupId, number>();
+  const sizes = new Map<number, number>();
   const byNode = grouped(shards, ({ group }) => group.node);
   await Promise.all([...byNode].map(async ([node, own]) => {
     const { rows } = await pools.get(node).query({ text, values: [own.map(({ sql }) => sql)] }, options);
-    for (const [i, { group }] of own.entries()) sizes.set(group.id, (sizes.get(group.id) ?? 0) + Number(rows[i]?.[0]));
+    for (const [i, { shardId }] of own.entries()) sizes.set(shardId, Number(rows[i]?.[0]));
   }));
   return sizes;
 }

@@ -34,7 +34,7 @@ import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, Ut
 import { explainStatement } from './explain-statement.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
-import type { UtilityRun } from './session-services.ts';
+import type { UtilityRows, UtilityRun, UtilityValue } from './session-services.ts';
 import type { TableStatistics } from './table-statistics.ts';
 
 export interface RunContext {
@@ -49,8 +49,8 @@ export interface RunContext {
   readonly ddlLockTimeoutMs: number;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
-  /** Runs one of the cluster's own functions; resolves to its value, undefined for void. */
-  utility(run: UtilityRun): Promise<string | undefined>;
+  /** Runs one of the cluster's own functions. */
+  utility(run: UtilityRun): Promise<UtilityValue>;
 }
 
 /** Runs a planned statement; the result is pg's own. */
@@ -278,14 +278,30 @@ const typeOfInteger = { dataTypeID: 23, dataTypeSize: 4 };
 const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; readonly dataTypeSize: number }>> = {
   get_shard_id_for_distribution_column: { dataTypeID: 20, dataTypeSize: 8 },
   isolate_tenant_to_new_shard: { dataTypeID: 20, dataTypeSize: 8 },
+  citus_rebalance_start: { dataTypeID: 20, dataTypeSize: 8 },
   shardwright_check_schema: { dataTypeID: 25, dataTypeSize: -1 },
   shardwright_verify: { dataTypeID: 25, dataTypeSize: -1 },
 };
 
-/** One row of one column, as a SELECT of the function gives. */
+/** One row of one column, as a SELECT of the function gives; or the rows that it gives. */
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
   const value = await context.utility({ call, values, signal: context.scope.signal });
+  if (typeof value === 'object' && value !== null) return rowsOf(call, value, result);
   const { dataTypeID, dataTypeSize } = value === undefined ? typeOfVoid : (utilityTypes[call.name] ?? typeOfInteger);
   const field = { name: call.column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize, dataTypeModifier: -1, format: 'text' };
-  return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value ?? '']], ...result });
+  return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value === undefined ? '' : value]], ...result });
+}
+
+function rowsOf({ name, columns: asked = [] }: UtilityCall, { columns, rows }: UtilityRows, result: ResultOptions): QueryResult {
+  const names = asked.length === 0 ? columns.map(([column]) => column) : asked;
+  const places = names.map((column) => {
+    const place = columns.findIndex(([known]) => known === column);
+    if (place < 0) throw new ClusterError('undefinedColumn', `column "${column}" does not exist`, { detail: `${name} has ${columns.map(([known]) => known).join(', ')}.` });
+    return place;
+  });
+  const fields = places.map((place) => {
+    const [column, dataTypeID] = at(columns, place);
+    return { name: column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize: -1, dataTypeModifier: -1, format: 'text' };
+  });
+  return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields, rows: rows.map((row) => places.map((place) => at(row, place))), ...result });
 }

@@ -1,5 +1,6 @@
 import type { Milliseconds } from '../base/deadline.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { RawRow } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
@@ -35,7 +36,16 @@ export interface SessionServices {
   readonly ddlLockTimeoutMs: number;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
-  utility(run: UtilityRun): Promise<string | undefined>;
+  utility(run: UtilityRun): Promise<UtilityValue>;
+}
+
+/** What one of them gives: a value's text or NULL, undefined for void; or rows. */
+export type UtilityValue = string | null | undefined | UtilityRows;
+
+export interface UtilityRows {
+  /** Names of the columns and OIDs of their types, which are built in. */
+  readonly columns: readonly (readonly [name: string, type: number])[];
+  readonly rows: readonly RawRow[];
 }
 
 /** A call of one of the cluster's own functions. */

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import type { Cluster, RebalanceEvent, StrategyGroup } from '../../src/index.ts';
 import { until } from '../cluster/connections.ts';
@@ -20,7 +20,7 @@ afterAll(() => servers[Symbol.asyncDispose](), 60_000);
 async function loadOf(by: Cluster): Promise<readonly StrategyGroup[]> {
   const seen: StrategyGroup[] = [];
   await by.rebalancePlan({ strategy: { cost: (group) => seen.push(group) } });
-  return seen.filter(({ tables }) => tables.includes('public.orders'));
+  return seen.filter(({ shards }) => shards.some(({ table }) => table === 'orders'));
 }
 
 test('the load is counted for each shard group, of all processes, and halves within an hour', async () => {
@@ -73,7 +73,7 @@ async function tenantOf(shardId: number): Promise<number> {
 
 test('a strategy of the caller’s own: cost, capacity, allowed', async () => {
   const groups = await loadOf(cluster);
-  expect(groups.map(({ tables, shardIds }) => [tables, shardIds.length])).toEqual(Array.from({ length: 4 }, () => [['public.orders', 'public.items'], 2]));
+  expect(groups.map(({ shards }) => shards.map(({ table }) => table))).toEqual(Array.from({ length: 4 }, () => ['orders', 'items']));
   expect(groups.every(({ bytes }) => bytes > 0)).toBe(true);
   const special = at(groups, 2).shardGroupId;
   const plan = await cluster.rebalancePlan({
@@ -86,7 +86,7 @@ test('a strategy of the caller’s own: cost, capacity, allowed', async () => {
   }
   expect(places.get(special)).toBe(3);
   expect([1, 2, 3].map((node) => [...places.values()].filter((id) => id === node).length)).toEqual([0, 2, 2]);
-  const excluded = await cluster.rebalancePlan({ strategy: { capacity: ({ id }) => (id === 1 ? 0 : 1) }, excludedShardIds: groups.map(({ shardIds }) => at(shardIds, 1)) });
+  const excluded = await cluster.rebalancePlan({ strategy: { capacity: ({ id }) => (id === 1 ? 0 : 1) }, excludedShardIds: groups.map(({ shards }) => at(shards, 1).shardId) });
   expect(excluded).toEqual([]);
   for (const value of [-1, NaN, Infinity]) {
     await expect(cluster.rebalancePlan({ strategy: { cost: () => value } })).rejects.toMatchObject({ id: 'invalidParameter' });
@@ -185,3 +185,61 @@ test.each(['preflight', 'cut_over'])('a process that is killed in a rebalance, w
   expect((await counts())[0]).toBe(0);
   expect(await servers.remains()).toEqual([]);
 }, 60_000);
+
+describe('by SQL, as in Citus', () => {
+  test('a plan, its rebalance, and how it is', async () => {
+    await gatherOn(1);
+    const host = '127.0.0.1';
+    const ports = servers.embedded.nodes.map(({ port }) => port);
+    const { rows, fields } = await cluster.query<Record<string, unknown>>(`SELECT * FROM get_rebalance_table_shards_plan(rebalance_strategy => 'by_shard_count', threshold => 0)`);
+    expect(fields.map(({ name }) => name)).toEqual(['table_name', 'shardid', 'shard_size', 'sourcename', 'sourceport', 'targetname', 'targetport']);
+    // Two or three shard groups of two tables.
+    expect(rows.length % 2).toBe(0);
+    expect(rows.slice(0, 2)).toMatchObject(['orders', 'items'].map((table_name) => ({ table_name, sourcename: host, sourceport: ports[0] })));
+    expect(rows.every(({ table_name, shard_size }) => table_name !== 'orders' || Number(shard_size) > 0)).toBe(true);
+    expect((await cluster.query(`SELECT shardid FROM get_rebalance_table_shards_plan('orders', max_shard_moves => 1, rebalance_strategy => $1, threshold => 0)`, ['by_shard_count'])).rows).toEqual(rows.slice(0, 2).map(({ shardid }) => ({ shardid })));
+    expect((await cluster.query(`SELECT * FROM get_rebalance_table_shards_plan(excluded_shard_list => $1)`, [rows.map(({ shardid }) => shardid)])).rows.every((row) => !rows.some(({ shardid }) => shardid === (row as Record<string, unknown>).shardid))).toBe(true);
+    expect((await cluster.query(`SELECT * FROM get_rebalance_table_shards_plan(drain_only => true)`)).rows).toEqual([]);
+    const started = await cluster.query<{ id: string }>(`SELECT citus_rebalance_start(rebalance_strategy := 'by_shard_count') AS id`);
+    const { id } = at(started.rows, 0);
+    expect(started.fields).toMatchObject([{ name: 'id', dataTypeID: 20 }]);
+    const running = await cluster.query<{ details: { task_state_counts: Record<string, number> } }>('SELECT * FROM citus_rebalance_status()');
+    expect(running.rows).toMatchObject([{ job_id: id, state: 'running', job_type: 'rebalance', started_at: expect.any(Date) as Date, finished_at: null }]);
+    expect(Object.values(at(running.rows, 0).details.task_state_counts).reduce((sum, count) => sum + count, 0)).toBe(rows.length / 2);
+    await cluster.query('SELECT citus_rebalance_wait()');
+    expect((await cluster.query('SELECT state, details FROM citus_job_status($1)', [id])).rows).toEqual([{ state: 'finished', details: { tasks: [], task_state_counts: { done: rows.length / 2 } } }]);
+    expect((await cluster.query<{ job_id: string }>('SELECT job_id, state FROM citus_job_list()')).rows.at(-1)).toEqual({ job_id: id, state: 'finished' });
+    await cluster.query(`SELECT citus_job_wait($1, 'finished')`, [id]);
+    await expect(cluster.query(`SELECT citus_job_wait($1, 'cancelled')`, [id])).rejects.toMatchObject({ code: '55000' });
+    expect((await cluster.query('SELECT citus_rebalance_wait()')).rows).toEqual([{ citus_rebalance_wait: '' }]);
+    expect((await cluster.query(`SELECT citus_rebalance_start(rebalance_strategy => 'by_shard_count')`)).rows).toEqual([{ citus_rebalance_start: null }]);
+  }, 60_000);
+
+  test('one is stopped', async () => {
+    await gatherOn(1);
+    const client = await cluster.connect();
+    await client.query('BEGIN');
+    for (const tenant of [0, 1, 2, 3, 4, 5, 6]) await client.query('INSERT INTO orders (tenant, id) VALUES ($1, 901)', [tenant]);
+    const { rows } = await cluster.query<{ citus_rebalance_start: string }>(`SELECT citus_rebalance_start('by_shard_count')`);
+    await expect(cluster.query({ text: 'SELECT citus_rebalance_wait()', signal: AbortSignal.timeout(300) })).rejects.toMatchObject({ id: 'canceled' });
+    expect(await cluster.rebalances()).toMatchObject([{ state: 'running' }]);
+    await cluster.query('SELECT citus_rebalance_stop()');
+    await client.query('ROLLBACK');
+    client.release();
+    expect((await cluster.query('SELECT job_id, state FROM citus_rebalance_status()')).rows).toEqual([{ job_id: rows[0]?.citus_rebalance_start, state: 'cancelled' }]);
+    await expect(cluster.query('SELECT citus_rebalance_stop()')).rejects.toMatchObject({ id: 'unknownJob' });
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
+
+  test('strategies, and what is refused', async () => {
+    expect((await cluster.query('SELECT name, default_strategy, default_threshold FROM citus_rebalance_strategies')).rows).toEqual(
+      ['by_shard_count', 'by_disk_size', 'by_load'].map((name) => ({ name, default_strategy: name === 'by_disk_size', default_threshold: 0.1 })));
+    await expect(cluster.query(`SELECT citus_rebalance_start('by_magic')`)).rejects.toMatchObject({ code: '22023' });
+    await expect(cluster.query(`SELECT * FROM get_rebalance_table_shards_plan('nothing')`)).rejects.toMatchObject({ id: 'notDistributed' });
+    await expect(cluster.query(`SELECT * FROM get_rebalance_table_shards_plan(improvement_threshold => 0.5)`)).rejects.toMatchObject({ code: '22023' });
+    await expect(cluster.query('SELECT nothing FROM citus_rebalance_status()')).rejects.toMatchObject({ code: '42703' });
+    await expect(cluster.query(`SELECT * FROM citus_rebalance_status() WHERE state = 'running'`)).rejects.toMatchObject({ code: '42883' });
+    await expect(cluster.query(`SELECT citus_job_cancel('nothing')`)).rejects.toMatchObject({ code: '22P02' });
+    await expect(cluster.query('SELECT citus_job_wait(99999)')).rejects.toMatchObject({ id: 'unknownJob' });
+  });
+});
