@@ -16,6 +16,7 @@ import { checkSchema } from '../ddl/drift/check-schema.ts';
 import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
 import { removeNode } from '../ddl/remove-node.ts';
+import { replaceNode } from '../ddl/replace-node.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { VerifyReport } from '../verify/row-difference.ts';
 import type { VerifyOptions } from '../verify/verify-context.ts';
@@ -216,6 +217,15 @@ export class Cluster extends PoolBase {
   async removeNode(which: NodeAddressInput | number, options: CallOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await removeNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), options);
+  }
+
+  /**
+   * Gives a node the address where its database is now: of a replica that was promoted, or a backup that was restored. The database there must be this node's, and have its shards; the old server must be stopped,
+   * or be the same. Other processes hear of it at once. Errors: `undefinedNode`, `nodeExists`, `nodeOfAnotherCluster`, `nodeInUse` (the old server still takes writes), `unsupportedNode`, `nodeUnreachable`.
+   */
+  async replaceNode(which: NodeAddressInput | number, { to, signal }: CallOptions & { readonly to: NodeAddressInput }): Promise<ClusterNode> {
+    const snapshot = await this.#coordinator.store.load({ signal });
+    return replaceNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), { address: this.#address(to), signal });
   }
 
   /** The servers that store shards, in order of id. */

@@ -1,4 +1,5 @@
 import { ClusterError } from '../base/errors.ts';
+import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
@@ -14,6 +15,8 @@ export interface UtilityTarget extends RebalanceTarget {
   undistributeTable(table: string, options: CallOptions): Promise<void>;
   addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
+  nodes(options: CallOptions): Promise<readonly ClusterNode[]>;
+  replaceNode(which: number, options: CallOptions & { to: { host: string; port: number; database?: string } }): Promise<unknown>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
   verify(table: string | undefined, options: CallOptions): Promise<{ readonly text: string }>;
   moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
@@ -66,6 +69,13 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
     case 'master_remove_node':
       await cluster.removeNode({ host: text('nodename'), port: Number(text('nodeport')) }, options);
       return undefined;
+    case 'citus_update_node': {
+      const id = Number(text('node_id'));
+      // As in Citus, the database's name stays.
+      const database = (await cluster.nodes(options)).find((node) => node.id === id)?.database;
+      await cluster.replaceNode(id, { ...options, to: { host: text('new_node_name'), port: Number(text('new_node_port')), ...(database === undefined ? {} : { database }) } });
+      return undefined;
+    }
     case 'citus_move_shard_placement':
     case 'master_move_shard_placement':
       await cluster.moveShardGroup(text('shard_id'), {

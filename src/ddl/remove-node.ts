@@ -30,7 +30,8 @@ export async function removeNode(context: DdlContext, which: NodeAddress | NodeI
   context.dismissNode(removed.id);
 }
 
-function findNode(change: CatalogChange, which: NodeAddress | NodeId): ClusterNode {
+/** `undefinedNode`. */
+export function findNode(change: CatalogChange, which: NodeAddress | NodeId): ClusterNode {
   const isIt = (node: ClusterNode): boolean =>
     typeof which === 'number' ? node.id === which : node.host === which.host && node.port === which.port && node.database === which.database;
   const found = change.nodes.find(isIt);

@@ -20,6 +20,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   isolate_tenant_to_new_shard: ['table_name', 'tenant_id', 'cascade_option', 'shard_transfer_mode'],
   citus_drain_node: ['nodename', 'nodeport', 'shard_transfer_mode', 'rebalance_strategy'],
   master_move_shard_placement: ['shard_id', 'source_node_name', 'source_node_port', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
+  citus_update_node: ['node_id', 'new_node_name', 'new_node_port', 'force', 'lock_cooldown'],
   citus_rebalance_start: ['rebalance_strategy', 'drain_only', 'shard_transfer_mode', 'parallel_transfer_reference_tables', 'parallel_transfer_colocated_shards'],
   citus_rebalance_stop: [],
   citus_rebalance_wait: [],
@@ -42,7 +43,7 @@ const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
-  citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
+  citus_update_node: 3, citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
 };
 
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */

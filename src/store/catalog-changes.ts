@@ -60,6 +60,16 @@ export async function insertNode(change: Change, address: NodeAddress): Promise<
   }
 }
 
+/** `nodeExists` when the address is another node's. */
+export async function updateAddress(change: Change, node: NodeId, { host, port, database }: NodeAddress): Promise<void> {
+  try {
+    await run(change, 'UPDATE shardwright.node SET host = $2, port = $3, database = $4 WHERE node_id = $1', [node, host, port, database]);
+  } catch (error) {
+    if (sqlStateOf(error) !== '23505') throw error;
+    throw new ClusterError('nodeExists', `${host}:${port}/${database} is the address of another node`, { cause: error });
+  }
+}
+
 export async function deleteNode(change: Change, node: NodeId): Promise<void> {
   await run(change, 'DELETE FROM shardwright.node WHERE node_id = $1', [node]);
 }
