@@ -1,7 +1,7 @@
 import type { Node, RangeVar, SelectStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import { isFurtherAssignment, nameParts, walk } from '../sql/ast.ts';
-import { QueryBuilder } from './build-query.ts';
+import { QueryBuilder, type WriteCommand } from './build-query.ts';
 import { buildWriteQuery } from './build-write.ts';
 import type { ConstantSet } from './constant-set.ts';
 import type { FunctionRules } from './function-calls.ts';
@@ -29,6 +29,8 @@ export interface AnalyzedStatement {
   readonly restrictions: ReadonlyMap<TableUse | ResultUse, readonly ConstantSet[]>;
   /** Those uses that are targets of INSERTs: their restrictions are what is inserted, by VALUES or by a query. */
   readonly inserted: ReadonlyMap<TableUse, 'values' | 'select'>;
+  /** Targets of writes. */
+  readonly written: ReadonlyMap<RangeVar, WriteCommand>;
   /** A common table expression writes. */
   readonly writesInside: boolean;
 }
@@ -58,7 +60,7 @@ function placed(statement: object, query: Query, builder: QueryBuilder, placer: 
   return {
     query, placed: result, uses: builder.found.uses, results: builder.found.results, foreign: builder.found.foreign,
     overlooked: namedRelations(statement).filter((rangeVar) => !resolved.has(rangeVar)),
-    inserted: builder.found.inserted, restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
+    inserted: builder.found.inserted, written: builder.found.written, restrictions: placer.restrictions, writesInside: writesInCommonTables(statement),
   };
 }
 

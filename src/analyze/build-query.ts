@@ -22,7 +22,11 @@ export interface Found {
   readonly resolved: Set<RangeVar>;
   /** Targets of INSERTs: their restrictions are values to be assigned. */
   readonly inserted: Map<TableUse, 'values' | 'select'>;
+  /** Targets of writes. */
+  readonly written: Map<RangeVar, WriteCommand>;
 }
+
+export type WriteCommand = 'insert' | 'update' | 'delete' | 'merge';
 
 /** Names of common table expressions in sight, innermost last. */
 type CommonScope = readonly CommonQuery[];
@@ -38,7 +42,7 @@ export interface Surroundings {
  * occurrence an id, and notes what conditions make certain. Knows nothing of shards.
  */
 export class QueryBuilder {
-  readonly found: Found = { uses: [], results: [], foreign: [], resolved: new Set(), inserted: new Map() };
+  readonly found: Found = { uses: [], results: [], foreign: [], resolved: new Set(), inserted: new Map(), written: new Map() };
   readonly #names: RelationNames;
   #nextColumn: ColumnId = 1;
 
@@ -90,6 +94,10 @@ export class QueryBuilder {
 
   detached(output: OutputColumn): OutputColumn {
     return { ...output, id: this.#newColumns(1), plain: false };
+  }
+
+  noteTarget(target: RangeVar | undefined, command: WriteCommand): void {
+    if (target !== undefined) this.found.written.set(target, command);
   }
 
   noteInsert(use: TableUse, rows: 'values' | 'select'): void {

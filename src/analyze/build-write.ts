@@ -1,6 +1,6 @@
 import type { DeleteStmt, InsertStmt, MergeMatchKind, MergeStmt, Node, RangeVar, SelectStmt, UpdateStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
-import type { WriteSources, Surroundings } from './build-query.ts';
+import type { WriteCommand, WriteSources, Surroundings } from './build-query.ts';
 import { constantOf, factsOfCondition } from './conditions.ts';
 import type { ConstantSet } from './constant-set.ts';
 import type { Fact } from './facts.ts';
@@ -18,6 +18,7 @@ export interface WriteBuilder {
   /** An output whose value is not that of the column that it names. */
   detached(output: OutputColumn): OutputColumn;
   noteInsert(use: TableUse, rows: 'values' | 'select'): void;
+  noteTarget(target: RangeVar | undefined, command: WriteCommand): void;
 }
 
 /**
@@ -26,6 +27,10 @@ export interface WriteBuilder {
  * Undefined for other statements.
  */
 export function buildWriteQuery(builder: WriteBuilder, node: Node, around: Surroundings): SelectQuery | undefined {
+  if ('UpdateStmt' in node) builder.noteTarget(node.UpdateStmt.relation, 'update');
+  if ('DeleteStmt' in node) builder.noteTarget(node.DeleteStmt.relation, 'delete');
+  if ('MergeStmt' in node) builder.noteTarget(node.MergeStmt.relation, 'merge');
+  if ('InsertStmt' in node) builder.noteTarget(node.InsertStmt.relation, 'insert');
   if ('UpdateStmt' in node) return buildModify(builder, node.UpdateStmt, { from: node.UpdateStmt.fromClause ?? [], assigned: node.UpdateStmt.targetList ?? [], around });
   if ('DeleteStmt' in node) return buildModify(builder, node.DeleteStmt, { from: node.DeleteStmt.usingClause ?? [], assigned: [], around });
   if ('MergeStmt' in node) return buildMerge(builder, node.MergeStmt, around);

@@ -1,11 +1,12 @@
 import type { A_Expr, Node } from '@pgsql/types';
 import { conjuncts, nameParts } from '../sql/ast.ts';
-import type { ConstantSet, ConstantSource } from './constant-set.ts';
+import type { ConstantSet, ConstantSource, SettingSource } from './constant-set.ts';
 import { unionSets } from './constant-set.ts';
 import type { ColumnId, Fact } from './facts.ts';
 import { comparableTypes, typeFamily } from './type-family.ts';
 import type { Scope, VisibleColumn } from './scope.ts';
 import { resolveColumn } from './scope.ts';
+import { settingOf, textSetting } from './setting-source.ts';
 
 export interface ConditionFacts {
   readonly facts: readonly Fact[];
@@ -15,7 +16,7 @@ export interface ConditionFacts {
 
 /**
  * What a condition makes certain when it is true. Understood: AND; `=` between columns of like type, and of a column with a constant or a
- * parameter; IN lists; `= ANY (array)`; rows compared by `=`; OR where each branch restricts the same column. Whatever else stands there only
+ * parameter, or with a setting of the session; IN lists; `= ANY (array)`; rows compared by `=`; OR where each branch restricts the same column. Whatever else stands there only
  * leaves facts out, never adds a wrong one.
  */
 export function factsOfCondition(condition: Node | undefined, scope: Scope): ConditionFacts {
@@ -65,7 +66,7 @@ function factsOfEquality(left: Node, right: Node, scope: Scope): readonly Fact[]
   }
   if (a !== undefined) return among(a, [right]);
   if (b !== undefined) return among(b, [left]);
-  return [];
+  return [...amongTexts(left, right, scope), ...amongTexts(right, left, scope)];
 }
 
 function factsOfIn(left: Node, items: readonly Node[], scope: Scope): readonly Fact[] {
@@ -95,13 +96,22 @@ function factsOfAny(left: Node, right: Node, scope: Scope): readonly Fact[] {
 }
 
 function among(column: VisibleColumn, nodes: readonly Node[]): readonly Fact[] {
-  const values: ConstantSource[] = [];
+  const values: (ConstantSource | SettingSource)[] = [];
   for (const node of nodes) {
-    const value = constantOf(node, column.type);
+    const value = constantOf(node, column.type) ?? settingOf(node, column.type);
     if (value === undefined) return [];
     values.push(value);
   }
   return [{ kind: 'among', column: column.id, set: { values, arrays: [] } }];
+}
+
+/** `tenant_id::text = current_setting(…)`: where a column's text is the setting, the setting read as its type is the column. */
+function amongTexts(left: Node, right: Node, scope: Scope): readonly Fact[] {
+  const bare = withoutCast(left, (name) => typeFamily(name) === 'text');
+  const column = bare === undefined || bare === left ? undefined : columnOf(bare, scope);
+  if (column === undefined || !['integer', 'uuid'].includes(typeFamily(column.type) ?? '')) return [];
+  const setting = textSetting(right);
+  return setting === undefined ? [] : [{ kind: 'among', column: column.id, set: { values: [setting], arrays: [] } }];
 }
 
 /** Each branch must restrict one and the same column; then it is among the union. */

@@ -5,9 +5,17 @@ export type ConstantSource =
   /** `$number`, from 1. */
   | { readonly kind: 'parameter'; readonly number: number };
 
+/** `current_setting(name)`, and NULL where that is `nullIf`: known where a session has set it. */
+export interface SettingSource {
+  readonly kind: 'setting';
+  /** Lower case. */
+  readonly name: string;
+  readonly nullIf: string | undefined;
+}
+
 /** The values a column may have: any of `values`, or of the elements of the array parameters `arrays`. Both empty: none. */
 export interface ConstantSet {
-  readonly values: readonly ConstantSource[];
+  readonly values: readonly (ConstantSource | SettingSource)[];
   readonly arrays: readonly number[];
 }
 

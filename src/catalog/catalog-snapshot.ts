@@ -49,6 +49,26 @@ export interface TableIndex {
   readonly partial: boolean;
 }
 
+/** A policy of row security; PostgreSQL's words for it. */
+export interface Policy {
+  readonly name: string;
+  /** Else it is restrictive. */
+  readonly permissive: boolean;
+  readonly command: 'all' | 'select' | 'insert' | 'update' | 'delete';
+  /** Names of roles; empty for PUBLIC. */
+  readonly roles: readonly string[];
+  /** Its USING, where every name that is not of `pg_catalog` is qualified. */
+  readonly using: string | undefined;
+}
+
+/** Of a table that has row security. */
+export interface RowSecurity {
+  readonly owner: string;
+  /** FORCE: for its owner, too. */
+  readonly forced: boolean;
+  readonly policies: readonly Policy[];
+}
+
 interface TableBase {
   /** OID of the shell in the coordinator database. */
   readonly oid: number;
@@ -60,6 +80,8 @@ interface TableBase {
   readonly constraints: readonly string[];
   /** Whether policies say which rows a role sees and writes. */
   readonly rowSecurity: boolean;
+  /** Who is subject to policies, and to which; undefined where there are none to look at. */
+  readonly security?: RowSecurity | undefined;
   /** Whether triggers of the user's run for its rows, its own or those of its partitions. */
   readonly rowTriggers: boolean;
   /** Whether its rows are in partitions, which are distributed tables of their own. */

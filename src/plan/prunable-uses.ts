@@ -3,6 +3,7 @@ import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.
 import type { Statement } from '../sql/parse.ts';
 import type { Describe } from './describe.ts';
 import { columnTypeName } from './insert/plan-insert.ts';
+import { useSecurity } from './policy-restrictions.ts';
 import { groupPlacer, placerOf } from './prune.ts';
 import type { PrunableUse } from './statement-plan.ts';
 import { knownSets, parameterUses } from './typed-parameters.ts';
@@ -12,13 +13,13 @@ export function tablesOf({ uses }: AnalyzedStatement): CatalogTable[] {
 }
 
 /** Where a use was not placed, nothing is known of it, so the statement cannot be sent anywhere. */
-export function prunableUses({ uses, results, inserted, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
+export function prunableUses({ uses, results, inserted, written, restrictions }: AnalyzedStatement, snapshot: CatalogSnapshot): PrunableUse[] | undefined {
   const prunable: PrunableUse[] = [];
   for (const use of uses) {
     if (use.table.kind !== 'distributed') continue;
     const known = restrictions.get(use);
     if (known === undefined) return undefined;
-    prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known, assigned: inserted.get(use) });
+    prunable.push({ table: use.table, placer: placerOf(use.table, snapshot), restrictions: known, assigned: inserted.get(use), security: useSecurity(use.table, written.get(use.rangeVar), snapshot) });
   }
   for (const use of results) {
     const { distribution } = use.result;

@@ -1,5 +1,5 @@
 import { present } from '../base/assert.ts';
-import type { ConstantSet, ConstantSource } from '../analyze/constant-set.ts';
+import type { ConstantSet, ConstantSource, SettingSource } from '../analyze/constant-set.ts';
 import type { CatalogSnapshot, ColocationGroup, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { ColocationId } from '../catalog/ids.ts';
 import type { DistributionType } from '../catalog/hash/distribution-type.ts';
@@ -87,9 +87,10 @@ function ordinalsOf(
   return [...ordinals].sort((a, b) => a - b);
 }
 
-/** The values of a set; `all` for an array that cannot be read here. */
+/** The values of a set; `all` for an array that cannot be read here, and for a setting that nobody has looked up. */
 export function constantValues(set: ConstantSet, values: readonly unknown[]): 'all' | unknown[] {
-  const constants = set.values.map((source) => constantValue(source, values));
+  if (set.values.some(isSetting)) return 'all';
+  const constants = set.values.map((source) => (isSetting(source) ? undefined : constantValue(source, values)));
   for (const number of set.arrays) {
     const array = values[number - 1];
     if (array === null || array === undefined) continue;
@@ -101,4 +102,8 @@ export function constantValues(set: ConstantSet, values: readonly unknown[]): 'a
 
 export function constantValue(source: ConstantSource, values: readonly unknown[]): unknown {
   return source.kind === 'literal' ? source.text : values[source.number - 1];
+}
+
+function isSetting(source: ConstantSource | SettingSource): source is SettingSource {
+  return source.kind === 'setting';
 }

@@ -9,6 +9,7 @@ import type { DescribedColumn } from './describe.ts';
 import type { FanOut } from './fan-out.ts';
 import type { ComputedValue, InsertPlan } from './insert/insert-plan.ts';
 import type { ExplainOptions } from './plan-explain.ts';
+import type { UseSecurity } from './policy-restrictions.ts';
 import type { Placer } from './prune.ts';
 import type { ShardTemplate } from './shard-template.ts';
 import type { StageSource } from './staged/stage.ts';
@@ -49,6 +50,10 @@ export interface PrunableUse {
   readonly restrictions: readonly ConstantSet[];
   /** The target of an INSERT: the restrictions are values that are assigned, by VALUES or by a query. */
   readonly assigned?: 'values' | 'select' | undefined;
+  /** What prunes it further, once the session's role is known. */
+  readonly security?: UseSecurity | undefined;
+  /** What of the session has pruned it, for EXPLAIN. */
+  readonly prunedBy?: readonly string[] | undefined;
 }
 
 export interface SelectPlan {

@@ -49,5 +49,5 @@ export function readsAlike(type: string | undefined, columnType: string): boolea
 /** The sets that still tell something when parameters have these types: a value of another type may equal the column without being written alike. */
 export function knownSets(sets: readonly ConstantSet[], types: readonly string[], columnType: string): ConstantSet[] {
   const reads = (number: number): boolean => readsAlike(types[number - 1], columnType);
-  return sets.filter(({ values, arrays }) => arrays.every(reads) && values.every((value) => value.kind === 'literal' || reads(value.number)));
+  return sets.filter(({ values, arrays }) => arrays.every(reads) && values.every((value) => value.kind !== 'parameter' || reads(value.number)));
 }

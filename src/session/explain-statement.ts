@@ -87,14 +87,14 @@ async function selectTree(plan: SelectPlan, input: SelectInput): Promise<PlanNod
   const target = targetOf(plan, values);
   if (target.kind === 'one') {
     const task = { node: target.node, sql: texts.forUses(target.ordinals) };
-    return { ...routed('router', { context, ...task }), inputs: await tasksBelow(plan.whole, input, task) };
+    return { ...routed('router', { context, ...task, uses: plan.uses }), inputs: await tasksBelow(plan.whole, input, task) };
   }
   if (target.kind === 'any') return { ...leaf('any_node', { sql: texts.forOrdinal(0) }), inputs: await tasksBelow(plan.whole, input, undefined) };
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   if (input.measured !== undefined || isStaged(fanOut) || resultsIn(fanOut.shardQuery).size > 0) return stagedTree(plan, fanOut, input);
   const memory = memoryOf(fanOut);
   const { tasks, united } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals: target.ordinals, values }, memory, context.options);
-  const properties = { rules: fanOut.rules, 'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`, ...taskProperties(context, tasks) };
+  const properties = { rules: fanOut.rules, 'shard groups': `${target.ordinals.length} of ${groupsOf(plan.uses)}`, ...prunedBy(plan.uses), ...taskProperties(context, tasks) };
   const inputs = await tasksBelow(fanOut.shardQuery, input, tasks[0]);
   const together = united ? 'united_shard_groups' : memory.cost === 'lookup' ? 'fused_shard_queries' : 'shard_queries';
   return mergeTree(fanOut.merge, { kind: fanOut.locks === undefined ? together : 'locking_shard_queries', properties, inputs });
@@ -104,7 +104,7 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   const { context, values, texts } = input;
   const name = plan.command.toLowerCase();
   const target = plan.routable ? bindTarget(plan.uses, values) : undefined;
-  if (target?.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: texts.forUses(target.ordinals) });
+  if (target?.kind === 'one') return routed(`${name}_router`, { context, node: target.node, sql: texts.forUses(target.ordinals), uses: plan.uses });
   const spread = await orAborted(plan.spread(), context.scope.signal);
   if ('parts' in spread) return partsTree(name, spread, input);
   const sql = (ordinal: number): string => renderTemplate(spread.template, () => ordinal);
@@ -217,10 +217,17 @@ interface Routed {
   readonly context: RunContext;
   readonly node: NodeId;
   readonly sql: string;
+  readonly uses: readonly PrunableUse[];
 }
 
-function routed(kind: string, { context, node, sql }: Routed): PlanNode {
-  return leaf(kind, { node: nodeName(context, node), sql });
+function routed(kind: string, { context, node, sql, uses }: Routed): PlanNode {
+  return leaf(kind, { node: nodeName(context, node), ...prunedBy(uses), sql });
+}
+
+/** What of the session has a part in where it goes. */
+function prunedBy(uses: readonly PrunableUse[]): PlanNode['properties'] {
+  const reasons = [...new Set(uses.flatMap((use) => use.prunedBy ?? []))];
+  return reasons.length === 0 ? {} : { 'pruned by': reasons };
 }
 
 function taskProperties(context: RunContext, tasks: readonly { readonly node: NodeId; readonly sql: string }[]): PlanNode['properties'] {

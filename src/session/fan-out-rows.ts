@@ -20,7 +20,7 @@ export interface FanOutCall {
 export function stagedHow(prepared: PreparedPlan, context: RunContext, options: FanOutOptions = context.options): StagedOptions {
   const surprised = (part: string, bytes: number): void => {
     context.statistics.note(part, bytes);
-    prepared.isOutgrown = true;
+    prepared.outgrow();
   };
   return { options, host: context.nextNode(), surprised };
 }

@@ -8,6 +8,7 @@ import { type FanOutMemory, fanOutMemory } from '../execute/fan-out-tasks.ts';
 import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';
+import { dependsOnSession, type KnownSession, withSession } from '../plan/known-session.ts';
 import type { PlanInput } from '../plan/plan-select.ts';
 import { planStatement } from '../plan/plan-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
@@ -21,8 +22,8 @@ import { isTimeless } from './timeless-text.ts';
 /** A plan with what its runs have in common. */
 export class PreparedPlan {
   readonly texts: RenderedTexts | undefined;
-  readonly #fanOuts = new WeakMap<FanOut, FanOutMemory>();
-  readonly #spreads = new WeakMap<SpreadModify, RenderedTexts>();
+  readonly #fanOuts: WeakMap<FanOut, FanOutMemory>;
+  readonly #spreads: WeakMap<SpreadModify, RenderedTexts>;
   /** Texts of one-row inserts by ordinal. */
   readonly insertTexts: (string | undefined)[] = [];
   /**
@@ -31,10 +32,13 @@ export class PreparedPlan {
    */
   readonly parameters: number | undefined;
   /** Some part of it turned out to be much larger than it was chosen by: whoever comes next plans again. */
-  isOutgrown = false;
+  #isOutgrown = false;
   /** It reads or defines tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
   readonly readsLocalTables: boolean;
   readonly #isTimeless: boolean;
+  readonly #dependsOnSession: boolean;
+  /** The plan for any session, of which this is the one for a session that is known. */
+  readonly #general: PreparedPlan | undefined;
   #runs = 0;
   #tag: string | undefined;
 
@@ -42,15 +46,36 @@ export class PreparedPlan {
     readonly plan: StatementPlan,
     readonly snapshot: CatalogSnapshot,
     readonly statement: Statement,
+    general?: PreparedPlan,
   ) {
-    this.texts = plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
+    this.#general = general;
+    this.#fanOuts = general === undefined ? new WeakMap() : general.#fanOuts;
+    this.#spreads = general === undefined ? new WeakMap() : general.#spreads;
+    this.#dependsOnSession = general === undefined && dependsOnSession(plan);
+    this.texts = general !== undefined ? general.texts : plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' ? undefined : valuesNeeded(plan, statement);
     this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
 
+  get isOutgrown(): boolean {
+    return this.#isOutgrown;
+  }
+
+  outgrow(): void {
+    this.#isOutgrown = true;
+    this.#general?.outgrow();
+  }
+
+  /** The plan for a session of which this is known. Shares what runs have in common. */
+  knowing(session: KnownSession | undefined): PreparedPlan {
+    if (session === undefined || !this.#dependsOnSession) return this;
+    return new PreparedPlan(withSession(this.plan, session), this.snapshot, this.statement, this);
+  }
+
   /** For a run: what its texts are prepared under (`NodeQuery.repeats`), once there have been some; undefined before, and where a server must parse them each time. */
   repeats(): number | undefined {
+    if (this.#general !== undefined) return this.#general.repeats();
     if (!this.#isTimeless) return undefined;
     this.#runs += 1;
     return this.#runs > runsMin ? this.snapshot.version : undefined;

@@ -5,6 +5,8 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { noStatistics, type Statistics } from '../plan/staged/statistics.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
+import type { KnownSession } from '../plan/known-session.ts';
+import { quoteLiteral } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
 import { Planner, type PreparedPlan } from './planner.ts';
@@ -17,6 +19,8 @@ export interface PlannedSession {
   hasDefaultSettings(): boolean;
   /** Whether the session keeps its connection to the coordinator database. */
   isPinned(): boolean;
+  /** Names of what it has set that means nothing to servers. */
+  customSettings(): readonly string[];
   /** The catalog as its transaction has changed it. */
   ownSnapshot(): CatalogSnapshot | undefined;
   /** Whether its transaction holds locks on tables, for which any other connection would wait. */
@@ -30,6 +34,9 @@ export class SessionPlanner {
   #searchPath: readonly string[] | undefined;
   /** The settings changed in a way that only a server can tell the search path of. */
   #isOutdated = false;
+  /** What prunes plans; as of the catalog's version below, since roles are changed with it. */
+  #known: KnownSession | undefined;
+  #knownVersion: number | undefined;
   #own = new Planner();
   /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
   #finishing: Finishing;
@@ -52,7 +59,7 @@ export class SessionPlanner {
 
   /** The plan that all sessions share, if there is one and this session may use it: the hot path. */
   known(statement: Statement, snapshot: CatalogSnapshot): PreparedPlan | undefined {
-    return this.#isOutdated || this.#hasOwnView ? undefined : this.services.planner.cached(statement.text, snapshot);
+    return this.#isOutdated || this.#hasOwnView ? undefined : this.services.planner.cached(statement.text, snapshot)?.knowing(this.#known);
   }
 
   /** A refusal stands only by the newest catalog: what the statement names may have been something else in this one. */
@@ -81,12 +88,13 @@ export class SessionPlanner {
   }
 
   async #planBy(snapshot: CatalogSnapshot, statement: Statement): Promise<PreparedPlan> {
-    if (this.#isOutdated) await this.#readState();
+    if (this.#isOutdated || (this.#known !== undefined && this.#knownVersion !== snapshot.version)) await this.#readState(snapshot);
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     const planner = this.#hasOwnView ? this.#own : this.services.planner;
-    return planner.plan(statement, {
+    const prepared = await planner.plan(statement, {
       snapshot, searchPath, describe: this.describer(snapshot), statistics: this.#statistics(snapshot), cache: !this.session.seesOwnChanges(), finishing: this.#finishing,
     });
+    return prepared.knowing(this.#known);
   }
 
   /** Other connections would wait for the locks of a transaction that has changed tables. */
@@ -100,12 +108,15 @@ export class SessionPlanner {
   }
 
   /** What planning must know of the session's settings; only a server can tell. */
-  async #readState(): Promise<void> {
-    const state: SessionState | undefined = this.session.hasDefaultSettings() ? undefined : await this.session.onCoordinator(stateOf);
+  async #readState(snapshot: CatalogSnapshot): Promise<void> {
+    const asked = { names: this.session.customSettings(), role: [...snapshot.tables.values()].some(({ security }) => security !== undefined) };
+    const state: SessionState | undefined = this.session.hasDefaultSettings() ? undefined : await this.session.onCoordinator((connection) => stateOf(connection, asked));
     const { finishing } = state === undefined || state.finishing === 'application' ? this.services : state;
     if (finishing !== this.#finishing) this.#own = new Planner();
     this.#finishing = finishing;
     this.#searchPath = state?.searchPath;
+    this.#known = state?.known;
+    this.#knownVersion = snapshot.version;
     this.#isOutdated = false;
   }
 }
@@ -114,15 +125,35 @@ interface SessionState {
   readonly searchPath: readonly string[];
   /** Who can read values as they come as text. */
   readonly finishing: Finishing;
+  readonly known: KnownSession | undefined;
 }
 
-const stateQuery = `SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
+interface Asked {
+  readonly names: readonly string[];
+  /** Whether some table has row security. */
+  readonly role: boolean;
+}
+
+const stateQuery = `pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
   pg_catalog.current_setting('DateStyle') LIKE 'ISO,%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
   AND pg_catalog.current_setting('bytea_output') = 'hex', pg_catalog.current_setting('extra_float_digits')::int >= 1`;
 
-async function stateOf(connection: { query(query: { text: string }): Promise<{ rows: readonly (readonly (string | null)[])[] }> }): Promise<SessionState> {
-  const { rows } = await connection.query({ text: stateQuery });
-  const [searchPath, defaultFormats, exactFloats] = at(rows, 0);
+const roleQuery = `(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user),
+  (SELECT pg_catalog.json_agg(rolname) FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(current_user, oid, 'USAGE'))`;
+
+const settingsQuery = (names: readonly string[]): string => `(SELECT pg_catalog.json_object_agg(name, pg_catalog.current_setting(name, true))
+  FROM pg_catalog.unnest(ARRAY[${names.map(quoteLiteral).join(', ')}]::text[]) AS name)`;
+
+type Answering = Pick<DescribeConnection, 'query'>;
+
+async function stateOf(connection: Answering, { names, role }: Asked): Promise<SessionState> {
+  const { rows } = await connection.query({ text: `SELECT ${[stateQuery, settingsQuery(names), ...(role ? [roleQuery] : [])].join(', ')}` });
+  const [searchPath, defaultFormats, exactFloats, settings, bypasses, acts] = at(rows, 0);
   const finishing = exactFloats !== 't' ? 'server_rounded_floats' : defaultFormats === 't' ? 'application' : 'server';
-  return { searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing };
+  const knownSettings = new Map(Object.entries(JSON.parse(settings ?? '{}') as Record<string, string | null>));
+  const knownRole = role ? { bypasses: bypasses === 't', acts: new Set(JSON.parse(acts ?? '[]') as string[]) } : undefined;
+  return {
+    searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing,
+    known: knownSettings.size === 0 && knownRole === undefined ? undefined : { settings: knownSettings, role: knownRole },
+  };
 }

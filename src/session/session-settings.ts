@@ -15,9 +15,16 @@ export class SessionSettings {
   #current: readonly Setting[] = [];
   #before: readonly Setting[] | undefined;
   #savepoints: readonly Savepoint[] = [];
+  /** Names that SET LOCAL has set in this transaction; it may have been undone since. */
+  #local: ReadonlySet<string> = new Set();
 
   get texts(): readonly string[] {
     return this.#current.map(({ text }) => text);
+  }
+
+  /** Settings with a dot in their names, which mean nothing to a server: each server of the session has the same values for them. */
+  get customNames(): readonly string[] {
+    return [...new Set([...this.#current.map(({ name }) => name), ...this.#local])].filter((name) => name.includes('.'));
   }
 
   get isEmpty(): boolean {
@@ -36,6 +43,10 @@ export class SessionSettings {
     this.#current = [...this.#current.filter(({ name }) => name !== setting.name), setting];
   }
 
+  setLocal(name: string): void {
+    this.#local = new Set([...this.#local, name]);
+  }
+
   clear(): void {
     this.#current = [];
   }
@@ -43,11 +54,13 @@ export class SessionSettings {
   begin(): void {
     this.#before = this.#current;
     this.#savepoints = [];
+    this.#local = new Set();
   }
 
   commit(): void {
     this.#before = undefined;
     this.#savepoints = [];
+    this.#local = new Set();
   }
 
   rollback(): void {

@@ -96,6 +96,7 @@ export class Session {
       seesOwnChanges: () => this.#transaction?.has(coordinatorNodeId) === true,
       hasDefaultSettings: () => this.#settings.isEmpty && this.#transaction === undefined,
       isPinned: () => this.#pinned.isHeld,
+      customSettings: () => this.#settings.customNames,
       ownSnapshot: () => this.#ownSnapshot,
       locksTables: () => this.#locksTables,
       onCoordinator: (work) => this.#onCoordinator(work),
@@ -575,7 +576,8 @@ export class Session {
       if (set.name === 'TRANSACTION') await this.#snapshotAfter(text, signal);
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
-    else if (!local) this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
+    else if (local) this.#settings.setLocal(set.name?.toLowerCase() ?? '');
+    else this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
     this.#planner.outdate();
     return tag;
   }
@@ -608,7 +610,8 @@ export class Session {
         transaction.changedSettings = true;
         if (/^transaction_/i.test(setting.name)) await this.#readModes();
       } else if (setting.local) continue;
-      if (!setting.local) this.#settings.set(setting);
+      if (setting.local) this.#settings.setLocal(setting.name);
+      else this.#settings.set(setting);
       this.#planner.outdate();
     }
   }

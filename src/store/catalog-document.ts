@@ -99,12 +99,17 @@ const indexes = `
 /** Of the user's. */
 const hasTriggers = (where: string): string => `EXISTS (SELECT FROM pg_trigger g WHERE ${where} AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc)`;
 
+/** In order of name, as PostgreSQL applies them. */
+const policies = `SELECT json_agg(json_build_array(p.polname, p.polpermissive, p.polcmd,
+    CASE WHEN 0 = ANY (p.polroles) THEN ARRAY[]::name[] ELSE ARRAY(SELECT pg_get_userbyid(role) FROM unnest(p.polroles) role) END,
+    pg_get_expr(p.polqual, p.polrelid)) ORDER BY p.polname) FROM pg_policy p WHERE p.polrelid = r.oid`;
+
 const isSet = (option: string): string => `EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = '${option}' AND option_value::bool)`;
 
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
 WITH RECURSIVE listed AS MATERIALIZED (
-  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relkind,
+  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relkind,
     (c.relhastriggers AND ${hasTriggers('g.tgrelid = c.oid')}) OR (c.relkind = 'p' AND ${hasTriggers('g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))')}) AS triggers
   FROM shardwright.distributed_table t
   JOIN pg_class c ON c.oid = t.relation
@@ -138,7 +143,7 @@ SELECT json_build_object(
       k.list,
       i.list,
       (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid),
-      r.relrowsecurity, r.triggers, r.relkind = 'p') ORDER BY r.oid)
+      r.relrowsecurity, r.triggers, r.relkind = 'p', CASE WHEN r.relrowsecurity THEN json_build_array(pg_get_userbyid(r.relowner), r.relforcerowsecurity, (${policies})) END) ORDER BY r.oid)
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
   'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),
       ${isSet('security_barrier')}, ${isSet('security_invoker')})) FROM readers JOIN pg_class v USING (oid)

@@ -1,7 +1,7 @@
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
 import type {
-  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, ServerFacts, ShardGroup, TableIndex,
+  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, Policy, RowSecurity, ServerFacts, ShardGroup, TableIndex,
 } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
@@ -30,8 +30,13 @@ type TableTuple = [
   oid: number, schema: string, name: string, kind: 'distributed' | 'reference', distributionPosition: number | null,
   colocation: number | null, shardIds: readonly number[] | null, columns: readonly ColumnTuple[] | null,
   indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
-  rowSecurity?: boolean, rowTriggers?: boolean, partitioned?: boolean,
+  rowSecurity?: boolean, rowTriggers?: boolean, partitioned?: boolean, security?: SecurityTuple | null,
 ];
+
+type SecurityTuple = [owner: string, forced: boolean, policies: readonly PolicyTuple[] | null];
+
+/** The command as in pg_policy. */
+type PolicyTuple = [name: string, permissive: boolean, command: string, roles: readonly string[], using: string | null];
 
 type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean, securityInvoker?: boolean];
 
@@ -112,9 +117,9 @@ function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, n
 }
 
 function tableOf(tuple: TableTuple): CatalogTable {
-  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints, rowSecurity = false, rowTriggers = false, partitioned = false] = tuple;
+  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints, rowSecurity = false, rowTriggers = false, partitioned = false, security = null] = tuple;
   const columns = (columnTuples ?? []).map(columnOf);
-  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [], rowSecurity, rowTriggers, partitioned };
+  const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [], rowSecurity, rowTriggers, partitioned, security: security === null ? undefined : securityOf(security) };
   const shardIds = (ids ?? []).map(shardId);
   if (kind === 'reference') {
     const only = shardIds[0];
@@ -124,6 +129,16 @@ function tableOf(tuple: TableTuple): CatalogTable {
   const distributionColumn = columns.find((column) => column.position === position);
   if (distributionColumn === undefined || colocation === null) throw corruptTable(schema, name, 'lost its distribution column');
   return { ...base, kind, distributionColumn, colocationId: colocationId(colocation), shardIds };
+}
+
+function securityOf([owner, forced, policies]: SecurityTuple): RowSecurity {
+  return { owner, forced, policies: (policies ?? []).map(policyOf) };
+}
+
+function policyOf([name, permissive, command, roles, using]: PolicyTuple): Policy {
+  const commands = { '*': 'all', r: 'select', a: 'insert', w: 'update', d: 'delete' } as const;
+  const known = Object.entries(commands).find(([letter]) => letter === command)?.[1] ?? 'all';
+  return { name, permissive, command: known, roles, using: using ?? undefined };
 }
 
 function corruptTable(schema: string, table: string, what: string): ClusterError {

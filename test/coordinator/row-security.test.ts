@@ -1,5 +1,6 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Cluster } from '../../src/index.ts';
+import { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, run, startCluster } from './start-cluster.ts';
 
 const roles = `DO $$ BEGIN CREATE ROLE shardwright_owner; CREATE ROLE shardwright_tenant; CREATE ROLE shardwright_auditor; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`;
@@ -24,8 +25,25 @@ GRANT ALL ON docs, lines, labels TO shardwright_tenant, shardwright_owner;
 GRANT SELECT ON docs, labels TO shardwright_auditor;
 GRANT SELECT (n), UPDATE (n) ON lines TO shardwright_auditor;
 ALTER TABLE docs OWNER TO shardwright_owner; ALTER TABLE lines OWNER TO shardwright_owner;
+CREATE TABLE hints (tenant_id bigint, id int, n int);
+INSERT INTO hints SELECT t, i, 0 FROM generate_series(1, 6) t, generate_series(1, 2) i;
+ALTER TABLE hints ENABLE ROW LEVEL SECURITY;
+CREATE POLICY anyone ON hints USING (true);
+CREATE POLICY read_mine ON hints AS RESTRICTIVE FOR SELECT TO shardwright_tenant USING (tenant_id::text = current_setting('app.tenant_id', true));
+CREATE POLICY delete_one ON hints AS RESTRICTIVE FOR DELETE USING (tenant_id IN (current_setting('app.tenant_id')::int, 2) OR tenant_id = 2);
+GRANT ALL ON hints TO shardwright_tenant, shardwright_auditor;
+ALTER TABLE hints OWNER TO shardwright_owner;
 CREATE VIEW own_view AS SELECT * FROM docs; CREATE VIEW my_view WITH (security_invoker) AS SELECT * FROM docs;
 GRANT SELECT ON own_view, my_view TO PUBLIC`;
+
+/** How many sessions wait for a lock in a database. */
+async function waitingIn({ connectionString }: { readonly connectionString: string }): Promise<number> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  const { rowCount } = await client.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`);
+  await client.end();
+  return rowCount ?? 0;
+}
 
 describe.each([15, 18] as const)('row security on version %i', (major) => {
   let pair: ClusterAndPlain;
@@ -39,6 +57,7 @@ describe.each([15, 18] as const)('row security on version %i', (major) => {
     await pair.plain.query(tables);
     await cluster.createDistributedTable('docs', 'tenant_id', { shardCount: 8 });
     await cluster.createDistributedTable('lines', 'tenant_id', { colocateWith: 'docs' });
+    await cluster.createDistributedTable('hints', 'tenant_id', { colocateWith: 'docs' });
     await cluster.createReferenceTable('labels');
   });
   afterAll(() => pair[Symbol.asyncDispose](), 15_000);
@@ -110,5 +129,72 @@ describe.each([15, 18] as const)('row security on version %i', (major) => {
     await cluster.undistributeTable('codes');
     expect((await cluster.query('SELECT k FROM codes ORDER BY k')).rows).toEqual([{ k: 1 }, { k: 2 }]);
     expect((await cluster.query(`SELECT relforcerowsecurity FROM pg_class WHERE relname = 'codes'`)).rows).toEqual([{ relforcerowsecurity: true }]);
+  });
+
+  /** What prunes a statement that goes to one shard, or the number of shard groups that it goes to, behind each of the steps. */
+  async function prunedBy(steps: readonly string[], query: string): Promise<string | undefined> {
+    const client = await cluster.connect();
+    try {
+      for (const step of steps) await client.query(step);
+      const { rows } = await client.query({ text: `EXPLAIN ${query}`, rowMode: 'array' });
+      const text = (rows as readonly (readonly string[])[]).map(([line]) => line ?? '').join('\n');
+      return /Pruned by: (.*)|Shard groups: (.*)|Tasks: (.*)/.exec(text)?.slice(1).find((one) => one !== undefined);
+    } finally {
+      client.release(true);
+    }
+  }
+
+  const asTenant = ['SET ROLE shardwright_tenant', `SET app.tenant_id = '3'`];
+  const count = 'SELECT count(*) FROM docs';
+  test.each([
+    ['a policy that compares with a setting', asTenant, count, 'policy mine of docs, setting app.tenant_id'],
+    ['policies of two tables', asTenant, 'SELECT d.id, l.n FROM docs d JOIN lines l ON l.doc_id = d.id', 'policy mine of docs, setting app.tenant_id, policy mine of lines'],
+    ['an update', asTenant, `UPDATE docs SET body = 'new'`, 'policy mine of docs, setting app.tenant_id'],
+    ['in a block', ['BEGIN', 'SET LOCAL ROLE shardwright_tenant', `SELECT set_config('app.tenant_id', '3', true)`], 'DELETE FROM docs', 'policy mine of docs, setting app.tenant_id'],
+    ['a savepoint that is undone', ['BEGIN', ...asTenant, 'SAVEPOINT s', 'RESET ROLE', 'ROLLBACK TO s'], count, 'policy mine of docs, setting app.tenant_id'],
+    ['another session user', ['SET SESSION AUTHORIZATION shardwright_tenant', `SET app.tenant_id = '3'`], count, 'policy mine of docs, setting app.tenant_id'],
+    ['NULL', ['SET ROLE shardwright_tenant', `SET app.tenant_id = ''`], 'SELECT count(*) FROM lines', 'policy mine of lines, setting app.tenant_id'],
+    ['the owner, with FORCE', ['SET ROLE shardwright_owner', `SET app.tenant_id = '3'`], 'SELECT count(*) FROM lines', 'policy mine of lines, setting app.tenant_id'],
+    ['the owner, without', ['SET ROLE shardwright_owner', `SET app.tenant_id = '2'`], 'DELETE FROM hints', '8 on'],
+    ['a role that sees all', ['SET ROLE shardwright_auditor', `SET app.tenant_id = '3'`], count, '8 of 8'],
+    ['a superuser', [`SET app.tenant_id = '3'`], 'SELECT count(*) FROM lines', '8 of 8'],
+    ['a setting that is not set', ['SET ROLE shardwright_tenant', 'SET app.other = 1'], 'SELECT count(*) FROM lines', '8 of 8'],
+    ['a setting of a block that has ended', ['SET ROLE shardwright_tenant', 'BEGIN', `SET LOCAL app.tenant_id = '3'`, 'COMMIT'], 'SELECT count(*) FROM lines', '8 of 8'],
+    ['a restrictive policy', asTenant, 'SELECT count(*) FROM hints', 'policy read_mine of hints, setting app.tenant_id'],
+    ['one for reading only does not prune an update', asTenant, 'UPDATE hints SET n = 1', '8 on'],
+    ['nor does one for other roles', ['SET ROLE shardwright_auditor', `SET app.tenant_id = '3'`], 'SELECT count(*) FROM hints', '8 of 8'],
+    ['one for deleting', ['SET ROLE shardwright_auditor', `SET app.tenant_id = '2'`], 'DELETE FROM hints', 'policy delete_one of hints, setting app.tenant_id'],
+  ])('prunes, or does not: %s', async (_, steps, query, expected) => {
+    const got = await prunedBy(steps, query);
+    expect(expected === '8 on' ? got?.match(/\d+(?= on)/g)?.reduce((sum, n) => sum + Number(n), 0) : got).toEqual(expected === '8 on' ? 8 : expected);
+  });
+
+  test('what policies prune is what they hide', async () => {
+    const reads = ['SELECT count(*) FROM docs', 'SELECT tenant_id, count(*) FROM lines GROUP BY 1', 'SELECT tenant_id, id FROM hints'];
+    const writes = ['UPDATE hints SET n = 5', 'UPDATE hints SET n = n + 1 WHERE id = 1', 'DELETE FROM hints', 'UPDATE docs SET body = body RETURNING id'];
+    const roles = ['shardwright_tenant', 'shardwright_owner', 'shardwright_auditor'].map((role) => [
+      `SET ROLE ${role}`, ...reads, `SET app.tenant_id = '5'`, ...reads, ...writes.flatMap((write) => ['BEGIN', write, 'ROLLBACK']), 'BEGIN', `SET LOCAL app.tenant_id = '2'`, ...reads, 'SAVEPOINT s', `SET app.tenant_id = ''`, ...reads, 'ROLLBACK TO s', ...reads, 'COMMIT', ...reads,
+    ]);
+    for (const steps of roles) await same(steps);
+  });
+
+  test('a process that has not heard of a new policy sees what it shows', async () => {
+    const other = new Cluster({ connectionString: pair.databases.coordinator.connectionString });
+    const [changing, reading] = [await cluster.connect(), await other.connect()];
+    try {
+      for (const step of asTenant) await reading.query(step);
+      expect((await reading.query(count)).rows).toEqual([{ count: '4' }]);
+      await changing.query(`BEGIN; CREATE POLICY more ON docs FOR SELECT TO shardwright_tenant USING (true)`);
+      const answered = reading.query(count);
+      const waits = (): Promise<number[]> => Promise.all(pair.databases.nodes.map(waitingIn));
+      await expect.poll(async () => (await waits()).some((sessions) => sessions > 0), { timeout: 20_000 }).toBe(true);
+      await changing.query('COMMIT');
+      expect((await answered).rows).toEqual([{ count: '24' }]);
+    } finally {
+      changing.release(true);
+      reading.release(true);
+      await other.end();
+      await cluster.query('DROP POLICY IF EXISTS more ON docs');
+    }
   });
 });

@@ -31,7 +31,7 @@ const views = `
 export interface PlanCluster extends AsyncDisposable {
   readonly cluster: Cluster;
   /** The EXPLAIN text, or the refusal's fields, without what differs from run to run. */
-  outcome(sql: string, values: readonly unknown[]): Promise<string>;
+  outcome(sql: string, values: readonly unknown[], session?: string): Promise<string>;
 }
 
 /** A cluster of two nodes with empty tables over four shard groups: plans do not depend on rows. */
@@ -51,7 +51,7 @@ export async function openPlanCluster(): Promise<PlanCluster> {
   await cluster.query(views);
   return {
     cluster,
-    outcome: async (sql, values) => normalized(await explained(cluster, sql, values), databases),
+    outcome: async (sql, values, session) => normalized(await textOrError(session === undefined ? explained(cluster, sql, values) : explainedIn(cluster, session, sql)), databases),
     async [Symbol.asyncDispose]() {
       await cluster.end();
       await databases.drop();
@@ -60,12 +60,28 @@ export async function openPlanCluster(): Promise<PlanCluster> {
 }
 
 async function explained(cluster: Cluster, sql: string, values: readonly unknown[]): Promise<string> {
+  return (await cluster.explain(sql, [...values])).text;
+}
+
+async function textOrError(explaining: Promise<string>): Promise<string> {
   try {
-    return (await cluster.explain(sql, [...values])).text;
+    return await explaining;
   } catch (error) {
     if (error instanceof ClusterError) return fieldsOf(`${error.number} ${error.code}`, error);
     if (error instanceof Error && 'code' in error) return fieldsOf(String(error.code), error);
     throw error;
+  }
+}
+
+/** In a session that has run something before. */
+async function explainedIn(cluster: Cluster, session: string, sql: string): Promise<string> {
+  const client = await cluster.connect();
+  try {
+    await client.query(session);
+    const { rows } = await client.query({ text: `EXPLAIN ${sql}`, rowMode: 'array' });
+    return (rows as readonly (readonly string[])[]).map(([line]) => line ?? '').join('\n');
+  } finally {
+    client.release(true);
   }
 }
 

@@ -4,11 +4,14 @@ export interface PlanCase {
   readonly sql: string;
   /** From a line `-- values: […]` below the statement. */
   readonly values: readonly unknown[];
+  /** From a line `-- session: …`: what the session has run before. */
+  readonly session: string | undefined;
   readonly expected: string;
 }
 
 const rule = '----';
 const valuesPrefix = '-- values: ';
+const sessionPrefix = '-- session: ';
 
 /** Cases stand apart by empty lines. A case is lines of comment (`#`), lines of SQL, `----` and the outcome; a new case has no outcome yet. */
 export function readPlanFile(text: string): PlanCase[] {
@@ -22,8 +25,9 @@ function readCase(block: string): PlanCase {
   const values = head.find((line) => line.startsWith(valuesPrefix))?.slice(valuesPrefix.length);
   return {
     comment: head.filter((line) => line.startsWith('#')).join('\n'),
-    sql: head.filter((line) => !line.startsWith('#') && !line.startsWith(valuesPrefix)).join('\n'),
+    sql: head.filter((line) => !line.startsWith('#') && !line.startsWith(valuesPrefix) && !line.startsWith(sessionPrefix)).join('\n'),
     values: values === undefined ? [] : (JSON.parse(values) as unknown[]),
+    session: head.find((line) => line.startsWith(sessionPrefix))?.slice(sessionPrefix.length),
     expected: ruleAt < 0 ? '' : lines.slice(ruleAt + 1).join('\n'),
   };
 }
@@ -32,6 +36,6 @@ export function writePlanFile(cases: readonly PlanCase[]): string {
   return `${cases.map(writeCase).join('\n\n')}\n`;
 }
 
-function writeCase({ comment, sql, values, expected }: PlanCase): string {
-  return [comment, sql, ...(values.length === 0 ? [] : [`${valuesPrefix}${JSON.stringify(values)}`]), rule, expected].join('\n');
+function writeCase({ comment, sql, values, session, expected }: PlanCase): string {
+  return [comment, sql, ...(session === undefined ? [] : [`${sessionPrefix}${session}`]), ...(values.length === 0 ? [] : [`${valuesPrefix}${JSON.stringify(values)}`]), rule, expected].join('\n');
 }

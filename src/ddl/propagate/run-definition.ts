@@ -181,6 +181,6 @@ function hasChanged({ before, after }: Definitions): boolean {
 /** What the catalog's snapshot has of a table. */
 function catalogued(table: TableDefinition | undefined): unknown {
   if (table === undefined) return undefined;
-  const { schema, name, columns, constraints, indexes, rowSecurity, triggers } = table;
-  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique, one.columns]), rowSecurity, triggers !== null];
+  const { schema, name, columns, constraints, indexes, rowSecurity, rowSecurityForced, policies, owner, triggers } = table;
+  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique, one.columns]), rowSecurity, rowSecurityForced, policies, owner, triggers !== null];
 }
