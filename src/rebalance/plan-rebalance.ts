@@ -72,11 +72,9 @@ export async function planRebalance(planning: Planning): Promise<PlannedShardMov
   return atOnce(moves).map(({ group, from, to, cost: weight }) => ({ shardGroupId: group, from, to, cost: weight, ...shardsOf(byId.get(group)) }));
 }
 
-/** Shard groups with partitioned tables cannot be moved yet; those without a shard hold nothing. */
-function isMovable({ snapshot, excludedShardIds = [] }: Planning): (group: StrategyGroup) => boolean {
-  const tables = [...snapshot.tables.values()].filter((table) => table.kind === 'distributed' && table.partitioned);
-  const partitioned = new Set(tables.flatMap((table) => (table.kind === 'distributed' ? (snapshot.colocationGroups.get(table.colocationId)?.shardGroups ?? []) : [])).map(({ id }) => Number(id)));
-  return ({ shardGroupId: id, shards }) => !partitioned.has(id) && shards.length > 0 && !shards.some(({ shardId }) => excludedShardIds.includes(shardId));
+/** Those without a shard hold nothing. */
+function isMovable({ excludedShardIds = [] }: Planning): (group: StrategyGroup) => boolean {
+  return ({ shards }) => shards.length > 0 && !shards.some(({ shardId }) => excludedShardIds.includes(shardId));
 }
 
 function shardsOf(group: StrategyGroup | undefined): Pick<PlannedShardMove, 'shardId' | 'shards'> {

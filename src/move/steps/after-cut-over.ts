@@ -45,8 +45,9 @@ async function groupThere({ pools, signal }: MoveContext, { group, node, min, ma
  * comes first: then the foreign keys go with the old shards.
  */
 async function untieOldShards(source: NodeConnections, retired: string, signal: AbortSignal): Promise<void> {
+  // What a foreign key has from that of a table above, or of one that it refers to, goes with it.
   const text = `SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I', k.conrelid::pg_catalog.regclass, k.conname)
-    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace WHERE k.contype = 'f' AND n.nspname = $1`;
+    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname = $1`;
   const { rows } = await source.query({ text, values: [retired] }, { signal });
   if (rows.length === 0) return;
   try {
