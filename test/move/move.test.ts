@@ -217,6 +217,18 @@ test('a table whose name leaves its types no room for names of their own', async
   await cluster.query(`DROP TABLE ${sql}`);
 }, 60_000);
 
+test('values with OIDs in them, which differ from node to node', async () => {
+  for (const id of [1, 2, 3]) await servers.on(id, 'CREATE TYPE spare AS (x int); DROP TYPE spare;'.repeat(id));
+  await cluster.query('CREATE TYPE spot AS (x int, y text); CREATE TABLE spots (k int, s spot, r regtype, rs regtype[])');
+  await cluster.createDistributedTable('spots', 'k', { shardCount: 1, colocateWith: 'none' });
+  await cluster.query(`INSERT INTO spots VALUES (1, (1, 'a'), 'spot', '{spot,int4}'), (2, NULL, NULL, '{}')`);
+  const { shardId, to } = await servers.place('spots');
+  await cluster.moveShardGroup(shardId, { to });
+  expect((await cluster.query('SELECT k, s::text, r::text, rs::text FROM spots ORDER BY k')).rows)
+    .toEqual([{ k: 1, s: '(1,a)', r: 'spot', rs: '{spot,integer}' }, { k: 2, s: null, r: null, rs: '{}' }]);
+  await cluster.query('DROP TABLE spots; DROP TYPE spot');
+});
+
 test('triggers do not fire for what is brought over, and do afterwards', async () => {
   for (const id of [0, 1, 2, 3]) await servers.on(id, `CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := NEW.note || '!'; RETURN NEW; END $$`);
   await cluster.query('CREATE TABLE marked (k int, note text); CREATE TRIGGER mark BEFORE INSERT OR UPDATE ON marked FOR EACH ROW EXECUTE FUNCTION mark()');
@@ -286,6 +298,24 @@ describe('what cannot be moved is told with all reasons, and nothing is touched'
     await expect(moving).rejects.toMatchObject({ id: 'moveUndone' });
     expect(await servers.remains()).toEqual([]);
   });
+
+  test('a table that is changed by a transaction which the cut-over waits for', async () => {
+    await cluster.query('CREATE TABLE held (k int, v text)');
+    await cluster.createDistributedTable('held', 'k', { shardCount: 1, colocateWith: 'none' });
+    await cluster.query('INSERT INTO held SELECT i FROM generate_series(1, 5) i');
+    const { shardId, to } = await servers.place('held');
+    const changing = await cluster.connect();
+    let begun: Promise<unknown> | undefined;
+    const moving = cluster.moveShardGroup(shardId, { to, onProgress: ({ state }) => void (state === 'cut_over' && (begun ??= changing.query('BEGIN; ALTER TABLE held ADD CONSTRAINT few CHECK (k < 6)'))) });
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%shardwright.cluster%'`;
+    await until(async () => begun !== undefined && (await servers.on(0, waiting)).length > 0);
+    await begun;
+    await changing.query('COMMIT');
+    changing.release();
+    await expect(moving).rejects.toMatchObject({ id: 'moveUndone' });
+    await expect(cluster.query('INSERT INTO held VALUES (6)')).rejects.toMatchObject({ code: '23514', constraint: 'few' });
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
 });
 
 describe('a move that is given up', () => {
