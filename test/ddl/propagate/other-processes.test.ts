@@ -83,6 +83,8 @@ test('a lock that is not to be had is given up, and others pass; outside of bloc
 test('nor does a foreign key wait for ever for the table that it refers to', async () => {
   await one.query(`CREATE TABLE r (code text PRIMARY KEY); INSERT INTO r SELECT i::text FROM generate_series(1, 12) i`);
   await one.createReferenceTable('r');
+  // In a block it could not ask again, if it has not heard of the table yet.
+  await other.query(`UPDATE r SET code = code WHERE code = '12'`);
   const holder = await other.connect();
   try {
     await holder.query(`BEGIN; UPDATE r SET code = '13' WHERE code = '12'`);
