@@ -24,6 +24,7 @@ export type { RebalanceEvent } from './rebalance/run-rebalance.ts';
 export type { PlannedShardMove, RebalancePlanOptions } from './rebalance/plan-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
 export type { PreflightCheck, PreflightCheckId, PreflightReport } from './move/preflight/preflight-check.ts';
+export { terminalProgress } from './coordinator/terminal-progress.ts';
 export type { MoveEvent } from './move/run-move.ts';
 export type { DifferingCopies, DuplicateKey, MisplacedRow, RowDifference, VerifyReport } from './verify/row-difference.ts';
 export type { CountedRow } from './verify/compare-copies.ts';

@@ -7,6 +7,7 @@ import { changeState, readJob, storeProgress, type StoredJob } from '../store/jo
 import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices, namesOf } from './move-context.ts';
 import { nodesOf } from './moved-tables.ts';
 import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
+import { ProgressMeter, type ProgressRates } from './progress-rates.ts';
 import { type RateLimit, rateLimit } from './rate-limit.ts';
 import { isLockConflict } from './with-connection.ts';
 import { settlePrepared } from './settle-prepared.ts';
@@ -45,7 +46,7 @@ export interface RunMoveOptions extends MoveOptions {
 }
 
 /** How far a move is: its state, and figures of it that grew. */
-export interface MoveEvent extends MoveProgress {
+export interface MoveEvent extends MoveProgress, ProgressRates {
   readonly jobId: string;
   readonly state: MoveState;
 }
@@ -108,6 +109,7 @@ class MoveRun {
   #isSuspicious = true;
   #progress: MoveProgress = {};
   #rate: RateLimit | undefined;
+  readonly #meter = new ProgressMeter();
   #isReported = true;
 
   constructor(
@@ -237,7 +239,7 @@ class MoveRun {
 
   #tell(state: MoveState): void {
     this.#isReported = true;
-    this.how.options.onProgress?.({ jobId: this.how.id, state, ...this.#progress });
+    this.how.options.onProgress?.({ jobId: this.how.id, state, ...this.#progress, ...this.#meter.rates(this.#progress, performance.now()) });
   }
 
   /** The cut-over has stored its state itself, together with its work. */
