@@ -5,6 +5,7 @@ import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { MoveContext } from './move-context.ts';
 import { nodesOf } from './moved-tables.ts';
+import { settlePrepared } from './settle-prepared.ts';
 import { isLockConflict } from './with-connection.ts';
 
 const firstTimeoutMs = 30;
@@ -18,6 +19,8 @@ export async function untilOneSucceeds(context: MoveContext, attempt: (timeoutMs
   let timeoutMs = Math.min(firstTimeoutMs, longestMs);
   for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
     if (await attempt(timeoutMs)) return;
+    // What holds the locks may have been prepared by a process that died in the cut-over, and have come to its server only since somebody looked.
+    await settlePrepared(context);
     timeoutMs = Math.min(timeoutMs * 2, longestMs);
     await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
   }

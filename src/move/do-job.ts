@@ -7,7 +7,7 @@ import { insertJob, readJob } from '../store/jobs.ts';
 import type { MoveLimits, MoveServices } from './move-context.ts';
 import type { JobPlan } from './new-job.ts';
 import { isOver, readState } from './move-state.ts';
-import { type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
+import { isDue, type MoveEnd, type MoveEvent, patienceMsDefault, runMove, type RunMoveOptions } from './run-move.ts';
 
 /** A job that is to be done. */
 export interface JobWish extends JobPlan {
@@ -45,7 +45,7 @@ async function endSeen({ pools }: MoveServices, id: string, onProgress: ((event:
   const job = await readJob(pools.get(coordinatorNodeId), id);
   const state = readState(job.state);
   onProgress?.({ jobId: id, state, ...job.progress });
-  return isOver(state) || state === 'retain' ? { state, error: job.error } : undefined;
+  return isOver(state) || (state === 'retain' && !isDue(job)) ? { state, error: job.error } : undefined;
 }
 
 export function throwIfUndone(id: string, { state, error }: MoveEnd, cancel: AbortSignal | undefined): void {

@@ -9,25 +9,31 @@ import type { RowHash } from './moved-tables.ts';
 export interface RowRoute {
   /** Name of the distribution column. */
   readonly column: string;
-  /** The place, among the targets, of a value of that column, as `StreamedValue` has it. */
-  placeOf(value: string): number;
+  /** The place, among the targets, of a value of that column. */
+  placeOf(value: string | null): number;
 }
 
 /**
  * By the hash that JavaScript computes, as for every statement: the tests of the hash functions show that the server's is the same, and a row that it were not for would violate
- * the CHECK of its new shard. `moveUndone` for a value that only a server can read, of which there are none in the form that the stream has.
+ * the CHECK of its new shard. NULL, which nobody should have written, is in the first part.
  */
 export function routeByHash({ type, family }: Pick<RowHash, 'type' | 'family'>, targets: readonly HashRange[], column: string): RowRoute {
   return {
     column,
     placeOf(value) {
+      if (value === null) return 0;
       const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
       const hash = type.hashOf(text, family, { timeZone: 'UTC' });
       const place = hash === undefined ? -1 : targets.findIndex(({ min, max }) => min <= hash && hash <= max);
       if (place >= 0) return place;
-      throw new ClusterError('moveUndone', `no part of the shard group holds value "${text}" of column "${column}"`);
+      throw misplaced(text);
     },
   };
+}
+
+/** For a row that is not on the shard of its hash, or whose hash only a server can tell. */
+export function misplaced(value: string): ClusterError {
+  return new ClusterError('moveUndone', `a row with distribution value "${value}" belongs to no part of the shard group`, { hint: 'Somebody has written it past the library: put it where it belongs.' });
 }
 
 function isAscii(latin1: string): boolean {
@@ -52,8 +58,8 @@ export function routeChange(change: Exclude<ChangeMessage, { readonly kind: 'tru
     case 'delete':
       return [{ place: route.placeOf(valueOf(change.old.row[column])), change }];
     case 'update': {
-      const before = (change.old ?? change).row[column] ?? change.row[column];
-      const after = change.row[column] ?? before;
+      const before = (change.old ?? change).row[column];
+      const after = change.row[column] === undefined ? before : change.row[column];
       const from = route.placeOf(valueOf(before));
       const to = after === before ? from : route.placeOf(valueOf(after));
       if (from === to) return [{ place: from, change }];
@@ -77,6 +83,6 @@ function completed(row: StreamedRow, { kind, row: old }: { readonly kind: 'key' 
   });
 }
 
-function valueOf(value: StreamedValue): string {
-  return present(value ?? undefined, 'value of the distribution column');
+function valueOf(value: StreamedValue): string | null {
+  return present(value, 'value of the distribution column');
 }

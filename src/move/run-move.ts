@@ -268,7 +268,7 @@ function limitsOf({ options }: StoredJob): MoveLimits {
 }
 
 /** Whether the old shards may go: their time is over, or somebody has asked for the end of the job. */
-function isDue(job: StoredJob): boolean {
+export function isDue(job: StoredJob): boolean {
   return job.cancelRequested || Date.now() >= job.changedAt.getTime() + limitsOf(job).retainMs;
 }
 

@@ -1,9 +1,14 @@
-import type { MoveWish } from '../../src/move/new-job.ts';
+import type { Moves } from '../../src/move/moves.ts';
+import type { MergeWish, MoveWish, SplitWish } from '../../src/move/new-job.ts';
+import type { RunMoveOptions } from '../../src/move/run-move.ts';
 import { openMoves } from './fault-moves.ts';
+
+/** What is to be done: a move, a split or a merge. */
+export type JobWish = MoveWish | SplitWish | MergeWish;
 
 export interface MoveTask {
   readonly coordinator: string;
-  readonly wish: MoveWish;
+  readonly wish: JobWish;
   /** Where it stops for ever. */
   readonly step: string;
 }
@@ -16,5 +21,10 @@ process.once('message', (message) => {
     process.send?.('reached');
     await new Promise(() => undefined);
   };
-  openMoves(coordinator, 'child').then(({ moves }) => moves.move(wish, { onStep })).catch((error: unknown) => process.send?.(String(error)));
+  openMoves(coordinator, 'child').then(({ moves }) => doWish(moves, wish, { onStep })).catch((error: unknown) => process.send?.(String(error)));
 });
+
+export function doWish(moves: Moves, wish: JobWish, options: RunMoveOptions): Promise<unknown> {
+  if ('parts' in wish) return moves.split(wish, options);
+  return 'groups' in wish ? moves.merge(wish, options) : moves.move(wish, options);
+}

@@ -7,7 +7,7 @@ import { compareCopiesIn, compareCopiesOut } from './compare-copies.ts';
 import { runReads, runWrites } from './run-section.ts';
 
 /** The tests of one cell, one per section; a failure lists every statement that differs, the worst first. */
-export function describeCell(cell: Cell, makeCluster: MakeCluster): void {
+export function describeCell(cell: Cell, makeCluster: MakeCluster, openIt: typeof openCell = openCell): void {
   describe(nameOfCell(cell), () => {
     let open: OpenCell | undefined;
     const opened = (): OpenCell => {
@@ -15,9 +15,9 @@ export function describeCell(cell: Cell, makeCluster: MakeCluster): void {
       return open;
     };
     beforeAll(async () => {
-      open = await openCell(cell, makeCluster);
-    });
-    afterAll(() => open?.[Symbol.asyncDispose]());
+      open = await openIt(cell, makeCluster);
+    }, 120_000);
+    afterAll(() => open?.[Symbol.asyncDispose](), 60_000);
 
     test.each(Object.keys(readSections))('%s', async (section) => {
       const { pair, share } = opened();

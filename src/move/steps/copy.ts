@@ -1,4 +1,3 @@
-import { allOrAbort } from '../../base/abort.ts';
 import { at, present } from '../../base/assert.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { HashRange } from '../../catalog/shard-for-hash.ts';
@@ -9,6 +8,7 @@ import { columnList } from '../../ddl/column-list.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { dropSlot, endOtherUsers } from '../drop-objects.ts';
+import { inLanes } from '../in-lanes.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, type RowHash, shardsWithRows, type TargetShard } from '../moved-tables.ts';
 import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
@@ -59,11 +59,7 @@ interface Filling {
 }
 
 async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
-  const left = fillings(groups);
-  const lanes = Array.from({ length: Math.min(copiesMax, left.length) }, () => async (signal: AbortSignal) => {
-    for (let next = left.shift(); next !== undefined; next = left.shift()) await fill({ ...context, signal }, next, copying);
-  });
-  await allOrAbort(context.signal, lanes);
+  await inLanes(fillings(groups), { lanesMax: copiesMax, signal: context.signal }, (filling, signal) => fill({ ...context, signal }, filling, copying));
 }
 
 function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
@@ -75,7 +71,7 @@ function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
 
 /** Which of the source's rows are the target's. */
 function rowsOf(hash: RowHash, source: HashRange, { min, max }: HashRange): RowsOf {
-  return min <= source.min && source.max <= max ? 'all' : { hash, range: { min, max } };
+  return min <= source.min && source.max <= max ? 'all' : { hash, part: { min, max }, whole: source };
 }
 
 /** Frozen, since the table is truncated in the same transaction: nobody has to write these pages again. */

@@ -3,12 +3,16 @@ import type { NodeId } from '../../catalog/ids.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { endOtherUsers } from '../drop-objects.ts';
+import { inLanes } from '../in-lanes.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { nodesOf, partitionsFirst, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../with-connection.ts';
 import { completedTable, shardsOn } from './create.ts';
+
+/** Shards of a node that are completed side by side. Each takes a connection, of which there are ten by default. */
+const lanesMax = 4;
 
 /** What is best made when the rows are there: keys, indexes, comments; then statistics. Each table in one transaction, which also says that it is done. */
 export async function indexTarget(context: MoveContext): Promise<void> {
@@ -20,7 +24,7 @@ async function completeOn(context: MoveContext, node: NodeId, shards: readonly T
   const { staging } = namesOf(context);
   await endOtherUsers(context.pools.get(node), shards.map(({ name }) => quoteQualified(staging, name)), context.signal);
   // What a partition has already, its parent's index or constraint takes for its own.
-  for (const level of partitionsFirst(shards)) await allOrAbort(context.signal, level.map((shard) => (signal) => completeTable({ ...context, signal }, node, shard)));
+  for (const level of partitionsFirst(shards)) await inLanes(level, { lanesMax, signal: context.signal }, (shard, signal) => completeTable({ ...context, signal }, node, shard));
 }
 
 async function completeTable(context: MoveContext, node: NodeId, shard: TargetShard): Promise<void> {

@@ -1,0 +1,142 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import { type NodeId, nodeId, shardGroupId } from '../../src/catalog/ids.ts';
+import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
+import { Cluster, type ShardInfo } from '../../src/index.ts';
+import { isOver, moveStates } from '../../src/move/move-state.ts';
+import type { MergeWish, SplitWish } from '../../src/move/new-job.ts';
+import { commitSteps } from '../../src/txn/distributed-transaction.ts';
+import type { MoveTask } from './fault-child.ts';
+import { openMoves } from './fault-moves.ts';
+import { listRemains } from './move-cluster.ts';
+import { rowsThere, startLoad } from './writing-load.ts';
+
+/**
+ * As in fault-matrix.test.ts, for a split of which one part stays and one goes to another node, and for the merge of those two, which has two sources, and streams from two servers. Each ends as the
+ * other begins.
+ */
+const way = moveStates.filter((state) => !isOver(state) && state !== 'undo');
+/** Between each effect and its record. */
+const steps = [...way.map((state) => `${state}:done`), ...commitSteps];
+const whole = { min: -(2 ** 31), max: 2 ** 31 - 1 };
+
+let servers: PostgresServer[];
+let cluster: Cluster;
+let coordinator: string;
+let spare: ChildProcess;
+
+beforeAll(async () => {
+  spare = forkChild();
+  servers = await Promise.all(Array.from({ length: 3 }, () => startPostgres({ settings: { wal_level: 'logical', max_prepared_transactions: '50' } })));
+  coordinator = at(servers, 0).connectionString;
+  cluster = new Cluster({ connectionString: coordinator, recoveryIntervalMs: 0 });
+  for (const { host, port, database } of servers.slice(1)) await cluster.addNode({ host, port, database });
+  await cluster.query(`CREATE TABLE orders (tenant bigint, id bigint, total int NOT NULL DEFAULT 0, note text, plan text, PRIMARY KEY (tenant, id));
+    CREATE TABLE items (tenant bigint, id bigint, line int, FOREIGN KEY (tenant, id) REFERENCES orders ON DELETE CASCADE)`);
+  await cluster.createDistributedTable('orders', 'tenant', { shardCount: 1 });
+  await cluster.createDistributedTable('items', 'tenant', { colocateWith: 'orders' });
+  await cluster.query(`INSERT INTO orders SELECT g, 1, 0, 'old' FROM generate_series(0, 200) g`);
+}, 120_000);
+
+afterAll(async () => {
+  spare.kill('SIGKILL');
+  await cluster.end();
+  await Promise.all(servers.map((server) => server.stop('immediate')));
+}, 60_000);
+
+const run = async (server: number, text: string): Promise<unknown[][]> => {
+  const client = await new Client(at(servers, server).connectionString).connect();
+  try {
+    return ([await client.query({ text, rowMode: 'array' })].flat().at(-1)?.rows ?? []) as unknown[][];
+  } finally {
+    await client.end();
+  }
+};
+
+const layout = async (): Promise<ShardInfo[]> => (await cluster.shards()).filter(({ table }) => table === 'orders');
+
+/** What can be done now. */
+async function nextWish(): Promise<{ readonly kind: 'split' | 'merge'; readonly wish: SplitWish | MergeWish; readonly nodes: readonly [home: NodeId, other: NodeId] }> {
+  const [first, second] = await layout();
+  const home = nodeId(first?.nodeId ?? 0);
+  const other = nodeId(3 - home);
+  const group = shardGroupId(first?.shardGroupId ?? 0);
+  if (second !== undefined) return { kind: 'merge', wish: { groups: [group, shardGroupId(second.shardGroupId ?? 0)], to: other }, nodes: [home, other] };
+  return { kind: 'split', wish: { group, parts: [{ min: whole.min, max: 77, node: undefined }, { min: 78, max: whole.max, node: other }] }, nodes: [home, other] };
+}
+
+/** All or nothing: the parts, or the whole; and nothing besides. */
+async function expectOver(kind: 'split' | 'merge'): Promise<string> {
+  const { state } = at((await cluster.jobs({ all: true })).slice(-1), 0);
+  expect(['done', 'undone']).toContain(state);
+  const parts = (state === 'done') === (kind === 'split') ? [{ min: whole.min, max: 77 }, { min: 78, max: whole.max }] : [whole];
+  expect((await layout()).map(({ min, max }) => ({ min, max }))).toEqual(parts);
+  // The writer's own transactions are prepared for moments.
+  await expect.poll(() => listRemains(run, [1, 2]), { timeout: 5_000, interval: 20 }).toEqual([]);
+  return state;
+}
+
+let loads = 0;
+async function underLoad(work: () => Promise<void>): Promise<void> {
+  loads += 1;
+  const load = startLoad([cluster], { tenants: 7, writers: 1, from: loads * 1e8 });
+  try {
+    await work();
+  } finally {
+    const expected = await load.stop();
+    expect(load.failures).toEqual([]);
+    expect((await rowsThere(cluster, loads * 1e8)).orders).toEqual(expected);
+    await cluster.query('DELETE FROM orders WHERE id >= $1', [loads * 1e8]);
+  }
+}
+
+/** Splits and merges alternate, and the steps are odd in number: so each is met in both. */
+describe.each([[...steps, 'undo'], [...steps, 'undo'], way.map((state) => `${state}:begun`)])('the process is killed (%#)', (...round) => {
+  test.each(round)('at %s', async (step) => {
+    await underLoad(async () => {
+      const { kind, wish } = await nextWish();
+      const child = spare;
+      spare = forkChild();
+      child.send({ coordinator, wish, step: step === 'undo' ? 'catch_up:done' : step } satisfies MoveTask);
+      expect(await once(child, 'message')).toEqual(['reached', undefined]);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const [job] = await cluster.jobs();
+      if (step === 'undo') await cluster.cancelJob(job?.jobId ?? '');
+      else await cluster.resumeJob(job?.jobId ?? '');
+      expect(await expectOver(kind)).toBe(step === 'undo' ? 'undone' : 'done');
+    });
+  });
+});
+
+describe.each([0, 1] as const)('the server of node %i is killed and comes back', (victim) => {
+  test.each(['copy:begun', 'catch_up:done', 'prepared', 'decided', 'clean_up:begun'])('at %s', async (step) => {
+    const { kind, wish, nodes } = await nextWish();
+    const server = at(servers, nodes[victim]);
+    let restarted: Promise<void> | undefined;
+    const onStep = (reached: string): void => {
+      if (reached !== step || restarted !== undefined) return;
+      server.kill();
+      restarted = server.restart();
+    };
+    const { moves, pools } = await openMoves(coordinator, 'mover');
+    try {
+      await ('parts' in wish ? moves.split(wish, { onStep }) : moves.merge(wish, { onStep })).catch(() => undefined);
+      expect(restarted).toBeDefined();
+      await restarted;
+      for (const { jobId } of await cluster.jobs()) await cluster.resumeJob(jobId).catch(() => undefined);
+    } finally {
+      await pools.end();
+    }
+    await expectOver(kind);
+    expect((await cluster.query('SELECT count(*)::int AS count FROM orders WHERE id = 1')).rows).toEqual([{ count: 201 }]);
+  }, 60_000);
+});
+
+function forkChild(): ChildProcess {
+  return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+}
