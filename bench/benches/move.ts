@@ -12,9 +12,9 @@ import { p99, startPacedWriter } from '../moves/paced-writer.ts';
 /** Shards that move while the application writes to them. A quick run moves a tenth of the bytes; its aims in seconds are those of the whole. */
 export const move: Bench = {
   name: 'move',
-  about: 'moving shards under a writer: time, stalls, catching up, rebalancing, memory',
+  about: 'moving shards under a writer: time, stalls, a split, catching up, rebalancing, memory',
   ownTables: true,
-  variants: (bed) => [empty(bed), stalls(bed), large(bed), catchUp(bed), rebalance(bed)],
+  variants: (bed) => [empty(bed), stalls(bed), large(bed), split(bed), catchUp(bed), rebalance(bed)],
 };
 
 const sizeOf = ({ rows }: TestBed, bytes: number): number => (rows.size.clicks < 1_000_000 ? bytes / 10 : bytes);
@@ -108,6 +108,39 @@ function large(bed: TestBed): Variant {
       return [totalMs, bytes / 1e3 / totalMs, stall, peakMB];
     },
     cleanUp: () => bed.shardwright.dropTable('bench_large'),
+  };
+}
+
+/** A gigabyte into two, one of them staying, while all of it is updated; then one again. */
+function split(bed: TestBed): Variant {
+  let moved: MovedTable;
+  const bytes = sizeOf(bed, 1_000_000_000);
+  return {
+    metrics: [
+      { name: 'move/split-1-gb', unit: 'ms', target: valueAtMost(15_000 * (bytes / 1e9), 'ms') },
+      { name: 'move/split-1-gb-stall', unit: 'ms', target: valueAtMost(127, 'ms') },
+    ],
+    clusterOnly: true,
+    costly: true,
+    warm: true,
+    prepare: async () => {
+      moved = await makeMovedTable(bed, { table: 'bench_split', shards: 1, shardBytes: bytes });
+    },
+    measure: async () => {
+      const cluster = bed.shardwright;
+      const { shardId, nodeId } = at((await cluster.shards()).filter(({ table }) => table === moved.table), 0);
+      const { to } = await whereToMove(cluster, shardId);
+      const writer = startPacedWriter(cluster, { table: moved.table, tenants: at(moved.shards, 0).tenants, rowsPerTenant: moved.rowsPerTenant });
+      const start = performance.now();
+      await cluster.splitShardGroup(shardId, { into: 2, nodes: [nodeId, to] });
+      const ms = performance.now() - start;
+      const stall = Math.max(...writer.take());
+      await writer.stop();
+      const [first, second] = (await cluster.shards()).filter(({ table }) => table === moved.table).map((shard) => shard.shardId);
+      await cluster.mergeShardGroups(present(first, 'first part'), present(second, 'second part'));
+      return [ms, stall];
+    },
+    cleanUp: () => bed.shardwright.dropTable('bench_split'),
   };
 }
 

@@ -16,9 +16,16 @@ export interface RebalanceOptions extends RebalancePlanOptions, Partial<Rebalanc
 const parallelMax = 16;
 
 /** What is stored with the rebalance. `invalidParameter`. */
-export function settingsOf({ parallel = 2, parallelPerNode = 1, drainTimeoutMs, retainMs }: RebalanceOptions): RebalanceSettings {
+export function settingsOf(options: RebalanceOptions): RebalanceSettings {
+  const { parallel = 2, parallelPerNode = 1 } = options;
   for (const [name, value] of Object.entries({ parallel, parallelPerNode })) {
     if (!Number.isInteger(value) || value < 1 || value > parallelMax) throw new ClusterError('invalidParameter', `${name} must be an integer from 1 to ${parallelMax}`, { detail: `It is ${value}.` });
   }
-  return { parallel, parallelPerNode, ...(drainTimeoutMs === undefined ? {} : { drainTimeoutMs }), ...(retainMs === undefined ? {} : { retainMs }) };
+  return { parallel, parallelPerNode, ...limitsOf(options) };
+}
+
+/** What each of the moves is given. */
+function limitsOf({ drainTimeoutMs, retainMs, verify, maxBytesPerSecond, maxRetainedBytes, maxLagMs }: Partial<MoveLimits>): Partial<MoveLimits> {
+  const limits: Readonly<Record<keyof MoveLimits, unknown>> = { drainTimeoutMs, retainMs, verify, maxBytesPerSecond, maxRetainedBytes, maxLagMs };
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }

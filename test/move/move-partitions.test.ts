@@ -88,3 +88,31 @@ test('a shard group with a partitioned table moves while rows come, go, and chan
   expect((await cluster.shards()).filter(({ table, nodeId }) => table === 'events' && nodeId === to)).toEqual([]);
   expect((await cluster.checkSchema()).differences).toEqual([]);
 }, 120_000);
+
+test('a shard group with a partitioned table is split and merged again while rows change their partition and their part', async () => {
+  await cluster.query(`INSERT INTO orders (tenant, id) SELECT t, i FROM generate_series(21, 60) t, generate_series(1, 30) i`);
+  await cluster.query(`INSERT INTO events (tenant, id, made, kind, amount) SELECT t, i, '2023-02-01'::date + i * 20, (ARRAY['click', 'view'])[1 + i % 2], i FROM generate_series(21, 60) t, generate_series(1, 30) i`);
+  await cluster.query(`INSERT INTO visits SELECT tenant, made, kind, id, id FROM events WHERE id % 3 = 0 AND tenant > 20`);
+  const { shardId, from, to } = await servers.place('events');
+  let changed: Promise<unknown> | undefined;
+  const change = async (): Promise<void> => {
+    await cluster.query(`UPDATE events SET kind = 'view', made = made + 1 WHERE kind = 'click' AND id % 5 = 0 AND id % 3 <> 0`);
+    await cluster.query(`DELETE FROM events WHERE id = 4 AND tenant > 30`);
+    await cluster.query(`INSERT INTO visits SELECT tenant, made, kind, id, 100 + id FROM events WHERE id = 7`);
+  };
+  const { shardGroups } = await cluster.splitShardGroup(shardId, { into: 3, nodes: [from, to, to], onProgress: ({ state }) => void (state === 'index' && (changed ??= change())) });
+  await changed;
+  expect(changed).toBeDefined();
+  const expected = await sums();
+  const eventsOn = async (): Promise<number[]> => (await cluster.shards()).filter(({ table, shardGroupId }) => table === 'events_2024_clicks' && shardGroups.some((group) => group.shardGroupId === shardGroupId)).map(({ nodeId }) => nodeId);
+  expect(await eventsOn()).toEqual([from, to, to]);
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+  expect((await cluster.verify()).differences).toEqual([]);
+  expect(await servers.remains()).toEqual([]);
+  const parts = (await cluster.shards()).filter(({ table, shardGroupId }) => table === 'events' && shardGroups.slice(0, 2).some((group) => group.shardGroupId === shardGroupId));
+  await cluster.mergeShardGroups(parts[0]?.shardId ?? 0, parts[1]?.shardId ?? 0);
+  expect(await sums()).toEqual(expected);
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+  expect((await cluster.verify()).differences).toEqual([]);
+  expect(await servers.remains()).toEqual([]);
+}, 120_000);

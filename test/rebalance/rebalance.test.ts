@@ -113,7 +113,7 @@ test('moves run side by side, but one from a node and one to a node', async () =
   const together: number[] = [];
   const plan = await cluster.rebalance({
     strategy: { allowed: ({ nodeId: from }, { id }) => id === (from % 3) + 1 },
-    threshold: Infinity, parallel: 3,
+    threshold: Infinity, parallel: 3, verify: 'sample', maxRetainedBytes: 1e9, maxLagMs: undefined,
     onProgress: (event) => {
       if (['done', 'undone'].includes(event.state)) running.delete(event.jobId);
       else running.set(event.jobId, event);
@@ -122,6 +122,9 @@ test('moves run side by side, but one from a node and one to a node', async () =
     },
   });
   expect(plan).toHaveLength(4);
+  // As each of them was given its limits.
+  const given = await servers.on(0, `SELECT count(*)::int FROM shardwright.job WHERE options @> '{"verify": "sample", "maxRetainedBytes": 1000000000}' AND NOT options ? 'maxLagMs'`);
+  expect(given).toEqual([[4]]);
   expect(Math.max(...together)).toBe(2);
   expect(await counts()).toEqual([0, 2, 2]);
   expect(await servers.remains()).toEqual([]);
