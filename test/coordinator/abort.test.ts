@@ -48,8 +48,9 @@ async function expectQuiet(signal: AbortSignal, cluster: Cluster = pair.cluster)
   const busy = `SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (state <> 'idle' OR xact_start IS NOT NULL)
     AND query NOT LIKE '%shardwright.cluster%' AND query NOT LIKE '%catalog_document%'`;
   // On a busy machine a server may still be at the ROLLBACK of a connection that was given up.
-  for (let rounds = 0; rounds < 500 && (await everywhere(busy)).flat().length > 0; rounds += 1);
-  expect(await everywhere(busy)).toEqual(clients.map(() => []));
+  let found = await everywhere(busy);
+  for (let rounds = 0; rounds < 500 && found.flat().length > 0; rounds += 1) found = await everywhere(busy);
+  expect(found).toEqual(clients.map(() => []));
   expect(await everywhere('SELECT gid FROM pg_prepared_xacts WHERE database = current_database()')).toEqual(clients.map(() => []));
   // The catalog may just be being read again, which tells of nobody's call.
   while (cluster.connectionCounts().slice(0, 1).some(({ open, idle }) => open !== idle)) await everywhere('SELECT 1');

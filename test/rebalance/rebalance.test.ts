@@ -113,7 +113,7 @@ test('moves run side by side, but one from a node and one to a node', async () =
   const together: number[] = [];
   const plan = await cluster.rebalance({
     strategy: { allowed: ({ nodeId: from }, { id }) => id === (from % 3) + 1 },
-    threshold: Infinity, parallel: 3, verify: 'sample', maxRetainedBytes: 1e9, maxLagMs: undefined,
+    threshold: Infinity, parallel: 3, verify: 'sample', maxRetainedBytes: 1e9,
     onProgress: (event) => {
       if (['done', 'undone'].includes(event.state)) running.delete(event.jobId);
       else running.set(event.jobId, event);

@@ -3,11 +3,12 @@ import type { PostgresMajor } from '../../src/embedded.ts';
 import type { BankEvent } from './bank/bank-event.ts';
 import { runBank } from './bank/run-bank.ts';
 import { type ListLevel, runLists } from './lists/run-lists.ts';
+import { runMoves } from './moves/run-moves.ts';
 import type { SoakOptions } from './soak-options.ts';
 import { type SoakServers, startSoakServers } from './soak-servers.ts';
 
-const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed] [--seed N] [--seconds S] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
-const workloads = { bank, lists: listsAt('consistent snapshots'), 'lists-read-committed': listsAt('read committed') } as const;
+const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves] [--seed N] [--seconds S] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
+const workloads = { bank, lists: listsAt('consistent snapshots'), 'lists-read-committed': listsAt('read committed'), moves } as const;
 const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
 
 /** Work under random harm, then a look at what has come of it; exit code 1 when anything is not as it must be. */
@@ -56,6 +57,11 @@ function listsAt(level: ListLevel): (servers: SoakServers, options: SoakOptions)
       summary: `${of('committed')} transactions committed, ${of('aborted')} aborted, ${of('unknown')} unknown; ${serverKills} servers killed, ${cuts} cuts; ${anomalies.length - objections.length} seen by halves; ${objections.length} objections`,
     };
   };
+}
+
+async function moves(servers: SoakServers, options: SoakOptions): Promise<Told> {
+  const { made, writes, objections } = await runMoves(servers, options);
+  return { objections, summary: `${[...made].map(([deed, times]) => `${deed} ${times} times`).join(', ')}; ${writes} writes acknowledged; ${objections.length} objections` };
 }
 
 function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[]; readonly major: PostgresMajor; readonly nodes: number } {

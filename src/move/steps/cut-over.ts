@@ -16,13 +16,14 @@ import { renderTarget } from '../render-target.ts';
 import { checkUnchanged, unchangedGroups } from '../unchanged-group.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 import { shardsOn } from './create.ts';
+import { lockSources } from './lock-sources.ts';
 
 /**
  * One distributed transaction puts the targets in the place of the sources. An attempt:
  * 1. In the coordinator database: the catalog's lock; the definitions are what they were; the shard groups and the job's state are changed. Nobody sees it yet.
  * 2. On the targets: locks on the reference tables that foreign keys will refer to.
- * 3. On the sources: ACCESS EXCLUSIVE on the shards. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too long makes
- *    the attempt fail, never himself.
+ * 3. On the sources: ACCESS EXCLUSIVE on the shards, in short tries and then a longer one. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too
+ *    long makes the attempt fail, never himself.
  * 4. What committed before is applied. Nothing can commit any more.
  * 5. The old shards go to a schema where nobody looks for them, the new ones come to their place, with their foreign keys.
  * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the targets.
@@ -123,9 +124,9 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
   const { signal } = context;
   const { sources, targets } = sides.groups;
   const { retired, staging } = namesOf(context);
-  const deadline = performance.now() + sides.timeoutMs;
   const shards = (node: NodeId): readonly MovedShard[] => shardsOn(sources, node);
-  await onEach(sides, signal, (node) => (shards(node).length === 0 ? [] : [`LOCK TABLE ONLY ${shards(node).map(({ sql }) => sql).join(', ONLY ')} IN ACCESS EXCLUSIVE MODE`]));
+  const began = await lockSources([...sides.joined].map(([node, connection]) => ({ connection, shards: shards(node) })), sides.timeoutMs, signal);
+  const deadline = began + sides.timeoutMs;
   const drained = [...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node)));
   await inTime(Promise.all(drained), deadline - performance.now());
   await onEach(sides, signal, (node) => {

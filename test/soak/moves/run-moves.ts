@@ -1,0 +1,102 @@
+import { Client } from 'pg';
+import { at } from '../../../src/base/assert.ts';
+import { Cluster } from '../../../src/index.ts';
+import { createMoveTables, listRemains } from '../../move/move-cluster.ts';
+import { rowsThere, startLoad } from '../../move/writing-load.ts';
+import { Random } from '../../oracle/random.ts';
+import type { SoakOptions } from '../soak-options.ts';
+import type { SoakServers } from '../soak-servers.ts';
+
+export interface MovesReport {
+  /** How many of each were made. */
+  readonly made: ReadonlyMap<Deed, number>;
+  /** Statements of the application that were acknowledged. */
+  readonly writes: number;
+  readonly objections: readonly string[];
+}
+
+type Deed = 'move' | 'split' | 'isolate' | 'merge';
+
+const tenants = 64;
+const writers = 32;
+/** Above, neighbours are merged before anything is split again. */
+const groupsMax = 24;
+
+/**
+ * Shard groups move, split, are isolated and merged one after the other, at random, while 32 writers over two catalogs of their own insert, update and delete, most of it for few tenants, some of
+ * it over all nodes. No statement may fail, and at the end there must be what was acknowledged, where its hash says, and nothing else.
+ */
+export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds }: Pick<SoakOptions, 'seed' | 'seconds'>): Promise<MovesReport> {
+  const random = new Random(seed);
+  const clusters = [new Cluster({ connectionString }), new Cluster({ connectionString, recoveryIntervalMs: 0 })];
+  const cluster = at(clusters, 0);
+  try {
+    await createMoveTables(cluster);
+    // Statements are short, however many rows there are.
+    await cluster.query('CREATE INDEX ON orders (id); CREATE INDEX ON items (tenant, id); CREATE INDEX ON items (id)');
+    const skewed = new Random(seed + 1);
+    const load = startLoad(clusters, { tenants, writers, from: 0, tenantOf: () => Math.floor((skewed.int(1, 1000) / 1001) ** 4 * tenants) });
+    const made = new Map<Deed, number>();
+    const objections: string[] = [];
+    for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+      const deed = await perform(cluster, random).catch((error: unknown) => void objections.push(String(error)));
+      if (deed !== undefined) made.set(deed, (made.get(deed) ?? 0) + 1);
+    }
+    const expected = await load.stop();
+    objections.push(...load.failures.map((error) => `a statement failed: ${String(error)}`), ...(await compare(cluster, expected)));
+    const ask = async (node: number, text: string): Promise<unknown[][]> => onServer(at(servers, node).connectionString, text);
+    objections.push(...(await listRemains(ask, servers.slice(1).map((_, i) => i + 1))));
+    return { made, writes: load.writes(), objections };
+  } finally {
+    await Promise.all(clusters.map((one) => one.end()));
+  }
+}
+
+async function perform(cluster: Cluster, random: Random): Promise<Deed> {
+  const shards = (await cluster.shards()).filter(({ table }) => table === 'orders').toSorted((a, b) => (a.min ?? 0) - (b.min ?? 0));
+  const nodes = (await cluster.nodes()).map(({ id }) => id);
+  const place = random.int(0, shards.length - 1);
+  const { shardId, nodeId, min = 0, max = 0 } = at(shards, place);
+  const deed = shards.length > groupsMax ? 'merge' : random.weighted([[4, 'move'], [max - min > 2 ? 2 : 0, 'split'], [2, 'isolate'], [shards.length > 4 ? 3 : 0, 'merge']] as const);
+  switch (deed) {
+    case 'move':
+      await cluster.moveShardGroup(shardId, { to: random.pick(nodes.filter((id) => id !== nodeId)) });
+      break;
+    case 'split': {
+      const into = random.int(2, 3);
+      await cluster.splitShardGroup(shardId, { into, nodes: Array.from({ length: into }, () => random.pick(nodes)) });
+      break;
+    }
+    case 'isolate':
+      await cluster.isolateTenant('orders', random.int(0, tenants - 1), { to: random.pick(nodes) });
+      break;
+    case 'merge': {
+      const first = Math.min(place, shards.length - 2);
+      await cluster.mergeShardGroups(at(shards, first).shardId, at(shards, first + 1).shardId, { to: random.pick(nodes) });
+    }
+  }
+  return deed;
+}
+
+async function compare(cluster: Cluster, expected: readonly string[]): Promise<string[]> {
+  const there = await rowsThere(cluster, 0);
+  const acknowledged = new Set(expected);
+  const found = new Set(there.orders);
+  return [
+    ...expected.filter((line) => !found.has(line)).map((line) => `acknowledged, but not there: ${line}`),
+    ...there.orders.filter((line) => !acknowledged.has(line)).map((line) => `there, but not acknowledged: ${line}`),
+    ...(there.orders.length === found.size ? [] : ['rows are there twice']),
+    ...(there.orphans === 0 ? [] : [`${there.orphans} items without their order`]),
+    ...(await cluster.verify()).differences.map((difference) => JSON.stringify(difference)),
+    ...(await cluster.checkSchema()).differences.map((difference) => JSON.stringify(difference)),
+  ];
+}
+
+async function onServer(connectionString: string, text: string): Promise<unknown[][]> {
+  const client = await new Client(connectionString).connect();
+  try {
+    return ([await client.query({ text, rowMode: 'array' })].flat().at(-1)?.rows ?? []) as unknown[][];
+  } finally {
+    await client.end();
+  }
+}
