@@ -26,6 +26,10 @@ export interface SnapshotContext {
 const gateWaitsMs = [100, 100, 200, 400, 800, 1600, 1600, 1600];
 const settleMsMax = 2_000;
 const settleAgainMs = 1;
+/**
+ * A shared connection may be at a statement that waits for a lock, whose owner waits for the gate, as the cut-over of a move does. Whoever has had no answer for so long opens the gate, and tries again.
+ */
+const answerMsMax = 500;
 /** Waiting for other snapshots holds up nobody. */
 const turnWaitMs = 30_000;
 /** A server ends the session of a process that stopped with the gate closed. */
@@ -109,10 +113,10 @@ class Gate {
     const { signal } = this.options;
     const deadline = performance.now() + settleMsMax;
     for (;;) {
-      const decided = (await orAborted(listTransactions(pools, { clusterId }), signal)).filter(({ outcome }) => outcome === 'commit');
+      const decided = (await orAborted(answered(listTransactions(pools, { clusterId })), signal)).filter(({ outcome }) => outcome === 'commit');
       if (decided.length === 0) return;
       if (performance.now() > deadline) throw tookTooLong(undefined);
-      await orAborted(Promise.all(decided.map(({ node, gid }) => finishPrepared(pools.get(node), { gid, outcome: 'commit' }).catch(passOverBusy))), signal);
+      await orAborted(answered(Promise.all(decided.map(({ node, gid }) => finishPrepared(pools.get(node), { gid, outcome: 'commit' }).catch(passOverBusy)))), signal);
       await wait(settleAgainMs);
     }
   }
@@ -132,9 +136,24 @@ const deadlockDetected = '40P01';
 /** Somebody else is finishing the prepared transaction. */
 const notInPrerequisiteState = '55000';
 
+const noAnswer = new Error('a node has not answered while the gate was closed');
+
+/** The promise, or `noAnswer`. What was asked for may still be done later, and does no harm then. */
+async function answered<T>(promise: Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const late = wait(answerMsMax, undefined, { signal: over.signal }).then(() => Promise.reject(noAnswer));
+  late.catch(() => undefined);
+  promise.catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    over.abort();
+  }
+}
+
 function isTooLong(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return state === lockNotAvailable || state === deadlockDetected;
+  return error === noAnswer || state === lockNotAvailable || state === deadlockDetected;
 }
 
 function passOverBusy(error: unknown): void {
