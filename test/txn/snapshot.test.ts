@@ -257,3 +257,22 @@ test('many snapshots and commits at once', async () => {
   await Promise.all(commits);
   expect(committed).toBeGreaterThan(0);
 }, 120_000);
+
+test('a node whose connections wait for who waits for the gate: it opens, and all go on', async () => {
+  await cluster.run(two, 'CREATE TABLE busy ()');
+  const writer = beginTransaction(cluster.pools, { clusterId });
+  await insertOn(writer, everywhere, 'a');
+  await (await writer.join(two, 'write')).query({ text: 'LOCK TABLE busy' });
+  let waiting: Promise<unknown> | undefined;
+  const transaction = await snapshotOf(others, {
+    onSnapshotStep: (step) => {
+      if (step !== 'closed' || waiting !== undefined) return;
+      // More than there are shared connections.
+      waiting = Promise.all([writer.commit(), ...Array.from({ length: 12 }, () => others.get(two).query({ text: 'SELECT FROM busy' }))]);
+    },
+  });
+  await waiting;
+  expect(await seen(transaction)).toEqual(all);
+  await transaction.rollback();
+  await cluster.run(two, 'DROP TABLE busy');
+}, 30_000);
