@@ -192,7 +192,7 @@ describe('beside writes', () => {
           // Of one writer alone: two that exchange rows between nodes may wait for each other.
           ...(number === 1 ? [`UPDATE labels SET tenant = 'tenant ${(i * 7) % 60}' WHERE tenant = 'tenant ${i % 60}'`] : []),
         ];
-        for (const statement of statements) await cluster.query(statement).catch((error: unknown) => failures.push(error));
+        for (const statement of statements) await cluster.query(statement).catch((error: unknown) => void (isTransient(error) || failures.push(error)));
       }
     };
     const writers = [writer(0), writer(1)];
@@ -218,3 +218,8 @@ describe('beside writes', () => {
     expect((await cluster.verify('wide')).differences.map(({ key }) => key).toSorted()).toEqual(['(1)', '(4200)']);
   }, 60_000);
 });
+
+/** Writers may wait for each other, which ends one of them, on a busy machine. */
+function isTransient(error: unknown): boolean {
+  return error instanceof Error && ['40P01', '40001'].includes(String(Reflect.get(error, 'code')));
+}
