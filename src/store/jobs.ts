@@ -1,8 +1,8 @@
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { nodeId, type NodeId, type ShardGroupId, type ShardId } from '../catalog/ids.ts';
-import type { CallOptions, NodeConnection, NodeConnections, NodeQuery, RawRow } from '../cluster/node-connection.ts';
-import { installSchema } from './install.ts';
+import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
+import { withSchema } from './install.ts';
 
 /** The coordinator database, or a connection to it in a transaction. */
 type Coordinator = Pick<NodeConnections, 'query'>;
@@ -65,7 +65,7 @@ export async function insertJob(coordinator: Coordinator & Pick<NodeConnections,
   const groups = [...new Set([...job.sources, ...job.targets].map(({ group }) => group))];
   const values = [job.kind, job.state, JSON.stringify(job.sources), JSON.stringify(job.targets), JSON.stringify(job.options), `{${groups.join(',')}}`];
   try {
-    const { rows } = await installed(coordinator, { text, values }, options);
+    const { rows } = await withSchema(coordinator, () => coordinator.query({ text, values }, options), options);
     return present(rows[0]?.[0] ?? undefined, 'job id');
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
@@ -77,7 +77,7 @@ export async function insertJob(coordinator: Coordinator & Pick<NodeConnections,
 /** In order of id; those that are over too, or not. */
 export async function listJobs(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, which: 'all' | 'unfinished', options?: CallOptions): Promise<StoredJob[]> {
   const where = which === 'all' ? '' : `WHERE state NOT IN ('done', 'undone')`;
-  const { rows } = await installed(coordinator, { text: `SELECT ${columns} FROM shardwright.job ${where} ORDER BY job_id` }, options);
+  const { rows } = await withSchema(coordinator, () => coordinator.query({ text: `SELECT ${columns} FROM shardwright.job ${where} ORDER BY job_id` }, options), options);
   return rows.map(jobOf);
 }
 
@@ -152,17 +152,6 @@ export async function hasJobs(coordinator: NodeConnection, node: NodeId, options
   const text = `SELECT EXISTS (SELECT FROM shardwright.job, jsonb_array_elements(sources || targets) AS g WHERE state NOT IN ('done', 'undone') AND (g->>'node')::integer = $1)`;
   const { rows } = await coordinator.query({ text, values: [node] }, options);
   return rows[0]?.[0] === 't';
-}
-
-/** A database whose schema an older version of this library has installed gets the tables now. */
-async function installed(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, query: NodeQuery, options?: CallOptions): ReturnType<Coordinator['query']> {
-  try {
-    return await coordinator.query(query, options);
-  } catch (error) {
-    if (!['42P01', '42703'].includes(sqlStateOf(error) ?? '')) throw error;
-  }
-  await installSchema(coordinator, options);
-  return coordinator.query(query, options);
 }
 
 function jobOf([id, kind, state, sources, targets, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {

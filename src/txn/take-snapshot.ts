@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { inTime } from '../base/in-time.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
@@ -138,17 +139,9 @@ const notInPrerequisiteState = '55000';
 
 const noAnswer = new Error('a node has not answered while the gate was closed');
 
-/** The promise, or `noAnswer`. What was asked for may still be done later, and does no harm then. */
-async function answered<T>(promise: Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const late = wait(answerMsMax, undefined, { signal: over.signal }).then(() => Promise.reject(noAnswer));
-  late.catch(() => undefined);
-  promise.catch(() => undefined);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    over.abort();
-  }
+/** What was asked for may still be done later, and does no harm then. */
+function answered<T>(promise: Promise<T>): Promise<T> {
+  return inTime(promise, answerMsMax, noAnswer);
 }
 
 function isTooLong(error: unknown): boolean {

@@ -9,12 +9,11 @@ import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
 import { changeState } from '../../store/jobs.ts';
-import { acquireAll, inTime, isForWantOfTime, untilOneSucceeds } from '../attempts.ts';
+import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
+import { type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
-import { checkUnchanged, unchangedGroups } from '../unchanged-group.ts';
-import { type Feeds, runningFeeds, settle } from './catch-up.ts';
+import { checkUnchanged } from '../unchanged-group.ts';
 import { shardsOn } from './create.ts';
 import { lockSources } from './lock-sources.ts';
 
@@ -33,19 +32,7 @@ import { lockSources } from './lock-sources.ts';
 export async function cutOver(context: MoveContext): Promise<void> {
   await loadGrammar();
   context.rate.lift();
-  await untilOneSucceeds(context, async (timeoutMs) => {
-    const groups = await unchangedGroups(context);
-    const feeds = await runningFeeds(context, groups);
-    await settle(context, feeds);
-    return attempt(context, { groups, feeds, timeoutMs });
-  });
-}
-
-interface Attempt {
-  readonly groups: MovedGroups;
-  readonly feeds: Feeds;
-  /** Of the locks and the last changes together. */
-  readonly timeoutMs: number;
+  await untilOneSucceeds(context, (how) => attempt(context, how));
 }
 
 /** False when a lock was not to be had in time. */
@@ -127,8 +114,7 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
   const shards = (node: NodeId): readonly MovedShard[] => shardsOn(sources, node);
   const began = await lockSources([...sides.joined].map(([node, connection]) => ({ connection, shards: shards(node) })), sides.timeoutMs, signal);
   const deadline = began + sides.timeoutMs;
-  const drained = [...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node)));
-  await inTime(Promise.all(drained), deadline - performance.now());
+  await drained([...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node))), deadline - performance.now());
   await onEach(sides, signal, (node) => {
     const rendered = shardsOn(targets, node).map((shard) => renderTarget(shard, staging));
     return [

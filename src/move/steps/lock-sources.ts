@@ -27,8 +27,7 @@ export async function lockSources(nodes: readonly LockedNode[], timeoutMs: numbe
     const waitMs = isLast ? timeoutMs : Math.min(shortMs, timeoutMs);
     const began = performance.now();
     try {
-      await onAll(({ shards }) => `SAVEPOINT before_locks; SET LOCAL lock_timeout = ${waitMs}; ${lockSql(shards)}`);
-      await onAll(() => `SET LOCAL lock_timeout = ${timeoutMs}`);
+      await onAll(({ shards }) => `SAVEPOINT before_locks; SET LOCAL lock_timeout = ${waitMs}; ${lockSql(shards)}; SET LOCAL lock_timeout = ${timeoutMs}`);
       return began;
     } catch (error) {
       if (isLast || !isLockConflict(error)) throw error;

@@ -7,11 +7,9 @@ import type { TableDefinition } from '../../ddl/table-definition.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { type Comparison, compareCopies, type TableCopy } from '../../verify/compare-copies.ts';
 import type { ComparedRows } from '../../verify/compared-rows.ts';
-import { acquireAll, inTime, isForWantOfTime, untilOneSucceeds } from '../attempts.ts';
+import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, nodesOf, shardsWithRows } from '../moved-tables.ts';
-import { unchangedGroups } from '../unchanged-group.ts';
-import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 import { shardsOn } from './create.ts';
 
 /** So many are told of. */
@@ -25,19 +23,7 @@ const differencesMax = 10;
 export async function verifyCopies(context: MoveContext): Promise<void> {
   if (context.limits.verify === false) return;
   context.rate.lift();
-  await untilOneSucceeds(context, async (timeoutMs) => {
-    const groups = await unchangedGroups(context);
-    const feeds = await runningFeeds(context, groups);
-    await settle(context, feeds);
-    return attempt(context, { groups, feeds, timeoutMs });
-  });
-}
-
-interface Attempt {
-  readonly groups: MovedGroups;
-  readonly feeds: Feeds;
-  /** Of the locks and the last changes together. */
-  readonly timeoutMs: number;
+  await untilOneSucceeds(context, (how) => attempt(context, how));
 }
 
 /** Connections to the nodes of each side; one node may be on both. */
@@ -81,7 +67,7 @@ async function takeSnapshots(context: MoveContext, { groups, feeds, timeoutMs }:
       const shards = shardsOn(groups.sources, node).map(({ sql }) => sql);
       return connection.query({ text: `BEGIN; SET LOCAL lock_timeout = ${timeoutMs}; LOCK TABLE ONLY ${shards.join(', ONLY ')} IN SHARE MODE`, simple: true }, { signal });
     }));
-    await inTime(Promise.all([...feeds].map(([node, feed]) => feed.drain(readers.sources.get(node)))), deadline - performance.now());
+    await drained([...feeds].map(([node, feed]) => feed.drain(readers.sources.get(node))), deadline - performance.now());
     const text = `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; ${definitionSettings}; SELECT 1`;
     await Promise.all([...readers.sources.values(), ...readers.targets.values()].map((connection) => connection.query({ text, simple: true }, { signal })));
     return true;

@@ -1,24 +1,37 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ClusterError } from '../base/errors.ts';
-import type { NodeId } from '../catalog/ids.ts';
-import type { NodeConnection } from '../cluster/node-connection.ts';
-import type { NodePools } from '../cluster/node-pools.ts';
-import type { MoveContext } from './move-context.ts';
-import { nodesOf } from './moved-tables.ts';
-import { settlePrepared } from './settle-prepared.ts';
-import { isLockConflict } from './with-connection.ts';
+import { ClusterError } from '../../base/errors.ts';
+import { inTime } from '../../base/in-time.ts';
+import type { NodeId } from '../../catalog/ids.ts';
+import type { NodeConnection } from '../../cluster/node-connection.ts';
+import type { NodePools } from '../../cluster/node-pools.ts';
+import type { MoveContext } from '../move-context.ts';
+import { type MovedGroups, nodesOf } from '../moved-tables.ts';
+import { settlePrepared } from '../settle-prepared.ts';
+import { unchangedGroups } from '../unchanged-group.ts';
+import { isLockConflict } from '../with-connection.ts';
+import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 
 const firstTimeoutMs = 30;
 const backOffMs = { first: 50, max: 2_000 } as const;
 
+export interface Attempt {
+  readonly groups: MovedGroups;
+  readonly feeds: Feeds;
+  /** Of the locks and the last changes together. */
+  readonly timeoutMs: number;
+}
+
 /**
- * Makes attempts, behind whose locks on the sources others wait, until one succeeds: first with little time, later with more, up to `drainTimeoutMs`. In between all that waited goes on.
+ * Makes attempts, behind whose locks on the sources others wait, until one succeeds: first with little time, later with more, up to `drainTimeoutMs`. Each begins with little left to apply. In between all that waited goes on.
  */
-export async function untilOneSucceeds(context: MoveContext, attempt: (timeoutMs: number) => Promise<boolean>): Promise<void> {
+export async function untilOneSucceeds(context: MoveContext, attempt: (how: Attempt) => Promise<boolean>): Promise<void> {
   const longestMs = await longestWaitMs(context);
   let timeoutMs = Math.min(firstTimeoutMs, longestMs);
   for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
-    if (await attempt(timeoutMs)) return;
+    const groups = await unchangedGroups(context);
+    const feeds = await runningFeeds(context, groups);
+    await settle(context, feeds);
+    if (await attempt({ groups, feeds, timeoutMs })) return;
     // What holds the locks may have been prepared by a process that died in the cut-over, and have come to its server only since somebody looked.
     await settlePrepared(context);
     timeoutMs = Math.min(timeoutMs * 2, longestMs);
@@ -45,6 +58,8 @@ export async function acquireAll(pools: NodePools, nodes: readonly NodeId[], sig
   }
 }
 
+/** However little is left. */
+const drainMsMin = 10;
 const tooSlow = new ClusterError('moveInProgress', 'the last changes did not arrive in time');
 
 /** Whether an attempt may have failed for want of time alone. */
@@ -52,14 +67,7 @@ export function isForWantOfTime(error: unknown): boolean {
   return isLockConflict(error) || error === tooSlow;
 }
 
-export async function inTime<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  const over = new AbortController();
-  const late = delay(Math.max(timeoutMs, 10), undefined, { signal: over.signal }).then(() => Promise.reject(tooSlow));
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    promise.catch(() => undefined);
-    late.catch(() => undefined);
-    over.abort();
-  }
+/** The last changes, when all committed ones are applied; too late when they take longer than what is left of an attempt. */
+export function drained(drains: readonly Promise<unknown>[], leftMs: number): Promise<unknown> {
+  return inTime(Promise.all(drains), Math.max(leftMs, drainMsMin), tooSlow);
 }
