@@ -1,12 +1,31 @@
 import type { CallOptions, FieldDescriptor, NodeQuery, ParsedQuery, RawResult, RawRow } from './node-connection.ts';
+import type { DataRowReader } from './data-row.ts';
 import { type CompleteMessage, Statement } from './statement.ts';
+import { ResultTooLong } from '../base/result-too-long.ts';
 import { type CustomTypesConfig, type QueryResult, type QueryResultRow, Result } from 'pg';
 
 /** Told of a statement's end: its error, or its value. */
 export type Callback<T> = (error: unknown, value: T | undefined) => void;
 
+/** Counts the bytes of rows, where they are limited. Rows behind the limit are not even read. */
+abstract class CollectStatement extends Statement {
+  #bytes = 0;
+
+  override onDataRow(reader: DataRowReader, start: number, end: number): void {
+    const { bytesMax } = this.query;
+    if (bytesMax !== undefined) {
+      this.#bytes += end - start;
+      if (this.#bytes > bytesMax) {
+        this.error ??= new ResultTooLong(bytesMax);
+        return;
+      }
+    }
+    this.onRow(reader.read(start));
+  }
+}
+
 /** Collects the rows of every result as they came, without parsing values. Gives one result per statement of the text. */
-export class RawStatement extends Statement {
+export class RawStatement extends CollectStatement {
   readonly #results: RawResult[] = [];
   #fields: FieldDescriptor[] = [];
   #rows: RawRow[] = [];
@@ -56,7 +75,7 @@ interface ResultBuilder extends QueryResult {
 const PgResult = Result as unknown as new (rowMode: string | undefined, types: CustomTypesConfig | undefined) => ResultBuilder;
 
 /** Collects a statement's result as pg's own, by pg's own code. Of several statements in a text, the last one's. */
-export class ParsedStatement extends Statement {
+export class ParsedStatement extends CollectStatement {
   #result: ResultBuilder;
 
   constructor(

@@ -11,13 +11,14 @@ class DescribeStatement extends Statement {
 
   constructor(
     text: string,
+    private readonly types: readonly number[],
     private readonly callback: Callback<StatementShape>,
   ) {
     super({ text }, undefined, false);
   }
 
   override submit(out: MessageWriter): void {
-    out.parse('', this.query.text);
+    out.parse('', this.query.text, this.types);
     out.describe();
     out.sync();
   }
@@ -39,10 +40,10 @@ class DescribeStatement extends Statement {
   }
 }
 
-export function runDescribe(link: Link, text: string): Promise<StatementShape> {
+export function runDescribe(link: Link, text: string, types: readonly number[] = []): Promise<StatementShape> {
   return new Promise((resolve, reject) => {
     link.start(
-      new DescribeStatement(text, (error, shape) => {
+      new DescribeStatement(text, types, (error, shape) => {
         if (shape === undefined) reject(error);
         else resolve(shape);
       }),

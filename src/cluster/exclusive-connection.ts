@@ -53,8 +53,8 @@ export class ExclusiveConnection implements NodeConnection {
     return at(results, results.length - 1);
   }
 
-  describe(text: string): Promise<StatementShape> {
-    return runDescribe(this.#held(), text);
+  describe(text: string, types?: readonly number[]): Promise<StatementShape> {
+    return runDescribe(this.#held(), text, types);
   }
 
   batch(queries: readonly NodeQuery[], options?: CallOptions): Promise<RawResult[]> {

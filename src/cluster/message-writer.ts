@@ -44,14 +44,16 @@ export class MessageWriter {
     this.#close(length);
   }
 
-  parse(name: string, text: string): void {
+  /** `types`: OIDs of leading parameters, 0 where the server shall infer one. */
+  parse(name: string, text: string, types: readonly number[] = []): void {
     const length = this.#open(0x50);
     this.#text(name);
     this.#byte(0);
     this.#text(text);
-    this.#reserve(3);
+    this.#reserve(3 + 4 * types.length);
     this.#byte(0);
-    this.#int16(0);
+    this.#int16(types.length);
+    for (const type of types) this.#int32(type);
     this.#close(length);
   }
 
@@ -181,7 +183,7 @@ export class MessageWriter {
   }
 
   #int32(value: number): void {
-    this.#chunk.writeInt32BE(value, this.#end);
+    this.#chunk.writeInt32BE(value | 0, this.#end);
     this.#end += 4;
   }
 

@@ -58,6 +58,8 @@ export interface NodeQuery {
    * a simple text.
    */
   readonly answered?: ((result: RawResult) => void) | undefined;
+  /** Fails with `ResultTooLong` when its rows have more bytes; the statement itself runs to its end. */
+  readonly bytesMax?: number | undefined;
   /** A named statement shall run by its generic plan, even where one made for its values looks cheaper. Outside transaction blocks only. */
   readonly genericPlan?: boolean | undefined;
 }
@@ -128,7 +130,7 @@ export interface NodeConnection {
   /** As `query`, but the result is pg's own, parsed by pg: the fastest way for a statement answered by one node. */
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
   /** As that of NodeConnections, but sees what the connection's transaction has made. */
-  describe(text: string): Promise<StatementShape>;
+  describe(text: string, types?: readonly number[]): Promise<StatementShape>;
   /**
    * Several statements sent as one: after an error the server skips the rest. Outside a transaction block they are a transaction of
    * their own. One result per query; rejects with the first error.
@@ -168,8 +170,8 @@ export interface NodeConnections {
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg. */
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
-  /** Parse and Describe of one statement on a shared connection: its types, or the server's error. Nothing runs. */
-  describe(text: string): Promise<StatementShape>;
+  /** Parse and Describe of one statement on a shared connection: its types, or the server's error. Nothing runs. `types`: OIDs of leading parameters, 0 for one to infer. */
+  describe(text: string, types?: readonly number[]): Promise<StatementShape>;
   /** `host:port/database`, for messages. */
   readonly name: string;
   /** Takes an exclusive connection. `poolTimeout`, `nodeUnreachable` (within the connect timeout), `canceled`. */

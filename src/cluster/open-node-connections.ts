@@ -68,9 +68,9 @@ class PooledConnections implements NodeConnections {
     return runParsed(link, query, options);
   }
 
-  describe(text: string): Promise<StatementShape> {
+  describe(text: string, types?: readonly number[]): Promise<StatementShape> {
     const link = this.#ending === undefined ? this.#shared.choose() : undefined;
-    return link === undefined ? this.#alone((own) => runDescribe(own, text), undefined) : runDescribe(link, text);
+    return link === undefined ? this.#alone((own) => runDescribe(own, text, types), undefined) : runDescribe(link, text, types);
   }
 
   async acquire(options?: CallOptions): Promise<NodeConnection> {

@@ -19,6 +19,10 @@ interface ResultBuilder extends QueryResult {
 
 const PgResult = Result as unknown as new (rowMode: string | undefined, types: CustomTypesConfig | undefined) => ResultBuilder;
 
+/** For rows that stay what the server sent: text, or null. With `rowMode: 'array'` rows are raw ones. */
+export const textTypes = { getTypeParser: () => asIs } as unknown as CustomTypesConfig;
+const asIs = (text: string): string => text;
+
 /** With fewer rows, finding quicker parsers takes longer than they save. */
 const quickRowsMin = 100;
 

@@ -114,6 +114,11 @@ export class Cluster extends PoolBase {
     });
   }
 
+  /** What is long-lived of a cluster, for the wire server. */
+  static coordinatorOf(cluster: Cluster): Coordinator {
+    return cluster.#coordinator;
+  }
+
   /** As pg.Pool's `query`, in all its shapes; a query config may also have a `signal`, which cancels on the servers. */
   readonly query: ClusterQuery = ((...args: readonly unknown[]) => this.#query(args)) as ClusterQuery;
 

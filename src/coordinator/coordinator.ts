@@ -32,6 +32,7 @@ import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
 import type { VerifyServices } from '../verify/verify-context.ts';
+import { SessionProfiles } from './session-profiles.ts';
 import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
@@ -52,6 +53,8 @@ export class Coordinator implements SessionServices {
   readonly ddlLockTimeoutMs: number;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (run: UtilityRun) => Promise<UtilityValue> = () => Promise.resolve(undefined);
+  /** Of sessions that act as other roles. */
+  readonly profiles: SessionProfiles;
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
   #nodes: readonly ClusterNode[] = [];
@@ -71,7 +74,8 @@ export class Coordinator implements SessionServices {
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
     this.#client = clientConfig(settings);
-    this.pools = createNodePools([this.#coordinatorEndpoint()]);
+    this.pools = createNodePools(this.#endpoints());
+    this.profiles = new SessionProfiles(this, () => this.#endpoints());
     this.objects = new NodeObjects(this.pools);
     this.deadlocks = new DeadlockWatch(this.pools);
     this.statistics = new TableStatistics(this.pools, settings.tuning?.adjustEstimate);
@@ -175,6 +179,7 @@ export class Coordinator implements SessionServices {
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
       await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#rebalancing?.end(), this.#counting?.end(), ...this.#background]);
       await this.store.end();
+      await this.profiles.end();
       await this.pools.end();
     } finally {
       clearInterval(alive);
@@ -183,7 +188,12 @@ export class Coordinator implements SessionServices {
 
   #setNodes(nodes: readonly ClusterNode[]): void {
     this.#nodes = nodes;
-    this.pools.setNodes([this.#coordinatorEndpoint(), ...nodes.map((node) => this.#endpoint(node))]);
+    this.pools.setNodes(this.#endpoints());
+    this.profiles.nodesChanged();
+  }
+
+  #endpoints(): NodeEndpoint[] {
+    return [this.#coordinatorEndpoint(), ...this.#nodes.map((node) => this.#endpoint(node))];
   }
 
   #coordinatorEndpoint(): NodeEndpoint {

@@ -17,6 +17,8 @@ import type { StatementScope } from './statement-scope.ts';
 
 export interface FanOutOptions extends ResultLimits, TaskOptions {
   readonly batchRows?: number | undefined;
+  /** Of what one task brings, where all are collected: `ResultTooLong` beyond. */
+  readonly wholeBytesMax?: number | undefined;
 }
 
 /** All rows of a fan-out, merged. */
@@ -71,9 +73,9 @@ interface CollectOptions extends FanOutOptions {
 
 /** Row sets in the order of the tasks. */
 async function collectTasks(scope: StatementScope, tasks: readonly Task[], options: CollectOptions): Promise<RawRow[][]> {
-  const { asLookups, genericPlan } = options;
+  const { asLookups, genericPlan, wholeBytesMax: bytesMax } = options;
   if (asLookups && scope.signal === undefined) {
-    const results = await settleAll(tasks.map(({ node, sql: text, values, name }) => scope.run(node, { text, values, name, genericPlan }, 'read')));
+    const results = await settleAll(tasks.map(({ node, sql: text, values, name }) => scope.run(node, { text, values, name, genericPlan, bytesMax }, 'read')));
     return results.map(({ rows }) => rows);
   }
   const sets = new Map<Task, RawRow[]>();
@@ -105,7 +107,7 @@ async function collectOnNode(
   await settleAll(Array.from({ length: lanes }, () => scope.withConnection(node, 'read', async (connection) => {
     const lane = async (): Promise<void> => {
       for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
-        const { rows } = await connection.query({ text: task.sql, values: task.values }, { signal: scope.signal, onNotice: scope.onNotice });
+        const { rows } = await connection.query({ text: task.sql, values: task.values, bytesMax: options.wholeBytesMax }, { signal: scope.signal, onNotice: scope.onNotice });
         sets.set(task, rows);
       }
     };

@@ -69,4 +69,6 @@ export interface ResultOptions {
   readonly types?: CustomTypesConfig | undefined;
   /** A prepared statement's name. */
   readonly name?: string | undefined;
+  /** Of a query: fails with `ResultTooLong` rather than hold many more bytes than these. */
+  readonly wholeBytesMax?: number | undefined;
 }

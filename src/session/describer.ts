@@ -76,6 +76,10 @@ export class Describer implements Describe {
     return facts;
   }
 
+  typeNames(oids: readonly number[]): Promise<string[]> {
+    return this.#typeNames(oids.map((oid) => ({ oid, modifier: -1 })));
+  }
+
   async #typeNames(types: readonly { readonly oid: number; readonly modifier: number }[]): Promise<string[]> {
     const known = types.map(({ oid, modifier }) => (modifier === -1 ? builtinTypeNames[oid] : undefined) ?? this.memory.types.get(`${oid}/${modifier}`));
     const missing = types.filter((_, i) => known[i] === undefined);

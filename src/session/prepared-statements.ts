@@ -1,9 +1,10 @@
-import type { ExecuteStmt, Node, PrepareStmt, ResTarget } from '@pgsql/types';
+import type { ExecuteStmt, Node, PrepareStmt } from '@pgsql/types';
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { unsupported } from '../plan/select/unsupported.ts';
-import { sameTree, walk } from '../sql/ast.ts';
+import { sameTree } from '../sql/ast.ts';
+import { withParameterTypes } from '../sql/parameter-types.ts';
 import { closeParameterGaps } from '../sql/parameters.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { afterGroup, scanTokens } from '../sql/scan.ts';
@@ -40,7 +41,7 @@ export class PreparedStatements {
     const echo = `shardwright_arguments_${this.#last}`;
     const list = types.length === 0 ? '' : ` (${types.join(', ')})`;
     await connection.query({ text: `PREPARE ${echo}${list} AS SELECT ${types.map((_, i) => `$${i + 1}`).join(', ')}`, simple: true });
-    const { text, numbers } = closeParameterGaps(withTypes(inner, types.slice(0, argtypes.length)));
+    const { text, numbers } = closeParameterGaps(withParameterTypes(inner, types.slice(0, argtypes.length)));
     this.#known.set(name, { query: parseOne(text), numbers, echo });
   }
 
@@ -88,38 +89,6 @@ function preparedStatement({ text }: Statement, query: Node | undefined): Statem
   const inner = parseOne(text.slice(present(tokens[as + 1], 'prepared statement').start));
   if (!sameTree(inner.node, query)) throw unsupported('The statement to prepare cannot be told from its name and types.', 'Write PREPARE name (types) AS statement.');
   return inner;
-}
-
-/** Without values a server infers types by where parameters stand; those that PREPARE declares may be others. A cast would name its column. */
-function withTypes({ text, source, node }: Statement, types: readonly string[]): string {
-  const tokens = scanTokens(text);
-  const unnamed = unnamedColumns(node).map((location) => source.index(location));
-  let result = '';
-  let copied = 0;
-  for (const [i, token] of tokens.entries()) {
-    const type = /^\$\d+$/.test(token.text) ? types[Number(token.text.slice(1)) - 1] : undefined;
-    if (type === undefined) continue;
-    result += `${text.slice(copied, token.start)}(${token.text}::${type})`;
-    copied = token.end;
-    if (!unnamed.includes(token.start)) continue;
-    let around = 1;
-    while (tokens[i - around]?.text === '(' && tokens[i + around]?.text === ')') around += 1;
-    const { end } = at(tokens, i + around - 1);
-    result += `${text.slice(copied, end)} AS "?column?"`;
-    copied = end;
-  }
-  return result + text.slice(copied);
-}
-
-/** Where parameters stand as columns of a select list that has no name for them. */
-function unnamedColumns(tree: Node): number[] {
-  const found: number[] = [];
-  walk(tree, (kind, body) => {
-    const target = kind === 'ResTarget' ? (body as ResTarget) : undefined;
-    if (target?.name === undefined && target?.val !== undefined && 'ParamRef' in target.val) found.push(target.val.ParamRef.location ?? 0);
-    return undefined;
-  });
-  return found;
 }
 
 function executeIn(node: Node): ExecuteStmt | undefined {

@@ -2,6 +2,7 @@ import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
 import { orAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { ResultTooLong } from '../base/result-too-long.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
@@ -131,8 +132,8 @@ interface NodeCall {
 }
 
 /** One statement answered by one node, in the words of the coordinator database. */
-function runOnNode({ scope, objects, load }: RunContext, { node, text, values, effect, name, repeats, tables, shardGroup, groups }: NodeCall, { rowMode, types }: ResultOptions): Promise<QueryResult> {
-  const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups };
+function runOnNode({ scope, objects, load }: RunContext, { node, text, values, effect, name, repeats, tables, shardGroup, groups }: NodeCall, { rowMode, types, wholeBytesMax: bytesMax }: ResultOptions): Promise<QueryResult> {
+  const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups, bytesMax };
   const where = { node, snapshot: scope.snapshot, tables };
   return scope.runParsed(node, query, effect).then((result) => {
     if (shardGroup !== undefined) load.note(shardGroup, result.rowCount ?? 0);
@@ -183,15 +184,22 @@ async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & 
   const { values, context, result, ordinals } = call;
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const rows = isStaged(fanOut)
-    ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, stagedHow(prepared, context)))
-    : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), context.options);
+    ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, stagedHow(prepared, context)), result.wholeBytesMax)
+    : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), { ...context.options, wholeBytesMax: result.wholeBytesMax });
   context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], ordinals, rows.length);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(plan.columns ?? fanOut.columns), rows, ...result });
 }
 
-async function collected(batches: AsyncIterable<readonly RawRow[]>): Promise<readonly RawRow[]> {
+async function collected(batches: AsyncIterable<readonly RawRow[]>, bytesMax = Infinity): Promise<readonly RawRow[]> {
   const rows: RawRow[] = [];
-  for await (const batch of batches) for (const row of batch) rows.push(row);
+  let bytes = 0;
+  for await (const batch of batches) {
+    for (const row of batch) {
+      if (bytesMax !== Infinity) for (const value of row) bytes += value?.length ?? 0;
+      rows.push(row);
+    }
+    if (bytes > bytesMax) throw new ResultTooLong(bytesMax);
+  }
   return rows;
 }
 
@@ -276,6 +284,8 @@ async function runExplain({ plan, statement, options }: ExplainPlan, { values, c
 const typeOfVoid = { dataTypeID: 2278, dataTypeSize: 4 };
 const typeOfInteger = { dataTypeID: 23, dataTypeSize: 4 };
 const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; readonly dataTypeSize: number }>> = {
+  citus_add_node: typeOfInteger,
+  master_add_node: typeOfInteger,
   get_shard_id_for_distribution_column: { dataTypeID: 20, dataTypeSize: 8 },
   isolate_tenant_to_new_shard: { dataTypeID: 20, dataTypeSize: 8 },
   citus_rebalance_start: { dataTypeID: 20, dataTypeSize: 8 },
@@ -287,9 +297,13 @@ const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; reado
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
   const value = await context.utility({ call, values, signal: context.scope.signal });
   if (typeof value === 'object' && value !== null) return rowsOf(call, value, result);
-  const { dataTypeID, dataTypeSize } = value === undefined ? typeOfVoid : (utilityTypes[call.name] ?? typeOfInteger);
-  const field = { name: call.column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize, dataTypeModifier: -1, format: 'text' };
+  const field = value === undefined ? { ...utilityField(call), ...typeOfVoid } : utilityField(call);
   return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value === undefined ? '' : value]], ...result });
+}
+
+/** The column of a function that gives one value. */
+export function utilityField({ name, column }: UtilityCall): FieldDescriptor {
+  return { name: column, tableID: 0, columnID: 0, dataTypeModifier: -1, format: 'text', ...(utilityTypes[name] ?? typeOfVoid) };
 }
 
 function rowsOf({ name, columns: asked = [] }: UtilityCall, { columns, rows }: UtilityRows, result: ResultOptions): QueryResult {

@@ -2,7 +2,7 @@ import type { FetchStmt } from '@pgsql/types';
 import type { QueryResult } from 'pg';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import type { FieldDescriptor } from '../cluster/node-connection.ts';
+import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import type { ResultOptions } from '../execute/statement-scope.ts';
 import type { CursorRows, Movement } from './cursor-rows.ts';
@@ -47,6 +47,18 @@ export class SessionCursors {
     const rows = await source.move(movementOf(direction, howMany), options.signal);
     if (ismove === true) return makeQueryResult({ command: 'MOVE', rowCount: rows.length, fields: [], rows: [] });
     return makeQueryResult({ command: 'FETCH', rowCount: rows.length, fields, rows, ...options });
+  }
+
+  /** The columns of an open one. */
+  fieldsOf(name: string): readonly FieldDescriptor[] | undefined {
+    return this.#open.get(name)?.fields;
+  }
+
+  /** The next rows; throws 34000 as PostgreSQL does when there is no such cursor. */
+  next(name: string, rows: number, signal: AbortSignal | undefined): Promise<readonly RawRow[]> {
+    const cursor = this.#open.get(name);
+    if (cursor === undefined) throw new ClusterError('invalidParameter', `portal "${name}" does not exist`, { sqlState: '34000' });
+    return cursor.rows.move({ direction: 'forward', rows }, signal);
   }
 
   async close(name: string): Promise<QueryResult> {

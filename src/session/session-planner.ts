@@ -2,12 +2,13 @@ import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodeConnection, StatementShape } from '../cluster/node-connection.ts';
 import { noStatistics, type Statistics } from '../plan/staged/statistics.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { KnownSession } from '../plan/known-session.ts';
 import { quoteLiteral } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
+import { hasNoEffects } from './has-no-effects.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
 import { Planner, type PreparedPlan } from './planner.ts';
 import type { SessionServices } from './session-services.ts';
@@ -38,6 +39,7 @@ export class SessionPlanner {
   #known: KnownSession | undefined;
   #knownVersion: number | undefined;
   #own = new Planner();
+  readonly #twice = new WeakMap<Statement, boolean>();
   /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
   #finishing: Finishing;
   readonly #describing: DescribeConnection = {
@@ -72,6 +74,28 @@ export class SessionPlanner {
       if (fresh.version === snapshot.version) throw error;
       return this.#planBy(fresh, statement);
     }
+  }
+
+  /** What the coordinator database says of a statement, under the session's settings: PostgreSQL's own types and errors. `types`: OIDs of leading parameters, 0 for one to infer. */
+  async shape(text: string, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
+    if (this.#isOutdated) await this.#readState(snapshot);
+    return this.#hasOwnView ? this.session.onCoordinator((connection) => connection.describe(text, types)) : this.services.pools.get(coordinatorNodeId).describe(text, types);
+  }
+
+  /** See `Session.mayRunTwice`. At once, if it was asked before. */
+  mayRunTwice(statement: Statement, snapshot: CatalogSnapshot): boolean | Promise<boolean> {
+    const known = this.#twice.get(statement);
+    if (known !== undefined) return known;
+    return hasNoEffects(statement, snapshot, this.describer(snapshot)).then((may) => {
+      this.#twice.set(statement, may);
+      return may;
+    });
+  }
+
+  /** Schemas in which the session looks for names. */
+  async searchPath(snapshot: CatalogSnapshot): Promise<readonly string[]> {
+    if (this.#isOutdated) await this.#readState(snapshot);
+    return this.#searchPath ?? snapshot.server.searchPath;
   }
 
   describer(snapshot: CatalogSnapshot): Describer {

@@ -4,10 +4,12 @@ import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { ResultTooLong } from '../base/result-too-long.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeConnection, NodeNotice, NodeNotification, RawRow } from '../cluster/node-connection.ts';
-import { makeQueryResult } from '../cluster/query-result.ts';
+import type { FieldDescriptor, NodeConnection, NodeNotice, NodeNotification, RawRow, StatementShape } from '../cluster/node-connection.ts';
+import { makeQueryResult, textTypes } from '../cluster/query-result.ts';
+import type { CopySource } from '../execute/copy/copy-source.ts';
 import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
@@ -22,12 +24,16 @@ import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
+import type { PlannedQuery } from './copy-query.ts';
+import { runCopyIn, runCopyOut } from './run-copy.ts';
+import type { SelectPlan } from '../plan/statement-plan.ts';
 import { checkPlacements } from './moved-since.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { type Begin, PoolScope } from './pool-scope.ts';
-import { anyNode, type RunContext, runStatement } from './run-statement.ts';
-import { streamStatement } from './stream-rows.ts';
+import { anyNode, type RunContext, runStatement, utilityField } from './run-statement.ts';
+import { parameterNumbers } from '../plan/shard-template.ts';
+import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
@@ -51,6 +57,21 @@ export interface SessionQuery extends ResultOptions {
 export interface SessionEvents {
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
   readonly onNotification?: ((notification: NodeNotification) => void) | undefined;
+}
+
+/** A query over distributed tables, planned. */
+interface PlannedSelect {
+  readonly statement: Statement;
+  readonly plan: SelectPlan;
+  readonly snapshot: CatalogSnapshot;
+}
+
+/** What is known of a portal when it is opened. */
+export interface OpenPortal {
+  readonly fields: readonly FieldDescriptor[];
+  readonly command: string;
+  /** Of a statement that was run whole, if it has any. */
+  readonly rowCount: number | null | undefined;
 }
 
 export interface SessionOptions extends SessionEvents {
@@ -111,16 +132,16 @@ export class Session {
   async query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
     throwIfAborted(query.signal);
     await loadGrammar();
-    const statements = this.#parse(query);
+    const statements = this.parse(query);
     const [only] = statements;
     if (only === undefined) return makeQueryResult({ command: null as unknown as string, rowCount: null, fields: [], rows: [] });
     if (this.#isBrief && 'PrepareStmt' in at(statements, statements.length - 1).node) throw preparedForNobody();
-    if (statements.length === 1) return this.#statement(only, query);
+    if (statements.length === 1) return this.run(only, query);
     return this.#several(statements, query);
   }
 
-  /** A text that cannot be parsed fails a transaction as any other error does. */
-  #parse({ text, values = [] }: SessionQuery): readonly Statement[] {
+  /** A text's statements; the grammar must be loaded. One that cannot be parsed fails a transaction as any other error does. */
+  parse({ text, values = [] }: Pick<SessionQuery, 'text' | 'values'>): readonly Statement[] {
     try {
       const statements = this.#services.planner.statements(text);
       if (statements.length > 1 && values.length > 0) throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
@@ -138,7 +159,15 @@ export class Session {
 
   async *#stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
     await loadGrammar();
-    const asked = at(this.#parse(query), 0);
+    yield* this.#streamStatement(at(this.parse(query), 0), query);
+  }
+
+  /** The same of a statement of a text. `onFields` is told of the columns before the first batch. */
+  streamStatement(statement: Statement, query: SessionQuery & Pick<StreamInput, 'onFields'>): AsyncGenerator<readonly unknown[]> {
+    return eachWithinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#streamStatement(statement, { ...query, signal }));
+  }
+
+  async *#streamStatement(asked: Statement, query: SessionQuery & Pick<StreamInput, 'onFields'>): AsyncGenerator<readonly unknown[]> {
     if (this.#failed) throw transactionAborted();
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     let statement = asked;
@@ -199,11 +228,11 @@ export class Session {
       for (const statement of statements) {
         const start = Math.max(query.text.indexOf(statement.text, end), 0);
         end = start + statement.text.length;
-        if (isUtilityCall(statement.node)) await this.#commitImplicit();
-        else if (this.#transaction === undefined && !('TransactionStmt' in statement.node)) await this.#startImplicit();
-        results.push(await this.#statement(statement, query).catch((error: unknown) => Promise.reject(moved(error, query.text.slice(0, start)))));
+        if (isUtilityCall(statement.node)) await this.commitImplicit();
+        else if (this.#transaction === undefined && !('TransactionStmt' in statement.node)) await this.startImplicit();
+        results.push(await this.run(statement, query).catch((error: unknown) => Promise.reject(moved(error, query.text.slice(0, start)))));
       }
-      await this.#commitImplicit();
+      await this.commitImplicit();
     } catch (error) {
       if (this.#implicit) await this.rollback();
       throw error;
@@ -211,16 +240,23 @@ export class Session {
     return results;
   }
 
-  async #startImplicit(): Promise<void> {
+  /** Begins a transaction that is not the caller's own: of several statements that count as one until `commitImplicit`, but for what their own BEGIN and COMMIT say. */
+  async startImplicit(): Promise<void> {
     await this.#start('');
     this.#implicit = true;
   }
 
-  async #commitImplicit(): Promise<void> {
+  async commitImplicit(): Promise<void> {
     if (this.#implicit) await this.#commit();
   }
 
-  async #statement(statement: Statement, query: SessionQuery): Promise<QueryResult> {
+  /** Whether a transaction is open that is not the caller's own. */
+  get isImplicit(): boolean {
+    return this.#implicit;
+  }
+
+  /** One statement of a text. */
+  async run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     if ('TransactionStmt' in statement.node) return this.#transactionStatement(statement, statement.node.TransactionStmt);
     if (this.#failed) throw transactionAborted();
     return withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
@@ -238,7 +274,7 @@ export class Session {
       const executed = await this.#executed(statement, query);
       return await (executed === undefined ? this.#work(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
     } catch (error) {
-      if (this.#transaction !== undefined) this.#failed = true;
+      if (this.#transaction !== undefined && !(error instanceof ResultTooLong)) this.#failed = true;
       throw error;
     }
   }
@@ -277,21 +313,138 @@ export class Session {
 
   async #declare(cursor: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
     const { name, query: declared, scrolls, held, binary } = cursor;
-    const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
-    const prepared = await this.#planner.plan(declared, known);
-    this.#checkPlacements(prepared);
-    const { plan, snapshot } = prepared;
-    if (plan.kind !== 'select') return undefined;
+    const prepared = await this.#plannedSelect(declared, signal);
+    if (prepared === undefined) return undefined;
+    const { plan } = prepared;
     this.#cursors.checkFree(name);
     if (plan.locks) checkLocking(cursor);
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
-    const { columns } = await this.#planner.describer(snapshot).statement(declared.text);
-    const how = { options: this.#services.options, host: anyNode(plan, { scope: this.scope(snapshot, signal), nextNode: () => this.#services.nextNode() }) };
-    const batches = (ending: AbortSignal | undefined): AsyncIterable<readonly RawRow[]> => selectedRows(this.scope(snapshot, ending), { plan, values }, how);
+    const batches = this.#batchesOf(prepared, values);
     const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
-    this.#cursors.declare(name, { fields: fieldsOf(columns), rows, held });
+    this.#cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held });
     return tagged('DECLARE');
+  }
+
+  /** The plan of a query over distributed or reference tables; undefined for all else. */
+  async #plannedSelect(statement: Statement, signal: AbortSignal | undefined): Promise<PlannedSelect | undefined> {
+    const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal }));
+    const prepared = await this.#planner.plan(statement, known);
+    this.#checkPlacements(prepared);
+    const { plan, snapshot } = prepared;
+    return plan.kind === 'select' ? { statement, plan, snapshot } : undefined;
+  }
+
+  /** Reads in parts, beside other statements of the transaction. */
+  #batchesOf({ plan, snapshot }: PlannedSelect, values: readonly unknown[]): (signal: AbortSignal | undefined) => AsyncIterable<readonly RawRow[]> {
+    const how = { options: this.#services.options, host: anyNode(plan, { scope: this.scope(snapshot, undefined), nextNode: () => this.#services.nextNode() }) };
+    return (signal) => selectedRows(this.scope(snapshot, signal), { plan, values }, how);
+  }
+
+  async #fieldsOf({ statement, snapshot }: PlannedSelect): Promise<readonly FieldDescriptor[]> {
+    return fieldsOf((await this.#planner.describer(snapshot).statement(statement.text)).columns);
+  }
+
+  /**
+   * Opens a statement, in a transaction, so that its rows can be fetched in parts between other statements: a cursor without DECLARE, which ends with the transaction. One that is no query over distributed tables is
+   * run whole. Rows are text.
+   */
+  async openPortal(name: string, statement: Statement, query: SessionQuery): Promise<OpenPortal> {
+    if (this.#failed) throw transactionAborted();
+    try {
+      const selected = readsOrWrites(statement.node) ? await this.#plannedSelect(statement, query.signal) : undefined;
+      const result = selected === undefined ? await this.run(statement, { ...query, rowMode: 'array', types: textTypes }) : undefined;
+      const rows = result !== undefined ? new KeptRows(result.rows) : await ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal);
+      const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
+      await this.#cursors.close(name);
+      this.#cursors.declare(name, { fields, rows, held: false });
+      return { fields, command: result?.command ?? 'SELECT', rowCount: result?.rowCount };
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw error;
+    }
+  }
+
+  /** The next rows of a portal: fewer than asked for when there are no more. Throws 34000 when its transaction is over. */
+  async fetchPortal(name: string, rowsMax: number, signal: AbortSignal | undefined): Promise<readonly RawRow[]> {
+    if (this.#failed) throw transactionAborted();
+    try {
+      return await this.#cursors.next(name, rowsMax, signal);
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw error;
+    }
+  }
+
+  async closePortal(name: string): Promise<void> {
+    await this.#cursors.close(name);
+  }
+
+  /**
+   * Parameter types and columns of a statement, which is not run: as the coordinator database says for its shells, with its errors. `types`: OIDs of leading parameters, 0 for one to infer. `values` in the
+   * statement are text where nothing says what they are.
+   */
+  async shape(statement: Statement, types: readonly number[]): Promise<StatementShape> {
+    const { node, text } = statement;
+    if ('TransactionStmt' in node) return { parameterTypes: [], fields: [] };
+    if (this.#failed) throw transactionAborted();
+    const cursor = 'FetchStmt' in node ? this.#cursors.fieldsOf(node.FetchStmt.portalname ?? '') : undefined;
+    if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
+    try {
+      const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
+      return await this.#planner.shape(text, types, snapshot).catch((error: unknown) => this.#shapeOfUtility(statement, snapshot, error));
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw error;
+    }
+  }
+
+  /** The coordinator database knows none of the cluster's own functions. */
+  async #shapeOfUtility(statement: Statement, snapshot: CatalogSnapshot, error: unknown): Promise<StatementShape> {
+    if (sqlStateOf(error) !== '42883' && sqlStateOf(error) !== '42P01') throw error;
+    const { plan } = await this.#planner.plan(statement, snapshot).catch(() => Promise.reject(error));
+    if (plan.kind !== 'utility') throw error;
+    return { parameterTypes: parameterNumbers(statement.node).map(() => textOid), fields: [utilityField(plan)] };
+  }
+
+  /** Names of types, as they are written in casts; undefined for 0. */
+  async typeNames(oids: readonly number[]): Promise<(string | undefined)[]> {
+    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
+    const names = await this.#planner.describer(snapshot).typeNames(oids.filter((oid) => oid !== 0));
+    return oids.map((oid) => (oid === 0 ? undefined : names.shift()));
+  }
+
+  /**
+   * Whether a query that was run may be run a second time: it has no effects. Only tables of the cluster and the system's are looked at, and functions by what the server says of them; whatever else it reads might do
+   * anything, as a view of a function's.
+   */
+  async mayRunTwice(statement: Statement): Promise<boolean> {
+    return this.#planner.mayRunTwice(statement, this.#ownSnapshot ?? (await this.#services.store.load()));
+  }
+
+  /** COPY … FROM STDIN of a table; resolves to the number of rows. All or nothing. */
+  async copyIn(statement: Statement, source: CopySource, signal: AbortSignal | undefined): Promise<number> {
+    return this.#copying(signal, async (context, searchPath) => runCopyIn(statement, source, { context, searchPath }));
+  }
+
+  /** COPY … TO STDOUT of a table or a query. `take` is given each chunk. */
+  async copyOut(statement: Statement, take: (chunk: Uint8Array) => Promise<void> | void, signal: AbortSignal | undefined): Promise<void> {
+    await this.#copying(signal, async (context, searchPath) => {
+      const planned = async (query: Statement): Promise<PlannedQuery> => ({ prepared: await this.prepare(query), context });
+      for await (const chunk of runCopyOut(statement, { context, searchPath, planned })) await take(chunk);
+    });
+  }
+
+  async #copying<T>(given: AbortSignal | undefined, work: (context: RunContext, searchPath: readonly string[]) => Promise<T>): Promise<T> {
+    if (this.#failed) throw transactionAborted();
+    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: given }));
+    try {
+      const searchPath = await this.#planner.searchPath(snapshot);
+      return await withinTime(this.#services.statementTimeoutMs, given, (signal) => work(this.#context(snapshot, signal), searchPath));
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw withLogicalNames(error, snapshot);
+    }
   }
 
   async #run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
@@ -332,7 +485,7 @@ export class Session {
     this.#checkPlacements(prepared);
     if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
     if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name });
+    const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax });
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
@@ -634,6 +787,8 @@ export class Session {
     this.#onNotice?.({ severity, code, message, detail: undefined, hint: undefined, where: undefined });
   }
 }
+
+const textOid = 25;
 
 /** Takes the snapshot of a transaction that has just begun; one that cannot have it ends. */
 async function takenOrOver(transaction: SessionTransaction, signal: AbortSignal | undefined): Promise<void> {

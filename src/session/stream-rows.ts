@@ -15,6 +15,8 @@ import { anyNode, groupOf, refuseValues, type RunContext, runStatement } from '.
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
   readonly batchRows?: number | undefined;
+  /** Told of the columns before the first batch, which may be none. */
+  readonly onFields?: ((fields: readonly FieldDescriptor[]) => void) | undefined;
 }
 
 /** The rows of a statement in batches, parsed; nothing is read ahead of the consumer but what is on the wire. */
@@ -28,7 +30,9 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     return;
   }
   if (plan.kind !== 'select') {
-    yield (await runStatement(prepared, input.values, context, input)).rows;
+    const { fields, rows } = await runStatement(prepared, input.values, context, input);
+    input.onFields?.(fields);
+    yield rows;
     return;
   }
   const target = targetOf(plan, input.values);
@@ -84,7 +88,8 @@ async function* streamNode(scope: StatementScope, { node, text, values, effect, 
   }
 }
 
-async function* parsed(batches: AsyncIterable<readonly RawRow[]>, fields: readonly FieldDescriptor[], options: ResultOptions): AsyncGenerator<readonly unknown[]> {
+async function* parsed(batches: AsyncIterable<readonly RawRow[]>, fields: readonly FieldDescriptor[], options: StreamInput): AsyncGenerator<readonly unknown[]> {
+  options.onFields?.(fields);
   const parse = rowParser(fields, options);
   for await (const batch of batches) yield batch.map(parse);
 }

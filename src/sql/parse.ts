@@ -23,13 +23,18 @@ export function loadGrammar(): Promise<void> {
 export function parseStatements(text: string): Statement[] {
   const statements = parseTree(text);
   const only = statements.length === 1 ? statements[0] : undefined;
-  if (only?.stmt !== undefined) return [statementOf(text, only.stmt)];
+  if (only?.stmt !== undefined) return [statementOf(withoutEnd(text, only), only.stmt)];
   const source = new SourceText(text);
   return statements.map(({ stmt_location: start = 0, stmt_len: length }) => {
     const end = length === undefined || length === 0 ? text.length : source.index(start + length);
     const slice = text.slice(source.index(start), end).trim();
     return statementOf(slice, present(parseTree(slice)[0]?.stmt, 'statement'));
   });
+}
+
+/** Without the semicolon and what stands behind it; positions stay what they are. */
+function withoutEnd(text: string, { stmt_location: start = 0, stmt_len: length = 0 }: { readonly stmt_location?: number; readonly stmt_len?: number }): string {
+  return length === 0 ? text : text.slice(0, new SourceText(text).index(start + length));
 }
 
 /** The one statement of a text that we made ourselves. */

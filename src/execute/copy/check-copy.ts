@@ -17,7 +17,9 @@ export async function checkCopyIn(
   options: CallOptions,
 ): Promise<void> {
   const listed = copy.subject.kind === 'table' ? (copy.subject.columns ?? []) : [];
-  const sink = await connection.copyIn(renderWholeCopyIn(copy, quoteQualified(table.schema, table.name), listed), options);
+  // Whether a table may be frozen is for each shard to say: a shell is never truncated.
+  const checked = { ...copy, elements: copy.elements.filter(({ defname }) => defname !== 'freeze') };
+  const sink = await connection.copyIn(renderWholeCopyIn(checked, quoteQualified(table.schema, table.name), listed), options);
   await sink.write(emptyStream(copy, columns));
   await sink.end();
 }

@@ -1,0 +1,115 @@
+import { ClusterError } from '../base/errors.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import { createNodePools, type NodeEndpoint, type NodePools } from '../cluster/node-pools.ts';
+import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { SessionServices } from '../session/session-services.ts';
+
+/** What connections of a session begin with, besides what the cluster's own do. */
+export interface SessionProfile {
+  /** Whom the session acts as, on every server; undefined for the cluster's own user. */
+  readonly role: string | undefined;
+  /** Settings that neither change what statements mean nor how values look to a merge: `application_name`, `TimeZone`, time-outs. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** The services of sessions of one profile; to be released once for each time it was taken. */
+export interface ProfileHold {
+  readonly services: SessionServices;
+  release(): void;
+}
+
+interface Profile {
+  readonly services: SessionServices;
+  readonly pools: NodePools;
+  holds: number;
+  idle: NodeJS.Timeout | undefined;
+}
+
+/** Functions that tell where rows are and change nothing. */
+const harmless: ReadonlySet<string> = new Set(['get_shard_id_for_distribution_column']);
+
+/** A profile that no session uses keeps its connections for so long. */
+const idleMs = 30_000;
+
+/**
+ * Sessions that act as other roles, or begin with settings of their own, have connections of their own to every server, shared by all of one profile. Such a connection *begins* in that role: nothing has to be set
+ * before a statement or discarded after it.
+ */
+export class SessionProfiles {
+  readonly #profiles = new Map<string, Profile>();
+
+  /** `services`: the cluster's own. */
+  constructor(
+    private readonly services: SessionServices,
+    private readonly endpoints: () => readonly NodeEndpoint[],
+  ) {}
+
+  take(profile: SessionProfile): ProfileHold {
+    if (profile.role === undefined && Object.keys(profile.settings).length === 0) return { services: this.services, release: () => undefined };
+    const key = JSON.stringify([profile.role ?? null, Object.entries(profile.settings).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
+    let taken = this.#profiles.get(key);
+    if (taken === undefined) {
+      taken = this.#made(profile);
+      this.#profiles.set(key, taken);
+    }
+    const held = taken;
+    clearTimeout(held.idle);
+    held.holds += 1;
+    return { services: held.services, release: () => this.#release(key, held) };
+  }
+
+  /** The cluster's nodes have changed. */
+  nodesChanged(): void {
+    for (const [key, { pools }] of this.#profiles) pools.setNodes(this.#endpointsOf(JSON.parse(key) as [string | null, [string, string][]]));
+  }
+
+  async end(): Promise<void> {
+    const pools = [...this.#profiles.values()].map((profile) => {
+      clearTimeout(profile.idle);
+      return profile.pools.end();
+    });
+    this.#profiles.clear();
+    await Promise.all(pools);
+  }
+
+  #made({ role, settings }: SessionProfile): Profile {
+    const { services } = this;
+    const pools = createNodePools(this.#endpointsOf([role ?? null, Object.entries(settings)]));
+    const own: SessionServices = {
+      store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
+      options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs,
+      pools,
+      sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows),
+      nextNode: () => services.nextNode(),
+      utility: async (run) => {
+        if (role !== undefined && !harmless.has(run.call.name)) await this.#checkMember(role, run.call.name);
+        return services.utility(run);
+      },
+    };
+    return { services: own, pools, holds: 0, idle: undefined };
+  }
+
+  #endpointsOf([role, settings]: [string | null, readonly (readonly [string, string])[]]): NodeEndpoint[] {
+    const startup = { ...Object.fromEntries(settings), ...(role === null ? {} : { role }) };
+    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, startup: { ...endpoint.config.startup, ...startup } } }));
+  }
+
+  /** The cluster's functions act with the rights of its own user. */
+  async #checkMember(role: string, name: string): Promise<void> {
+    const { rows } = await this.services.pools.get(coordinatorNodeId).query({ text: `SELECT pg_catalog.pg_has_role($1, current_user, 'MEMBER'), current_user`, values: [role] });
+    const [isMember, owner] = rows[0] ?? [];
+    if (isMember === 't') return;
+    throw new ClusterError('invalidParameter', `permission denied for function ${name}`, { sqlState: '42501', detail: `It acts with the rights of role "${owner ?? ''}".`, hint: `GRANT "${owner ?? ''}" TO "${role}", or connect as that role.` });
+  }
+
+  #release(key: string, profile: Profile): void {
+    profile.holds -= 1;
+    if (profile.holds > 0) return;
+    profile.idle = setTimeout(() => {
+      if (profile.holds > 0 || this.#profiles.get(key) !== profile) return;
+      this.#profiles.delete(key);
+      void profile.pools.end();
+    }, idleMs);
+    profile.idle.unref();
+  }
+}

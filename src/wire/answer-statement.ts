@@ -1,0 +1,107 @@
+import type { SelectStmt } from '@pgsql/types';
+import { ResultTooLong } from '../base/result-too-long.ts';
+import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
+import { textTypes } from '../cluster/query-result.ts';
+import type { Session } from '../session/session.ts';
+import { leavesState } from '../session/statement-kinds.ts';
+import type { Statement } from '../sql/parse.ts';
+import type { ClientIo } from './client-io.ts';
+import { commandTag } from './command-tag.ts';
+import { type ValueConverter, formatOf } from './convert-values.ts';
+import type { Format } from './frontend-message.ts';
+import { runClientCopy } from './run-copy.ts';
+
+/** A statement to be run for a client. */
+export interface AnswerCall {
+  readonly statement: Statement;
+  readonly values: readonly (string | null)[];
+  readonly resultFormats: readonly Format[];
+  /** Rows are announced: the simple protocol has no Describe. */
+  readonly describes: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface AnswerContext {
+  readonly session: Session;
+  readonly io: ClientIo;
+  readonly converter: ValueConverter;
+}
+
+/** What is read whole before it is sent, at most. More is read again, in parts, as the client takes it. */
+const wholeBytesMax = 1024 * 1024;
+
+/** Runs a statement and writes its rows and its tag. Memory: a megabyte or two, however many the rows and however slow the client. */
+export async function answerStatement(call: AnswerCall, context: AnswerContext): Promise<void> {
+  const { statement, signal } = call;
+  const copied = runClientCopy(statement, { ...context, signal });
+  if (copied !== undefined) {
+    context.io.out.complete(`COPY ${await copied}`);
+    return;
+  }
+  if (!('SelectStmt' in statement.node) || isForSession(statement, statement.node.SelectStmt)) {
+    await answerWhole(call, context, undefined);
+    return;
+  }
+  if (await context.session.mayRunTwice(statement)) {
+    try {
+      await answerWhole(call, context, wholeBytesMax);
+      return;
+    } catch (error) {
+      if (!(error instanceof ResultTooLong)) throw error;
+    }
+  }
+  await answerInParts(call, context);
+}
+
+/** It may leave something in its session, or is a call with one row. */
+function isForSession({ node, text }: Statement, { fromClause, intoClause, op }: SelectStmt): boolean {
+  return intoClause !== undefined || (fromClause === undefined && (op === undefined || op === 'SETOP_NONE')) || leavesState(node, text) || /setval/i.test(text);
+}
+
+async function answerWhole({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter }: AnswerContext, bytesMax: number | undefined): Promise<void> {
+  const result = await session.run(statement, { text: statement.text, values, signal, rowMode: 'array', types: textTypes, wholeBytesMax: bytesMax });
+  const rows = result.rows as unknown as readonly RawRow[];
+  const sink = new RowSink(io, converter, { formats: resultFormats, describes });
+  if (result.fields.length > 0 || rows.length > 0) {
+    sink.describe(result.fields);
+    await sink.write(rows);
+  }
+  io.out.complete(commandTag(statement.node, result));
+}
+
+async function answerInParts({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter }: AnswerContext): Promise<void> {
+  const sink = new RowSink(io, converter, { formats: resultFormats, describes });
+  const batches = session.streamStatement(statement, { text: statement.text, values, signal, rowMode: 'array', types: textTypes, onFields: (fields) => sink.describe(fields) });
+  for await (const batch of batches) await sink.write(batch as readonly RawRow[]);
+  io.out.complete(`SELECT ${sink.rows}`);
+}
+
+/** Writes rows in the formats asked for, as fast as the client reads. */
+export class RowSink {
+  rows = 0;
+  #fields: readonly FieldDescriptor[] = [];
+  #formats: readonly Format[] = [];
+
+  constructor(
+    private readonly io: ClientIo,
+    private readonly converter: ValueConverter,
+    private readonly how: { readonly formats: readonly Format[]; readonly describes: boolean },
+  ) {}
+
+  describe(fields: readonly FieldDescriptor[]): void {
+    this.#fields = fields;
+    this.#formats = this.how.formats.includes('binary') ? fields.map((_, i) => formatOf(this.how.formats, i)) : [];
+    if (this.how.describes) this.io.out.rowDescription(fields, this.#formats);
+  }
+
+  async write(rows: readonly RawRow[]): Promise<void> {
+    const { out } = this.io;
+    this.rows += rows.length;
+    const converted = this.converter.rows(rows, this.#fields, this.#formats);
+    for (const row of converted === undefined ? rows : await converted) {
+      out.dataRow(row);
+      const room = this.io.room();
+      if (room !== undefined) await room;
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import type { Socket } from 'node:net';
+import { BackendWriter } from './backend-writer.ts';
+import { FrontendReader } from './frontend-reader.ts';
+
+/** What is not sent yet when a statement shall wait for the client to read. */
+const flushBytes = 64 * 1024;
+/** What has come and was not taken when the client shall wait. */
+const pauseBytes = 1024 * 1024;
+
+/** The socket of a client, with what came over it and what is to be sent. Memory is bounded both ways. */
+export class ClientIo {
+  readonly out = new BackendWriter();
+  readonly in: FrontendReader;
+  #socket: Socket;
+  #isPaused = false;
+  #onInput: () => void = () => undefined;
+  #waiting: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(
+    socket: Socket,
+    { messageBytesMax, onClosed }: { readonly messageBytesMax: number; readonly onClosed: () => void },
+  ) {
+    this.#socket = socket;
+    this.in = new FrontendReader(messageBytesMax);
+    this.onClosed = onClosed;
+    this.attach(socket);
+  }
+
+  private readonly onClosed: () => void;
+
+  /** From now on another socket is spoken over: the same one inside TLS. */
+  attach(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.in.push(chunk);
+      if (this.in.pending > pauseBytes && !this.#isPaused) {
+        this.#isPaused = true;
+        socket.pause();
+      }
+      this.#onInput();
+    });
+    socket.on('close', () => {
+      if (socket === this.#socket) this.#closed();
+    });
+    socket.on('drain', () => this.#wake());
+    socket.on('error', () => socket.destroy());
+  }
+
+  /** Stops listening to the socket, whose bytes another will read. */
+  detach(): Socket {
+    this.#socket.removeAllListeners('data');
+    this.#socket.removeAllListeners('close');
+    this.#socket.removeAllListeners('drain');
+    return this.#socket;
+  }
+
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Calls the listener whenever something has come, and when the client is gone. */
+  onInput(listener: () => void): void {
+    this.#onInput = listener;
+  }
+
+  /** Resolves when something more has come, or the client is gone. */
+  moreInput(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.resume();
+    const before = this.#onInput;
+    return new Promise((resolve) => {
+      this.#onInput = () => {
+        this.#onInput = before;
+        resolve();
+      };
+    });
+  }
+
+  /** What has come was taken, so that more may come. */
+  resume(): void {
+    if (!this.#isPaused || this.in.pending > pauseBytes / 2) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+  }
+
+  /** Sends what was written. */
+  flush(): void {
+    if (this.out.pending > 0 && !this.#isClosed) this.#socket.write(this.out.take());
+  }
+
+  /** To be waited for where much is written: resolves at once, unless so much is under way that the client has to read first. */
+  room(): Promise<void> | undefined {
+    if (this.out.pending < flushBytes || this.#isClosed) return undefined;
+    if (this.#socket.write(this.out.take())) return undefined;
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+    });
+  }
+
+  /** Sends what was written, and hangs up. */
+  end(): void {
+    if (this.#isClosed) return;
+    this.flush();
+    this.#socket.end();
+    // A client that does not hang up itself.
+    this.#socket.setTimeout(1_000, () => this.#socket.destroy());
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#wake();
+    this.onClosed();
+    this.#onInput();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.();
+  }
+}

@@ -1,0 +1,251 @@
+import { ClusterError } from '../base/errors.ts';
+import { Session } from '../session/session.ts';
+import type { SessionServices } from '../session/session-services.ts';
+import type { AnswerContext } from './answer-statement.ts';
+import type { ClientIo } from './client-io.ts';
+import { ExtendedQuery } from './extended-query.ts';
+import { Fatal } from './fatal.ts';
+import { type FrontendMessage, readMessage } from './frontend-message.ts';
+import { frontend, type FrontendFrame } from './frontend-reader.ts';
+import type { ParameterStatus } from './parameter-status.ts';
+import { errorFields, noticeFields } from './report-fields.ts';
+import type { RoleGuard } from './role-guard.ts';
+import { runSimpleQuery } from './simple-query.ts';
+import type { ValueConverter } from './convert-values.ts';
+import type { ServerLimits } from './server-limits.ts';
+
+export interface ClientSessionInput {
+  readonly io: ClientIo;
+  readonly services: SessionServices;
+  readonly converter: ValueConverter;
+  readonly status: ParameterStatus;
+  readonly guard: RoleGuard;
+  readonly limits: ServerLimits;
+  readonly processId: number;
+  /** For `pg_stat_activity`'s likes. */
+  readonly onStatement: (text: string | undefined) => void;
+}
+
+/**
+ * One client that is authenticated: reads its messages one by one, in order, and answers them. An error in the extended protocol makes it skip what was sent before the client could know, up to the Sync.
+ */
+export class ClientSession {
+  readonly session: Session;
+  readonly #input: ClientSessionInput;
+  readonly #context: AnswerContext;
+  readonly #extended: ExtendedQuery;
+  /** Messages are dropped until the next Sync. */
+  #isSkipping = false;
+  #statement: AbortController | undefined;
+  #settingsMayDiffer = false;
+  #isRunning = false;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(input: ClientSessionInput) {
+    this.#input = input;
+    const { io } = input;
+    this.session = new Session(input.services, {
+      onNotice: (notice) => io.out.report('notice', noticeFields(notice)),
+      onNotification: ({ channel, payload, processId }) => {
+        io.out.notification(processId, channel, payload);
+        if (!this.#isRunning) io.flush();
+      },
+    });
+    this.#context = { session: this.session, io, converter: input.converter };
+    this.#extended = new ExtendedQuery(this.#context);
+  }
+
+  /** Ends what runs, as the client's request to cancel. */
+  cancel(): void {
+    this.#statement?.abort(new ClusterError('canceled', 'canceling statement due to user request'));
+  }
+
+  /** Resolves when the client says goodbye or is gone. What was open is rolled back then. */
+  async serve(): Promise<void> {
+    const { io } = this.#input;
+    io.onInput(() => {
+      if (io.isClosed) this.#statement?.abort(new ClusterError('connectionLost', 'the client is gone'));
+    });
+    this.#ready();
+    io.flush();
+    try {
+      while (!io.isClosed) {
+        const frame = io.in.take();
+        if (frame === undefined) {
+          await this.#wait();
+          continue;
+        }
+        if (frame.type === frontend.terminate) break;
+        this.#isRunning = true;
+        const handled = this.#handle(frame);
+        if (handled !== undefined) await handled;
+        const room = io.room();
+        if (room !== undefined) await room;
+      }
+    } finally {
+      clearTimeout(this.#idle);
+      await this.session.end().catch(() => undefined);
+    }
+  }
+
+  async #wait(): Promise<void> {
+    const { io, limits } = this.#input;
+    io.flush();
+    this.#isRunning = false;
+    const isOpen = this.session.status !== 'idle';
+    const limitMs = isOpen ? limits.idleInTransactionTimeoutMs : limits.idleTimeoutMs;
+    if (limitMs > 0) this.#idle = setTimeout(() => this.#idled(isOpen), limitMs);
+    await io.moreInput();
+    clearTimeout(this.#idle);
+  }
+
+  #idled(isOpen: boolean): void {
+    const { io } = this.#input;
+    const error = isOpen ? new Fatal('25P03', 'terminating connection due to idle-in-transaction timeout') : new Fatal('57P05', 'terminating connection due to idle-session timeout');
+    io.out.report('error', errorFields(error, 'FATAL'));
+    io.end();
+  }
+
+  #handle(frame: FrontendFrame): Promise<void> | undefined {
+    if (this.#isSkipping && frame.type !== frontend.sync) return undefined;
+    let message;
+    try {
+      message = readMessage(frame);
+    } catch (error) {
+      return this.#failed(error, frame.type !== frontend.query);
+    }
+    if (message.kind === 'copy_data' || message.kind === 'copy_done' || message.kind === 'copy_fail' || message.kind === 'flush') return undefined;
+    return this.#answer(message).catch((error: unknown) => this.#failed(error, message.kind !== 'query' && message.kind !== 'function_call'));
+  }
+
+  async #answer(message: FrontendMessage): Promise<void> {
+    switch (message.kind) {
+      case 'query':
+        return this.#simple(message.text);
+      case 'parse':
+        return this.#extended.parse(message);
+      case 'bind':
+        return this.#extended.bind(message);
+      case 'describe':
+        this.#extended.describe(message.what, message.name);
+        return;
+      case 'execute':
+        return this.#execute(message.portal, message.rowsMax);
+      case 'close':
+        return this.#extended.close(message.what, message.name);
+      case 'sync':
+        return this.#sync();
+      case 'function_call':
+        await this.#failed(new ClusterError('unsupportedQuery', 'the function call protocol is not supported', { hint: 'Call the function in a SELECT.' }), false);
+        return;
+      case 'password':
+      case 'copy_data':
+      case 'copy_done':
+      case 'copy_fail':
+      case 'flush':
+      case 'terminate':
+        throw new Fatal('08P01', `unexpected message of kind ${message.kind}`);
+    }
+  }
+
+  async #simple(text: string): Promise<void> {
+    await this.#extended.forgetUnnamed();
+    await this.#running(text, async (signal) => runSimpleQuery(text, this.#context, signal));
+    if (this.session.status === 'idle') this.#extended.endTransaction();
+    await this.#tellSettings();
+    this.#ready();
+  }
+
+  async #execute(portal: string, rowsMax: number): Promise<void> {
+    const text = this.#extended.textOf(portal);
+    const isLast = this.#input.io.in.endsUnit();
+    await this.#running(text, async (signal) => this.#extended.execute(portal, rowsMax, { isLast, signal }));
+  }
+
+  async #running(text: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { guard, onStatement } = this.#input;
+    const statement = new AbortController();
+    this.#statement = statement;
+    onStatement(text);
+    try {
+      for (const one of this.session.parse({ text })) {
+        const known = guard.check(one);
+        if (known !== undefined) await known;
+        if (changesSettings(one.text)) this.#settingsMayDiffer = true;
+        const forgotten = deallocated(one.node);
+        if (forgotten !== undefined) this.#extended.forgetStatements(forgotten.name);
+      }
+      await work(statement.signal);
+    } finally {
+      this.#statement = undefined;
+      onStatement(undefined);
+    }
+  }
+
+  async #sync(): Promise<void> {
+    this.#isSkipping = false;
+    try {
+      await this.session.commitImplicit();
+    } catch (error) {
+      this.#report(error);
+    }
+    if (this.session.status === 'idle') this.#extended.endTransaction();
+    await this.#tellSettings();
+    this.#ready();
+  }
+
+  /** `skips`: the client finds its way by the next Sync; else it is ready at once. */
+  async #failed(error: unknown, skips: boolean): Promise<void> {
+    const { io } = this.#input;
+    if (error instanceof Fatal) {
+      io.out.report('error', errorFields(error, 'FATAL'));
+      io.end();
+      return;
+    }
+    if (this.session.isImplicit) await this.#rollback();
+    this.#report(error);
+    if (skips) this.#isSkipping = true;
+    else {
+      await this.#tellSettings();
+      this.#ready();
+    }
+  }
+
+  /** What the statement itself failed with is what the client is told. */
+  async #rollback(): Promise<void> {
+    try {
+      await this.session.rollback();
+    } catch {
+      // The connections are gone, and with them what was open.
+    }
+  }
+
+  #report(error: unknown): void {
+    this.#input.io.out.report('error', errorFields(error));
+  }
+
+  #ready(): void {
+    this.#input.io.out.ready(this.session.status === 'idle' ? 'I' : this.session.status === 'failed' ? 'E' : 'T');
+  }
+
+  /** What SET has changed, and ROLLBACK has changed back. */
+  async #tellSettings(): Promise<void> {
+    if (!this.#settingsMayDiffer || this.session.status === 'failed') return;
+    this.#settingsMayDiffer = this.session.status !== 'idle';
+    await this.#input.status.refresh(this.session, this.#input.io.out).catch(() => undefined);
+  }
+}
+
+function changesSettings(text: string): boolean {
+  return /\b(set|reset|discard|set_config)\b/i.test(text);
+}
+
+/** The prepared statement that DEALLOCATE or DISCARD forgets; without a name: all. */
+function deallocated(node: object): { readonly name: string | undefined } | undefined {
+  if ('DeallocateStmt' in node) {
+    const { name } = node.DeallocateStmt as { readonly name?: string };
+    return { name };
+  }
+  if (!('DiscardStmt' in node)) return undefined;
+  return (node.DiscardStmt as { readonly target?: string }).target === 'DISCARD_ALL' ? { name: undefined } : undefined;
+}

@@ -1,0 +1,173 @@
+import { ClusterError } from '../base/errors.ts';
+import type { StatementShape } from '../cluster/node-connection.ts';
+import { isUtilityCall } from '../session/statement-kinds.ts';
+import { withParameterTypes } from '../sql/parameter-types.ts';
+import { parseOne, type Statement } from '../sql/parse.ts';
+import { type AnswerContext, answerStatement, RowSink } from './answer-statement.ts';
+import type { ClientPortal, ClientStatement } from './client-statement.ts';
+import { commandTag } from './command-tag.ts';
+import { formatOf } from './convert-values.ts';
+import type { BindMessage, ParseMessage } from './frontend-message.ts';
+import { protocolViolation } from './protocol-error.ts';
+
+/** What one client may have prepared; statements that nobody closes would else fill memory. */
+const statementsMax = 10_000;
+const unknownType = 705;
+const nothing: StatementShape = { parameterTypes: [], fields: [] };
+
+/** The statements and portals of one client, by name. */
+export class ExtendedQuery {
+  readonly #statements = new Map<string, ClientStatement>();
+  readonly #portals = new Map<string, ClientPortal>();
+  #opened = 0;
+
+  constructor(private readonly context: AnswerContext) {}
+
+  async parse({ name, text, types }: ParseMessage): Promise<void> {
+    const { session, io } = this.context;
+    if (name !== '' && this.#statements.has(name)) throw new ClusterError('duplicatePreparedStatement', `prepared statement "${name}" already exists`);
+    if (name === '') this.#statements.delete('');
+    const statements = session.parse({ text });
+    if (statements.length > 1) throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
+    const [statement] = statements;
+    const prepared = statement === undefined ? { statement, shape: nothing } : await this.#shaped(statement, types.map((type) => (type === unknownType ? 0 : type)));
+    if (this.#statements.size >= statementsMax) throw new ClusterError('resultTooLarge', `a session may have ${statementsMax} prepared statements`, { hint: 'Close some, or DEALLOCATE ALL.' });
+    this.#statements.set(name, prepared);
+    io.out.parseComplete();
+  }
+
+  /** Types that a client gives and a server would not infer have to reach every server: as casts. */
+  async #shaped(statement: Statement, types: readonly number[]): Promise<ClientStatement> {
+    const { session } = this.context;
+    const inferred = types.some((type) => type !== 0) ? await Promise.resolve(session.shape(statement, [])).catch(() => undefined) : undefined;
+    const isInferred = types.every((type, i) => type === 0 || inferred?.parameterTypes[i] === type);
+    if (isInferred) return { statement, shape: inferred ?? (await session.shape(statement, [])) };
+    const shape = await session.shape(statement, types);
+    const names = await session.typeNames(types);
+    return { statement: parseOne(withParameterTypes(statement, names)), shape };
+  }
+
+  async bind(message: BindMessage): Promise<void> {
+    const { io, converter } = this.context;
+    const prepared = this.#statement(message.statement);
+    const { parameterTypes } = prepared.shape;
+    if (message.values.length !== parameterTypes.length) {
+      throw protocolViolation(`bind message supplies ${message.values.length} parameters, but prepared statement "${message.statement}" requires ${parameterTypes.length}`);
+    }
+    const { portal, resultFormats } = message;
+    if (portal !== '' && this.#portals.has(portal)) throw new ClusterError('invalidParameter', `cursor "${portal}" already exists`, { sqlState: '42P03' });
+    const columns = prepared.shape.fields.length;
+    if (resultFormats.length > 1 && resultFormats.length !== columns) throw protocolViolation(`bind message has ${resultFormats.length} result formats but query has ${columns} columns`);
+    const texts = converter.parameters(message, parameterTypes);
+    const values = texts instanceof Promise ? await texts : texts;
+    await this.#drop(portal);
+    this.#portals.set(portal, { prepared, values, resultFormats, opened: undefined, isDone: false });
+    io.out.bindComplete();
+  }
+
+  describe(what: 'statement' | 'portal', name: string): void {
+    const { out } = this.context.io;
+    const portal = what === 'portal' ? this.#portal(name) : undefined;
+    const { shape } = portal?.prepared ?? this.#statement(name);
+    if (portal === undefined) out.parameterDescription(shape.parameterTypes);
+    if (shape.fields.length === 0) out.noData();
+    else out.rowDescription(shape.fields, portal === undefined ? [] : shape.fields.map((_, i) => formatOf(portal.resultFormats, i)));
+  }
+
+  /** `isLast`: nothing but Sync comes behind it, so a statement that stands alone needs no transaction of its own. */
+  async execute(name: string, rowsMax: number, { isLast, signal }: { readonly isLast: boolean; readonly signal: AbortSignal }): Promise<void> {
+    const { session, io } = this.context;
+    const portal = this.#portal(name);
+    const { statement } = portal.prepared;
+    if (statement === undefined) {
+      io.out.emptyQuery();
+      return;
+    }
+    if (portal.isDone) {
+      if (portal.prepared.shape.fields.length === 0) throw new ClusterError('invalidParameter', `portal "${name}" cannot be run`, { sqlState: '55000' });
+      io.out.complete(commandTag(statement.node, { command: 'SELECT', rowCount: 0 }));
+      return;
+    }
+    const isParts = rowsMax > 0 && portal.prepared.shape.fields.length > 0;
+    if (isUtilityCall(statement.node)) await session.commitImplicit();
+    else if (session.status === 'idle' && (!isLast || isParts) && !('TransactionStmt' in statement.node)) await session.startImplicit();
+    if (isParts || portal.opened !== undefined) {
+      await this.#executePart(portal, statement, { rowsMax, signal });
+      return;
+    }
+    portal.isDone = true;
+    await answerStatement({ statement, values: portal.values, resultFormats: portal.resultFormats, describes: false, signal }, this.context);
+  }
+
+  async #executePart(portal: ClientPortal, statement: Statement, { rowsMax, signal }: { readonly rowsMax: number; readonly signal: AbortSignal }): Promise<void> {
+    const { session, io, converter } = this.context;
+    if (portal.opened === undefined) {
+      this.#opened += 1;
+      const name = `<portal ${this.#opened}>`;
+      const { command, rowCount } = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
+      portal.opened = { name, command, rowCount };
+    }
+    const { opened } = portal;
+    const wanted = rowsMax === 0 ? Infinity : rowsMax;
+    const sink = new RowSink(io, converter, { formats: portal.resultFormats, describes: false });
+    sink.describe(portal.prepared.shape.fields);
+    while (sink.rows < wanted) {
+      const asked = Math.min(wanted - sink.rows, portalBatch);
+      const rows = await session.fetchPortal(opened.name, asked, signal);
+      await sink.write(rows);
+      if (rows.length < asked) {
+        portal.isDone = true;
+        io.out.complete(commandTag(statement.node, { command: opened.command, rowCount: opened.rowCount ?? sink.rows }));
+        return;
+      }
+    }
+    io.out.portalSuspended();
+  }
+
+  /** The statement that a portal runs; empty if there is none. */
+  textOf(portal: string): string {
+    return this.#portals.get(portal)?.prepared.statement?.text ?? '';
+  }
+
+  async close(what: 'statement' | 'portal', name: string): Promise<void> {
+    if (what === 'statement') this.#statements.delete(name);
+    else await this.#drop(name);
+    this.context.io.out.closeComplete();
+  }
+
+  /** Portals end with their transaction. */
+  endTransaction(): void {
+    this.#portals.clear();
+  }
+
+  forgetStatements(name?: string): void {
+    if (name === undefined) this.#statements.clear();
+    else this.#statements.delete(name);
+  }
+
+  /** A simple query replaces the unnamed statement and portal. */
+  async forgetUnnamed(): Promise<void> {
+    this.#statements.delete('');
+    await this.#drop('');
+  }
+
+  async #drop(name: string): Promise<void> {
+    const opened = this.#portals.get(name)?.opened;
+    this.#portals.delete(name);
+    if (opened !== undefined) await this.context.session.closePortal(opened.name);
+  }
+
+  #statement(name: string): ClientStatement {
+    const found = this.#statements.get(name);
+    if (found !== undefined) return found;
+    throw new ClusterError('invalidParameter', name === '' ? 'unnamed prepared statement does not exist' : `prepared statement "${name}" does not exist`, { sqlState: '26000' });
+  }
+
+  #portal(name: string): ClientPortal {
+    const found = this.#portals.get(name);
+    if (found !== undefined) return found;
+    throw new ClusterError('invalidParameter', `portal "${name}" does not exist`, { sqlState: '34000' });
+  }
+}
+
+const portalBatch = 1_000;

@@ -1,0 +1,36 @@
+import type { Session } from '../session/session.ts';
+import { textTypes } from '../cluster/query-result.ts';
+import type { BackendWriter } from './backend-writer.ts';
+
+/** Settings whose changes clients are told of. */
+const reported = [
+  'application_name', 'client_encoding', 'DateStyle', 'default_transaction_read_only', 'integer_datetimes', 'in_hot_standby', 'IntervalStyle', 'scram_iterations', 'search_path', 'server_encoding', 'server_version',
+  'standard_conforming_strings', 'TimeZone',
+] as const;
+
+const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${reported.map((name) => `'${name}'`).join(', ')})`;
+
+/** What the client was told of its settings. */
+export class ParameterStatus {
+  readonly #told: Map<string, string>;
+
+  constructor(told: ReadonlyMap<string, string> = new Map()) {
+    this.#told = new Map(told);
+  }
+
+  tell(out: BackendWriter, name: string, value: string): void {
+    if (this.#told.get(name) === value) return;
+    this.#told.set(name, value);
+    out.parameterStatus(name, value);
+  }
+
+  /** Reads the session's settings, and tells what has changed. */
+  async refresh(session: Session, out: BackendWriter): Promise<ReadonlyMap<string, string>> {
+    const [statement] = session.parse({ text: query });
+    if (statement === undefined) return this.#told;
+    const result = await session.run(statement, { text: query, rowMode: 'array', types: textTypes });
+    const rows = result.rows as unknown as readonly (readonly [string, string])[];
+    for (const [name, value] of rows) this.tell(out, name, value);
+    return this.#told;
+  }
+}
