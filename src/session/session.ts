@@ -70,8 +70,6 @@ interface PlannedSelect {
 export interface OpenPortal {
   readonly fields: readonly FieldDescriptor[];
   readonly command: string;
-  /** Of a statement that was run whole, if it has any. */
-  readonly rowCount: number | null | undefined;
 }
 
 export interface SessionOptions extends SessionEvents {
@@ -250,6 +248,11 @@ export class Session {
     if (this.#implicit) await this.#commit();
   }
 
+  /** Something about the transaction went wrong that is no statement's error: nothing but its end is accepted. */
+  fail(): void {
+    if (this.#transaction !== undefined) this.#failed = true;
+  }
+
   /** Whether a transaction is open that is not the caller's own. */
   get isImplicit(): boolean {
     return this.#implicit;
@@ -358,7 +361,7 @@ export class Session {
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
       await this.#cursors.close(name);
       this.#cursors.declare(name, { fields, rows, held: false });
-      return { fields, command: result?.command ?? 'SELECT', rowCount: result?.rowCount };
+      return { fields, command: result?.command ?? 'SELECT' };
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw error;

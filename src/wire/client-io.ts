@@ -13,6 +13,8 @@ export class ClientIo {
   readonly in: FrontendReader;
   #socket: Socket;
   #isPaused = false;
+  /** Somebody cannot go on without more input: a message is not whole yet. */
+  #isAwaited = false;
   #onInput: () => void = () => undefined;
   #waiting: (() => void) | undefined;
   #isClosed = false;
@@ -34,7 +36,7 @@ export class ClientIo {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
       this.in.push(chunk);
-      if (this.in.pending > pauseBytes && !this.#isPaused) {
+      if (this.in.pending > pauseBytes && !this.#isPaused && !this.#isAwaited) {
         this.#isPaused = true;
         socket.pause();
       }
@@ -71,21 +73,17 @@ export class ClientIo {
   /** Resolves when something more has come, or the client is gone. */
   moreInput(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
-    this.resume();
+    this.#isAwaited = true;
+    if (this.#isPaused) this.#socket.resume();
+    this.#isPaused = false;
     const before = this.#onInput;
     return new Promise((resolve) => {
       this.#onInput = () => {
+        this.#isAwaited = false;
         this.#onInput = before;
         resolve();
       };
     });
-  }
-
-  /** What has come was taken, so that more may come. */
-  resume(): void {
-    if (!this.#isPaused || this.in.pending > pauseBytes / 2) return;
-    this.#isPaused = false;
-    this.#socket.resume();
   }
 
   /** Sends what was written. */

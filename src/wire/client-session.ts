@@ -4,7 +4,7 @@ import type { SessionServices } from '../session/session-services.ts';
 import type { AnswerContext } from './answer-statement.ts';
 import type { ClientIo } from './client-io.ts';
 import { ExtendedQuery } from './extended-query.ts';
-import { Fatal } from './fatal.ts';
+import { Fatal, LostSynchronization } from './fatal.ts';
 import { type FrontendMessage, readMessage } from './frontend-message.ts';
 import { frontend, type FrontendFrame } from './frontend-reader.ts';
 import type { ParameterStatus } from './parameter-status.ts';
@@ -67,7 +67,6 @@ export class ClientSession {
       if (io.isClosed) this.#statement?.abort(new ClusterError('connectionLost', 'the client is gone'));
     });
     this.#ready();
-    io.flush();
     try {
       while (!io.isClosed) {
         const frame = io.in.take();
@@ -197,12 +196,15 @@ export class ClientSession {
   /** `skips`: the client finds its way by the next Sync; else it is ready at once. */
   async #failed(error: unknown, skips: boolean): Promise<void> {
     const { io } = this.#input;
-    if (error instanceof Fatal) {
-      io.out.report('error', errorFields(error, 'FATAL'));
+    const fatal = error instanceof LostSynchronization ? new Fatal('08P01', 'terminating connection because protocol synchronization was lost') : error;
+    if (fatal instanceof Fatal) {
+      if (fatal !== error) this.#report(error);
+      io.out.report('error', errorFields(fatal, 'FATAL'));
       io.end();
       return;
     }
     if (this.session.isImplicit) await this.#rollback();
+    else this.session.fail();
     this.#report(error);
     if (skips) this.#isSkipping = true;
     else {
@@ -224,8 +226,11 @@ export class ClientSession {
     this.#input.io.out.report('error', errorFields(error));
   }
 
+  /** The client hears of it before anything else is begun, which may take long. */
   #ready(): void {
-    this.#input.io.out.ready(this.session.status === 'idle' ? 'I' : this.session.status === 'failed' ? 'E' : 'T');
+    const { io } = this.#input;
+    io.out.ready(this.session.status === 'idle' ? 'I' : this.session.status === 'failed' ? 'E' : 'T');
+    io.flush();
   }
 
   /** What SET has changed, and ROLLBACK has changed back. */

@@ -23,5 +23,4 @@ export interface ClientPortal {
 export interface OpenedPortal {
   readonly name: string;
   readonly command: string;
-  readonly rowCount: number | null | undefined;
 }

@@ -5,7 +5,7 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import type { WireValue } from './backend-writer.ts';
 import type { BindMessage, Format } from './frontend-message.ts';
 import { utf8 } from './message-body.ts';
-import { codecOf, type ValueCodec } from './value-codecs.ts';
+import { codecOf, IncorrectBinaryData, type ValueCodec } from './value-codecs.ts';
 
 /** Where values of uncommon types are converted: the coordinator database. */
 export interface ConvertingServer {
@@ -34,7 +34,7 @@ export class ValueConverter {
       if (formatOf(formats, i) === 'text') return utf8(value);
       const typeOid = types[i] ?? 0;
       const codec = codecOf(typeOid);
-      if (codec !== undefined) return codec.decode(value);
+      if (codec !== undefined) return decoded(codec, value, i);
       foreign.push(this.#decodedByServer(Buffer.from(value), typeOid).then((text) => void (texts[i] = text)));
       return null;
     });
@@ -86,6 +86,15 @@ export class ValueConverter {
 /** The format of the value at a place, where there is one for all, one for each, or none, which is text. */
 export function formatOf(formats: readonly Format[], place: number): Format {
   return (formats.length === 1 ? formats[0] : formats[place]) ?? 'text';
+}
+
+function decoded(codec: ValueCodec, value: Buffer, place: number): string {
+  try {
+    return codec.decode(value);
+  } catch (error) {
+    if (!(error instanceof IncorrectBinaryData)) throw error;
+    throw new ClusterError('invalidParameter', `incorrect binary data format in bind parameter ${place + 1}`, { sqlState: '22P03', cause: error });
+  }
 }
 
 function encodeColumn(rows: WireValue[][], column: number, codec: ValueCodec): void {

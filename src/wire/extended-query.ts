@@ -104,8 +104,8 @@ export class ExtendedQuery {
     if (portal.opened === undefined) {
       this.#opened += 1;
       const name = `<portal ${this.#opened}>`;
-      const { command, rowCount } = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
-      portal.opened = { name, command, rowCount };
+      const { command } = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
+      portal.opened = { name, command };
     }
     const { opened } = portal;
     const wanted = rowsMax === 0 ? Infinity : rowsMax;
@@ -117,7 +117,7 @@ export class ExtendedQuery {
       await sink.write(rows);
       if (rows.length < asked) {
         portal.isDone = true;
-        io.out.complete(commandTag(statement.node, { command: opened.command, rowCount: opened.rowCount ?? sink.rows }));
+        io.out.complete(commandTag(statement.node, { command: opened.command, rowCount: sink.rows }));
         return;
       }
     }

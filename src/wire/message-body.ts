@@ -58,15 +58,31 @@ export class MessageBody {
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The text that the bytes are. Throws 22021 if they are none. */
+/** The text that the bytes are. Throws 22021 if they are none, naming the first that are not. */
 export function utf8(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
   } catch {
-    throw invalidText();
+    throw Object.assign(protocolViolation(`invalid byte sequence for encoding "UTF8": ${invalidSequence(bytes)}`), { code: '22021' });
   }
 }
 
-function invalidText(): Error {
-  return Object.assign(protocolViolation('invalid byte sequence for encoding "UTF8"'), { code: '22021' });
+/** As PostgreSQL names it: as many bytes as the first one says that a character has. */
+function invalidSequence(bytes: Uint8Array): string {
+  let at = 0;
+  while (at < bytes.length && isText(bytes.subarray(at, at + lengthOf(bytes[at] ?? 0)))) at += lengthOf(bytes[at] ?? 0);
+  return Array.from(bytes.subarray(at, at + lengthOf(bytes[at] ?? 0)), (byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(' ');
+}
+
+function isText(bytes: Uint8Array): boolean {
+  try {
+    strict.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function lengthOf(first: number): number {
+  return (first & 0xe0) === 0xc0 ? 2 : (first & 0xf0) === 0xe0 ? 3 : (first & 0xf8) === 0xf0 ? 4 : 1;
 }

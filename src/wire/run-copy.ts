@@ -8,7 +8,7 @@ import type { ClientIo } from './client-io.ts';
 import { copyRowCutter } from './copy-rows.ts';
 import { frontend } from './frontend-reader.ts';
 import { readMessage } from './frontend-message.ts';
-import { protocolViolation } from './protocol-error.ts';
+import { LostSynchronization } from './fatal.ts';
 
 interface CopyCall {
   readonly session: Session;
@@ -48,7 +48,7 @@ async function* sentData(io: ClientIo, ask: () => void): AsyncGenerator<Uint8Arr
     const message = readMessage(frame);
     if (message.kind === 'copy_done') return;
     if (message.kind === 'copy_fail') throw new ClusterError('canceled', `COPY from stdin failed: ${message.reason}`);
-    if (message.kind !== 'copy_data') throw protocolViolation(`unexpected message type 0x${frame.type.toString(16).toUpperCase().padStart(2, '0')} during COPY from stdin`);
+    if (message.kind !== 'copy_data') throw new LostSynchronization(`unexpected message type 0x${frame.type.toString(16).toUpperCase().padStart(2, '0')} during COPY from stdin`);
     if (message.bytes.length > 0) yield message.bytes;
   }
 }

@@ -13,8 +13,12 @@ export function codecOf(typeOid: number): ValueCodec | undefined {
   return codecs.get(typeOid);
 }
 
+/** More bytes than the type has. */
+export class IncorrectBinaryData extends Error {}
+
 function sized(bytes: Buffer, length: number): Buffer {
-  if (bytes.length !== length) throw Object.assign(protocolViolation('incorrect binary data format in bind parameter'), { code: '22P03' });
+  if (bytes.length < length) throw protocolViolation('insufficient data left in message');
+  if (bytes.length > length) throw new IncorrectBinaryData();
   return bytes;
 }
 

@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe as group, expect, test } from 'vitest';
+import { serve, type WireServer } from '../../src/wire.ts';
+import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
+import { bind, close, copyData, copyDone, copyFail, describe, execute, flush, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
+
+let pair: ClusterAndPlain;
+let server: WireServer;
+
+beforeAll(async () => {
+  pair = await startCluster();
+  server = await serve(pair.cluster, { port: 0, authentication: 'trust' });
+  const set = `CREATE TABLE things (tenant_id bigint, id int, name text DEFAULT 'none', price numeric(10,2), made timestamptz, PRIMARY KEY (tenant_id, id));
+    CREATE TABLE plans (code text PRIMARY KEY, price float8); CREATE TABLE loose (id int PRIMARY KEY, note text)`;
+  await pair.cluster.query(set);
+  await pair.plain.query(set);
+  await pair.cluster.createDistributedTable('things', 'tenant_id');
+  await pair.cluster.createReferenceTable('plans');
+  const fill = `INSERT INTO things SELECT i % 7, i, 'item ' || i, i * 1.5, '2024-01-01 00:00:00Z'::timestamptz + i * interval '1 hour' FROM generate_series(1, 60) AS i;
+    INSERT INTO plans VALUES ('free', 0), ('pro', 20.5); INSERT INTO loose VALUES (1, 'one'), (2, NULL)`;
+  for (const statement of fill.split(';')) {
+    await pair.cluster.query(statement);
+    await pair.plain.query(statement);
+  }
+});
+afterAll(async () => {
+  await server.close();
+  await pair[Symbol.asyncDispose]();
+});
+
+/** Sends the same messages to a plain PostgreSQL and to the wire server, and compares every message that comes back. Each list ends with a ReadyForQuery. */
+async function compare(...turns: readonly (readonly Buffer[] | { readonly messages: readonly Buffer[]; readonly readies: number })[]): Promise<void> {
+  const { hostname, port, pathname, username: user } = new URL(pair.plain.options.connectionString ?? '');
+  const plain = await RawClient.start({ host: hostname, port: Number(port), database: pathname.slice(1), user });
+  const wire = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database, user });
+  try {
+    for (const turn of turns) {
+      const { messages, readies } = 'messages' in turn ? turn : { messages: turn, readies: turn.filter((one) => one[0] === 0x51 || one[0] === 0x53).length };
+      plain.send(...messages);
+      const expected = await plain.until('Z', readies);
+      wire.send(...messages);
+      expect(await wire.until('Z', readies)).toEqual(expected);
+    }
+  } finally {
+    await Promise.all([plain.end(), wire.end()]);
+  }
+}
+
+const one = 'SELECT id, name, price, made FROM things WHERE tenant_id = 3 ORDER BY id LIMIT 4';
+const all = 'SELECT tenant_id, id, name FROM things ORDER BY tenant_id, id';
+
+group('simple queries', () => {
+  test('rows, tags, nothing, several', () => compare(
+    [query(one)], [query(all)], [query('')], [query(' ; ')], [query('-- only a comment')],
+    [query('SELECT 1 AS a; SELECT 2 AS b, NULL::text AS c;')],
+    [query('SELECT count(*) FROM things; SELECT * FROM plans ORDER BY code; SELECT * FROM loose ORDER BY id')],
+    [query(`INSERT INTO loose VALUES (3, 'three'), (4, 'four')`)], [query('UPDATE loose SET note = NULL WHERE id > 2')], [query('DELETE FROM loose WHERE id > 2')],
+    [query(`INSERT INTO things (tenant_id, id) VALUES (100, 1), (101, 2)`)], [query('UPDATE things SET name = NULL WHERE tenant_id > 99')], [query('DELETE FROM things WHERE tenant_id = 100 RETURNING id')], [query('DELETE FROM things WHERE tenant_id > 99')],
+    [query('SELECT FROM loose')],
+  ));
+
+  test('errors, with their place in the text', () => compare(
+    [query('SELEC 1')], [query('SELECT 1; SELEC 2')], [query('SELECT nope FROM things')], [query('SELECT 1; SELECT nope FROM things WHERE tenant_id = 1')], [query('SELECT * FROM nowhere')],
+    [query('SELECT 1/0')], [query(`INSERT INTO things (tenant_id, id) VALUES (3, 3)`)], [query(`INSERT INTO plans VALUES ('free', 1)`)], [query(`SELECT 'a'::int`)],
+  ));
+
+  test('a text is one transaction', () => compare(
+    [query(`INSERT INTO things (tenant_id, id) VALUES (200, 1); INSERT INTO things (tenant_id, id) VALUES (201, 1); SELECT 1/0`)],
+    [query('SELECT count(*) FROM things WHERE tenant_id >= 200')],
+    [query(`INSERT INTO things (tenant_id, id) VALUES (200, 1); COMMIT; INSERT INTO things (tenant_id, id) VALUES (201, 1); SELECT 1/0`)],
+    [query('SELECT count(*) FROM things WHERE tenant_id >= 200')], [query('DELETE FROM things WHERE tenant_id >= 200')],
+    [query('BEGIN; SELECT 1'), query('SELECT 2'), query('ROLLBACK')], [query('SELECT 1; BEGIN')], [query('SELECT nope')], [query('SELECT 1')], [query('COMMIT')],
+    [query('START TRANSACTION')], [query('SAVEPOINT s')], [query('SELECT 1/0')], [query('ROLLBACK TO s')], [query('RELEASE s')], [query('COMMIT AND CHAIN')], [query('END')],
+  ));
+
+  test('tags of definitions', () => compare(
+    [query('CREATE SCHEMA s1')], [query('CREATE TABLE s1.t (a int)')], [query('CREATE INDEX i ON s1.t (a)')], [query('ALTER TABLE s1.t ADD COLUMN b text')], [query('ALTER TABLE s1.t RENAME COLUMN b TO c')],
+    [query('ALTER INDEX s1.i RENAME TO j')], [query('CREATE VIEW s1.v AS SELECT * FROM s1.t')], [query('ALTER VIEW s1.v RENAME TO w')], [query('CREATE SEQUENCE s1.q')], [query('ALTER SEQUENCE s1.q RESTART')],
+    [query(`CREATE TYPE s1.mood AS ENUM ('a')`)], [query(`ALTER TYPE s1.mood ADD VALUE 'b'`)], [query('CREATE DOMAIN s1.d AS int CHECK (value > 0)')], [query('CREATE FUNCTION s1.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$')],
+    [query('COMMENT ON TABLE s1.t IS $$x$$')], [query('TRUNCATE s1.t')], [query('TRUNCATE things, plans')], [query('CREATE TABLE s1.u AS SELECT 1 AS a')], [query('SELECT 1 AS a INTO s1.z')], [query('CREATE MATERIALIZED VIEW s1.m AS SELECT 1 AS a')],
+    [query('REFRESH MATERIALIZED VIEW s1.m')], [query('GRANT SELECT ON s1.t TO PUBLIC')], [query('REVOKE SELECT ON s1.t FROM PUBLIC')], [query('ANALYZE s1.t')], [query('VACUUM s1.t')], [query('DO $$ BEGIN END $$')],
+    [query('PREPARE p AS SELECT 1')], [query('EXECUTE p')], [query('DEALLOCATE p')], [query('DEALLOCATE ALL')], [query('LISTEN x')], [query('UNLISTEN x')], [query('SET work_mem = 1024')], [query('RESET work_mem')], [query('SHOW work_mem')],
+    [query('BEGIN'), query('DECLARE c CURSOR FOR SELECT 1 AS a'), query('FETCH ALL FROM c'), query('MOVE c'), query('CLOSE c'), query('LOCK TABLE s1.t'), query('SET CONSTRAINTS ALL DEFERRED'), query('COMMIT')],
+    [query('DROP MATERIALIZED VIEW s1.m')], [query('DROP VIEW s1.w')], [query('DROP INDEX s1.j')], [query('DROP TABLE s1.t, s1.u')], [query('DROP SCHEMA s1 CASCADE')], [query('DISCARD ALL')], [query('EXPLAIN (COSTS OFF) SELECT 1')],
+  ).then(() => refill()));
+});
+
+async function refill(): Promise<void> {
+  const statements = [`INSERT INTO things SELECT i % 7, i, 'item ' || i, i * 1.5, '2024-01-01 00:00:00Z'::timestamptz + i * interval '1 hour' FROM generate_series(1, 60) AS i`, `INSERT INTO plans VALUES ('free', 0), ('pro', 20.5)`];
+  for (const statement of statements) {
+    await pair.cluster.query(statement);
+    await pair.plain.query(statement);
+  }
+}
+
+group('extended queries', () => {
+  test('one statement', () => compare(
+    [parse(one), bind(), describe('P'), execute(), sync],
+    [parse('SELECT name FROM things WHERE tenant_id = $1 AND id = $2'), bind(['3', '10']), describe('P'), execute(), sync],
+    [parse('SELECT name FROM things WHERE tenant_id = $1 AND id = $2', 's'), describe('S', 's'), sync],
+    [bind(['3', '10'], { statement: 's' }), execute(), sync], [bind(['4', '11'], { statement: 's' }), execute(), sync], [close('S', 's'), sync], [bind(['4', '11'], { statement: 's' }), execute(), sync],
+    [parse(''), bind(), describe('S'), describe('P'), execute(), sync],
+    [parse('INSERT INTO things (tenant_id, id, name) VALUES ($1, $2, $3) RETURNING id, name'), describe('S'), bind(['300', '1', null]), describe('P'), execute(), sync], [parse('DELETE FROM things WHERE tenant_id = 300'), bind(), execute(), sync],
+    [parse('SET work_mem = 2048'), describe('S'), bind(), execute(), sync], [parse('SHOW work_mem'), describe('S'), bind(), execute(), sync],
+    [parse('SELECT count(*), sum(price) FROM things'), describe('S'), bind(), execute(), sync],
+    [parse('SELECT $1 || $2'), describe('S'), bind(['a', 'b']), execute(), sync],
+  ));
+
+  test('types that the client gives', () => compare(
+    [parse('SELECT $1', '', [23]), describe('S'), bind(['7']), describe('P'), execute(), sync],
+    [parse('SELECT name FROM things WHERE tenant_id = $1 AND id = $2', '', [20, 23]), describe('S'), bind(['3', '10']), execute(), sync],
+    [parse('SELECT name FROM things WHERE tenant_id = $1 AND id = $2', '', [23, 0]), describe('S'), bind(['3', '10']), execute(), sync],
+    [parse('SELECT $1 + 1 AS n, $2', '', [20, 25]), describe('S'), bind(['7', 'x']), execute(), sync],
+    [parse('SELECT id FROM things WHERE tenant_id = $1 ORDER BY 1', '', [25]), sync],
+    [parse('SELECT $1', '', [999_999]), sync],
+  ));
+
+  test('errors skip what was sent before the client could know', () => compare(
+    [parse('SELEC 1'), bind(), execute(), sync], [parse('SELECT nope FROM things'), bind(), execute(), sync], [parse('SELECT 1; SELECT 2'), sync], [bind([], { statement: 'none' }), execute(), sync], [execute(0, 'none'), sync],
+    [describe('S', 'none'), sync], [describe('P', 'none'), sync], [close('S', 'none'), close('P', 'none'), sync],
+    [parse('SELECT $1::int'), bind([]), sync], [bind(['1', '2']), sync], [bind(['1'], { formats: [0, 0] }), sync], [bind(['1'], { results: [0, 0] }), sync], [bind(['1'], { formats: [7] }), sync],
+    [parse('SELECT 1', 'twice'), parse('SELECT 2', 'twice'), sync], [parse('SELECT 1', 'twice'), sync],
+    [parse('SELECT 1/(id-id) FROM loose'), bind(), execute(), parse('SELECT 1'), bind(), execute(), sync, parse('SELECT 2'), bind(), execute(), sync],
+    [message('P', Buffer.from('\0SELECT \xff\0', 'latin1'), Buffer.from([0, 0])), sync],
+    [query('SELECT 1')],
+  ));
+
+  test('what stands before one Sync is one transaction', () => compare(
+    [parse(`INSERT INTO things (tenant_id, id) VALUES ($1, 1)`), bind(['400']), execute(), bind(['401']), execute(), bind(['402']), execute(), sync], [query('SELECT count(*) FROM things WHERE tenant_id >= 400')],
+    [parse(`INSERT INTO things (tenant_id, id) VALUES ($1, 2)`), bind(['400']), execute(), bind(['401']), execute(), bind(['401']), execute(), bind(['403']), execute(), sync], [query('SELECT count(*) FROM things WHERE tenant_id >= 400')],
+    [parse('BEGIN'), bind(), execute(), parse(`INSERT INTO things (tenant_id, id) VALUES ($1, 3)`), bind(['400']), execute(), sync], [query('ROLLBACK')], [query('SELECT count(*) FROM things WHERE tenant_id >= 400')],
+    [parse(`DELETE FROM things WHERE tenant_id >= 400`), bind(), execute(), parse('COMMIT'), bind(), execute(), parse('SELECT 1/(id-id) FROM loose'), bind(), execute(), sync], [query('SELECT count(*) FROM things WHERE tenant_id >= 400')],
+  ));
+
+  test('rows in parts', () => compare(
+    [query('BEGIN')], [parse(all), bind([], { portal: 'p' }), execute(5, 'p'), sync], [execute(5, 'p'), sync], [parse('SELECT count(*) FROM things'), bind(), execute(), sync], [execute(60, 'p'), sync], [execute(1, 'p'), sync],
+    [bind([], { portal: 'p', statement: 'x' }), sync], [query('ROLLBACK')],
+    [query('BEGIN')], [parse(all), bind([], { portal: 'p' }), execute(2, 'p'), sync], [query('COMMIT')], [execute(2, 'p'), sync],
+    [parse('SELECT id FROM loose ORDER BY id'), bind(), execute(1), execute(1), execute(1), sync], [execute(1), sync],
+    [parse(all), bind(), execute(3), execute(0), sync], [parse(one), bind([], { portal: 'a' }), bind([], { portal: 'a' }), sync],
+    [query('BEGIN')], [parse(all), bind([], { portal: 'p' }), execute(2, 'p'), close('P', 'p'), execute(2, 'p'), sync], [query('ROLLBACK')],
+    [parse(`UPDATE things SET name = name WHERE tenant_id = 3 RETURNING id`), bind(), execute(1), execute(0), sync],
+  ));
+
+  test('binary values, both ways', () => {
+    const types = `1::int2 AS a, -2::int4 AS b, 3::int8 AS c, 1.5::float4 AS d, 'NaN'::float8 AS e, true AS f, 'text ✓'::text AS g, 'a'::char(3) AS h, '\\xdead'::bytea AS i, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid AS j,
+      '{"a": 1}'::json AS k, '{"a": [1, null]}'::jsonb AS l, 12345.678::numeric AS m, '2024-02-29'::date AS n, '2024-02-29 12:34:56.789'::timestamp AS o, '2024-02-29 12:34:56Z'::timestamptz AS p, '1 day 2 hours'::interval AS q,
+      '{1,2,NULL}'::int[] AS r, '{a,"b c"}'::text[] AS s, '[1,5)'::int4range AS t, '10.0.0.1/8'::inet AS u, 'name'::name AS v, 42::oid AS w, NULL::int AS x, '(1,2)'::point AS y, '12:34'::time AS z`;
+    const int8 = Buffer.from('0000000000000003', 'hex');
+    return compare(
+      [parse(`SELECT ${types}`), bind([], { results: [1] }), describe('P'), execute(), sync],
+      [parse(`SELECT ${types}, price, made, name FROM things WHERE tenant_id = 3 ORDER BY id LIMIT 2`), bind([], { results: [1] }), describe('P'), execute(), sync],
+      [parse(`SELECT ${types}, sum(price) AS total, max(made) AS last FROM things`), bind([], { results: [1] }), describe('P'), execute(), sync],
+      [parse('SELECT id, name, price FROM things WHERE tenant_id = $1 ORDER BY id'), bind([int8], { formats: [1], results: [1, 0, 1] }), describe('P'), execute(), sync],
+      [parse('SELECT id, price FROM things WHERE price = $1 OR made = $2 ORDER BY id'), bind([Buffer.from('00020000000000020004138888'.slice(0, 24), 'hex'), Buffer.from('0002b0d6fb4e1000', 'hex')], { formats: [1], results: [0] }), execute(), sync],
+      [parse('SELECT name FROM things WHERE tenant_id = $1'), bind([Buffer.from('03', 'hex')], { formats: [1] }), execute(), sync],
+      [parse('SELECT $1::int[]'), bind([Buffer.concat([int32(1), int32(0), int32(23), int32(1), int32(1), int32(4), int32(9)])], { formats: [1] }), execute(), sync],
+      [query('BEGIN')], [parse('SELECT tenant_id, price FROM things ORDER BY id'), bind([], { portal: 'p', results: [1] }), execute(3, 'p'), sync], [query('ROLLBACK')],
+    );
+  });
+
+  test('messages that belong elsewhere', () => compare([flush, query('SELECT 1')], [copyData('x'), copyDone, copyFail('x'), query('SELECT 1')]));
+});
+
+group('COPY', () => {
+  const back = [query('SELECT * FROM things WHERE tenant_id >= 500 ORDER BY tenant_id')];
+  test('in', () => compare(
+    [query('COPY things (tenant_id, id, name) FROM STDIN'), copyData('500\t1\ta\n501\t2'), copyData('\t\\N\n'), copyData('502\t3\tc\n'), copyDone], back,
+    [query('COPY things (tenant_id, id) FROM STDIN (FORMAT csv)'), copyData('503,1\n'), copyFail('no more')], back, [query('COPY things (tenant_id, id) FROM STDIN'), copyData('x\ty\n'), copyDone], back,
+    { messages: [query('COPY things FROM STDIN'), query('SELECT 1')], readies: 1 }, [query('COPY nowhere FROM STDIN')], [query('COPY loose FROM STDIN; SELECT count(*) FROM loose'), copyData('9\tnine\n'), copyDone], [query('DELETE FROM loose WHERE id = 9')],
+    [query('BEGIN')], [query('COPY things (tenant_id, id) FROM STDIN'), copyData('504\t1\n'), copyDone], [query('ROLLBACK')], back,
+    { messages: [parse('COPY things (tenant_id, id) FROM STDIN'), bind(), execute(), sync, copyData('505\t1\n'), copyDone, sync], readies: 1 }, back,
+    [query('DELETE FROM things WHERE tenant_id >= 500')],
+  ));
+
+  test('out', () => compare(
+    [query(`COPY (SELECT id, name FROM things WHERE tenant_id = 3 ORDER BY id) TO STDOUT`)], [query(`COPY (SELECT id, E'a\\nb"c' AS x FROM things ORDER BY id LIMIT 3) TO STDOUT (FORMAT csv, HEADER)`)],
+    [query(`COPY loose TO STDOUT`)], [query(`COPY (SELECT * FROM loose ORDER BY id) TO STDOUT (FORMAT binary)`)], [query('COPY (SELECT 1/0) TO STDOUT')], [query('COPY (SELECT 1 WHERE false) TO STDOUT')],
+    [query('COPY plans (code) TO STDOUT')], [parse('COPY plans (code) TO STDOUT'), describe('S'), bind(), execute(), sync],
+  ));
+});
