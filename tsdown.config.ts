@@ -1,8 +1,8 @@
 import { defineConfig } from 'tsdown';
 
-/** `shardwright`, `shardwright/embedded` and `shardwright/wire`; what they share becomes a chunk, so that all have the same `Cluster`. */
+/** `shardwright`, `shardwright/embedded` and `shardwright/wire`; and the command `shardwright`; what they share becomes a chunk, so that all have the same `Cluster`. */
 export default defineConfig({
-  entry: { index: 'src/index.ts', embedded: 'src/embedded.ts', wire: 'src/wire.ts' },
+  entry: { index: 'src/index.ts', embedded: 'src/embedded.ts', wire: 'src/wire.ts', cli: 'src/cli/main.ts' },
   format: 'esm',
   platform: 'node',
   target: 'node20.19',

@@ -21,9 +21,14 @@ export class CancelKeys {
     this.#entries.delete(processId);
   }
 
+  /** Told of requests for sessions that are not here: they may be another process's. */
+  onUnknown: (processId: number, key: Buffer) => void = () => undefined;
+
   /** A wrong key does nothing, and nobody hears of it. */
-  cancel(processId: number, key: Buffer): void {
+  cancel(processId: number, key: Buffer): boolean {
     const entry = this.#entries.get(processId);
-    if (entry !== undefined && entry.key.length === key.length && timingSafeEqual(entry.key, key)) entry.cancel();
+    if (entry === undefined) return false;
+    if (entry.key.length === key.length && timingSafeEqual(entry.key, key)) entry.cancel();
+    return true;
   }
 }

@@ -117,7 +117,7 @@ export class ClientConnection {
       }
       const request = readStartup(body);
       if (request.kind === 'cancel') {
-        this.#server.keys.cancel(request.processId, request.key);
+        if (!this.#server.keys.cancel(request.processId, request.key)) this.#server.keys.onUnknown(request.processId, request.key);
         return undefined;
       }
       if (request.kind === 'startup') {

@@ -15,6 +15,10 @@ export interface WireServer extends AsyncDisposable {
   readonly port: number;
   /** What the sessions of this server do, as `pg_stat_activity` would show it. */
   activity(): SessionActivity[];
+  /** Cancels what a session runs, as a client's request with its number and secret does. */
+  cancel(processId: number, key: Buffer): void;
+  /** Told of such requests for sessions that this server does not have: another process that shares its port may. */
+  onUnknownCancel(listener: (processId: number, key: Buffer) => void): void;
   /** Takes no more clients, ends those there are, and resolves when all is rolled back that was open. The cluster goes on. */
   close(): Promise<void>;
 }
@@ -52,7 +56,12 @@ export async function serve(cluster: Cluster, options: WireOptions = {}): Promis
     await Promise.all(clients.values());
     await closed;
   };
-  return { host, port: typeof address === 'object' && address !== null ? address.port : port, activity: () => state.activity.list(), close, [Symbol.asyncDispose]: close };
+  return {
+    host, port: typeof address === 'object' && address !== null ? address.port : port, activity: () => state.activity.list(),
+    cancel: (processId, key) => void state.keys.cancel(processId, key),
+    onUnknownCancel: (listener) => void (state.keys.onUnknown = listener),
+    close, [Symbol.asyncDispose]: close,
+  };
 }
 
 function listening(server: Server, port: number, host: string): Promise<void> {

@@ -74,6 +74,13 @@ export class RawClient {
   }
 }
 
+/** Asks the server, over a connection of its own, to cancel what the session with this number and secret runs. Resolves when it has been passed on. */
+export async function requestCancel(where: { readonly host: string; readonly port: number }, { processId, key }: { readonly processId: number; readonly key: Buffer }): Promise<void> {
+  const client = await RawClient.open(where);
+  client.send(Buffer.concat([int32(12 + key.length), int32(80_877_102), int32(processId), key]));
+  await client.closed();
+}
+
 /** Left out: what differs from server to server. Fields of errors that are about servers or source files too. */
 function decode(type: string, body: Buffer): Said | undefined {
   switch (type) {

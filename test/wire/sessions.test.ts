@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import { serve, type WireServer } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
-import { copyData, message, parse, bind, execute, query, RawClient, startup, sync } from './raw-client.ts';
+import { copyData, message, parse, bind, execute, query, RawClient, requestCancel, startup, sync } from './raw-client.ts';
 
 let pair: ClusterAndPlain;
 /** Everybody is who they say. */
@@ -200,17 +200,9 @@ describe('cancelling', () => {
   test('ends the statement of that client alone', async () => {
     const client = await raw(open);
     const { processId, key } = present(client.key);
-    const ask = async (secret: Buffer): Promise<void> => {
-      const other = await RawClient.open(open);
-      const body = Buffer.alloc(8);
-      body.writeInt32BE(80_877_102, 0);
-      body.writeInt32BE(processId, 4);
-      other.send(Buffer.concat([Buffer.from([0, 0, 0, 12 + secret.length]), body, secret]));
-      await other.closed();
-    };
     client.send(query('SELECT pg_sleep(30) FROM orders'));
-    await ask(Buffer.alloc(4));
-    while (client.said.length === 0) await ask(key);
+    await requestCancel(open, { processId, key: Buffer.alloc(4) });
+    while (client.said.length === 0) await requestCancel(open, { processId, key });
     expect((await client.until('Z')).find(([type]) => type === 'E')).toMatchObject(['E', { C: '57014', M: 'canceling statement due to user request' }]);
     client.send(query('SELECT 1'));
     expect((await client.until('Z')).map(([type]) => type)).toEqual(['T', 'D', 'C', 'Z']);

@@ -1,0 +1,19 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { devCommand } from './dev-command.ts';
+import { serveCommand } from './serve-command.ts';
+import { tell } from './tell.ts';
+
+const program = new Command('shardwright')
+  .description('Many stock PostgreSQL servers as one database.')
+  .addCommand(serveCommand())
+  .addCommand(devCommand())
+  .showHelpAfterError('(add --help for what there is)');
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) throw error;
+  tell(error);
+  process.exitCode = 1;
+}
