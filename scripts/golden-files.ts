@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { GoldenFile } from './render-sql-support.ts';
 
 const titles: Readonly<Record<string, string>> = {
-  router: 'One tenant', pushdown: 'Answered by shard groups', aggregates: 'Aggregates', 'order-limit': 'ORDER BY, LIMIT, DISTINCT', constructs: 'SELECT, construct by construct', staged: 'In stages',
+  router: 'One tenant', pushdown: 'Answered by shard groups', aggregates: 'Aggregates', 'order-limit': 'ORDER BY, LIMIT, DISTINCT', constructs: 'SELECT, construct by construct', staged: 'In stages', 'single-shard': 'Tables with one shard',
   writes: 'Writes', unsupported: 'Refused',
 };
 

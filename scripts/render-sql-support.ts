@@ -6,7 +6,7 @@ const head = `# What SQL runs, and how
 
 Every statement here is planned by a test, and its plan compared in full (\`test/plan/*.plan\`); rows and errors are compared with one PostgreSQL by the suites that [testing.md](testing.md) names. \`orders\`,
 \`lines\` and \`other.orders\` are distributed by \`tenant_id\` and co-located; \`visits\`, \`marks\` and \`prices\` are distributed by \`page\`, \`code\` and \`price\`; \`regions\` is a reference table, \`local_things\` neither;
-\`large\`, \`totals\` and \`guarded\` are views over \`orders\`. There are two nodes and four shard groups.
+\`solo\` and \`solo_parts\` have one shard, \`apart\` one on another node; \`large\`, \`totals\` and \`guarded\` are views over \`orders\`. There are two nodes and four shard groups.
 
 How to read the last column: **one node** gets the statement as it is. **Shard groups** answer for themselves, and what follows the arrows is done with their answers: *gather* passes them on as they come, *merge sorted* keeps
 their order, *combine aggregates* adds up partial ones, all in the application; *residual* is finished by the coordinator database over the gathered rows. *After n intermediate results* means that so many

@@ -6,6 +6,7 @@ export type { TransactionOutcome } from './txn/outcome-of.ts';
 export type { RecoveryReport } from './txn/recover.ts';
 export type { TransactionInDoubt } from './txn/list-transactions.ts';
 export type { ClusterOptions } from './coordinator/cluster-options.ts';
+export type { MovedSchema, SchemaInfo } from './coordinator/cluster-schemas.ts';
 export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
 export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';
 export type { ClusterNode, HashFamily } from './catalog/catalog-snapshot.ts';

@@ -1,8 +1,10 @@
 import type { JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar, SelectStmt, WithClause } from '@pgsql/types';
 import { present } from '../base/assert.ts';
+import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { nameParts, relationAlias } from '../sql/ast.ts';
 import { buildWriteQuery } from './build-write.ts';
 import type { ColumnId, Fact } from './facts.ts';
+import { groupKey } from './facts.ts';
 import { factsOfCondition } from './conditions.ts';
 import type { CommonQuery, Cycle, FromTree, OutputColumn, Query, SelectQuery, SetQuery, Sublink, ValuesQuery } from './query-level.ts';
 import type { ForeignUse, Relation, RelationColumn, TableUse } from './relation.ts';
@@ -218,8 +220,7 @@ export class QueryBuilder {
     }
     const columns = table.columns.map(({ name, type, deterministic }): RelationColumn => ({ name, type: deterministic ? withoutModifier(type.sql) : undefined }));
     const relation = this.#relation(alias, schema, renamed(columns, nameParts(rangeVar.alias?.colnames)));
-    const index = table.kind === 'distributed' ? table.columns.indexOf(table.distributionColumn) : -1;
-    const use: TableUse = { table, rangeVar, key: index < 0 ? undefined : relation.firstColumn + index };
+    const use: TableUse = { table, rangeVar, key: keyOf(table, relation) };
     this.found.uses.push(use);
     return { kind: 'table', relation, use };
   }
@@ -322,6 +323,11 @@ export class QueryBuilder {
     this.#nextColumn += count;
     return first;
   }
+}
+
+function keyOf(table: CatalogTable, { firstColumn }: Relation): ColumnId | undefined {
+  if (table.kind === 'reference') return undefined;
+  return table.distributionColumn === undefined ? groupKey(table.colocationId) : firstColumn + table.columns.indexOf(table.distributionColumn);
 }
 
 type Unnumbered = Omit<SelectQuery, 'ids'> | Omit<SetQuery, 'ids'> | Omit<ValuesQuery, 'ids'>;

@@ -99,7 +99,7 @@ function buildInsert(builder: WriteBuilder, statement: InsertStmt, around: Surro
   if (use !== undefined) builder.noteInsert(use, rows === undefined || rows.kind === 'values' ? 'values' : 'select');
   const outputs = builder.outputsOf(returningClause?.exprs ?? [], sources.scope);
   // The value stored may be a rounded one.
-  const rounds = use?.table.kind === 'distributed' && use.table.distributionColumn.type.modifier >= 0;
+  const rounds = use?.table.kind === 'distributed' && (use.table.distributionColumn?.type.modifier ?? -1) >= 0;
   return {
     kind: 'select', statement: {}, ids: undefined, common: sources.common, scope: sources.scope, strict: new Set(), from: target,
     facts: use === undefined || rows === undefined ? [] : insertedFacts(use, rows, statement),
@@ -109,7 +109,7 @@ function buildInsert(builder: WriteBuilder, statement: InsertStmt, around: Surro
 }
 
 function insertedFacts({ table, key }: TableUse, rows: Query, { cols }: InsertStmt): Fact[] {
-  if (table.kind !== 'distributed' || key === undefined) return [];
+  if (table.kind !== 'distributed' || table.distributionColumn === undefined || key === undefined) return [];
   const { name } = table.distributionColumn;
   const names = cols === undefined ? table.columns.map((column) => column.name) : cols.map((item) => ('ResTarget' in item && item.ResTarget.indirection === undefined ? item.ResTarget.name : undefined));
   const place = names.indexOf(name);

@@ -1,7 +1,20 @@
+import type { ColocationId } from '../catalog/ids.ts';
 import type { ConstantSet, ConstantSource } from './constant-set.ts';
 
 /** One column of one occurrence of a relation in a statement. */
 export type ColumnId = number;
+
+/**
+ * The key of every occurrence of the tables of a group of single-shard tables: their rows are together, whatever is in them. It is the column of no relation, is never NULL, and is
+ * one number for the whole group.
+ */
+export function groupKey(colocation: ColocationId): ColumnId {
+  return 0 - colocation;
+}
+
+export function isGroupKey(column: ColumnId): boolean {
+  return column < 0;
+}
 
 /** What is certain of every row that matters in some context. */
 export type Fact =

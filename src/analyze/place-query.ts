@@ -2,7 +2,7 @@ import type { Node, SelectStmt } from '@pgsql/types';
 import type { ColocationId } from '../catalog/ids.ts';
 import type { ConstantSet } from './constant-set.ts';
 import type { ColumnId, Fact, Facts } from './facts.ts';
-import { anyEqual, constantsOf, equivalents } from './facts.ts';
+import { anyEqual, constantsOf, equivalents, isGroupKey } from './facts.ts';
 import type { FunctionRules } from './function-calls.ts';
 import { aggregateCalls, hasVolatileCall, windowClauses } from './function-calls.ts';
 import { hasGroupingSets } from './grouping.ts';
@@ -234,6 +234,7 @@ function withSublink(rows: Placement, sublink: Placement, { query, moves }: Subl
   if (rows.kind === 'scattered') return rows;
   if (sublink.kind === 'scattered') return sublink;
   if (sublink.kind === 'aligned') return rows.kind === 'everywhere' ? aligned : rows;
+  if (isOneShard(sublink) && (rows.kind === 'everywhere' || isSameShard(rows, sublink))) return sublink;
   if (sublink.kind === 'everywhere') {
     if (rows.kind === 'everywhere') return { kind: 'everywhere', repeatable: rows.repeatable && sublink.repeatable };
     return sublink.repeatable ? rows : withWays(notRepeatable, [wayOfQuery(query)]);
@@ -278,7 +279,17 @@ function joined(tree: FromTree & { kind: 'join' }, a: Placement, b: Placement, p
 
 type ByShard = Placement & { readonly kind: 'by_shard' };
 
+/** Whether all rows are on the one shard group of single-shard tables. */
+function isOneShard(placed: Placement): boolean {
+  return placed.kind === 'by_shard' && [...placed.keys].some(isGroupKey);
+}
+
+function isSameShard(a: Placement, b: Placement): boolean {
+  return isOneShard(a) && isOneShard(b) && a.kind === 'by_shard' && b.kind === 'by_shard' && a.colocation === b.colocation;
+}
+
 function besideReplicated(rows: ByShard, other: Placement & { kind: 'everywhere' }, preserved: boolean): Placement {
+  if (isOneShard(rows)) return rows;
   if (!preserved) return outerJoinObstacle;
   return other.repeatable ? rows : notRepeatable;
 }
@@ -314,7 +325,7 @@ function joinedKeys(tree: FromTree & { kind: 'join' }, a: Keys, b: Keys): Keys {
     case 'right':
       return b;
     case 'full':
-      return new Set(tree.merged.filter((column) => a.has(column.left) && b.has(column.right)).map(({ id }) => id));
+      return new Set([...[...a].filter(isGroupKey), ...tree.merged.filter((column) => a.has(column.left) && b.has(column.right)).map(({ id }) => id)]);
   }
 }
 
@@ -454,6 +465,7 @@ function placeAbove(query: SelectQuery, { rows, facts, rules }: PlacedRows): Pla
     return { kind: 'everywhere', repeatable };
   }
   if (rows.kind !== 'by_shard') return rows;
+  if (isOneShard(rows)) return statement.lockingClause === undefined ? rows : lockingObstacle;
   const { keys } = rows;
   const isKey = (node: Node): boolean => expressionIsKey(node, query.scope, facts, keys);
   if (isGrouped(query, rules) && (hasGroupingSets(statement) || !groupItems(statement).some(isKey))) return groupingObstacle;
@@ -501,7 +513,7 @@ const limitObstacle = scattered(
 function limited(statement: SelectStmt, rows: Placement): Placement {
   if (statement.limitCount === undefined && statement.limitOffset === undefined) return rows;
   if (rows.kind === 'everywhere') return { kind: 'everywhere', repeatable: false };
-  return rows.kind === 'by_shard' ? limitObstacle : rows;
+  return rows.kind === 'by_shard' && !isOneShard(rows) ? limitObstacle : rows;
 }
 
 function combinedSet(query: SetQuery, left: Placement, right: Placement): Placement {
@@ -511,6 +523,8 @@ function combinedSet(query: SetQuery, left: Placement, right: Placement): Placem
     return { kind: 'everywhere', repeatable: left.repeatable && right.repeatable };
   }
   if (left.kind !== 'by_shard' && right.kind !== 'by_shard') return aligned;
+  if (isOneShard(left) && (right.kind === 'everywhere' || isSameShard(left, right))) return left;
+  if (isOneShard(right) && left.kind === 'everywhere') return right;
   if (left.kind !== 'by_shard' || right.kind !== 'by_shard' || left.colocation !== right.colocation) return setObstacle;
   const keys = (query.outputs ?? []).filter((_, i) => {
     const a = query.left.outputs?.[i];
@@ -532,7 +546,7 @@ function sharedPlacement(placed: Placement, query: Query, relation: Relation): P
 }
 
 function translatedKeys(keys: Keys, outputs: readonly OutputColumn[] | undefined, relation: Relation): Keys {
-  const translated = new Set<ColumnId>();
+  const translated = new Set([...keys].filter(isGroupKey));
   for (const [i, output] of (outputs ?? []).entries()) if (keys.has(output.id)) translated.add(relation.firstColumn + i);
   return translated;
 }

@@ -44,7 +44,7 @@ export type Placement =
   | { readonly kind: 'everywhere'; readonly repeatable: boolean }
   /**
    * The union of what each shard group computes from its own rows, without duplicates. Columns in `keys` hold the distribution value of
-   * each row's shard group, never NULL.
+   * each row's shard group, never NULL. Where the group's key is among them, there is one shard group, which can compute anything.
    */
   | { readonly kind: 'by_shard'; readonly colocation: ColocationId; readonly keys: ReadonlySet<ColumnId> }
   /** For each row of the query around it, on that row's shard group. */

@@ -29,7 +29,7 @@ export interface Relation {
 export interface TableUse {
   readonly table: CatalogTable;
   readonly rangeVar: RangeVar;
-  /** The distribution column's id in this use; undefined for a reference table. */
+  /** The distribution column's id in this use, of a single-shard table its group's key; undefined for a reference table. */
   readonly key: ColumnId | undefined;
 }
 

@@ -90,7 +90,8 @@ interface TableBase {
 
 export interface DistributedTable extends TableBase {
   readonly kind: 'distributed';
-  readonly distributionColumn: Column;
+  /** Undefined for a single-shard table: its one shard has all of its rows, and its colocation group one shard group. */
+  readonly distributionColumn: Column | undefined;
   readonly colocationId: ColocationId;
   /** In the order of the colocation group's shard groups: `shardIds[i]` belongs to `shardGroups[i]`. */
   readonly shardIds: readonly ShardId[];
@@ -117,8 +118,8 @@ export interface ShardGroup {
 export interface ColocationGroup {
   readonly id: ColocationId;
   readonly hash: HashFamily;
-  /** Type of the distribution columns, without modifier: `bigint`, `text`. */
-  readonly distributionType: string;
+  /** Type of the distribution columns, without modifier: `bigint`, `text`. Undefined for a group of single-shard tables. */
+  readonly distributionType: string | undefined;
   /** In order of `min`; they tile int32 without gap or overlap. */
   readonly shardGroups: readonly ShardGroup[];
 }
@@ -149,6 +150,8 @@ export interface CatalogSnapshot {
   /** In order of id. */
   readonly nodes: readonly ClusterNode[];
   readonly colocationGroups: ReadonlyMap<ColocationId, ColocationGroup>;
+  /** Schemas whose tables are single-shard tables, by name: the colocation group that is for each of them alone. */
+  readonly distributedSchemas: ReadonlyMap<string, ColocationId>;
   /** Keys as `tableKey` makes them. */
   readonly tables: ReadonlyMap<string, CatalogTable>;
   /** By keys as `tableKey` makes them. */

@@ -5,7 +5,10 @@ import type { NodeId } from './ids.ts';
 const int32Min = -(2 ** 31);
 const int32Max = 2 ** 31 - 1;
 
-/** `catalogCorrupt` unless every colocation group tiles the hash space on known nodes and every table has one shard in each shard group. */
+/**
+ * `catalogCorrupt` unless every colocation group tiles the hash space on known nodes, every table has one shard in each shard group, and single-shard tables
+ * are in groups of one shard group that are for them alone.
+ */
 export function checkInvariants(snapshot: CatalogSnapshot): void {
   const nodes = new Set(snapshot.nodes.map((node) => node.id));
   for (const group of snapshot.colocationGroups.values()) checkGroup(group, nodes);
@@ -23,6 +26,7 @@ function checkGroup(group: ColocationGroup, nodes: ReadonlySet<NodeId>): void {
     next = slice.max + 1;
   }
   if (next !== int32Max + 1) throw corrupt(`the shard groups of colocation group ${group.id} end before ${next}`);
+  if (group.distributionType === undefined && group.shardGroups.length > 1) throw corrupt(`colocation group ${group.id} of single-shard tables has ${group.shardGroups.length} shard groups`);
 }
 
 function checkTable(table: CatalogTable, snapshot: CatalogSnapshot): void {
@@ -33,6 +37,8 @@ function checkTable(table: CatalogTable, snapshot: CatalogSnapshot): void {
   if (table.shardIds.length !== group.shardGroups.length) {
     throw corrupt(`table ${name} has ${table.shardIds.length} shards and its colocation group ${group.shardGroups.length}`);
   }
+  if ((table.distributionColumn === undefined) === (group.distributionType === undefined)) return;
+  throw corrupt(`table ${name} ${table.distributionColumn === undefined ? 'has no' : 'has a'} distribution column, unlike other tables of colocation group ${group.id}`);
 }
 
 function corrupt(what: string): ClusterError {

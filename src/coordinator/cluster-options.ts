@@ -40,6 +40,10 @@ export interface ClusterOptions extends PoolConfig {
    * has; outside of transaction blocks it tries again, five times in all, with pauses between. `lockNotAvailable` (55P03) beyond. A session's own `lock_timeout` counts for it as well.
    */
   readonly ddlLockTimeoutMs?: number | undefined;
+  /**
+   * Whether `CREATE SCHEMA` makes distributed schemas, as `createDistributedSchema` does: false by default. A session's own `citus.enable_schema_based_sharding` says more.
+   */
+  readonly enableSchemaBasedSharding?: boolean | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
 }

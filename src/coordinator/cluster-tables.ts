@@ -12,6 +12,7 @@ export interface TableInfo {
   readonly schema: string;
   readonly name: string;
   readonly kind: 'distributed' | 'reference';
+  /** Undefined for reference tables, and for single-shard tables, whose `shardCount` is 1. */
   readonly distributionColumn: string | undefined;
   readonly colocationId: number | undefined;
   readonly shardCount: number;
@@ -39,10 +40,10 @@ export function listTables(snapshot: CatalogSnapshot): TableInfo[] {
     schema: table.schema,
     name: table.name,
     kind: table.kind,
-    distributionColumn: table.kind === 'distributed' ? table.distributionColumn.name : undefined,
+    distributionColumn: table.kind === 'distributed' ? table.distributionColumn?.name : undefined,
     colocationId: table.kind === 'distributed' ? table.colocationId : undefined,
     shardCount: table.kind === 'distributed' ? table.shardIds.length : 1,
-    hash: table.kind === 'distributed' ? snapshot.colocationGroups.get(table.colocationId)?.hash : undefined,
+    hash: table.kind === 'distributed' && table.distributionColumn !== undefined ? snapshot.colocationGroups.get(table.colocationId)?.hash : undefined,
   }));
 }
 
@@ -98,18 +99,21 @@ interface NamedValue {
 export async function locateShard(snapshot: CatalogSnapshot, named: NamedValue, ask: AskCoordinator): Promise<ShardInfo> {
   const table = findTable(snapshot, named.table);
   if (table.kind === 'reference') return at(referenceShards(table, snapshot), 0);
+  if (table.distributionColumn === undefined) return at(distributedShards(table, snapshot), 0);
   return (await locateValue(snapshot, named, ask)).shard;
 }
 
-/** The same for a distributed table, and the hash of the value. `invalidParameter` for a reference table. */
+/** The same for a distributed table, and the hash of the value. `invalidParameter` for a reference or single-shard table. */
 export async function locateValue(snapshot: CatalogSnapshot, { table: name, value }: NamedValue, ask: AskCoordinator): Promise<{ readonly shard: ShardInfo; readonly hash: number }> {
   const table = findTable(snapshot, name);
   if (table.kind === 'reference') throw new ClusterError('invalidParameter', `reference table "${table.name}" is on every node`);
+  const { distributionColumn } = table;
+  if (distributionColumn === undefined) throw new ClusterError('invalidParameter', `table "${table.name}" has no distribution column`, { detail: 'All of its rows are in one shard.' });
   if (value === null || value === undefined) {
-    throw new ClusterError('distributionValueMissing', `the value of distribution column "${table.distributionColumn.name}" must not be null`, { column: table.distributionColumn.name, table: table.name });
+    throw new ClusterError('distributionValueMissing', `the value of distribution column "${distributionColumn.name}" must not be null`, { column: distributionColumn.name, table: table.name });
   }
   const placer = placerOf(table, snapshot);
-  const known = placer.type.hashOf(value, placer.group.hash);
+  const known = placer.type?.hashOf(value, placer.group.hash);
   const hash = present(known ?? (await askServerHash(placer, table, value, ask)) ?? undefined, 'hash');
   const { ordinal } = shardGroupFor(placer.group, hash);
   return { shard: at(distributedShards(table, snapshot), ordinal), hash };

@@ -6,7 +6,7 @@ import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import { nodeId, type NodeId } from '../catalog/ids.ts';
+import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { addNode } from '../ddl/add-node.ts';
 import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
@@ -17,6 +17,9 @@ import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
 import { removeNode } from '../ddl/remove-node.ts';
 import { replaceNode } from '../ddl/replace-node.ts';
+import { distributeSchema } from '../ddl/schemas/distribute-schema.ts';
+import { moveEmptySchema } from '../ddl/schemas/move-empty-schema.ts';
+import { undistributeSchema } from '../ddl/schemas/undistribute-schema.ts';
 import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { VerifyReport } from '../verify/row-difference.ts';
 import type { VerifyOptions } from '../verify/verify-context.ts';
@@ -50,6 +53,7 @@ import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupO
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
 import { findTable, listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
+import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
@@ -239,10 +243,11 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * Distributes a table by the hash of `column`, with its rows. All or nothing. Errors: `unsupportedTable` with reason and hint, and
+   * Distributes a table by the hash of `column`, with its rows. `null` makes it a single-shard table: all of its rows are on one node, beside those of the other single-shard tables of its colocation
+   * group, so that nothing needs a distribution column. All or nothing. Errors: `unsupportedTable` with reason and hint, and
    * others of `docs/errors.md`.
    */
-  async createDistributedTable(table: string, column: string, options: CreateDistributedTableOptions = {}): Promise<void> {
+  async createDistributedTable(table: string, column: string | null, options: CreateDistributedTableOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await createDistributedTable(this.#coordinator.ddlContext(snapshot), table, column, options);
   }
@@ -266,6 +271,42 @@ export class Cluster extends PoolBase {
   async undistributeTable(table: string, options: CallOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await undistributeTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /**
+   * Makes a schema whose tables are single-shard tables, all on one node: a tenant's. One that exists keeps its tables, which are distributed with their rows; each table that is made there later is distributed at
+   * once. All or nothing. Errors: `alreadyDistributed`, `invalidParameter` (a schema of the system, `public`), `noNodes`, and those of `createDistributedTable`.
+   */
+  async createDistributedSchema(schema: string, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await distributeSchema(this.#coordinator.ddlContext(snapshot), schema, { ...options, create: true });
+  }
+
+  /** The same for a schema that exists; else `invalidParameter` (3F000). */
+  async distributeSchema(schema: string, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await distributeSchema(this.#coordinator.ddlContext(snapshot), schema, options);
+  }
+
+  /** Makes a distributed schema an ordinary one, its tables local ones, with their rows. `notDistributed`, `unsupportedTable` while foreign keys connect them to reference tables. */
+  async undistributeSchema(schema: string, options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await undistributeSchema(this.#coordinator.ddlContext(snapshot), schema, options);
+  }
+
+  /** Distributed schemas, in order of name, and where they are. */
+  async schemas(options: CallOptions = {}): Promise<SchemaInfo[]> {
+    return listSchemas(await this.#coordinator.store.refresh(options));
+  }
+
+  /** Moves a distributed schema, with all of its tables, to another node, while they are read and written: as `moveShardGroup`. `notDistributed`. */
+  async moveSchema(schema: string, { to, signal, onProgress, ...limits }: MoveOptions & { readonly to: NodeAddressInput | number }): Promise<MovedSchema> {
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    const { shardGroupId: group, nodeId: from, tables } = findSchema(snapshot, schema);
+    const wish = { group: shardGroupId(group), from: nodeId(from), to: this.#nodeAt(snapshot, to), limits };
+    if (tables.length > 0) return movedGroup(await (await this.#moves()).move(wish, { cancel: signal, onProgress }), wish);
+    await moveEmptySchema(this.#coordinator.ddlContext(snapshot), wish, { signal });
+    return { jobId: undefined, shardGroupId: group, from, to: wish.to };
   }
 
   /** Drops a distributed or reference table with its shards. */
@@ -595,6 +636,7 @@ export class Cluster extends PoolBase {
       objects: coordinator.objects,
       statistics: coordinator.statistics,
       ddlLockTimeoutMs: coordinator.ddlLockTimeoutMs,
+      distributesSchemas: coordinator.distributesSchemas,
       nextNode: (): NodeId => coordinator.nextNode(),
       utility: (run) => coordinator.utility(run),
     };

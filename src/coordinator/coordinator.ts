@@ -51,6 +51,7 @@ export class Coordinator implements SessionServices {
   readonly finishing: Finishing;
   readonly statementTimeoutMs: Milliseconds;
   readonly ddlLockTimeoutMs: number;
+  readonly distributesSchemas: boolean;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (run: UtilityRun) => Promise<UtilityValue> = () => Promise.resolve(undefined);
   /** Of sessions that act as other roles. */
@@ -110,6 +111,7 @@ export class Coordinator implements SessionServices {
     this.finishing = tuning?.finishing ?? 'application';
     this.statementTimeoutMs = checkedMs('statementTimeoutMs', settings.statementTimeoutMs);
     this.ddlLockTimeoutMs = checkedMs('ddlLockTimeoutMs', settings.ddlLockTimeoutMs) ?? ddlLockTimeoutMsDefault;
+    this.distributesSchemas = settings.enableSchemaBasedSharding ?? false;
     this.options = {
       maxIntermediateBytes: settings.maxIntermediateBytes ?? defaultIntermediateBytes,
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
@@ -232,7 +234,7 @@ function checkedMs(name: string, ms: number | undefined): Milliseconds {
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
     nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
-    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
+    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, enableSchemaBasedSharding: _schemas, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;
   return client;

@@ -9,10 +9,13 @@ import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebal
 
 /** What the SQL functions call: `Cluster` has these as methods. */
 export interface UtilityTarget extends RebalanceTarget {
-  createDistributedTable(table: string, column: string, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
   alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
   createReferenceTable(table: string, options: CallOptions): Promise<void>;
   undistributeTable(table: string, options: CallOptions): Promise<void>;
+  distributeSchema(schema: string, options: CallOptions): Promise<void>;
+  undistributeSchema(schema: string, options: CallOptions): Promise<void>;
+  moveSchema(schema: string, options: CallOptions & { to: { host: string; port: number } }): Promise<unknown>;
   addNode(address: { host: string; port: number }, options: CallOptions): Promise<{ readonly id: number }>;
   removeNode(address: { host: string; port: number }, options: CallOptions): Promise<void>;
   nodes(options: CallOptions): Promise<readonly ClusterNode[]>;
@@ -38,7 +41,7 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       }
       const colocateWith = given('colocate_with');
       const shardCount = given('shard_count');
-      await cluster.createDistributedTable(text('table_name'), text('distribution_column'), {
+      await cluster.createDistributedTable(text('table_name'), given('distribution_column') === null ? null : text('distribution_column'), {
         ...options,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
         ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
@@ -61,6 +64,15 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       return undefined;
     case 'undistribute_table':
       await cluster.undistributeTable(text('table_name'), options);
+      return undefined;
+    case 'citus_schema_distribute':
+      await cluster.distributeSchema(text('schemaname'), options);
+      return undefined;
+    case 'citus_schema_undistribute':
+      await cluster.undistributeSchema(text('schemaname'), options);
+      return undefined;
+    case 'citus_schema_move':
+      await cluster.moveSchema(text('schema_id'), { ...options, to: { host: text('target_node_name'), port: Number(text('target_node_port')) } });
       return undefined;
     case 'citus_add_node':
     case 'master_add_node':

@@ -77,7 +77,7 @@ export class SessionProfiles {
     const pools = createNodePools(this.#endpointsOf([role ?? null, Object.entries(settings)]));
     const own: SessionServices = {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
-      options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs,
+      options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,
       pools,
       sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows),
       nextNode: () => services.nextNode(),

@@ -1,4 +1,3 @@
-import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { ColocationGroup } from '../catalog/catalog-snapshot.ts';
 import { colocationId } from '../catalog/ids.ts';
@@ -12,13 +11,14 @@ import { createGroup, findGroup } from './choose-group.ts';
 import { type Converted, convertTables } from './convert-tables.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { readDefinitions, readTree } from './read-definition.ts';
+import { checkNotOfSchema, checkSchemas } from './schemas/check-schemas.ts';
 import { onCoordinator } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 import { checkDistributed } from './undistribute-table.ts';
 
 export interface AlterDistributedTableOptions extends CallOptions {
-  /** Another distribution column; of a reference table, which becomes distributed, the first one. */
-  readonly column?: string | undefined;
+  /** Another distribution column; of a reference or single-shard table the first one. `null`: it becomes a single-shard table. */
+  readonly column?: string | null | undefined;
   readonly shardCount?: number | undefined;
   /** As of `createDistributedTable`; without it the table stays with its own group where it can. */
   readonly colocateWith?: string | undefined;
@@ -43,11 +43,12 @@ export function alterDistributedTable(context: DdlContext, table: string, option
     signal,
     body: async (change, definition, otherOid) => {
       checkDistributed(definition);
+      await checkNotOfSchema(change, definition, 'alter');
       checkOptions(definition, options);
       const trees = await treesOf(change, definition, options);
-      if (options.reference === true) return convertTables(change, trees.map((tree) => tree.map((member) => ({ definition: member, distribution: undefined }))), undefined);
-      const members = trees.map((tree) => tree.map((member): Converted => ({ definition: member, distribution: columnOf(member, options) })));
-      return convertTables(change, members, await groupOf(change, { definition, options, otherOid, distribution: at(at(members, 0), 0).distribution }));
+      if (options.reference === true) return convertTables(change, trees.map((tree) => tree.map((member) => ({ definition: member, as: { kind: 'reference' } }))), undefined);
+      const members = trees.map((tree) => tree.map((member): Converted => ({ definition: member, as: { kind: 'distributed', distribution: columnOf(member, options) } })));
+      return convertTables(change, members, await groupOf(change, { definition, options, otherOid, distribution: columnOf(definition, options) }));
     },
   });
 }
@@ -58,7 +59,7 @@ function checkOptions(table: TableDefinition, { column, shardCount, colocateWith
   const invalid = (message: string): ClusterError => new ClusterError('invalidParameter', message, { schema: table.schema, table: table.name });
   if (reference === true) {
     if (isReference) throw new ClusterError('alreadyDistributed', `table "${table.name}" is a reference table already`, { schema: table.schema, table: table.name });
-    if ((column ?? shardCount ?? colocateWith ?? cascadeToColocated) !== undefined) throw invalid('a reference table has no distribution column, shard count or colocation group');
+    if ([column, shardCount, colocateWith, cascadeToColocated].some((given) => given !== undefined)) throw invalid('a reference table has no distribution column, shard count or colocation group');
     if (table.partitionKey !== null) throw unsupportedTable(table, { message: 'it is partitioned', hint: 'Only distributed tables can be.' });
     return;
   }
@@ -84,8 +85,9 @@ async function treesOf(change: CatalogChange, table: TableDefinition, { cascadeT
   return trees;
 }
 
-function columnOf(table: TableDefinition, { column }: AlterDistributedTableOptions): DistributionColumn {
-  return checkDistributionColumn(table, column ?? table.distribution?.columnName ?? '');
+function columnOf(table: TableDefinition, { column }: AlterDistributedTableOptions): DistributionColumn | undefined {
+  const name = column === undefined ? table.distribution?.columnName : column;
+  return name === null || name === undefined ? undefined : checkDistributionColumn(table, name);
 }
 
 interface GroupWanted {
@@ -100,11 +102,15 @@ async function groupOf(change: CatalogChange, { definition, options, otherOid, d
   const id = definition.distribution?.colocationId ?? undefined;
   const old = id === undefined ? undefined : await groupById(change, colocationId(id));
   const shares = old === undefined || (await isJoinableByDefault(change, old.id));
+  // Of another kind of table nothing is kept.
+  const keeps = otherOid === undefined && (old?.distributionType === undefined) === (distribution === undefined);
   const choice = {
-    distributionType: distribution?.type.name ?? '',
+    distributionType: distribution?.type.name,
     colocateWith: otherOid ?? (options.colocateWith === 'none' || (options.colocateWith === undefined && !shares) ? 'none' : 'default'),
-    shardCount: options.shardCount ?? (otherOid === undefined ? old?.shardGroups.length : undefined),
-    hash: otherOid === undefined ? old?.hash : undefined,
+    shardCount: options.shardCount ?? (keeps ? old?.shardGroups.length : undefined),
+    hash: keeps && distribution !== undefined ? old?.hash : undefined,
   } as const;
-  return (await findGroup(change, choice)) ?? createGroup(change, choice);
+  const found = await findGroup(change, choice);
+  await checkSchemas(change, [definition], found);
+  return found ?? createGroup(change, choice);
 }

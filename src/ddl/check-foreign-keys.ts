@@ -8,9 +8,12 @@ export type TargetPlacement =
   | { readonly kind: 'reference' }
   | {
       readonly kind: 'distributed';
-      readonly column: ColumnDefinition;
+      /** Undefined for a single-shard table. */
+      readonly column: ColumnDefinition | undefined;
       /** Undefined for a group that does not exist yet, in which no other table can be. */
       readonly colocationId: ColocationId | undefined;
+      /** OIDs of tables that come into the group with it. */
+      readonly together?: ReadonlySet<number> | undefined;
     };
 
 /** `unsupportedTable` when a foreign key of the table could not be kept by each node alone. */
@@ -36,9 +39,10 @@ function checkForeignKey(key: Candidate): void {
 function checkReferencedTable(key: Candidate): void {
   const { table, target, foreign } = key;
   if (foreign.table.oid === table.oid) {
-    if (target.kind === 'distributed') checkColumnsMatch(key, target.column.position);
+    if (target.kind === 'distributed') checkColumnsMatch(key, target.column?.position ?? null);
     return;
   }
+  if (target.kind === 'distributed' && target.together?.has(foreign.table.oid) === true) return;
   const referenced = foreign.table.distribution;
   if (referenced === null) throw objection(key, `refers to local table "${foreign.table.name}"`, localHint(key));
   if (referenced.kind === 'reference') return;
@@ -46,7 +50,8 @@ function checkReferencedTable(key: Candidate): void {
     throw objection(key, `refers to distributed table "${foreign.table.name}"`, 'A reference table can only refer to reference tables.');
   }
   if (referenced.colocationId !== target.colocationId) {
-    const hint = `Distribute with colocateWith "${foreign.table.name}" (same type and shard count), or make that one a reference table.`;
+    const how = target.column === undefined ? '' : ' (same type and shard count)';
+    const hint = `Distribute with colocateWith "${foreign.table.name}"${how}, or make that one a reference table.`;
     throw objection(key, `refers to table "${foreign.table.name}", which is not co-located`, hint);
   }
   checkColumnsMatch(key, referenced.columnPosition);
@@ -60,7 +65,8 @@ function localHint({ target, foreign }: Candidate): string {
 /** Referring and referred row are in one shard group only if the key contains both distribution columns, at the same place. */
 function checkColumnsMatch(key: Candidate, referencedPosition: number | null): void {
   const { target, constraint, foreign } = key;
-  if (target.kind !== 'distributed') return;
+  // Rows of single-shard tables are together, whatever the key.
+  if (target.kind !== 'distributed' || target.column === undefined) return;
   const place = (constraint.columns ?? []).indexOf(target.column.position);
   if (place >= 0 && foreign.columns[place] === referencedPosition) return;
   throw objection(
@@ -75,7 +81,7 @@ function checkActions(key: Candidate): void {
   const positions = constraint.columns ?? [];
   const setOnDelete = isSet(foreign.onDelete) ? (foreign.onDeleteColumns ?? positions) : [];
   const setOnUpdate = isSet(foreign.onUpdate) || foreign.onUpdate === 'cascade' ? positions : [];
-  if (target.kind === 'distributed' && [...setOnDelete, ...setOnUpdate].includes(target.column.position)) {
+  if (target.kind === 'distributed' && target.column !== undefined && [...setOnDelete, ...setOnUpdate].includes(target.column.position)) {
     throw objection(
       key,
       `would change distribution column "${target.column.name}"`,

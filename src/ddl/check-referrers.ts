@@ -5,10 +5,11 @@ import type { TableDefinition } from './table-definition.ts';
 
 /**
  * `unsupportedTable` when rows of another table refer to this one: their foreign key would be checked against the empty shell from now on.
- * Empty tables may refer to it, since they are likely to be distributed next.
+ * Empty tables may refer to it, since they are likely to be distributed next. `together`: OIDs of tables that are distributed with it.
  */
-export async function checkReferrers(change: CatalogChange, table: TableDefinition): Promise<void> {
+export async function checkReferrers(change: CatalogChange, table: TableDefinition, together: ReadonlySet<number> = new Set()): Promise<void> {
   for (const { constraint, table: referrer } of table.referencedBy ?? []) {
+    if (together.has(referrer.oid)) continue;
     if (referrer.distribution === null && !(await hasRows(change, referrer))) continue;
     throw unsupportedTable(table, {
       message: `rows of table "${referrer.name}" refer to it (foreign key "${constraint}")`,

@@ -2,7 +2,7 @@ import { assert, at, present } from '../base/assert.ts';
 import type { ColocationGroup } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
+import { quoteQualified } from '../sql/identifiers.ts';
 import { deleteEmptyGroups, replaceShards } from '../store/catalog-changes.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import { checkBehaviour, checkDependencies } from './check-behaviour.ts';
@@ -16,15 +16,21 @@ import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { type Placement, readPlacements } from './placements.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard, type ShardStatements } from './render-shard.ts';
+import { guardOf } from './shard-guard.ts';
 import { cursorRows } from './shard-rows.ts';
 import { wholeTable } from './shell.ts';
 import type { RelatedTable, TableDefinition } from './table-definition.ts';
 
-/** A table that is distributed or a reference table, and how it shall be: by a column, or, where that is undefined, as a reference table. */
+/** A table that is distributed or a reference table, and how it shall be. */
 export interface Converted {
   readonly definition: TableDefinition;
-  readonly distribution: DistributionColumn | undefined;
+  readonly as: NewKind;
 }
+
+type NewKind =
+  | { readonly kind: 'reference' }
+  /** As a single-shard table where there is no column. */
+  | { readonly kind: 'distributed'; readonly distribution: DistributionColumn | undefined };
 
 interface Conversion extends Converted {
   readonly shardIds: readonly ShardId[];
@@ -45,10 +51,10 @@ export async function convertTables(change: CatalogChange, trees: readonly (read
   const all: Conversion[] = [];
   for (const converted of trees.flat()) {
     const old = await readPlacements(change, converted.definition);
-    const position = converted.distribution?.column.position;
+    const position = columnIn(converted.as)?.column.position;
     all.push({ ...converted, old, shardIds: await replaceShards(change, { oid: converted.definition.oid, distributionPosition: position, group }) });
   }
-  const known = new Map(all.map(({ definition, shardIds, distribution }): [number, RelatedTable['distribution']] => [definition.oid, distributionOf(shardIds, distribution, group)]));
+  const known = new Map(all.map(({ definition, shardIds, as }): [number, RelatedTable['distribution']] => [definition.oid, distributionOf(shardIds, as, group)]));
   const now = all.map((conversion) => ({ ...conversion, definition: withDistributions(conversion.definition, known) }));
   for (const conversion of now) await checkConversion(change, conversion, { group, known });
   await runOnNodes(change, perOldShard(now, (table, id) => lock(table, oldSql(table, id))));
@@ -61,9 +67,13 @@ export async function convertTables(change: CatalogChange, trees: readonly (read
   await deleteEmptyGroups(change);
 }
 
-function distributionOf(shardIds: readonly ShardId[], distribution: DistributionColumn | undefined, group: ColocationGroup | undefined): RelatedTable['distribution'] {
-  const kind = distribution === undefined ? 'reference' : 'distributed';
-  return { kind, columnPosition: distribution?.column.position ?? null, columnName: distribution?.column.name ?? null, colocationId: group?.id ?? null, shardIds };
+function columnIn(as: NewKind): DistributionColumn | undefined {
+  return as.kind === 'distributed' ? as.distribution : undefined;
+}
+
+function distributionOf(shardIds: readonly ShardId[], as: NewKind, group: ColocationGroup | undefined): RelatedTable['distribution'] {
+  const distribution = columnIn(as);
+  return { kind: as.kind, columnPosition: distribution?.column.position ?? null, columnName: distribution?.column.name ?? null, colocationId: group?.id ?? null, shardIds };
 }
 
 /** The definition as it will be, other tables that are converted with it included. */
@@ -82,7 +92,7 @@ interface Checked {
   readonly known: ReadonlyMap<number, unknown>;
 }
 
-async function checkConversion(change: CatalogChange, { definition, distribution }: Conversion, { group, known }: Checked): Promise<void> {
+async function checkConversion(change: CatalogChange, { definition, as }: Conversion, { group, known }: Checked): Promise<void> {
   const referrer = definition.referencedBy?.find(({ table }) => table.distribution !== null && !known.has(table.oid));
   if (referrer !== undefined) {
     throw unsupportedTable(definition, {
@@ -90,8 +100,8 @@ async function checkConversion(change: CatalogChange, { definition, distribution
       hint: 'Drop the foreign key first, or alter all co-located tables together (cascadeToColocated).',
     }, 'alter');
   }
-  checkForeignKeys(definition, distribution === undefined ? { kind: 'reference' } : { kind: 'distributed', column: distribution.column, colocationId: group?.id });
-  checkBehaviour(definition, distribution === undefined ? 'reference' : (group?.hash ?? 'postgres'));
+  checkForeignKeys(definition, as.kind === 'reference' ? as : { kind: 'distributed', column: as.distribution?.column, colocationId: group?.id });
+  checkBehaviour(definition, as.kind === 'reference' ? 'reference' : (group?.hash ?? 'postgres'));
   await checkDependencies(change, definition);
 }
 
@@ -124,18 +134,16 @@ interface NewShard {
 
 /** Table by table. */
 function statementsOf(change: CatalogChange, all: readonly Conversion[], group: ColocationGroup | undefined): NewShard[] {
-  return all.flatMap(({ definition: table, distribution, shardIds }) => {
-    if (distribution === undefined || group === undefined) {
+  return all.flatMap(({ definition: table, as, shardIds }) => {
+    if (as.kind === 'reference' || group === undefined) {
       const statements = renderShard(table, { id: at(shardIds, 0), hash: undefined, references: referencedShards(table, 0) });
       return change.nodes.map(({ id }) => ({ node: id, table, statements }));
     }
-    const sql = distribution.type.hashSql(quoteIdentifier(distribution.column.name));
-    const isGuarded = group.hash === 'postgres' && table.partitionKey === null;
-    return group.shardGroups.map((range, ordinal) => {
+    return group.shardGroups.map(({ node }, ordinal) => {
       const above = new Map(all.map(({ definition, shardIds: ids }) => [definition.oid, at(ids, ordinal)]));
       const inherited = inheritedNames(table, all.map(({ definition }) => definition), above);
-      const wish = { id: at(shardIds, ordinal), hash: isGuarded ? { sql, range } : undefined, references: referencedShards(table, ordinal), inherited };
-      return { node: range.node, table, statements: renderShard(table, wish) };
+      const wish = { id: at(shardIds, ordinal), hash: guardOf(table, as.distribution, { group, ordinal }), references: referencedShards(table, ordinal), inherited };
+      return { node, table, statements: renderShard(table, wish) };
     });
   });
 }
@@ -149,12 +157,12 @@ function collected(shards: readonly NewShard[], ...kinds: readonly ((statements:
   return perNode;
 }
 
-async function moveRows(change: CatalogChange, { definition: table, distribution, shardIds, old }: Conversion, group: ColocationGroup | undefined): Promise<void> {
+async function moveRows(change: CatalogChange, { definition: table, as, shardIds, old }: Conversion, group: ColocationGroup | undefined): Promise<void> {
   const sources = new Set(old.map(({ shard }) => shard)).size === 1 ? old.slice(0, 1) : old;
   for (const { node, shard } of sources) {
     const connection = await change.transaction.join(node, 'write', change);
-    if (distribution !== undefined && group !== undefined) {
-      const target: DistributionTarget = { table, distribution, group, shardIds };
+    if (as.kind === 'distributed' && group !== undefined) {
+      const target: DistributionTarget = { table, distribution: as.distribution, group, shardIds };
       await distributeRows(change, target, cursorRows(connection, placedRows(target, oldSql(table, shard)), change));
     } else await copyToAll(change, { table, id: at(shardIds, 0) }, cursorRows(connection, `SELECT ${columnList(table)} FROM ${wholeTable(oldSql(table, shard), table)}`, change));
   }

@@ -13,6 +13,7 @@ import { sendObjectsOf } from './objects/send-objects.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard } from './render-shard.ts';
+import { checkNotOfSchema } from './schemas/check-schemas.ts';
 import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -26,11 +27,12 @@ export function createReferenceTable(context: DdlContext, table: string, options
     signal: options.signal,
     body: async (change, definition) => {
       checkTable(definition);
+      await checkNotOfSchema(change, definition, 'distribute');
       if (definition.partitionKey !== null || definition.partition) throw unsupportedTable(definition, { message: 'it is partitioned', hint: 'Only distributed tables can be: a reference table is small.' });
       checkBehaviour(definition, 'reference');
       checkForeignKeys(definition, { kind: 'reference' });
       await checkReferrers(change, definition);
-      await sendObjectsOf(change, definition.oid);
+      await sendObjectsOf(change, [definition.oid]);
       await checkDependencies(change, definition);
       if (change.nodes.length === 0) {
         throw new ClusterError('noNodes', 'the cluster has no node that could hold shards', { hint: 'Add one with addNode or citus_add_node.' });

@@ -17,7 +17,8 @@ import type { TableDefinition } from './table-definition.ts';
 
 export interface DistributionTarget {
   readonly table: TableDefinition;
-  readonly distribution: DistributionColumn;
+  /** Undefined for a single-shard table. */
+  readonly distribution: DistributionColumn | undefined;
   readonly group: ColocationGroup;
   /** In the order of the group's shard groups. */
   readonly shardIds: readonly ShardId[];
@@ -52,6 +53,7 @@ export function placedRows(target: DistributionTarget, relation: string): string
 
 /** What the row's place is told by: the shard group's ordinal plus one as the server computes it, or the value itself. */
 function placeSql({ distribution, group }: DistributionTarget): string {
+  if (distribution === undefined) return '1';
   const column = quoteIdentifier(distribution.column.name);
   if (group.hash !== 'postgres') return column;
   const bounds = group.shardGroups.map(({ min }) => min).join(',');
@@ -59,10 +61,11 @@ function placeSql({ distribution, group }: DistributionTarget): string {
 }
 
 function locator(target: DistributionTarget): RowLocator {
-  const { type } = target.distribution;
-  const locate = target.group.hash === 'postgres' ? ordinalOf : (field: Buffer) => placeOfValue(field, type, target.group);
+  const { distribution, group } = target;
+  if (distribution === undefined) return ordinalOf;
+  const locate = group.hash === 'postgres' ? ordinalOf : (field: Buffer) => placeOfValue(field, distribution.type, group);
   return (field) => {
-    if (isNull(field)) throw missingValue(target);
+    if (isNull(field)) throw missingValue(target.table, distribution);
     return locate(field);
   };
 }
@@ -84,8 +87,7 @@ function placeOfValue(field: Buffer, type: DistributionType, group: ColocationGr
   return shardGroupFor(group, hash).ordinal;
 }
 
-function missingValue({ table, distribution }: DistributionTarget): ClusterError {
-  const { name } = distribution.column;
+function missingValue(table: TableDefinition, { column: { name } }: DistributionColumn): ClusterError {
   return new ClusterError('distributionValueMissing', `null value in column "${name}" of relation "${table.name}" violates not-null constraint`, {
     detail: 'Every row of a distributed table is placed by this column.',
     hint: 'Delete the rows in which it is null, or give it a value.',

@@ -5,6 +5,7 @@ import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
 import { countShards, deleteNode, type NodeAddress } from '../store/catalog-changes.ts';
+import { moveEmptyGroups } from '../store/distributed-schemas.ts';
 import { hasJobs } from '../store/jobs.ts';
 import { disownNode } from '../store/node-identity.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
@@ -21,6 +22,8 @@ export async function removeNode(context: DdlContext, which: NodeAddress | NodeI
     lockFirst: () => Promise.resolve(),
     body: async (change) => {
       const node = findNode(change, which);
+      const other = change.nodes.find(({ id }) => id !== node.id);
+      if (other !== undefined) await moveEmptyGroups(change, { from: node.id, to: other.id });
       await checkUnused(change, node);
       await clearNode(change, node);
       await deleteNode(change, node.id);

@@ -17,6 +17,12 @@ export async function emptyShell(change: CatalogChange, shell: Shell): Promise<v
   await onCoordinator(change, `${verb} ${wholeTable(nameOf(shell), shell)}`);
 }
 
+/** Several may refer to each other, but no other table to them. */
+export async function emptyShells(change: CatalogChange, [first, ...others]: readonly Shell[]): Promise<void> {
+  if (first !== undefined && others.length === 0) await emptyShell(change, first);
+  else if (first !== undefined) await onCoordinator(change, `TRUNCATE ${[first, ...others].map((shell) => wholeTable(nameOf(shell), shell)).join(', ')}`);
+}
+
 /** Runs `work`, which moves rows that are there, without the user's triggers and without what policies say of the owner: nothing happens to the rows. */
 export async function withoutTriggers<T>(change: CatalogChange, tables: readonly BehavingShell[], work: () => Promise<T>): Promise<T> {
   for (const table of tables) {

@@ -8,6 +8,7 @@ import { deleteTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
 import { unsupportedTable } from './check-table.ts';
 import { columnList } from './column-list.ts';
+import { checkNotOfSchema } from './schemas/check-schemas.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements, type Placement } from './placements.ts';
@@ -26,18 +27,50 @@ export function undistributeTable(context: DdlContext, table: string, options: C
     body: async (change, definition) => {
       checkDistributed(definition);
       checkWhole(definition);
-      const tree = await readTree(change.coordinator, definition, change);
-      for (const member of tree) checkUnconnected(member);
-      const placements = await readPlacements(change, definition);
-      await runOnNodes(change, perNode(placements, (id) => lockShard(definition, id)));
-      for (const member of tree) await unfenceShell(change, member);
-      await withoutTriggers(change, tree, async () => {
-        for (const placement of oncePerShard(placements)) await bringBack(change, definition, placement);
-      });
-      await runOnNodes(change, perNode(placements, (id) => `DROP TABLE ${shardSql(definition, id)}`));
-      for (const { oid } of tree) await deleteTable(change, oid);
+      await checkNotOfSchema(change, definition, 'undistribute');
+      await undistributeTrees(change, [await readTree(change.coordinator, definition, change)]);
     },
   });
+}
+
+interface PlacedRoot {
+  readonly table: TableDefinition;
+  readonly placements: readonly Placement[];
+}
+
+/** Tables, each with its partitions, parents first, that may refer to each other. */
+export async function undistributeTrees(change: CatalogChange, trees: readonly (readonly TableDefinition[])[]): Promise<void> {
+  const members = trees.flat();
+  const together = new Set(members.map(({ oid }) => oid));
+  for (const member of members) checkUnconnected(member, together);
+  const roots: PlacedRoot[] = [];
+  for (const table of referredFirst(trees.flatMap(([root]) => root ?? []))) roots.push({ table, placements: await readPlacements(change, table) });
+  await runOnNodes(change, perNode(roots, lockShard));
+  for (const member of members) await unfenceShell(change, member);
+  await withoutTriggers(change, members, async () => {
+    for (const { table, placements } of roots) for (const placement of oncePerShard(placements)) await bringBack(change, table, placement);
+  });
+  const shards = perNode(roots, shardSql);
+  await runOnNodes(change, new Map([...shards].map(([node, list]) => [node, [`DROP TABLE ${list.join(', ')}`]])));
+  for (const { oid } of members) await deleteTable(change, oid);
+}
+
+/** Their rows are brought back in an order in which foreign keys between them hold. `unsupportedTable` where there is none. */
+function referredFirst(tables: readonly TableDefinition[]): TableDefinition[] {
+  const ordered: TableDefinition[] = [];
+  const left = new Set(tables);
+  while (left.size > 0) {
+    const next = [...left].filter((table) => ![...left].some((other) => other !== table && refersTo(table, other)));
+    const [stuck] = left;
+    if (next.length === 0 && stuck !== undefined) throw unsupportedTable(stuck, { message: 'foreign keys connect it to others in a circle', hint: 'Drop one of them first.' }, 'undistribute');
+    for (const table of next) left.delete(table);
+    ordered.push(...next);
+  }
+  return ordered;
+}
+
+function refersTo(table: TableDefinition, { oid }: TableDefinition): boolean {
+  return (table.constraints ?? []).some(({ foreign }) => foreign?.table.oid === oid);
 }
 
 export function checkDistributed(table: TableDefinition): void {
@@ -52,10 +85,10 @@ function checkWhole(table: TableDefinition): void {
 }
 
 /** Its rows would be checked against empty shells, or other tables' rows against rows that went away. */
-function checkUnconnected(table: TableDefinition): void {
-  const outward = table.constraints?.find(({ foreign }) => foreign !== null && foreign.table.oid !== table.oid && foreign.table.distribution !== null);
+function checkUnconnected(table: TableDefinition, together: ReadonlySet<number>): void {
+  const outward = table.constraints?.find(({ foreign }) => foreign !== null && !together.has(foreign.table.oid) && foreign.table.distribution !== null);
   if (outward?.foreign) throw connected(table, outward.name, `to "${outward.foreign.table.name}"`);
-  const inward = table.referencedBy?.find(({ table: referrer }) => referrer.distribution !== null);
+  const inward = table.referencedBy?.find(({ table: referrer }) => !together.has(referrer.oid) && referrer.distribution !== null);
   if (inward !== undefined) throw connected(table, inward.constraint, `from "${inward.table.name}"`);
 }
 
@@ -72,9 +105,9 @@ function oncePerShard(placements: readonly Placement[]): Placement[] {
   return placements.filter(({ shard }) => !seen.has(shard) && seen.add(shard));
 }
 
-function perNode(placements: readonly Placement[], statement: (id: ShardId) => string): Map<NodeId, string[]> {
+function perNode(roots: readonly PlacedRoot[], statement: (table: TableDefinition, id: ShardId) => string): Map<NodeId, string[]> {
   const statements = new Map<NodeId, string[]>();
-  for (const { shard, node } of placements) statements.set(node, [...(statements.get(node) ?? []), statement(shard)]);
+  for (const { table, placements } of roots) for (const { shard, node } of placements) statements.set(node, [...(statements.get(node) ?? []), statement(table, shard)]);
   return statements;
 }
 

@@ -1,4 +1,4 @@
-import { at } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import type { DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import type { Placer } from '../plan/prune.ts';
@@ -11,11 +11,12 @@ export type AskCoordinator = (query: { readonly text: string; readonly values: r
  * no value of the column's type is the server's error.
  */
 export async function askServerHash(placer: Placer, table: DistributedTable, value: unknown, ask: AskCoordinator): Promise<number | null> {
-  const typeSql = table.distributionColumn.type.sql;
-  const text = `SELECT v, ${placer.type.hashSql('v')} FROM (SELECT CAST($1 AS ${typeSql}) AS v) AS s`;
+  const typeSql = present(table.distributionColumn, 'distribution column').type.sql;
+  const type = present(placer.type, 'distribution type');
+  const text = `SELECT v, ${type.hashSql('v')} FROM (SELECT CAST($1 AS ${typeSql}) AS v) AS s`;
   const { rows } = await ask({ text, values: [value] });
   const [canonical = null, hash = null] = at(rows, 0);
   if (canonical === null) return null;
   if (placer.group.hash === 'postgres') return Number(hash);
-  return placer.type.hashOf(canonical, placer.group.hash) ?? null;
+  return type.hashOf(canonical, placer.group.hash) ?? null;
 }

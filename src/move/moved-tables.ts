@@ -60,7 +60,8 @@ export interface RowHash {
 export interface MovedGroups {
   readonly sources: readonly SourceGroup[];
   readonly targets: readonly TargetGroup[];
-  readonly hash: RowHash;
+  /** Undefined of single-shard tables. */
+  readonly hash: RowHash | undefined;
   /** Of all definitions: when it has changed, what was made of them is out of date. */
   readonly fingerprint: string;
 }
@@ -88,7 +89,7 @@ const groupsQuery = `
 SELECT g.shard_group_id, g.ordinal, g.hash_min, g.hash_max, g.node_id, c.hash_family, c.distribution_type, t.relation::oid, h.shard_id, a.attname
 FROM shardwright.shard_group g JOIN shardwright.colocation_group c USING (colocation_id) JOIN shardwright.shard h USING (shard_group_id)
 JOIN shardwright.distributed_table t USING (relation)
-JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relation AND a.attnum = t.distribution_attnum
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relation AND a.attnum = t.distribution_attnum
 WHERE g.shard_group_id = ANY ($1::integer[]) ORDER BY g.ordinal, t.relation::oid`;
 
 /** As `readMovedGroups`, in the connection's transaction, which must have `definitionSettings`. */
@@ -118,11 +119,12 @@ function movedShard(definition: TableDefinition, shard: ShardId): MovedShard {
   return { definition, shard, name, sql: quoteQualified(definition.schema, name) };
 }
 
-function hashOf(rows: readonly RawRow[]): RowHash {
-  const [, , , , , family, type] = at(rows, 0);
+function hashOf(rows: readonly RawRow[]): RowHash | undefined {
+  const [, , , , , family, type = null] = at(rows, 0);
+  if (type === null) return undefined;
   return {
     family: family === 'murmur3' ? 'murmur3' : 'postgres',
-    type: present(distributionType(type ?? ''), 'distribution type'),
+    type: present(distributionType(type), 'distribution type'),
     columns: new Map(rows.map((row) => [Number(row[7]), row[9] ?? ''])),
   };
 }
@@ -140,7 +142,7 @@ function referencesOf({ tables }: SourceGroup, ordinal: number): References {
 }
 
 interface Targeting {
-  readonly hash: RowHash;
+  readonly hash: RowHash | undefined;
   readonly references: References;
 }
 
@@ -153,7 +155,7 @@ function targetOf({ group, node, min, max, shards }: JobTarget, source: SourceGr
   const tables = source.tables.map(({ definition, shard }) => {
     const own = movedShard(definition, idOf(definition.oid, shard));
     const referred = [...(references.get(definition.oid) ?? [])].map(([oid, id]) => [oid, shards?.[oid] ?? id] as const);
-    const range = hash.family === 'postgres' && definition.partitionKey === null ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
+    const range = hash?.family === 'postgres' && definition.partitionKey === null ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
     return { ...own, wish: { id: own.shard, hash: range, references: new Map(referred) } };
   });
   return { id: group, node, min, max, tables: withInheritedNames(tables) };

@@ -33,14 +33,16 @@ export interface MergeWish {
 
 /** All of these throw `moveRefused` when a shard group does not exist. */
 export async function planMove(coordinator: Coordinator, { group, from, to }: MoveWish): Promise<JobPlan> {
-  const source = { ...at(await readGroups(coordinator, [group]), 0), node: from };
+  const { min, max } = at(await readGroups(coordinator, [group]), 0);
+  const source = { group, node: from, min, max };
   return { kind: 'move', sources: [source], targets: [{ ...source, node: to }] };
 }
 
 /** `invalidParameter` when the parts are not the group's hashes. */
 export async function planSplit(coordinator: Coordinator, { group, parts }: SplitWish): Promise<JobPlan> {
   const sources = await readGroups(coordinator, [group]);
-  const { min, max, node } = at(sources, 0);
+  const { min, max, node, hashed } = at(sources, 0);
+  if (!hashed) throw new ClusterError('invalidParameter', `shard group ${group} cannot be split`, { detail: 'Its tables have no distribution column, whose hashes could be divided.' });
   const isTiling = parts.every((part, i) => part.min <= part.max && part.min === (i === 0 ? min : at(parts, i - 1).max + 1)) && parts.at(-1)?.max === max;
   if (!isTiling) throw new ClusterError('invalidParameter', `the parts are not shard group ${group}`, { detail: `Its hashes are those from ${min} to ${max}.` });
   return { kind: 'split', sources, targets: await newTargets(coordinator, group, parts.map((part) => ({ ...part, node: part.node ?? node }))) };
@@ -66,8 +68,8 @@ export async function planUndo(coordinator: Coordinator, { kind, sources, target
 }
 
 /** In the order given. */
-async function readGroups(coordinator: Coordinator, groups: readonly ShardGroupId[]): Promise<(JobGroup & { readonly colocation: number })[]> {
-  const text = 'SELECT shard_group_id, node_id, hash_min, hash_max, colocation_id FROM shardwright.shard_group WHERE shard_group_id = ANY ($1::integer[])';
+async function readGroups(coordinator: Coordinator, groups: readonly ShardGroupId[]): Promise<FoundGroup[]> {
+  const text = 'SELECT shard_group_id, node_id, hash_min, hash_max, colocation_id, distribution_type IS NOT NULL FROM shardwright.shard_group JOIN shardwright.colocation_group USING (colocation_id) WHERE shard_group_id = ANY ($1::integer[])';
   const { rows } = await coordinator.query({ text, values: [`{${groups.join(',')}}`] });
   const found = rows.map(groupOf);
   return groups.map((id) => {
@@ -77,9 +79,15 @@ async function readGroups(coordinator: Coordinator, groups: readonly ShardGroupI
   });
 }
 
-function groupOf(row: RawRow): JobGroup & { readonly colocation: number } {
-  const [group = 0, node = 0, min = 0, max = 0, colocation = 0] = row.map(Number);
-  return { group: shardGroupId(group), node: nodeId(node), min, max, colocation };
+interface FoundGroup extends JobGroup {
+  readonly colocation: number;
+  /** Whether its tables have a distribution column. */
+  readonly hashed: boolean;
+}
+
+function groupOf(row: RawRow): FoundGroup {
+  const [group = 0, node = 0, min = 0, max = 0, colocation = 0] = row.slice(0, 5).map(Number);
+  return { group: shardGroupId(group), node: nodeId(node), min, max, colocation, hashed: row[5] === 't' };
 }
 
 /** Shard groups with new ids, and new ids for the shards of all tables that the given group has. */

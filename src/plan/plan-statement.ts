@@ -7,6 +7,7 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { scanTokens } from '../sql/scan.ts';
 import { refused } from './insert/refused.ts';
+import { refuseFilledTable } from './ddl/schema-tables.ts';
 import { expandViews } from './expand-views.ts';
 import { planExplain } from './plan-explain.ts';
 import { planMaterialized } from './plan-materialized.ts';
@@ -28,6 +29,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   const { node } = statement;
   const named: Named = { ...input, names: new RelationNames(input.snapshot, input.searchPath), planPart: planRows };
   await checkNames(node, named);
+  refuseFilledTable(node, named.names);
   if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planRows(statement, named);
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));

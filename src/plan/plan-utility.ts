@@ -10,6 +10,7 @@ import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
 import { refuseReaderOfShells } from './ddl/function-tables.ts';
 import { readsDistributed } from './ddl/reads-distributed.ts';
+import { mayMakeTables } from './ddl/schema-tables.ts';
 import { planDo } from './ddl/plan-do.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { StatementPlan } from './statement-plan.ts';
@@ -21,7 +22,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if (harmless.has(kind)) return { kind: 'coordinator', text, effect: 'session' };
   if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
   // Its foreign keys may refer to any table: it is likely to be distributed next.
-  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined) return { kind: 'coordinator', text, effect: 'write' };
+  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names)) return { kind: 'coordinator', text, effect: 'write' };
   if ('DoStmt' in node) return planDo(statement, names) ?? { kind: 'coordinator', text, effect: 'write' };
   if ('CreateFunctionStmt' in node) refuseReaderOfShells(statement, names);
   const named = relationsIn(node);

@@ -42,5 +42,10 @@ export async function certainUses(uses: readonly PrunableUse[] | undefined, { no
   const counts = parameterUses(node);
   if ([...numbers].every((number) => counts.get(number) === 1)) return uses;
   const { parameterTypes } = await describe.statement(text);
-  return uses?.map((use) => ({ ...use, restrictions: knownSets(use.restrictions, parameterTypes, use.table === undefined ? use.placer.group.distributionType : columnTypeName(use.table.distributionColumn)) }));
+  return uses?.map((use) => ({ ...use, restrictions: knownSets(use.restrictions, parameterTypes, typeNameOf(use)) }));
+}
+
+/** A single-shard table has no restrictions, so that none is needed. */
+function typeNameOf({ table, placer }: PrunableUse): string {
+  return (table?.distributionColumn === undefined ? placer.group.distributionType : columnTypeName(table.distributionColumn)) ?? '';
 }

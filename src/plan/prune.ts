@@ -9,19 +9,21 @@ import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 /** How the values of one table's distribution column are placed. */
 export interface Placer {
   readonly group: ColocationGroup;
-  readonly type: DistributionType;
+  /** Undefined for single-shard tables: whatever the values, rows go to the first shard group. */
+  readonly type: DistributionType | undefined;
   /** Type modifier of the column, for values that are assigned to it. */
   readonly modifier: number;
 }
 
 export function placerOf(table: DistributedTable, snapshot: CatalogSnapshot): Placer {
-  return { ...groupPlacer(table.colocationId, snapshot), modifier: table.distributionColumn.type.modifier };
+  return { ...groupPlacer(table.colocationId, snapshot), modifier: table.distributionColumn?.type.modifier ?? -1 };
 }
 
 /** How a colocation group places values of its own type. */
 export function groupPlacer(colocation: ColocationId, snapshot: CatalogSnapshot): Placer {
   const group = present(snapshot.colocationGroups.get(colocation), 'colocation group');
-  const type = present(distributionType(group.distributionType), `distribution type ${group.distributionType}`);
+  const { distributionType: name } = group;
+  const type = name === undefined ? undefined : present(distributionType(name), `distribution type ${name}`);
   return { group, type, modifier: -1 };
 }
 
@@ -42,7 +44,7 @@ export function pruneOrdinals(
   values: readonly unknown[],
   unknown: UnknownHash[],
 ): 'all' | readonly number[] {
-  if (group.shardGroups.length === 1) return [0];
+  if (type === undefined || group.shardGroups.length === 1) return [0];
   const only = singleParameter(sets);
   if (only !== undefined) {
     const value = values[only - 1];
@@ -68,7 +70,7 @@ function singleParameter(sets: readonly ConstantSet[]): number | undefined {
 
 function ordinalsOf(
   set: ConstantSet,
-  { group, type }: Pick<Placer, 'group' | 'type'>,
+  { group, type }: { readonly group: ColocationGroup; readonly type: DistributionType },
   values: readonly unknown[],
   unknown: UnknownHash[],
 ): 'all' | readonly number[] {

@@ -131,8 +131,8 @@ export interface WriteSource {
 export interface RowKey {
   /** Rows without a value go to the first shard: that of a MERGE may not be inserted. */
   readonly nulls?: 'first_shard' | undefined;
-  /** Among the columns of the result. */
-  readonly position: number;
+  /** Among the columns of the result; undefined where a single-shard table takes all. */
+  readonly position: number | undefined;
   readonly table: DistributedTable;
   readonly placer: Placer;
 }

@@ -8,6 +8,9 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   alter_distributed_table: ['table_name', 'distribution_column', 'shard_count', 'colocate_with', 'cascade_to_colocated'],
   create_reference_table: ['table_name'],
   undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
+  citus_schema_distribute: ['schemaname'],
+  citus_schema_undistribute: ['schemaname'],
+  citus_schema_move: ['schema_id', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
   citus_add_node: ['nodename', 'nodeport', 'groupid', 'noderole', 'nodecluster'],
   master_add_node: ['nodename', 'nodeport', 'groupid', 'noderole', 'nodecluster'],
   citus_remove_node: ['nodename', 'nodeport'],
@@ -40,7 +43,7 @@ const tableNames: ReadonlySet<string> = new Set(['citus_rebalance_strategies']);
 
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
-  create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_add_node: 2, master_add_node: 2,
+  create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_schema_distribute: 1, citus_schema_undistribute: 1, citus_schema_move: 3, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
   citus_update_node: 3, citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,

@@ -9,7 +9,7 @@ import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { readLoad, type GroupLoad } from '../store/shard-load.ts';
 import type { RebalanceStrategy, StrategyGroup } from './strategy.ts';
 
-/** All shard groups of the catalog with what is to be known of them: sizes are asked of the nodes, one statement each, the load of the coordinator database. */
+/** All shard groups of the catalog that have shards, with what is to be known of them: sizes are asked of the nodes, one statement each, the load of the coordinator database. */
 export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, { size, load }: Measures, options: CallOptions): Promise<StrategyGroup[]> {
   const groups = [...snapshot.colocationGroups.values()].flatMap(({ shardGroups }) => shardGroups);
   const shards = namedShards(snapshot);
@@ -18,7 +18,7 @@ export async function weighGroups(pools: NodePools, snapshot: CatalogSnapshot, {
     size ? sizesOf(pools, shards, options) : new Map<number, number>(),
     load ? readLoad(pools.get(coordinatorNodeId), options) : new Map<ShardGroupId, GroupLoad>(),
   ]);
-  return groups.map(({ id, node }) => {
+  return groups.filter(({ id }) => byGroup.has(id)).map(({ id, node }) => {
     const own = (byGroup.get(id) ?? []).map(({ shardId, table }) => ({ shardId, table, bytes: sizes.get(shardId) ?? 0 }));
     const { statements, rows } = loads.get(id) ?? { statements: 0, rows: 0 };
     return { shardGroupId: id, nodeId: node, shards: own, bytes: own.reduce((sum, { bytes }) => sum + bytes, 0), statements, rows };

@@ -11,6 +11,7 @@ interface DefineContext {
   readonly scope: StatementScope;
   readonly sequences: SequenceBlocks;
   readonly ddlLockTimeoutMs: number;
+  readonly distributesSchemas: boolean;
 }
 
 const attemptsMax = 5;
@@ -19,10 +20,10 @@ const attemptsMax = 5;
  * Runs a change of definitions. One that does not get its locks in time gives up those that it has, lets others pass, and tries again: outside of transaction blocks, whose other
  * locks it cannot give up.
  */
-export async function defineAgain({ scope, sequences, ddlLockTimeoutMs }: DefineContext, { query, plan }: { readonly query: ParsedQuery; readonly plan: DefinitionPlan }): Promise<QueryResult> {
+export async function defineAgain({ scope, sequences, ddlLockTimeoutMs, distributesSchemas }: DefineContext, { query, plan }: { readonly query: ParsedQuery; readonly plan: DefinitionPlan }): Promise<QueryResult> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const result = await runDefinition(scope, query, plan, { lockTimeoutMs: ddlLockTimeoutMs });
+      const result = await runDefinition(scope, query, plan, { lockTimeoutMs: ddlLockTimeoutMs, distributesSchemas });
       // A sequence may be another one of the same name now.
       sequences.forget();
       return result;

@@ -188,7 +188,7 @@ function partTree(plan: WritingParts['main'], input: SelectInput): Promise<PlanN
 async function rowsTree({ result, source, key, supplies }: WrittenRows, input: SelectInput): Promise<PlanNode> {
   const properties = {
     name: result.name, columns: result.columns.map(({ name }) => name), ...(supplies.length === 0 ? {} : { supplied: supplies.map((value) => (value.kind === 'sequence' ? value.sequence : value.sql)) }),
-    for: key === undefined ? 'where it is written' : `shards by hash of ${at(result.columns, key.position).name}`,
+    for: key === undefined ? 'where it is written' : key.position === undefined ? 'the shard' : `shards by hash of ${at(result.columns, key.position).name}`,
   };
   return { kind: 'rows', properties, inputs: [source.kind === 'write' ? await modifyTree(source.plan, { ...input, texts: new RenderedTexts(source.plan.whole) }) : await sourceTree(source, input)] };
 }

@@ -110,6 +110,7 @@ function shardsOf(table: DistributedTable, scope: StatementScope) {
 function shardLocator(table: DistributedTable, scope: StatementScope) {
   const placer = placerOf(table, scope.snapshot);
   const { group, type, modifier } = placer;
+  if (type === undefined) return (): number => 0;
   const context = modifier < 0 ? undefined : { modifier };
   const askServer = async (value: string | number): Promise<number | undefined> => {
     const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));

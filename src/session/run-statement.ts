@@ -48,6 +48,8 @@ export interface RunContext {
   readonly statistics: Pick<TableStatistics, 'note'>;
   /** How long a change of definitions waits for its locks. */
   readonly ddlLockTimeoutMs: number;
+  /** Whether schemas that are made are distributed, unless the session says otherwise. */
+  readonly distributesSchemas: boolean;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions. */

@@ -34,6 +34,8 @@ export interface SessionServices {
   readonly statementTimeoutMs: Milliseconds;
   /** How long a change of definitions waits for its locks; 0: for ever. */
   readonly ddlLockTimeoutMs: number;
+  /** Whether schemas that are made are distributed, unless a session says otherwise. */
+  readonly distributesSchemas: boolean;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions outside any transaction. */
   utility(run: UtilityRun): Promise<UtilityValue>;

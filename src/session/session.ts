@@ -512,10 +512,10 @@ export class Session {
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
-    const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs } = this.#services;
+    const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas } = this.#services;
     const sequences = this.#ownSnapshot === undefined ? this.#services.sequences : this.#ownSequences;
     return {
-      scope: this.scope(snapshot, signal), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs,
+      scope: this.scope(snapshot, signal), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
         if (this.#transaction !== undefined) {

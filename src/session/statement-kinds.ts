@@ -7,7 +7,7 @@ export function isUtilityCall(node: Node): boolean {
   const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
   const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
   const name = value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
-  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|citus_update_node)$/.test(name);
+  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|citus_update_node|citus_schema_(distribute|undistribute|move))$/.test(name);
 }
 
 /** Whether it is one of the statements that most of all are, which change nothing of the session but by the functions that they call. */

@@ -6,7 +6,7 @@ import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 
 /** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
-interface Change extends CallOptions {
+export interface Change extends CallOptions {
   readonly coordinator: NodeConnection;
 }
 
@@ -153,15 +153,16 @@ async function nextIds(coordinator: Coordinator, sequence: string, count: number
 }
 
 export interface GroupWish {
-  readonly distributionType: string;
+  /** Undefined for single-shard tables. */
+  readonly distributionType: string | undefined;
   readonly shardCount: number;
   readonly hash: HashFamily;
 }
 
 /** The group that a table of this kind joins when it names no other. */
 export async function findDefaultGroup(change: Change, wish: GroupWish): Promise<ColocationGroup | undefined> {
-  const where = 'joinable_by_default AND distribution_type = $1 AND shard_count = $2 AND hash_family = $3';
-  return readGroup(change, where, [wish.distributionType, wish.shardCount, wish.hash]);
+  const where = 'joinable_by_default AND distribution_type IS NOT DISTINCT FROM $1 AND shard_count = $2 AND hash_family = $3';
+  return readGroup(change, where, [wish.distributionType ?? null, wish.shardCount, wish.hash]);
 }
 
 export async function groupById(change: Change, id: ColocationId): Promise<ColocationGroup> {
@@ -180,7 +181,7 @@ async function readGroup(change: Change, where: string, values: readonly unknown
   return {
     id: colocationId(Number(first[0])),
     hash: first[1] === 'murmur3' ? 'murmur3' : 'postgres',
-    distributionType: first[2] ?? '',
+    distributionType: first[2] ?? undefined,
     shardGroups: rows.map(shardGroupOf),
   };
 }
@@ -213,22 +214,22 @@ export async function insertGroup(change: Change, group: NewGroup): Promise<Colo
        SELECT colocation_id, place - 1, (slice->>'min')::integer, (slice->>'max')::integer, (slice->>'node')::integer
        FROM made, jsonb_array_elements($5::jsonb) WITH ORDINALITY AS s (slice, place) ORDER BY place)
      SELECT colocation_id FROM made`,
-    [group.distributionType, group.shardCount, group.hash, String(group.joinableByDefault), JSON.stringify(group.slices)],
+    [group.distributionType ?? null, group.shardCount, group.hash, String(group.joinableByDefault), JSON.stringify(group.slices)],
   );
   return groupById(change, colocationId(Number(present(row)[0])));
 }
 
-/** Records the table and makes the ids of its shards, in the order of the group's shard groups. */
+/** Records the table and makes the ids of its shards, in the order of the group's shard groups. A single-shard table has no `distributionPosition`. */
 export async function insertDistributedTable(
   change: Change,
-  table: { readonly oid: number; readonly distributionPosition: number; readonly group: ColocationGroup },
+  table: { readonly oid: number; readonly distributionPosition: number | undefined; readonly group: ColocationGroup },
 ): Promise<ShardId[]> {
   const { oid, distributionPosition, group } = table;
   await run(
     change,
     `INSERT INTO shardwright.distributed_table (relation, kind, distribution_attnum, colocation_id)
      VALUES ($1::oid, 'distributed', $2, $3)`,
-    [oid, distributionPosition, group.id],
+    [oid, distributionPosition ?? null, group.id],
   );
   return insertShards(change, oid, group);
 }
@@ -313,7 +314,8 @@ export async function deleteEmptyGroups(change: Change): Promise<void> {
   await run(
     change,
     `DELETE FROM shardwright.colocation_group g
-     WHERE NOT EXISTS (SELECT FROM shardwright.distributed_table t WHERE t.colocation_id = g.colocation_id)`,
+     WHERE NOT EXISTS (SELECT FROM shardwright.distributed_table t WHERE t.colocation_id = g.colocation_id)
+       AND NOT EXISTS (SELECT FROM shardwright.distributed_schema s WHERE s.colocation_id = g.colocation_id)`,
   );
 }
 

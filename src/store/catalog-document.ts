@@ -137,6 +137,7 @@ SELECT json_build_object(
       (SELECT json_agg(json_build_array(s.shard_group_id, s.ordinal, s.hash_min, s.hash_max, s.node_id) ORDER BY s.ordinal)
          FROM shardwright.shard_group s WHERE s.colocation_id = g.colocation_id)) ORDER BY g.colocation_id)
     FROM shardwright.colocation_group g),
+  'schemas', (SELECT json_agg(json_build_array(n.nspname, d.colocation_id)) FROM shardwright.distributed_schema d JOIN pg_namespace n ON n.oid = d.schema),
   'tables', (SELECT json_agg(json_build_array(r.oid::bigint, r.nspname, r.relname, r.kind, r.distribution_attnum, r.colocation_id,
       (SELECT json_agg(h.shard_id ORDER BY s.ordinal) FROM shardwright.shard h LEFT JOIN shardwright.shard_group s USING (shard_group_id)
          WHERE h.relation = r.oid),

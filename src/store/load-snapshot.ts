@@ -17,12 +17,13 @@ interface CatalogDocument {
   readonly database: Readonly<Record<string, unknown>>;
   readonly nodes: readonly [id: number, host: string, port: number, database: string][] | null;
   readonly groups: readonly GroupTuple[] | null;
+  readonly schemas?: readonly [name: string, colocation: number][] | null;
   readonly tables: readonly TableTuple[] | null;
   readonly views: readonly ViewTuple[] | null;
 }
 
 type GroupTuple = [
-  id: number, shardCount: number, hash: HashFamily, distributionType: string,
+  id: number, shardCount: number, hash: HashFamily, distributionType: string | null,
   slices: readonly [id: number, ordinal: number, min: number, max: number, node: number][] | null,
 ];
 
@@ -88,6 +89,7 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
     version: document.version,
     nodes: (document.nodes ?? []).map(nodeOf),
     colocationGroups: new Map((document.groups ?? []).map(groupOf).map((group) => [group.id, group])),
+    distributedSchemas: new Map((document.schemas ?? []).map(([name, colocation]) => [name, colocationId(colocation)])),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map((document.views ?? []).map(viewOf).map((view) => [tableKey(view.schema, view.name), view])),
     server: serverOf(document, JSON.parse(searchPathJson) as string[], JSON.parse(settingsJson) as Record<string, string>),
@@ -109,7 +111,7 @@ function nodeOf([id, host, port, database]: readonly [number, string, number, st
 }
 
 function groupOf([id, , hash, distributionType, slices]: GroupTuple): ColocationGroup {
-  return { id: colocationId(id), hash, distributionType, shardGroups: (slices ?? []).map(shardGroupOf) };
+  return { id: colocationId(id), hash, distributionType: distributionType ?? undefined, shardGroups: (slices ?? []).map(shardGroupOf) };
 }
 
 function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, number, number, number]): ShardGroup {
@@ -126,8 +128,8 @@ function tableOf(tuple: TableTuple): CatalogTable {
     if (only === undefined || shardIds.length > 1) throw corruptTable(schema, name, 'must have one shard');
     return { ...base, kind, shardId: only };
   }
-  const distributionColumn = columns.find((column) => column.position === position);
-  if (distributionColumn === undefined || colocation === null) throw corruptTable(schema, name, 'lost its distribution column');
+  const distributionColumn = position === null ? undefined : columns.find((column) => column.position === position);
+  if ((position !== null && distributionColumn === undefined) || colocation === null) throw corruptTable(schema, name, 'lost its distribution column');
   return { ...base, kind, distributionColumn, colocationId: colocationId(colocation), shardIds };
 }
 

@@ -194,4 +194,19 @@ COMMENT ON TABLE shardwright.rebalance IS
 COMMENT ON COLUMN shardwright.rebalance.failures IS 'Why moves did not come to be jobs, by their place.';
 CREATE UNIQUE INDEX one_rebalance ON shardwright.rebalance ((true)) WHERE state IN ('running', 'cancelling');
 `,
+  `
+ALTER TABLE shardwright.distributed_table DROP CONSTRAINT distributed_table_check,
+  ADD CONSTRAINT distributed_table_check CHECK (kind = 'distributed' OR distribution_attnum IS NULL);
+ALTER TABLE shardwright.colocation_group ALTER distribution_type DROP NOT NULL;
+DROP INDEX shardwright.colocation_group_default;
+CREATE UNIQUE INDEX colocation_group_default ON shardwright.colocation_group (distribution_type, shard_count, hash_family) NULLS NOT DISTINCT
+  WHERE joinable_by_default;
+COMMENT ON COLUMN shardwright.distributed_table.distribution_attnum IS 'NULL for reference tables, and for those of one shard that has all rows.';
+COMMENT ON COLUMN shardwright.colocation_group.distribution_type IS 'NULL where the tables have one shard and no distribution column.';
+CREATE TABLE shardwright.distributed_schema (
+  schema regnamespace PRIMARY KEY,
+  colocation_id integer NOT NULL UNIQUE REFERENCES shardwright.colocation_group
+);
+COMMENT ON TABLE shardwright.distributed_schema IS 'Schemas whose tables have one shard each, all of them on one node: the colocation group of each.';
+`,
 ];

@@ -11,6 +11,8 @@ import { comparedRows } from './table-rows.ts';
 export interface ReadShard {
   readonly connection: NodeConnection;
   readonly table: DistributedTable;
+  /** Name of the distribution column. */
+  readonly column: string;
   /** Quoted and qualified. */
   readonly sql: string;
   readonly range: Pick<ShardGroup, 'min' | 'max'>;
@@ -36,7 +38,7 @@ export async function findMisplaced(shard: ReadShard, placing: Pick<ColocationGr
 
 async function askServer(shard: ReadShard, type: DistributionType, { max, signal, onRead }: FindOptions): Promise<Misplaced[]> {
   const { connection, table, sql, range } = shard;
-  const hash = type.hashSql(columnSql(table));
+  const hash = type.hashSql(columnSql(shard));
   const outside = `(${hash}) IS NULL OR (${hash}) NOT BETWEEN ${range.min} AND ${range.max}`;
   const found: Misplaced[] = [];
   for (const { condition } of await pageRanges(connection, sql, { signal, whole: table.partitioned })) {
@@ -53,7 +55,7 @@ async function askServer(shard: ReadShard, type: DistributionType, { max, signal
 
 async function hashValues(shard: ReadShard, type: DistributionType, { max, signal, onRead }: FindOptions): Promise<Misplaced[]> {
   const { connection, table, sql, range } = shard;
-  const value = `(${columnSql(table)})::pg_catalog.text`;
+  const value = `(${columnSql(shard)})::pg_catalog.text`;
   const wrong = new Map<string | null, number | null>();
   for await (const batch of connection.stream({ text: `SELECT ${value}, pg_catalog.count(*) FROM ${sql} AS t GROUP BY 1` }, { signal })) {
     let rows = 0;
@@ -76,6 +78,6 @@ function hashOf(type: DistributionType, text: string): number {
   return hash;
 }
 
-function columnSql({ distributionColumn }: DistributedTable): string {
-  return `t.${quoteIdentifier(distributionColumn.name)}`;
+function columnSql({ column }: ReadShard): string {
+  return `t.${quoteIdentifier(column)}`;
 }

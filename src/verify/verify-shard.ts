@@ -52,13 +52,22 @@ async function lookAtRows(check: TableCheck, { table, group, colocation, name }:
   const { signal, services } = check;
   const max = check.differencesMax + 1;
   const where = { schema: table.schema, table: table.name, node: nodeName(services, group.node), shard: name };
-  const type = present(distributionType(colocation.distributionType), 'distribution type');
-  const misplaced = await findMisplaced({ connection, table, sql, range: group }, { hash: colocation.hash, type }, { signal, max, onRead: (rows) => check.read(rows) });
+  const onRead = (rows: number): void => check.read(rows);
+  const { distributionColumn: column } = table;
+  const type = distributionType(colocation.distributionType ?? '');
+  // All rows of a single-shard table belong to its shard.
+  const misplaced = column === undefined ? [] : await findMisplaced({ connection, table, column: column.name, sql, range: group }, { hash: colocation.hash, type: present(type, 'distribution type') }, { signal, max, onRead });
+  if (column === undefined) onRead(await countRows(connection, sql, signal));
   const duplicates = await findDuplicates(connection, sql, { signal, max });
   return [
     ...misplaced.map(({ key, hash }) => ({ kind: 'misplaced' as const, ...where, key, belongs: hash === null ? null : ownPlace(check, { table, colocation, hash }) })),
     ...duplicates.map((found) => ({ kind: 'duplicate' as const, ...where, ...found })),
   ];
+}
+
+async function countRows(connection: NodeConnection, sql: string, signal: AbortSignal | undefined): Promise<number> {
+  const { rows } = await connection.query({ text: `SELECT pg_catalog.count(*) FROM ${sql}` }, { signal });
+  return Number(at(rows, 0)[0]);
 }
 
 function ownPlace({ services }: TableCheck, { table, colocation, hash }: Pick<PlacedShard, 'table' | 'colocation'> & { readonly hash: number }): { node: string; shard: string } {

@@ -21,6 +21,7 @@ beforeAll(async () => {
   await cluster.createDistributedTable('tenants', 'id');
   await cluster.createDistributedTable('orders', 'tenant_id', { colocateWith: 'tenants' });
   await cluster.createDistributedTable('events', 'tenant_id', { colocateWith: 'none' });
+  await cluster.createDistributedSchema('tenant_42');
 });
 
 afterAll(async () => {

@@ -1,6 +1,7 @@
 import { dataSeed } from './data-seed.ts';
 import { loadPair } from './load-pair.ts';
 import type { LoadedPair, MakeCluster } from './load-pair.ts';
+import type { SingleShard } from './install.ts';
 import type { Share } from './run-section.ts';
 import { createTestDatabases } from '../support/test-databases.ts';
 
@@ -9,6 +10,7 @@ export interface Cell {
   readonly major: 15 | 18;
   readonly nodes: number;
   readonly shardCount: number;
+  readonly singleShard?: SingleShard | undefined;
   readonly share: Omit<Share, 'major'>;
   /** Passed on to the cluster: batches of one row, one connection per node, forced merge paths. */
   readonly options?: Readonly<Record<string, unknown>>;
@@ -18,8 +20,8 @@ export interface OpenCell extends AsyncDisposable, Pick<LoadedPair, 'pair' | 'co
   readonly share: Share;
 }
 
-export function nameOfCell({ major, nodes, shardCount, options }: Cell): string {
-  return `${shardCount} shards on ${nodes} nodes, PostgreSQL ${major}${options === undefined ? '' : `, ${JSON.stringify(options)}`}`;
+export function nameOfCell({ major, nodes, shardCount, singleShard, options }: Cell): string {
+  return `${shardCount} shards on ${nodes} nodes, PostgreSQL ${major}${singleShard === undefined ? '' : `, single-shard tables: ${singleShard}`}${options === undefined ? '' : `, ${JSON.stringify(options)}`}`;
 }
 
 /** Loads both sides into fresh databases. Disposing closes every connection and proves that the cluster left none. */

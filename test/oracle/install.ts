@@ -10,7 +10,7 @@ import type { OracleTable } from './schema.ts';
 export interface ClusterUnderTest extends Connectable, Copying, Streaming {
   end(): Promise<void>;
   addNode(node: ServerAddress): Promise<unknown>;
-  createDistributedTable(table: string, column: string, options?: { shardCount?: number; colocateWith?: string; hash?: 'postgres' | 'murmur3' }): Promise<unknown>;
+  createDistributedTable(table: string, column: string | null, options?: { shardCount?: number; colocateWith?: string; hash?: 'postgres' | 'murmur3' }): Promise<unknown>;
   createReferenceTable(table: string): Promise<unknown>;
 }
 
@@ -37,14 +37,14 @@ export async function installPlain(connectionString: string, seed: number): Prom
  * distributed, which moves its rows. Foreign keys are not checked while loading, since the rows they point to have left.
  * Rows are stored in the reverse order, so that no case can lean on how they happen to lie.
  */
-export async function installCluster(cluster: ClusterUnderTest, coordinator: string, options: { seed: number; shardCount: number }): Promise<void> {
+export async function installCluster(cluster: ClusterUnderTest, coordinator: string, options: { seed: number; shardCount: number; singleShard?: SingleShard | undefined }): Promise<void> {
   const rows = makeRows(options.seed).map((some) => ({ ...some, rows: some.rows.toReversed() }));
   await withClient(coordinator, async (client) => {
     await client.query(`SET session_replication_role = replica`);
     for (const table of [...tables, ...writeTables]) {
       await client.query(table.definition);
       await loadRows(client, rows.filter((some) => some.table === table.name));
-      await place(cluster, table, options.shardCount);
+      await place(cluster, table, options);
     }
   });
 }
@@ -54,11 +54,19 @@ export async function installPrerequisites(connectionString: string): Promise<vo
   await withClient(connectionString, (client) => client.query(prerequisites));
 }
 
-async function place(cluster: ClusterUnderTest, table: OracleTable, shardCount: number): Promise<void> {
+/** Which colocation groups are of single-shard tables: that of most tables, or every one that is not of its own hash. */
+export type SingleShard = 'tenants' | 'all';
+
+async function place(cluster: ClusterUnderTest, table: OracleTable, { shardCount, singleShard }: { readonly shardCount: number; readonly singleShard?: SingleShard | undefined }): Promise<void> {
   const { placement } = table;
   if (placement.kind === 'reference') await cluster.createReferenceTable(table.name);
   if (placement.kind !== 'distributed') return;
   const { column, colocateWith, hash } = placement;
+  const isTenants = table.name === 'accounts' || colocateWith === 'accounts';
+  if (singleShard !== undefined && (isTenants || (singleShard === 'all' && hash === undefined))) {
+    await cluster.createDistributedTable(table.name, null, { colocateWith: colocateWith ?? 'none' });
+    return;
+  }
   await cluster.createDistributedTable(table.name, column, colocateWith === undefined ? { shardCount, colocateWith: 'none', ...(hash === undefined ? {} : { hash }) } : { colocateWith });
 }
 

@@ -2,7 +2,7 @@ import { Pool } from 'pg';
 import { copyingOf } from './copying.ts';
 import type { Copying } from './copying.ts';
 import { installCluster, installPlain, installPrerequisites } from './install.ts';
-import type { ClusterUnderTest, ServerAddress } from './install.ts';
+import type { ClusterUnderTest, ServerAddress, SingleShard } from './install.ts';
 import { makePair } from './pair.ts';
 import type { Pair } from './pair.ts';
 
@@ -20,6 +20,7 @@ export interface Places {
 export interface LoadOptions {
   readonly seed: number;
   readonly shardCount: number;
+  readonly singleShard?: SingleShard | undefined;
   /** Passed on to the cluster. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
@@ -35,7 +36,7 @@ export interface LoadedPair {
 export type MakeCluster = (options: Readonly<Record<string, unknown>> & { readonly connectionString: string }) => ClusterUnderTest;
 
 /** Makes the schema and the rows of the seed in the plain database and in a new cluster over the others. */
-export async function loadPair(places: Places, { seed, shardCount, options }: LoadOptions, makeCluster: MakeCluster): Promise<LoadedPair> {
+export async function loadPair(places: Places, { seed, shardCount, singleShard, options }: LoadOptions, makeCluster: MakeCluster): Promise<LoadedPair> {
   const { connectionString } = places.coordinator;
   await installPlain(places.plain.connectionString, seed);
   await Promise.all([places.coordinator, ...places.nodes].map((database) => installPrerequisites(database.connectionString)));
@@ -47,7 +48,7 @@ export async function loadPair(places: Places, { seed, shardCount, options }: Lo
   };
   try {
     for (const { host, port, database } of places.nodes) await cluster.addNode({ host, port, database });
-    await installCluster(cluster, connectionString, { seed, shardCount });
+    await installCluster(cluster, connectionString, { seed, shardCount, singleShard });
     return { pair: await makePair({ plain, cluster, coordinator }), cluster, copying: { plain: copyingOf(plain), cluster }, end };
   } catch (error) {
     await end();

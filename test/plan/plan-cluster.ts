@@ -20,6 +20,9 @@ const tables = `
   CREATE TABLE regions (id int PRIMARY KEY, name text);
   CREATE TABLE other.orders (tenant_id bigint NOT NULL, id int, flag boolean);
   CREATE TABLE local_things (id bigint, name text);
+  CREATE TABLE solo (id int PRIMARY KEY, tenant_id bigint, n int);
+  CREATE TABLE solo_parts (solo int REFERENCES solo, part int);
+  CREATE TABLE apart (id int PRIMARY KEY, name text);
 `;
 
 const views = `
@@ -48,6 +51,8 @@ export async function openPlanCluster(): Promise<PlanCluster> {
     await cluster.createDistributedTable(table, column, { shardCount: 4 });
   }
   await cluster.createReferenceTable('regions');
+  for (const table of ['solo', 'solo_parts']) await cluster.createDistributedTable(table, null);
+  await cluster.createDistributedTable('apart', null, { colocateWith: 'none' });
   await cluster.query(views);
   return {
     cluster,

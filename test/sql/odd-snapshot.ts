@@ -30,6 +30,7 @@ export function oddSnapshot(): CatalogSnapshot {
         { id: shardGroupId(2), ordinal: 1, min: 0, max: 2 ** 31 - 1, node: nodeId(1) },
       ],
     }]]),
+    distributedSchemas: new Map(),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map(),
     server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {} },

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { allOrAbort } from '../../base/abort.ts';
 import { at, present } from '../../base/assert.ts';
-import { type CatalogSnapshot, type CatalogTable, type ClusterNode, tableKey } from '../../catalog/catalog-snapshot.ts';
+import { type CatalogSnapshot, type CatalogTable, type ClusterNode, type ColocationGroup, type DistributedTable, tableKey } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import { distributionType } from '../../catalog/hash/distribution-type.ts';
 import { type NodeId, shardId, type ShardId } from '../../catalog/ids.ts';
@@ -84,14 +84,18 @@ function wishesOf(table: CatalogTable, definitions: ReadonlyMap<number, TableDef
     return snapshot.nodes.map(({ id }) => ({ node: id, wish: { id: table.shardId, hash: undefined, references: referencedShards(definition, 0) } }));
   }
   const group = present(snapshot.colocationGroups.get(table.colocationId));
-  const type = present(distributionType(group.distributionType));
-  const sql = type.hashSql(quoteIdentifier(table.distributionColumn.name));
+  const sql = hashSql(table, group);
   const above = [...ancestorsOf(definition, definitions)];
   return table.shardIds.map((id, ordinal) => {
     const range = at(group.shardGroups, ordinal);
-    const hash = group.hash === 'postgres' && definition.partitionKey === null ? { sql, range } : undefined;
+    const hash = sql !== undefined && group.hash === 'postgres' && definition.partitionKey === null ? { sql, range } : undefined;
     return { node: range.node, wish: { id, hash, references: referencedShards(definition, ordinal), inherited: inheritedNames(definition, above, shardsAbove(above, ordinal)) } };
   });
+}
+
+/** Undefined for a single-shard table. */
+function hashSql({ distributionColumn }: DistributedTable, group: ColocationGroup): string | undefined {
+  return distributionColumn === undefined ? undefined : present(distributionType(group.distributionType ?? '')).hashSql(quoteIdentifier(distributionColumn.name));
 }
 
 function* ancestorsOf({ partitionOf }: TableDefinition, definitions: ReadonlyMap<number, TableDefinition>): Iterable<TableDefinition> {

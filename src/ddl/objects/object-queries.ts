@@ -120,7 +120,7 @@ export const objectsQuery = `${kinds.map(objectsOfKind).map((query) => `(${query
 /** Pairs of objects, the first of which needs the second; parts of objects (constraints of domains, composite types' relations, array types) count as the whole; and whether it
  * needs it only to be completed. */
 export const dependenciesQuery = `
-WITH whole AS (
+WITH whole AS MATERIALIZED (
   SELECT 'pg_type'::regclass::oid AS part_class, a.oid AS part, 'pg_type'::regclass::oid AS class, a.typelem AS oid FROM pg_type a WHERE a.typelem <> 0 AND a.typcategory = 'A'
   UNION ALL SELECT 'pg_class'::regclass::oid, c.oid, 'pg_type'::regclass::oid, c.reltype FROM pg_class c WHERE c.relkind = 'c'
   UNION ALL SELECT 'pg_type'::regclass::oid, rngmultitypid, 'pg_type'::regclass::oid, rngtypid FROM pg_range
@@ -132,11 +132,26 @@ WITH whole AS (
   UNION ALL SELECT 'pg_policy'::regclass::oid, p.oid, 'pg_class'::regclass::oid, p.polrelid FROM pg_policy p
   UNION ALL SELECT 'pg_class'::regclass::oid, x.indexrelid, 'pg_class'::regclass::oid, x.indrelid FROM pg_index x
 ), edge AS (
-  SELECT coalesce(w.class, d.classid) AS class, coalesce(w.oid, d.objid) AS oid, coalesce(v.class, r.refclassid) AS ref_class, coalesce(v.oid, r.refobjid) AS ref,
+  SELECT coalesce(w.class, d.classid) AS class, coalesce(w.oid, d.objid) AS oid, coalesce(v.class, u.class, d.refclassid) AS ref_class, coalesce(v.oid, u.oid, d.refobjid) AS ref,
     d.classid = 'pg_constraint'::regclass AND w.class = 'pg_type'::regclass AS later
   FROM pg_depend d LEFT JOIN whole w ON w.part_class = d.classid AND w.part = d.objid
-    CROSS JOIN LATERAL (SELECT coalesce(u.class, d.refclassid) AS refclassid, coalesce(u.oid, d.refobjid) AS refobjid FROM (SELECT) AS one LEFT JOIN whole u ON u.part_class = d.refclassid AND u.part = d.refobjid) AS r
-    LEFT JOIN whole v ON v.part_class = r.refclassid AND v.part = r.refobjid
+    LEFT JOIN whole u ON u.part_class = d.refclassid AND u.part = d.refobjid
+    LEFT JOIN whole v ON v.part_class = coalesce(u.class, d.refclassid) AND v.part = coalesce(u.oid, d.refobjid)
   WHERE d.objid >= 16384 AND d.refobjid >= 16384
 )
 SELECT DISTINCT class::bigint, oid::bigint, ref_class::bigint, ref::bigint, coalesce(later, false) FROM edge WHERE (class, oid) <> (ref_class, ref)`;
+
+/** Whether tables, or parts of them, need objects beside relations and schemas; and the schemas that they are in or name. Index look-ups, whatever the number of objects. */
+export const needsOfTablesQuery = `
+WITH tables AS MATERIALIZED (SELECT unnest($1::oid[]) AS oid), parts (class, oid) AS (
+  SELECT 'pg_class'::regclass, oid FROM tables
+  UNION ALL SELECT 'pg_class'::regclass, x.indexrelid FROM tables t JOIN pg_index x ON x.indrelid = t.oid
+  UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
+  UNION ALL SELECT 'pg_attrdef'::regclass, f.oid FROM tables t JOIN pg_attrdef f ON f.adrelid = t.oid
+  UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
+  UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM tables t JOIN pg_policy p ON p.polrelid = t.oid
+), needs AS MATERIALIZED (
+  SELECT d.refclassid, d.refobjid FROM parts p JOIN pg_depend d ON d.classid = p.class AND d.objid = p.oid WHERE d.refobjid >= 16384
+)
+SELECT EXISTS (SELECT FROM needs WHERE refclassid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_namespace'::regclass)),
+  (SELECT json_agg(DISTINCT n.nspname) FROM needs JOIN pg_namespace n ON n.oid = refobjid WHERE refclassid = 'pg_namespace'::regclass)`;

@@ -1,5 +1,6 @@
+import { at } from '../../base/assert.ts';
 import type { CallOptions, NodeConnection, RawRow } from '../../cluster/node-connection.ts';
-import { dependenciesQuery, objectsQuery } from './object-queries.ts';
+import { dependenciesQuery, needsOfTablesQuery, objectsQuery } from './object-queries.ts';
 import { type Dependency, objectId, type ObjectGrant, type UserObject } from './user-object.ts';
 
 /** Every object beside tables that users have made in a database, but for what extensions brought, older ones first. Under `definitionSettings`. */
@@ -20,4 +21,17 @@ export async function readDependencies(connection: NodeConnection, options: Call
   return rows.map(([catalog, oid, needed, neededOid, later]) => ({
     object: objectId(Number(catalog), Number(oid)), needs: objectId(Number(needed), Number(neededOid)), later: later === 't',
   }));
+}
+
+/** What tables need directly, beside other relations. */
+export interface TableNeeds {
+  /** Whether there are objects other than schemas among it. */
+  readonly objects: boolean;
+  readonly schemas: readonly string[];
+}
+
+export async function readNeeds(connection: NodeConnection, tables: readonly number[], options: CallOptions): Promise<TableNeeds> {
+  const { rows } = await connection.query({ text: needsOfTablesQuery, values: [tables] }, options);
+  const [objects, schemas = null] = at(rows, 0);
+  return { objects: objects === 't', schemas: JSON.parse(schemas ?? '[]') as string[] };
 }

@@ -10,8 +10,9 @@ import type { TableDefinition } from '../table-definition.ts';
 import { matchColumns, type TableChange } from './table-change.ts';
 
 /** Refuses what the shards could not keep, as it is refused when a table is distributed: `unsupportedTable`. And `unsupportedDdl`: changes of the distribution column. */
-export function checkChange({ colocationGroups }: CatalogSnapshot, table: CatalogTable, change: TableChange): void {
-  const { after } = change;
+export function checkChange({ colocationGroups, distributedSchemas }: CatalogSnapshot, table: CatalogTable, change: TableChange): void {
+  const { before, after } = change;
+  if (before.schema !== after.schema && (distributedSchemas.has(after.schema) || isOfSchema(table, distributedSchemas))) throw staysInSchema(before);
   try {
     checkPartitions(change);
     checkProperties(after);
@@ -22,6 +23,17 @@ export function checkChange({ colocationGroups }: CatalogSnapshot, table: Catalo
   } catch (error) {
     throw error instanceof ClusterError && error.id === 'unsupportedTable' ? retold(error) : error;
   }
+}
+
+/** Whatever the schema is called now. */
+function isOfSchema(table: CatalogTable, schemas: CatalogSnapshot['distributedSchemas']): boolean {
+  return table.kind === 'distributed' && [...schemas.values()].includes(table.colocationId);
+}
+
+function staysInSchema({ schema, name: table }: TableDefinition): ClusterError {
+  return new ClusterError('unsupportedDdl', `table "${table}" cannot come to another schema`, {
+    detail: 'One of the schemas is distributed: all of its tables, and no others, are in its colocation group.', hint: 'Make a table there, and copy the rows.', schema, table,
+  });
 }
 
 /** What goes from a partitioned table to its partitions would come to each shard twice. */
@@ -50,6 +62,7 @@ function checkFence({ fence, schema, name: table }: TableDefinition): void {
 type Distributed = Extract<CatalogTable, { kind: 'distributed' }>;
 
 function checkDistributed({ distributionColumn, colocationId }: Distributed, { before, after, conversions }: TableChange): void {
+  if (distributionColumn === undefined) return checkForeignKeys(after, { kind: 'distributed', column: undefined, colocationId });
   const { position } = distributionColumn;
   const was = before.columns.find((column) => column.position === position);
   const is = after.columns.find((column) => column.position === position);

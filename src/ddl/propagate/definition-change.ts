@@ -12,6 +12,7 @@ export interface DefinitionChange {
   readonly options: CallOptions;
   readonly lockTimeoutMs: number;
   readonly shellsOnly: boolean;
+  readonly distributesSchemas: boolean;
 }
 
 /** A shard on a node. */

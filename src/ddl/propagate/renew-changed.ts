@@ -17,7 +17,7 @@ export async function renewChanged({ coordinator, snapshot, options }: Definitio
   const ids = await renewShards({ coordinator, ...options }, renewed.map(({ table }) => table.oid));
   const renames = new Map<NodeId, string[]>();
   for (const { table, change } of renewed) {
-    const hasHash = table.kind === 'distributed' && present(snapshot.colocationGroups.get(table.colocationId)).hash === 'postgres';
+    const hasHash = table.kind === 'distributed' && table.distributionColumn !== undefined && present(snapshot.colocationGroups.get(table.colocationId)).hash === 'postgres';
     for (const { node, id } of placementsOf(snapshot, table)) {
       renames.set(node, [...(renames.get(node) ?? []), ...renameShard(change.after, { from: id, to: present(ids.get(id)), hasHash })]);
     }

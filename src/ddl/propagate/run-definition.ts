@@ -1,6 +1,6 @@
 import type { QueryResult } from 'pg';
 import { allOrAbort } from '../../base/abort.ts';
-import { present } from '../../base/assert.ts';
+import { assert, present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
@@ -22,6 +22,7 @@ import { distributeNewPartitions } from './new-partitions.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
+import { schemasFollow } from './schemas-follow.ts';
 import { runEverywhere, surroundingsOf } from './run-everywhere.ts';
 import type { TableChange } from './table-change.ts';
 
@@ -29,6 +30,8 @@ export interface DefinitionOptions {
   readonly lockTimeoutMs: number;
   /** The shards follow later, or have gone before. */
   readonly shellsOnly?: boolean | undefined;
+  /** Whether new schemas are distributed where the session does not say so itself (`citus.enable_schema_based_sharding`). */
+  readonly distributesSchemas?: boolean | undefined;
   /** The scope's where not given. */
   readonly snapshot?: CatalogSnapshot | undefined;
 }
@@ -42,21 +45,24 @@ export interface DefinitionOptions {
  * 4. The definitions of the shells are compared with what they were. The shards are made what their shells have become.
  * 5. Where columns have changed, shards get new ids and names: what was planned for the old ones finds nothing, and is planned anew.
  * 6. What is about objects that every node has, the nodes run themselves; with CASCADE they find none left of the shards' parts that go with them.
+ * 7. Tables that have come to distributed schemas get their shards.
  *
  * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
  */
-export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs, shellsOnly = false, snapshot = scope.snapshot }: DefinitionOptions): Promise<QueryResult> {
+export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs, shellsOnly = false, distributesSchemas = false, snapshot = scope.snapshot }: DefinitionOptions): Promise<QueryResult> {
   return scope.atomically(async (transaction, options) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
-    const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly };
+    const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
     await begin(change);
     const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
     const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
+    const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
     const result = await onShells(change, query);
     const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
     if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
+    const hasTables = await schemasFollow(change, plan, schemas);
     // Plans may have been made with other types and functions.
-    if (isNew || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
+    if (isNew || hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
     return result;
   });
 }
@@ -85,9 +91,16 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
+  if (plan.reach === 'schemas') await checkNoneLost(change);
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
   // CASCADE may have reached views.
   return added > 0 || plan.reach !== 'named' || hasChanged({ before, after });
+}
+
+/** A table that is gone with its schema, and was not thought of, would leave its shards behind. */
+async function checkNoneLost({ coordinator, options }: DefinitionChange): Promise<void> {
+  const { rows } = await coordinator.query({ text: 'SELECT relation::oid FROM shardwright.distributed_table WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)' }, options);
+  assert(rows.length === 0, `tables ${rows.join(', ')} were dropped, and their shards were not`);
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {

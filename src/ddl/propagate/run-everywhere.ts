@@ -19,11 +19,14 @@ export interface Surroundings {
 }
 
 export async function surroundingsOf({ coordinator, options }: DefinitionChange, { functions }: Everywhere): Promise<Surroundings> {
-  const { rows } = await coordinator.query({ text: userSchemas }, options);
-  return { schemas: rows.map(([name]) => name ?? ''), isLocal: await areLocal(coordinator, functions, options) };
+  return { schemas: await readUserSchemas(coordinator, options), isLocal: await areLocal(coordinator, functions, options) };
 }
 
-/** Those of extensions come with them. */
+/** By name; those of extensions come with them. */
+export async function readUserSchemas(coordinator: NodeConnection, options: CallOptions): Promise<string[]> {
+  const { rows } = await coordinator.query({ text: userSchemas }, options);
+  return rows.map(([name]) => name ?? '');
+}
 const userSchemas = `SELECT nspname FROM pg_catalog.pg_namespace n WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'shardwright')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND objid = n.oid AND deptype = 'e') ORDER BY 1`;
 

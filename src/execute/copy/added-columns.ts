@@ -90,7 +90,7 @@ export class AddedValues {
 function kindOf(column: Column, table: CatalogTable): AddedColumn['kind'] | undefined {
   if (column.default === undefined) return undefined;
   if (column.default.kind === 'sequence') return 'sequence';
-  const places = table.kind === 'distributed' && table.distributionColumn.name === column.name;
+  const places = table.kind === 'distributed' && table.distributionColumn?.name === column.name;
   const { volatility } = column.default;
   if (volatility === 'stable') return 'once';
   if (volatility === 'immutable') return places ? 'once' : undefined;

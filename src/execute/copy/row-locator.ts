@@ -17,7 +17,8 @@ const anyOrdinal = 0;
 
 export interface RowLocatorOptions {
   readonly table: { readonly schema: string; readonly name: string };
-  readonly column: { readonly name: string; readonly kind: 'integer' | 'other' };
+  /** Undefined for a single-shard table. */
+  readonly column: { readonly name: string; readonly kind: 'integer' | 'other' } | undefined;
   readonly format: 'text' | 'csv' | 'binary';
   /** undefined when the column is not in the data. */
   readonly decoder: FieldDecoder | undefined;
@@ -37,7 +38,7 @@ export class RowLocator {
 
   constructor(options: RowLocatorOptions) {
     this.#options = options;
-    this.#readIntegers = options.column.kind === 'integer' && options.format !== 'binary';
+    this.#readIntegers = options.column?.kind === 'integer' && options.format !== 'binary';
   }
 
   /** The ordinal of row `index`, at once unless `shardOf` has to wait. See `refusal`. `line` is for its error. */
@@ -84,12 +85,12 @@ export class RowLocator {
   }
 
   #missing(line: number): ClusterError {
-    return missingDistributionValue(this.#options.table, this.#options.column.name, line);
+    return missingDistributionValue(this.#options.table, this.#options.column?.name ?? '', line);
   }
 
   #defaultAsked(line: number): ClusterError {
     const { column } = this.#options;
-    return new ClusterError('unsupportedQuery', `cannot use the default of distribution column "${column.name}" in COPY`, {
+    return new ClusterError('unsupportedQuery', `cannot use the default of distribution column "${column?.name}" in COPY`, {
       detail: 'The row is placed before its server would compute the default.',
       hint: 'Give the value in the data.',
       where: this.#context(line),

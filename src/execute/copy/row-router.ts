@@ -19,7 +19,7 @@ export interface RowRouterOptions {
   readonly outbox: ShardOutbox;
   /** undefined when no column is added. */
   readonly added: AddedValues | undefined;
-  /** Where the distribution column's value is: in the row, or that added column (-1: nowhere, which is NULL). */
+  /** Where the distribution column's value is, if there is one: in the row, or that added column (-1: nowhere, which is NULL). */
   readonly place: 'in_row' | number;
 }
 

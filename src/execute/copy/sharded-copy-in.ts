@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canceled, onAbort } from '../../base/abort.ts';
-import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions } from '../../cluster/node-connection.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
@@ -94,7 +94,8 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
   const columns = copyColumns(copy, table);
   const names = columns.map(({ name }) => name);
   const added = addedColumns(table, names);
-  const field = names.indexOf(table.distributionColumn.name);
+  const { distributionColumn: key } = table;
+  const field = key === undefined ? -1 : names.indexOf(key.name);
   const rendered = [...added.map(({ column }) => column.name), ...names];
   const outbox = new ShardOutbox({
     targets: shards.map(({ node, name }) => ({
@@ -112,9 +113,9 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
   });
   const locator = new RowLocator({
     table,
-    column: { name: table.distributionColumn.name, kind: isInteger(table) ? 'integer' : 'other' },
+    column: key === undefined ? undefined : { name: key.name, kind: isInteger(key) ? 'integer' : 'other' },
     format,
-    decoder: field < 0 ? undefined : fieldDecoderOf(copy.options, table.distributionColumn),
+    decoder: key === undefined || field < 0 ? undefined : fieldDecoderOf(copy.options, key),
     shardOf,
   });
   const router = new RowRouter({
@@ -126,12 +127,12 @@ function prepare(options: ShardedCopyIn): { router: RowRouter; outbox: ShardOutb
     outbox,
     added:
       added.length === 0 ? undefined : new AddedValues(added, { options: copy.options, defaults, listedCount: names.length }),
-    place: field >= 0 ? 'in_row' : added.findIndex(({ column }) => column.name === table.distributionColumn.name),
+    place: key === undefined || field >= 0 ? 'in_row' : added.findIndex(({ column }) => column.name === key.name),
   });
   return { router, outbox };
 }
 
 /** int8, int2, int4. */
-function isInteger({ distributionColumn }: DistributedTable): boolean {
-  return [20, 21, 23].includes(distributionColumn.type.oid);
+function isInteger({ type }: Column): boolean {
+  return [20, 21, 23].includes(type.oid);
 }

@@ -1,5 +1,5 @@
 import type { ResultDistribution } from '../../analyze/result-table.ts';
-import { at } from '../../base/assert.ts';
+import { at, present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
@@ -12,7 +12,8 @@ import { groupPlacer } from '../../plan/prune.ts';
  * values, is taken to be in the first shard group.
  */
 export function hashedNode({ colocation, column }: ResultDistribution, snapshot: CatalogSnapshot): (row: RawRow) => NodeId {
-  const { type, group } = groupPlacer(colocation, snapshot);
+  const { type: distributionType, group } = groupPlacer(colocation, snapshot);
+  const type = present(distributionType, 'distribution type');
   const first = at(group.shardGroups, 0).node;
   return (row) => {
     const value = row[column];

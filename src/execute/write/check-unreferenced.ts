@@ -10,7 +10,7 @@ export async function checkUnreferenced(scope: StatementScope, { oid, name, dist
   const constraint = rows[0]?.[0];
   if (constraint === undefined || constraint === null) return;
   throw new ClusterError('unsupportedWrite', 'the write cannot be distributed', {
-    detail: `UPDATE sets the distribution column "${distributionColumn.name}", which moves rows to other shards, and foreign key "${constraint}" points to table "${name}".`,
+    detail: `UPDATE sets the distribution column "${distributionColumn?.name}", which moves rows to other shards, and foreign key "${constraint}" points to table "${name}".`,
     hint: 'Insert the rows under their new value, update those that point to them, and delete the old ones, in a transaction.',
   });
 }

@@ -1,3 +1,4 @@
+import { present } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
@@ -13,6 +14,7 @@ export interface PlacedTable {
 
 /** The ordinals of the shard groups that rows with these distribution values belong to. Asks a server only about values that cannot be read here. */
 export async function placeValues(scope: StatementScope, target: PlacedTable, values: readonly unknown[]): Promise<readonly number[]> {
+  if (target.placer.type === undefined) return values.map(() => 0);
   const ordinals = values.map((value) => ordinalHere(target, value));
   const placed = ordinals.filter((ordinal) => ordinal !== undefined);
   if (placed.length === ordinals.length) return placed;
@@ -21,11 +23,11 @@ export async function placeValues(scope: StatementScope, target: PlacedTable, va
 
 /** The hash of a value that is assigned to the column; undefined when only a server can tell. */
 export function hashAssigned({ type, group, modifier }: Placer, value: unknown): number | undefined {
-  return modifier < 0 ? type.hashOf(value, group.hash) : type.hashOf(value, group.hash, { modifier });
+  return modifier < 0 ? type?.hashOf(value, group.hash) : type?.hashOf(value, group.hash, { modifier });
 }
 
 function ordinalHere({ table, placer }: PlacedTable, value: unknown): number | undefined {
-  if (value === null || value === undefined) throw distributionValueMissing(table, table.distributionColumn);
+  if (value === null || value === undefined) throw distributionValueMissing(table, present(table.distributionColumn));
   const hash = hashAssigned(placer, value);
   if (hash !== undefined) return shardGroupFor(placer.group, hash).ordinal;
   return isRefusedByServer(placer, value) ? 0 : undefined;
@@ -33,12 +35,12 @@ function ordinalHere({ table, placer }: PlacedTable, value: unknown): number | u
 
 async function askOrdinal(scope: StatementScope, { placer, table }: PlacedTable, value: unknown): Promise<number> {
   const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));
-  if (hash === null) throw distributionValueMissing(table, table.distributionColumn);
+  if (hash === null) throw distributionValueMissing(table, present(table.distributionColumn));
   return shardGroupFor(placer.group, hash).ordinal;
 }
 
 /** No value of the column's type: whichever shard gets it reports that in its own words. Where none would, its hash CHECK refuses the row. */
 function isRefusedByServer({ type, group, modifier }: Placer, value: unknown): boolean {
   if (group.hash !== 'postgres') return false;
-  return type.canonical(value, modifier < 0 ? undefined : { modifier }).kind === 'invalid';
+  return type?.canonical(value, modifier < 0 ? undefined : { modifier }).kind === 'invalid';
 }

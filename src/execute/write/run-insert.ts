@@ -60,7 +60,9 @@ function batchRows(plan: InsertPlan, ordinals: readonly number[]): [number, numb
 /** The ordinal of a verbatim insert whose distribution value can be hashed here; undefined when the long way is needed. */
 export function verbatimOrdinal(plan: InsertPlan, values: readonly unknown[]): number | undefined {
   const source = plan.rows[0]?.distribution;
-  if (!plan.verbatim || plan.placer === undefined || source === undefined || source.kind === 'computed') return undefined;
+  if (!plan.verbatim || plan.placer === undefined) return undefined;
+  if (plan.placer.type === undefined) return 0;
+  if (source === undefined || source.kind === 'computed') return undefined;
   const value = source.kind === 'literal' ? source.text : values[source.number - 1];
   if (value === null || value === undefined) return undefined;
   const hash = hashAssigned(plan.placer, value);
@@ -120,6 +122,7 @@ interface Target {
 
 /** The ordinal of each row's shard group. Asks a server only about values that cannot be read here. */
 function placeRows(scope: StatementScope, { plan, table }: Target, known: Known): Promise<readonly number[]> {
+  if (plan.placer?.type === undefined) return Promise.resolve(plan.rows.map(() => 0));
   return placeValues(scope, { table, placer: present(plan.placer) }, plan.rows.map((row) => distributionValue(row, known)));
 }
 

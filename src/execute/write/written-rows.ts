@@ -41,8 +41,10 @@ async function suppliedValues(steady: SteadyScope, value: ComputedValue, { count
 /** Rows by the ordinal of the shard group that they belong to. */
 export async function rowsByShard(steady: SteadyScope, { key }: WrittenRows, rows: readonly RawRow[]): Promise<ReadonlyMap<number, RowBatch>> {
   const byOrdinal = new Map<number, { rows: RawRow[]; slots: number[] }>();
-  if (key === undefined) return byOrdinal;
-  const values = rows.map((row) => row[key.position]);
+  if (key === undefined || rows.length === 0) return byOrdinal;
+  const { position } = key;
+  if (position === undefined) return byOrdinal.set(0, { rows: [...rows], slots: [...rows.keys()] });
+  const values = rows.map((row) => row[position]);
   const given = key.nulls === undefined ? values : values.filter((value) => value !== null && value !== undefined);
   const placed = (await placeValues(steady, key, given)).values();
   for (const [slot, row] of rows.entries()) {

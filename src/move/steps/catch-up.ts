@@ -1,12 +1,13 @@
 import { present } from '../../base/assert.ts';
 import type { NodeId } from '../../catalog/ids.ts';
+import type { TableDefinition } from '../../ddl/table-definition.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { ChangeFeed } from '../change-feed.ts';
 import type { SinkTarget } from '../change-sink.ts';
 import { endOtherUsers } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, nodesOf, shardsWithRows } from '../moved-tables.ts';
-import { routeByHash } from '../row-route.ts';
+import { type MovedGroups, nodesOf, type RowHash, shardsWithRows } from '../moved-tables.ts';
+import { routeByHash, type RowRoute } from '../row-route.ts';
 import type { StreamedTable } from '../streamed-tables.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { positionTable, shardsOn } from './create.ts';
@@ -58,6 +59,10 @@ function streamedTables({ sources, targets, hash }: MovedGroups, { source, targe
   return sources.filter(({ node }) => node === source).flatMap(({ tables }) => shardsWithRows(tables).map(({ definition, name }, i) => ({
     schema: definition.schema, name, columns: definition.columns,
     targets: targets.map((group) => (group.node === target ? quoteQualified(staging, present(shardsWithRows(group.tables)[i]).name) : undefined)),
-    route: targets.length === 1 ? undefined : routeByHash(hash, targets, present(hash.columns.get(definition.oid))),
+    route: targets.length === 1 ? undefined : routeTo(targets, present(hash, 'hash of rows'), definition),
   })));
+}
+
+function routeTo(targets: MovedGroups['targets'], hash: RowHash, { oid }: TableDefinition): RowRoute {
+  return routeByHash(hash, targets, present(hash.columns.get(oid), 'distribution column'));
 }

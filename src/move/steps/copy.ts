@@ -70,8 +70,8 @@ function fillings({ sources, targets, hash }: MovedGroups): Filling[] {
 }
 
 /** Which of the source's rows are the target's. */
-function rowsOf(hash: RowHash, source: HashRange, { min, max }: HashRange): RowsOf {
-  return min <= source.min && source.max <= max ? 'all' : { hash, part: { min, max }, whole: source };
+function rowsOf(hash: RowHash | undefined, source: HashRange, { min, max }: HashRange): RowsOf {
+  return min <= source.min && source.max <= max ? 'all' : { hash: present(hash, 'hash of rows'), part: { min, max }, whole: source };
 }
 
 /** Frozen, since the table is truncated in the same transaction: nobody has to write these pages again. */

@@ -10,12 +10,17 @@ export interface DefinitionPlan {
   readonly text: string;
   /** Distributed and reference tables that it names, itself or by what belongs to them. */
   readonly tables: readonly CatalogTable[];
-  /** What else it may change: nothing, what foreign keys connect with its tables (CASCADE), or any table. */
-  readonly reach: 'named' | 'connected' | 'all';
+  /** What else it may change: nothing, what foreign keys connect with its tables (CASCADE), what is in or depends on `droppedSchemas`, or any table. */
+  readonly reach: 'named' | 'connected' | 'schemas' | 'all';
+  readonly droppedSchemas: readonly string[];
   /** ALTER COLUMN … TYPE by column: all rows are computed anew, as it says. */
   readonly conversions: ReadonlyMap<string, Conversion>;
   /** Constraints that it adds by name. */
   readonly addedConstraints: ReadonlySet<string>;
+  /** It may make tables in distributed schemas, or put them there. */
+  readonly makesTables: boolean;
+  /** It may make schemas, which are distributed where the session asks for that, or drop them. */
+  readonly schemas: 'made' | 'dropped' | undefined;
   /** Given where the nodes run it as well. */
   readonly everywhere: Everywhere | undefined;
 }

@@ -5,19 +5,21 @@ import type { Statement } from '../../sql/parse.ts';
 import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf } from './everywhere.ts';
+import { mayMakeTables, schemasOf } from './schema-tables.ts';
 import { dottedName, nameOfParts, tableNamed, tablesDrawingFrom, type WrittenName, writtenName } from './named-objects.ts';
 
 /** The plan of a statement that changes definitions of distributed or reference tables, or of objects that every node has; undefined for any other. */
 export function planDefinition(statement: Statement, names: RelationNames): DefinitionPlan | undefined {
   const { node, text } = statement;
   const everywhere = everywhereOf(statement);
-  const target = targetOf(node, names) ?? (everywhere === undefined ? undefined : nothing);
+  const makesTables = mayMakeTables(node, names);
+  const target = targetOf(node, names) ?? (everywhere === undefined && !makesTables ? undefined : nothing);
   if (target === undefined) return undefined;
   const found = target.names.flatMap((name) => tableNamed(names, name) ?? tablesDrawingFrom(names, name));
   const tables = [...new Set([...found, ...(target.tables ?? [])])];
   const reach = target.reach ?? 'named';
-  if (everywhere === undefined && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
-  return { kind: 'definition', text, tables, reach, conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), everywhere };
+  if (everywhere === undefined && !makesTables && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
+  return { kind: 'definition', text, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
 }
 
 /** What a statement is about. */
@@ -26,6 +28,7 @@ interface Target {
   readonly names: readonly WrittenName[];
   readonly tables?: readonly CatalogTable[];
   readonly reach?: DefinitionPlan['reach'];
+  readonly droppedSchemas?: readonly string[];
 }
 
 /** One rule for each kind of statement. */
@@ -92,6 +95,8 @@ function ofDrop({ removeType, objects = [], behavior }: DropStmt): Target | unde
       return { names: parts.map((dotted) => nameOfParts(dotted.slice(0, -1))) };
     case 'OBJECT_STATISTIC_EXT':
       return everything;
+    case 'OBJECT_SCHEMA':
+      return cascades ? { names: [], reach: 'schemas', droppedSchemas: objects.flatMap((object) => ('String' in object ? (object.String.sval ?? '') : [])) } : undefined;
     case 'OBJECT_VIEW':
     case 'OBJECT_MATVIEW':
     case undefined:

@@ -21,7 +21,8 @@ export function planDo(statement: Statement, names: RelationNames): DefinitionPl
   const scopes = new Set(inner.flatMap((one) => everywhereOf(one)?.scope ?? []));
   const plans = inner.flatMap((one) => planDefinition(one, names) ?? []);
   const changesTables = plans.some(({ tables, reach }) => tables.length > 0 || reach === 'all') || body.isDynamic;
-  if (scopes.size === 0 && (!changesTables || names.snapshot.tables.size === 0)) return undefined;
+  const makesTables = plans.some((plan) => plan.makesTables);
+  if (scopes.size === 0 && !makesTables && (!changesTables || names.snapshot.tables.size === 0)) return undefined;
   const [scope] = scopes;
   const mixed = scopes.size > 1 || changesTables || inner.some((one) => everywhereOf(one) === undefined) || body.statements.some(({ node }) => isRows(node) && readsRows(node));
   if (scope !== undefined && mixed) throw mixedBlock();
@@ -30,7 +31,7 @@ export function planDo(statement: Statement, names: RelationNames): DefinitionPl
 
 function planOf(text: string, scope: ObjectScope | undefined): DefinitionPlan {
   const everywhere = scope === undefined ? undefined : { scope, text, functions: [] };
-  return { kind: 'definition', text, tables: [], reach: scope === undefined ? 'all' : 'named', conversions: new Map(), addedConstraints: new Set(), everywhere };
+  return { kind: 'definition', text, tables: [], reach: scope === undefined ? 'all' : 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), makesTables: true, schemas: scope === 'database' ? 'made' : 'dropped', everywhere };
 }
 
 type Inner = Statement['node'];

@@ -8,14 +8,15 @@ import { distributionValueMissing } from './plan-insert.ts';
  * `distributionValueMissing`; from a query it may be that no row comes, so nothing is known.
  */
 export function assignedOrdinals({ table, placer, restrictions, assigned }: PrunableUse, values: readonly unknown[]): 'all' | readonly number[] {
+  const { type, group, modifier } = placer;
+  if (type === undefined) return [0];
   const [set] = restrictions;
   const constants = set === undefined ? 'all' : constantValues(set, values);
   if (constants === 'all') return 'all';
-  const { type, group, modifier } = placer;
   const ordinals = new Set<number>();
   for (const value of constants) {
     if (value === null || value === undefined) {
-      if (assigned === 'values' && table !== undefined) throw distributionValueMissing(table, table.distributionColumn);
+      if (assigned === 'values' && table?.distributionColumn !== undefined) throw distributionValueMissing(table, table.distributionColumn);
       return 'all';
     }
     const hash = modifier < 0 ? type.hashOf(value, group.hash) : type.hashOf(value, group.hash, { modifier });

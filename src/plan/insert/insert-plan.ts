@@ -20,7 +20,7 @@ export type TargetHole = { readonly kind: 'target' } | { readonly kind: 'constra
 export interface InsertRow {
   /** `(…, …)` with values to be numbered. */
   readonly template: Template<ValueSlot>;
-  /** Where the distribution value comes from; undefined for reference tables. */
+  /** Where the distribution value comes from; undefined for reference and single-shard tables. */
   readonly distribution: ConstantSource | { readonly kind: 'computed'; readonly index: number } | undefined;
 }
 

@@ -117,7 +117,7 @@ class InsertPlanner {
       rows,
       tail,
       computed: this.#computed,
-      rowByRow: this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
+      rowByRow: !this.#isSingleShard && this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
       verbatim,
       groups: verbatim && this.#insert.onConflictClause === undefined && !hasCall([this.#nodes[0], this.#insert.returningClause]),
       arrays: this.#arrays(rows, tail, { given, added }),
@@ -127,8 +127,18 @@ class InsertPlanner {
   /** Not with RETURNING: a prepared statement fails when the columns that it returns change. */
   #arrays(rows: readonly InsertRow[], tail: Template<AnyHole>, { given, added }: { given: readonly Column[]; added: readonly Column[] }): ArrayRows | undefined {
     // A parameter that stands in one place has the type of that place, its column's.
-    if (!this.#bareRows || this.#insert.returningClause !== undefined || sharesParameters(this.#insert)) return undefined;
+    if (!this.#bareRows || given.length + added.length === 0 || this.#insert.returningClause !== undefined || sharesParameters(this.#insert)) return undefined;
     return arrayRows(rows, tail, { head: { parts: this.#headParts().parts }, overriding: this.#overriding(), given, added });
+  }
+
+  get #isSingleShard(): boolean {
+    const { table } = this.#target;
+    return table.kind === 'distributed' && table.distributionColumn === undefined;
+  }
+
+  /** Whether all rows go into one shard. */
+  get #isOneStatement(): boolean {
+    return this.#nodes.length === 1 || this.#isSingleShard;
   }
 
   /** Behind the table's name, which may itself be `values` behind a schema. */
@@ -163,7 +173,7 @@ class InsertPlanner {
   #checkConflictTarget(): void {
     const { table } = this.#target;
     refuseSequences([this.#insert.onConflictClause, this.#insert.returningClause]);
-    refuseDefaults(this.#insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? 'copies' : this.#nodes.length > 1 ? 'shard_groups' : 'one_node');
+    refuseDefaults(this.#insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? 'copies' : this.#isOneStatement ? 'one_node' : 'shard_groups');
     if (table.kind !== 'distributed') {
       const conflict = this.#insert.onConflictClause;
       const items = [...(conflict?.targetList ?? []), ...(conflict?.whereClause === undefined ? [] : [conflict.whereClause])];
@@ -172,12 +182,14 @@ class InsertPlanner {
       }
       return;
     }
+    const { distributionColumn } = table;
+    if (distributionColumn === undefined) return;
     for (const node of this.#insert.onConflictClause?.targetList ?? []) {
       const target = 'ResTarget' in node ? node.ResTarget : undefined;
-      if (target?.name !== table.distributionColumn.name) continue;
+      if (target?.name !== distributionColumn.name) continue;
       const value = target.val !== undefined && 'ColumnRef' in target.val ? nameParts(target.val.ColumnRef.fields) : [];
-      if (value.join('.') === `excluded.${table.distributionColumn.name}`) continue;
-      throw refused('ON CONFLICT DO UPDATE sets the distribution column.', `Leave column "${table.distributionColumn.name}" as it is.`);
+      if (value.join('.') === `excluded.${distributionColumn.name}`) continue;
+      throw refused('ON CONFLICT DO UPDATE sets the distribution column.', `Leave column "${distributionColumn.name}" as it is.`);
     }
   }
 
@@ -189,7 +201,7 @@ class InsertPlanner {
     if (column.default === undefined) return false;
     if (column.default.kind === 'sequence') return true;
     if (table.kind === 'reference') return column.default.volatility !== 'immutable';
-    return column.default.volatility === 'stable' && this.#nodes.length > 1;
+    return column.default.volatility === 'stable' && !this.#isOneStatement;
   }
 
   #failMissing(column: Column): never {
@@ -198,6 +210,7 @@ class InsertPlanner {
 
   #row({ nodes, span, given, added }: { nodes: readonly Node[]; span: ValueRow | undefined; given: readonly Column[]; added: readonly Column[] }): InsertRow {
     const { table } = this.#target;
+    if (nodes.length + added.length === 0) return { template: { parts: [] }, distribution: undefined };
     let distribution: InsertRow['distribution'];
     const parts: (string | ValueSlot)[] = ['('];
     const separate = (): void => {
@@ -233,7 +246,7 @@ class InsertPlanner {
     }
     const { table } = this.#target;
     const subquery = hasSubquery(node);
-    const once = (callsOnce(node) && (table.kind === 'reference' || this.#nodes.length > 1)) || usesSequence(node);
+    const once = (callsOnce(node) && (table.kind === 'reference' || !this.#isOneStatement)) || usesSequence(node);
     const variable = table.kind === 'reference' && hasCall(node);
     if (!isKey && !subquery && !once && !variable) return undefined;
     if (subquery && namedRelations(node).some(() => true)) {
@@ -342,7 +355,7 @@ class InsertPlanner {
 
   /** `now()` and its like in ON CONFLICT and RETURNING: one value for all statements that the INSERT is split into. In RETURNING a column's name would change. */
   #computeOnce(from: number): void {
-    if (this.#target.table.kind === 'distributed' && this.#nodes.length === 1) return;
+    if (this.#target.table.kind === 'distributed' && this.#isOneStatement) return;
     const returning = this.#tokens[keywordAt(this.#tokens, 'RETURNING', tokenAt(this.#tokens, from))]?.start ?? this.#statement.text.length;
     for (const { start, end, sql } of onceExpressions(this.#statement)) {
       if (start < from) continue;

@@ -32,13 +32,14 @@ export class SpreadCosts {
     this.#tables = new Map(input.analyzed.uses.map(({ rangeVar, table }) => [rangeVar, table]));
   }
 
-  /** Rows go to every node while some table stays where it is; else to one server, which then does the work of all. */
+  /** Rows go to every node while some table stays where it is, or to that of single-shard tables; else to one server, which then does the work of all. */
   of({ tables, queries, rehashed }: Spread): number {
     const parts = [...tables, ...queries];
     const bytes = parts.reduce((sum, part) => sum + this.bytesOf(part), 0);
     const moved = [...rehashed.keys()].reduce((sum, table) => sum + this.bytesOf(table), 0);
-    const stays = [...this.#tables].some(([rangeVar, table]) => table.kind === 'distributed' && !tables.has(rangeVar) && !this.#isIn(rangeVar, queries));
-    return (parts.length + rehashed.size) * stageBytes + bytes * (stays ? this.input.nodes : 2) + moved;
+    const staying = [...this.#tables].filter(([rangeVar, table]) => table.kind === 'distributed' && !tables.has(rangeVar) && !this.#isIn(rangeVar, queries));
+    const isOneShard = staying.every(([, table]) => table.kind === 'distributed' && table.distributionColumn === undefined);
+    return (parts.length + rehashed.size) * stageBytes + bytes * (staying.length === 0 ? 2 : isOneShard ? 1 : this.input.nodes) + moved;
   }
 
   bytesOf(part: RangeVar | SelectStmt): number {

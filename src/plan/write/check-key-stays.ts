@@ -4,7 +4,9 @@ import { nameParts } from '../../sql/ast.ts';
 import { refused } from '../insert/refused.ts';
 
 /** ON CONFLICT DO UPDATE may set the distribution column to the value that the row was to have, and to nothing else. */
-export function checkKeyStays(assigned: readonly Node[], { distributionColumn: { name } }: DistributedTable): void {
+export function checkKeyStays(assigned: readonly Node[], { distributionColumn }: DistributedTable): void {
+  if (distributionColumn === undefined) return;
+  const { name } = distributionColumn;
   for (const item of assigned) {
     const target = 'ResTarget' in item ? item.ResTarget : undefined;
     if (target?.name !== name) continue;

@@ -50,13 +50,11 @@ export async function movedSource(state: StagedState, target: DistributedTable, 
   ];
   const undistributed = madeResult(state.context.resultNames.next(), held, 'source of the merge');
   const rewritten = withoutUnusedCommon(withSource(statement, found.extent, `${quoteQualified(resultSchema, undistributed.name)} AS ${quoteIdentifier(alias)}`));
-  const position = joinedColumn(rewritten, undistributed, state);
-  if (position === undefined) throw refused('The MERGE inserts rows, and ON does not compare the distribution column with a column of the source.', `Compare "${target.distributionColumn.name}" with a column of the source by "=".`);
-  checkType(at(held, position), target);
-  const result: ResultTable = { ...undistributed, distribution: { colocation: target.colocationId, column: position } };
+  const position = target.distributionColumn === undefined ? undefined : placeOfKey(rewritten, undistributed, { state, key: target.distributionColumn });
+  const result: ResultTable = { ...undistributed, distribution: position === undefined ? undefined : { colocation: target.colocationId, column: position } };
   const source = await state.source(parseOne(text));
   const rows: WrittenRows = {
-    result, source, supplies: supplied.map(defaultValue), key: { position, table: target, placer: placerOf(target, state.context.input.snapshot), nulls: target.distributionColumn.notNull ? 'first_shard' : undefined }, everyShard: actsOn(merge, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE'),
+    result, source, supplies: supplied.map(defaultValue), key: { position, table: target, placer: placerOf(target, state.context.input.snapshot), nulls: target.distributionColumn?.notNull === true ? 'first_shard' : undefined }, everyShard: actsOn(merge, 'MERGE_WHEN_NOT_MATCHED_BY_SOURCE'),
   };
   return { state: state.with({ result, source }).rewritten(rewritten), rows };
 }
@@ -90,10 +88,24 @@ function joinedColumn(statement: Statement, result: ResultTable, { context: { in
   return position < 0 ? undefined : position;
 }
 
+interface Keyed {
+  readonly state: StagedState;
+  /** The distribution column. */
+  readonly key: Column;
+}
+
+/** The place, among the columns of the result, of the value that rows are placed by. */
+function placeOfKey(statement: Statement, result: ResultTable, { state, key }: Keyed): number {
+  const position = joinedColumn(statement, result, state);
+  if (position === undefined) throw refused('The MERGE inserts rows, and ON does not compare the distribution column with a column of the source.', `Compare "${key.name}" with a column of the source by "=".`);
+  checkType(at(result.columns, position), key);
+  return position;
+}
+
 /** Values that are equal must have one hash. */
-function checkType({ name, typeSql }: ResultColumn, target: DistributedTable): void {
+function checkType({ name, typeSql }: ResultColumn, key: Column): void {
   const from = typeSql.replace(/\(.*\)/, '');
-  const to = columnTypeName(target.distributionColumn);
+  const to = columnTypeName(key);
   if (from === to || readsAlike(from, to)) return;
   throw refused(`Column "${name}" of the source has type ${from}, and the distribution column ${to}.`, `Cast it to ${to} in the source.`);
 }

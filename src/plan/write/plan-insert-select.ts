@@ -90,7 +90,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const read = await state.source(parseOne(source));
   const rows: WrittenRows = {
     result, source: read, supplies: supplied.map(defaultValue),
-    key: key === undefined || table?.kind !== 'distributed' ? undefined : { position: key.position, table, placer: placerOf(table, input.snapshot) },
+    key: table?.kind !== 'distributed' ? undefined : { position: key?.position, table, placer: placerOf(table, input.snapshot) },
     everyShard: false,
   };
   const list = table === undefined && written.insert.cols === undefined ? undefined : [...given, ...supplied].map(({ name }) => name);
@@ -126,7 +126,7 @@ interface RowKey {
 const styledTypes = /^(date|timestamp|time|interval|bytea)/;
 
 function keyOf(table: CatalogTable | undefined, { given, selected, supplied, input }: Selected): RowKey | undefined {
-  if (table?.kind !== 'distributed') return undefined;
+  if (table?.kind !== 'distributed' || table.distributionColumn === undefined) return undefined;
   const column = table.distributionColumn;
   const to = assignableType(column);
   if (input.finishing !== undefined && input.finishing !== 'application' && styledTypes.test(to)) {

@@ -27,11 +27,16 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
     return planQueryRows(statement, insert, { table, input });
   }
   refuseSessionCalls(insert);
-  if (takesQuery(insert)) return planQueryRows(statement, insert, { table, input });
+  if (takesQuery(insert) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
   const plan = await planRows(statement, insert, { table, input });
   if (plan !== undefined) return plan;
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
+}
+
+/** Its one node can do all of SQL. */
+function isSingleShard(table: CatalogTable): boolean {
+  return table.kind === 'distributed' && table.distributionColumn === undefined;
 }
 
 /** Whether its rows are not just VALUES whose items each row's own shard could compute. */

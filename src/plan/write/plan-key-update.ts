@@ -47,7 +47,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   // What is stored has no collation of its own.
   const returned = (await describeParts(input.describe, input.names.results).statement(deleting.text)).columns;
   const held = returned.map(({ typeSql }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: undefined }));
-  const position = columns.indexOf(table.distributionColumn);
+  const position = columns.indexOf(present(table.distributionColumn));
   const result = madeResult((input.part ?? new ResultNames()).next(), held, 'updated rows');
   const rows: WrittenRows = {
     result, source: { kind: 'write', plan }, supplies: [], key: { position, table, placer: placerOf(table, input.snapshot) }, everyShard: false,

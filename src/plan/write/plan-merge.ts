@@ -6,6 +6,7 @@ import { constantOf } from '../../analyze/conditions.ts';
 import { anyEqual, type ColumnId, isCertainly } from '../../analyze/facts.ts';
 import { resolveColumn } from '../../analyze/scope.ts';
 import { hasVolatileCall } from '../../analyze/function-calls.ts';
+import { present } from '../../base/assert.ts';
 import { once } from '../../base/once.ts';
 import type { CatalogTable, Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -65,6 +66,7 @@ async function checkActions(merge: MergeStmt, target: CatalogTable, input: Stage
 }
 
 function insertsStay(statement: Statement, target: DistributedTable, analyzed: AnalyzedStatement): boolean {
+  if (target.distributionColumn === undefined) return true;
   const key = targetUse(statement, analyzed)?.key;
   return key !== undefined && insertsOf(mergeOf(statement)).every((insert) => isOfTarget(insert, { table: target, key }, analyzed));
 }
@@ -77,13 +79,13 @@ interface MergeTarget {
 
 /** Whether a row that is inserted belongs to the shard group on which its source row was not matched. */
 function isOfTarget(insert: MergeWhenClause, { table, key }: MergeTarget, { query }: AnalyzedStatement): boolean {
-  const { name } = table.distributionColumn;
+  const { name } = present(table.distributionColumn);
   const value = insert.values?.[columnsOfInsert(insert, table).indexOf(name)];
   if (value === undefined || query.kind !== 'select' || query.from.kind !== 'join') return false;
   const { facts } = query.from;
   const column = 'ColumnRef' in value ? resolveColumn(query.scope, value.ColumnRef.fields) : undefined;
   if (column !== undefined) return anyEqual(facts, new Set([key]), new Set([column.id]));
-  const constant = constantOf(value, columnTypeName(table.distributionColumn));
+  const constant = constantOf(value, columnTypeName(present(table.distributionColumn)));
   return constant !== undefined && isCertainly(facts, key, constant);
 }
 
@@ -103,7 +105,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const analyzed = reached.analyzed();
   checkPlaced(analyzed, target);
   if (target?.kind === 'distributed' && !insertsStay(reached.statement, target, analyzed)) {
-    throw refused(`The INSERT of the MERGE gives the distribution column "${target.distributionColumn.name}" another value than ON compares it with.`, 'Compare the column with one of the source by "=", and insert that.');
+    throw refused(`The INSERT of the MERGE gives the distribution column "${target.distributionColumn?.name}" another value than ON compares it with.`, 'Compare the column with one of the source by "=", and insert that.');
   }
   const stages = reached.stages.filter(({ result }) => result !== moved?.rows.result);
   return {

@@ -55,6 +55,7 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
 /** Whether an UPDATE sets the distribution column to anything but the value that its WHERE says it has. */
 function movesRows(statement: Statement, modify: UpdateStmt | DeleteStmt, table: DistributedTable, analyzed: AnalyzedStatement): boolean {
   const column = table.distributionColumn;
+  if (column === undefined) return false;
   return assignedBy(modify).some((node) => {
     const item = 'ResTarget' in node ? node.ResTarget : undefined;
     if (item?.name !== column.name) return false;

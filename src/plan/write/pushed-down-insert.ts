@@ -23,9 +23,11 @@ export async function pushedDownInsert(statement: Statement, written: InsertText
   const source = analyzeAny(node, input.names, await functionRules(node, input.describe));
   const { query, placed: { whole }, foreign } = source;
   const given = columns.slice(0, query.outputs?.length ?? 0).map(({ name }) => name);
-  const output = query.outputs?.[given.indexOf(table.distributionColumn.name)];
-  if (foreign.length > 0 || whole.kind !== 'by_shard' || whole.colocation !== table.colocationId || output === undefined || !whole.keys.has(output.id)) return undefined;
-  if (table.distributionColumn.type.modifier >= 0) return undefined;
+  if (foreign.length > 0 || whole.kind !== 'by_shard' || whole.colocation !== table.colocationId) return undefined;
+  if (table.distributionColumn !== undefined) {
+    const output = query.outputs?.[given.indexOf(table.distributionColumn.name)];
+    if (output === undefined || !whole.keys.has(output.id) || table.distributionColumn.type.modifier >= 0) return undefined;
+  }
   const defaults = sharedDefaults(table, given, parameters);
   const uses = await certainUses(prunableUses(source, input.snapshot), statement, input.describe);
   if (uses === undefined || defaults === undefined) return undefined;

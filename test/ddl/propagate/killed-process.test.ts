@@ -20,16 +20,7 @@ test.each([
     for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
     await cluster.query(setup);
     await cluster.createDistributedTable('t', 'k', { shardCount: 4 });
-    const script = fileURLToPath(new URL('definer-process.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, change, step], { stdio: ['ignore', 'ignore', 'pipe'] });
-    const errors: Buffer[] = [];
-    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    expect(signal, Buffer.concat(errors).toString()).toBe('SIGKILL');
-    await expect.poll(async () => {
-      await cluster.recover();
-      return (await cluster.transactions()).length;
-    }, { timeout: 30_000 }).toBe(0);
+    await killedAt(cluster, step, { connectionString, change });
     const expected = happened ? 'k bigint,a text,b integer' : 'k bigint,a integer';
     const columns = await columnsOf({ cluster, databases }, 't');
     expect(columns).toEqual(columns.map(() => expected));
@@ -40,3 +31,34 @@ test.each([
     await cluster.end();
   }
 });
+
+test.each([['one_prepared', false], ['decided', true]] as const)('a process killed at %s of a new table in a distributed schema: it is there as a whole or not (%s)', async (step, happened) => {
+  await using databases = await createTestDatabases({ nodes: 2 });
+  const { connectionString } = databases.coordinator;
+  const cluster = new Cluster({ connectionString });
+  try {
+    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    await cluster.createDistributedSchema('tenant');
+    await killedAt(cluster, step, { connectionString, change: 'CREATE TABLE tenant.t (k bigint PRIMARY KEY)' });
+    expect((await cluster.schemas()).map(({ tables }) => tables)).toEqual([happened ? ['t'] : []]);
+    expect((await cluster.checkSchema()).text).toMatch(happened ? /^1 shard compared, no differences/ : /^no shards compared, no differences/);
+    if (!happened) await cluster.query('CREATE TABLE tenant.t (k bigint PRIMARY KEY)');
+    await cluster.query('INSERT INTO tenant.t VALUES (1)');
+  } finally {
+    await cluster.end();
+  }
+});
+
+/** Another process runs the change and dies at that step; recovery finishes or undoes it. */
+async function killedAt(cluster: Cluster, step: string, { connectionString, change: text }: { readonly connectionString: string; readonly change: string }): Promise<void> {
+  const script = fileURLToPath(new URL('definer-process.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, text, step], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const errors: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  const [, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  expect(signal, Buffer.concat(errors).toString()).toBe('SIGKILL');
+  await expect.poll(async () => {
+    await cluster.recover();
+    return (await cluster.transactions()).length;
+  }, { timeout: 30_000 }).toBe(0);
+}

@@ -166,7 +166,7 @@ export const farWriteCases: readonly WriteCase[] = [
   write(`WITH r AS (SELECT random() AS x), a AS (UPDATE w_words SET count = 1 WHERE word = 'old' RETURNING (SELECT x FROM r) AS y), b AS (UPDATE w_stock SET qty = 1 WHERE id = 5 RETURNING (SELECT x FROM r) AS z) SELECT y = z FROM a, b`),
   write(`MERGE INTO w_log t USING w_stock s ON t.tenant_id = s.tenant_id WHEN NOT MATCHED THEN INSERT (tenant_id, note) VALUES (s.tenant_id, s.name) RETURNING s.*`, undefined, { refused: true }),
   write(`UPDATE w_words SET word = 'x' WHERE count = 1 RETURNING old`, undefined, { refused: true }),
-  write(`UPDATE w_words SET word = 'x' WHERE count = 1 RETURNING ctid`, undefined, { refused: true }),
+  write(`UPDATE w_words SET word = 'x' WHERE count = 1 RETURNING ctid`, undefined, { refused: true, volatile: [0] }),
   write(`UPDATE w_words SET word = 'x' WHERE count = 1;`),
   write(`UPDATE w_words SET word = 'x' WHERE count = 1;`),
   write(`UPDATE w_places p SET label = w.word FROM w_words w WHERE w.count = p.rank;`),
