@@ -131,7 +131,7 @@ const constraints = (distribution: DistributionSql): string => `
   FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'p', 'u', 'x', 'f', 'n') AND ${isWhole}`;
 
 const indexes = `
-  SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique, 'valid', i.indisvalid,
+  SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique, 'valid', i.indisvalid, 'inherited', x.relispartition,
     'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = i.indrelid AND o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
     'head', format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, CASE c.relkind WHEN 'p' THEN 'ONLY ' END, n.nspname, c.relname),
     'sql', pg_get_indexdef(x.oid),

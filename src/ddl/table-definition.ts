@@ -108,6 +108,8 @@ export interface IndexDefinition {
   readonly valid: boolean;
   /** Index of a primary key, unique or exclusion constraint, which makes it. */
   readonly ofConstraint: boolean;
+  /** Whether it belongs to one of the table that this one is a partition of. */
+  readonly inherited: boolean;
   readonly head: string;
   readonly sql: string;
   /** Positions of the key columns; 0 for an expression. */

@@ -3,17 +3,18 @@ import { optionSql } from '../option-sql.ts';
 import { renderColumn, renderColumnSettings } from '../render-column.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { ColumnDefinition } from '../table-definition.ts';
+import { changesAbove, comesFromAbove, goesAbove } from './handed-down.ts';
 import { matchColumns, type TableChange } from './table-change.ts';
 
 /** What depended on such a column has gone from the table as well, so CASCADE takes nothing else. */
 export function dropColumns(change: TableChange, shard: ShardNames): string[] {
-  const { gone } = matchColumns(change);
+  const gone = matchColumns(change).gone.filter((column) => !goesAbove(change, column));
   if (gone.length === 0) return [];
   return [`ALTER TABLE ${shard.sql} ${gone.map(({ name }) => `DROP COLUMN IF EXISTS ${quoteIdentifier(name)} CASCADE`).join(', ')}`];
 }
 
 export function renameColumns(change: TableChange, shard: ShardNames): string[] {
-  return matchColumns(change).kept.filter(({ from, to }) => from.name !== to.name)
+  return matchColumns(change).kept.filter((kept) => kept.from.name !== kept.to.name && !changesAbove(change, kept, () => true))
     .map(({ from, to }) => `ALTER TABLE ${shard.sql} RENAME COLUMN ${quoteIdentifier(from.name)} TO ${quoteIdentifier(to.name)}`);
 }
 
@@ -21,6 +22,7 @@ export function renameColumns(change: TableChange, shard: ShardNames): string[] 
 export function convertColumns(change: TableChange, shard: ShardNames): string[] {
   const commands = matchColumns(change).kept.flatMap(({ from, to }) => {
     if (from.type === to.type && from.collation === to.collation && !change.conversions.has(to.name)) return [];
+    if (changesAbove(change, { from, to }, () => true)) return [];
     const alter = `ALTER COLUMN ${quoteIdentifier(to.name)}`;
     const using = change.conversions.get(to.name)?.using;
     const hadDefault = from.generated === null && from.expression !== null && !from.usesSequence;
@@ -34,7 +36,7 @@ export function convertColumns(change: TableChange, shard: ShardNames): string[]
 
 /** Rows that are there get what the column was added with, which may not be what the next rows get. */
 export function addColumns(change: TableChange, shard: ShardNames): string[] {
-  const { added } = matchColumns(change);
+  const added = matchColumns(change).added.filter((column) => !comesFromAbove(change, column));
   if (added.length === 0) return [];
   const commands = added.map((column) => `ADD COLUMN ${renderColumn(filled(change, column), (name) => shard.part(name))}`);
   const defaults = added.filter(({ position }) => change.fillings.has(position)).map((column) => setDefault(column, shard));
@@ -54,8 +56,8 @@ function setDefault({ name, expression, usesSequence }: ColumnDefinition, shard:
 /** Of columns that were there: defaults, generation expressions, NOT NULL where it is no constraint, and storage. */
 export function changeColumns(change: TableChange, shard: ShardNames): string[] {
   return matchColumns(change).kept.flatMap(({ from, to }) => [
-    ...changedExpression(from, to, shard),
-    ...changedNotNull(from, to, shard),
+    ...(changesAbove(change, { from, to }, (above) => above.from.expressionOid !== above.to.expressionOid && above.to.expression === to.expression) ? [] : changedExpression(from, to, shard)),
+    ...(changesAbove(change, { from, to }, (kept) => kept.from.notNull !== kept.to.notNull) ? [] : changedNotNull(from, to, shard)),
     ...changedStorage(from, to, shard),
   ]);
 }

@@ -1,7 +1,9 @@
 import type { ShardId } from '../../catalog/ids.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { addConstraint } from '../render-shard.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { ConstraintDefinition } from '../table-definition.ts';
+import { isFromAbove, isInTree, wentAbove } from './handed-down.ts';
 import { matchColumns, matchConstraints, type TableChange } from './table-change.ts';
 
 type Kind = 'foreign' | 'other';
@@ -9,24 +11,30 @@ type Kind = 'foreign' | 'other';
 /** Foreign keys go before what they refer to, and come after it. NOT NULL goes after a primary key, which needs it, and comes before. */
 export function dropConstraints(change: TableChange, shard: ShardNames, kind: Kind): string[] {
   const gone = [...ofKind(replaced(change).gone, kind)].sort((a, b) => Number(a.kind === 'not_null') - Number(b.kind === 'not_null'));
-  return gone.filter((constraint) => !belongsTo(constraint, matchColumns(change).gone)).map(({ name }) => `ALTER TABLE ${shard.sql} DROP CONSTRAINT ${shard.part(name)}`);
+  return gone.filter((constraint) => !belongsTo(constraint, matchColumns(change).gone) && !wentAbove(change, constraint)).map((constraint) => dropConstraint(change, constraint, shard));
+}
+
+function dropConstraint({ before }: TableChange, { kind, name, columns, validated }: ConstraintDefinition, shard: ShardNames): string {
+  const column = before.columns.find(({ position }) => position === columns?.[0]);
+  if (kind === 'not_null' && validated && column !== undefined && isInTree(before)) return `ALTER TABLE ${shard.sql} ALTER COLUMN ${quoteIdentifier(column.name)} DROP NOT NULL`;
+  return `ALTER TABLE ${shard.sql} DROP CONSTRAINT ${shard.part(name)}`;
 }
 
 export function renameConstraints(change: TableChange, shard: ShardNames): string[] {
-  return matchConstraints(change).kept.filter(({ from, to }) => from.name !== to.name)
+  return matchConstraints(change).kept.filter(({ from, to }) => from.name !== to.name && !isFromAbove(change, to) && !(to.kind === 'not_null' && isInTree(change.after)))
     .map(({ from, to }) => `ALTER TABLE ${shard.sql} RENAME CONSTRAINT ${shard.part(from.name)} TO ${shard.part(to.name)}`);
 }
 
 export function addConstraints(change: TableChange, shard: ShardNames, { kind, references }: { readonly kind: Kind; readonly references: ReadonlyMap<number, ShardId> }): string[] {
   const added = [...ofKind(replaced(change).added, kind)].sort((a, b) => Number(b.kind === 'not_null') - Number(a.kind === 'not_null'));
-  return added.filter((constraint) => !belongsTo(constraint, matchColumns(change).added))
+  return added.filter((constraint) => !belongsTo(constraint, matchColumns(change).added) && !isFromAbove(change, constraint))
     .map((constraint) => fromIndex(change, constraint, shard) ?? addConstraint(shard, constraint, references));
 }
 
 /** VALIDATE CONSTRAINT, and ALTER CONSTRAINT of foreign keys. */
 export function alterConstraints(change: TableChange, shard: ShardNames, kind: Kind): string[] {
   return matchConstraints(change).kept.filter(({ to }) => ofKind([to], kind).length > 0).flatMap(({ from, to }) => {
-    if (isReplaced(from, to)) return [];
+    if (isReplaced(from, to) || wentAbove(change, to)) return [];
     const alter = `ALTER TABLE ${shard.sql}`;
     const deferring = `${to.deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE'} INITIALLY ${to.deferred ? 'DEFERRED' : 'IMMEDIATE'}`;
     return [

@@ -4,11 +4,12 @@ import { createIndex, indexSettings } from '../render-shard.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { IndexDefinition } from '../table-definition.ts';
 import { optionName } from './change-columns.ts';
+import { wentAbove } from './handed-down.ts';
 import { matchIndexes, type TableChange } from './table-change.ts';
 
 /** An index that was to be made CONCURRENTLY may be missing on some shards. */
 export function dropIndexes(change: TableChange, shard: ShardNames): string[] {
-  return matchIndexes(change).gone.map(({ name }) => `DROP INDEX IF EXISTS ${shard.index(name)}`);
+  return matchIndexes(change).gone.filter((index) => !wentAbove(change, index)).map(({ name }) => `DROP INDEX IF EXISTS ${shard.index(name)}`);
 }
 
 /** An index of a constraint is renamed with it. */

@@ -1,9 +1,12 @@
 import type { ShardId } from '../../catalog/ids.ts';
+import { inheritedNames } from '../inherited-names.ts';
 import { ShardNames } from '../shard-names.ts';
+import type { TableDefinition } from '../table-definition.ts';
 import { changeBehaviour, dropBehaviour, dropPolicies, renameBehaviour } from './change-behaviour.ts';
 import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns } from './change-columns.ts';
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
+import { detachPartition } from './detach-partition.ts';
 import { changeComments, changeTableSettings, renameTable } from './change-table.ts';
 import type { TableChange } from './table-change.ts';
 
@@ -14,17 +17,28 @@ export interface ShardSteps {
   readonly drop: readonly string[];
   /** New types of columns; written for the settings of the session. The other steps are written for `definitionSettings`. */
   readonly convert: readonly string[];
+  /** Columns that come, or change. Partitions have them from above. */
+  readonly columns: readonly string[];
+  /** Of partitions before those of the tables above. */
   readonly add: readonly string[];
   /** Foreign keys that come, or change. */
   readonly tie: readonly string[];
 }
 
+/** What is around a shard. */
+export interface ShardSurroundings {
+  /** The shards that it refers to, that it is a partition of, and that those are partitions of; by OID. */
+  readonly references: ReadonlyMap<number, ShardId>;
+  /** Definitions of the tables above. */
+  readonly tree: readonly TableDefinition[];
+}
+
 /** What makes of a shard as the table was one as it is. The shard keeps its id. Pure. */
-export function changeShard(change: TableChange, id: ShardId, references: ReadonlyMap<number, ShardId>): ShardSteps {
-  const was = new ShardNames(change.before, id);
-  const is = new ShardNames(change.after, id);
+export function changeShard(change: TableChange, id: ShardId, { references, tree }: ShardSurroundings): ShardSteps {
+  const was = new ShardNames(change.before, id, inheritedNames(change.before, tree, references));
+  const is = new ShardNames(change.after, id, inheritedNames(change.after, tree, references));
   return {
-    untie: [...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
+    untie: [...detachPartition(change, was, references), ...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
     drop: [
       ...dropBehaviour(change, was),
       ...dropConstraints(change, was, 'other'),
@@ -37,9 +51,11 @@ export function changeShard(change: TableChange, id: ShardId, references: Readon
       ...renameBehaviour(change, is),
     ],
     convert: convertColumns(change, is),
-    add: [
+    columns: [
       ...addColumns(change, is),
       ...changeColumns(change, is),
+    ],
+    add: [
       ...addConstraints(change, is, { kind: 'other', references }),
       ...alterConstraints(change, is, 'other'),
       ...addIndexes(change, is),

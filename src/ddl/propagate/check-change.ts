@@ -36,19 +36,12 @@ function staysInSchema({ schema, name: table }: TableDefinition): ClusterError {
   });
 }
 
-/** What goes from a partitioned table to its partitions would come to each shard twice. */
-function checkPartitions({ before, after, conversions }: TableChange): void {
-  if (before.partitionKey === null && after.partitionKey === null && !before.partition && !after.partition) return;
-  if (conversions.size === 0 && JSON.stringify(shapeOf(before)) === JSON.stringify(shapeOf(after))) return;
-  throw new ClusterError('unsupportedDdl', `this change of partitioned table or partition "${after.name}" is not carried to the shards yet`, {
-    detail: 'Only privileges, comments, policies and triggers of such tables are.', hint: 'Call undistribute_table() of the partitioned table, change it, and distribute it again.', schema: after.schema, table: after.name,
+/** A table that is distributed by itself cannot come to be a partition: its shards would have to be put into those of the other table. */
+function checkPartitions({ before, after }: TableChange): void {
+  if (after.partitionOf === null || (before.partitionOf?.table.oid === after.partitionOf.table.oid && before.partitionOf.bound === after.partitionOf.bound)) return;
+  throw new ClusterError('unsupportedDdl', `table "${after.name}" is distributed by itself, and cannot become a partition`, {
+    hint: 'Call undistribute_table() first: then it is distributed as a partition.', schema: after.schema, table: after.name,
   });
-}
-
-function shapeOf({ schema, name, columns, constraints, indexes, partitionOf, partitionKey, persistence, options, toastOptions, replicaIdentity }: TableDefinition): unknown {
-  const bare = columns.map((column) => ({ ...column, grants: null, comment: null }));
-  const silent = (list: readonly object[] | null): unknown => (list ?? []).map((one) => ({ ...one, comment: null }));
-  return [schema, name, bare, silent(constraints), silent(indexes), partitionOf?.bound, partitionKey, persistence, options, toastOptions, replicaIdentity];
 }
 
 /** Triggers of ours keep rows out of the shell. */

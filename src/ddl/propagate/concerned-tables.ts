@@ -1,14 +1,16 @@
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
-import { readDefinitions, readTree } from '../read-definition.ts';
+import { readAncestors, readDefinitions, readTree } from '../read-definition.ts';
 import type { RelatedTable, TableDefinition } from '../table-definition.ts';
 import type { DefinitionChange } from './definition-change.ts';
 
-/** The definitions, as they are, of all distributed and reference tables that a statement may change; a partitioned one's with those of its partitions. */
+/** The definitions, as they are, of all distributed and reference tables that a statement may change; a partitioned one's with those of its partitions, a partition's with those above. */
 export async function concernedTables({ coordinator, snapshot, options }: DefinitionChange, { tables, reach, droppedSchemas }: DefinitionPlan): Promise<Map<number, TableDefinition>> {
   const oids = reach === 'all' ? [...snapshot.tables.values()].map(({ oid }) => oid) : reach === 'schemas' ? await tablesBySchemas(coordinator, droppedSchemas, options) : tables.map(({ oid }) => oid);
   const named = await readDefinitions(coordinator, oids, options);
-  for (const table of Array.from(named.values())) for (const member of await readTree(coordinator, table, options)) named.set(member.oid, member);
+  for (const table of Array.from(named.values())) {
+    for (const member of [...(await readTree(coordinator, table, options)), ...(await readAncestors(coordinator, table, options))]) named.set(member.oid, member);
+  }
   if (reach !== 'connected') return named;
   const others = new Set([...[...named.values()].flatMap(connectedTables), ...(await tablesByPolicies(coordinator, [...named.keys()], options))]);
   return new Map([...named, ...(await readDefinitions(coordinator, [...others].filter((oid) => !named.has(oid)), options))]);

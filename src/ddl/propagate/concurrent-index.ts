@@ -36,7 +36,7 @@ function onShell(scope: StatementScope, query: ParsedQuery, { text, table }: Pic
 }
 
 function definition(text: string, { table }: Pick<ConcurrentIndexPlan, 'table'>): DefinitionPlan {
-  return { kind: 'definition', text, tables: [table], reach: 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), makesTables: false, schemas: undefined, everywhere: undefined };
+  return { kind: 'definition', text, tables: [table], reach: 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), isAlone: false, makesTables: false, schemas: undefined, everywhere: undefined };
 }
 
 async function createConcurrently(scope: StatementScope, query: ParsedQuery, plan: ConcurrentIndexPlan, lockTimeoutMs: number): Promise<QueryResult> {
@@ -96,7 +96,7 @@ interface Work {
 
 /** For the names of what is new. */
 function named({ table }: ConcurrentIndexPlan, after: TableDefinition): Outcome {
-  return { changed: [{ table, change: { before: after, after, conversions: new Map(), addedConstraints: new Set(), fillings: new Map() } }], dropped: [] };
+  return { changed: [{ table, change: { before: after, after, conversions: new Map(), addedConstraints: new Set(), fillings: new Map() } }], dropped: [], known: new Map() };
 }
 
 /** Nodes side by side, a node's shards one after the other. */

@@ -1,6 +1,6 @@
-import { assert } from '../../base/assert.ts';
+import { assert, at } from '../../base/assert.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
-import type { NodeId, ShardId } from '../../catalog/ids.ts';
+import { type NodeId, shardId, type ShardId } from '../../catalog/ids.ts';
 import { referencedShards } from '../referenced-shards.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
@@ -21,25 +21,46 @@ export interface Outcome {
   readonly changed: readonly { readonly table: CatalogTable; readonly change: TableChange }[];
   /** Tables that are gone, as they were. */
   readonly dropped: readonly { readonly table: CatalogTable; readonly before: TableDefinition }[];
+  /** All tables that a statement may have changed, as they were, by OID; and those above. */
+  readonly known: ReadonlyMap<number, TableDefinition>;
 }
 
 /** The statements for each node, in an order that holds between tables as well. */
-export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped }: Outcome): Map<NodeId, NodeWork> {
-  const steps = new Map<NodeId, ShardSteps[]>();
+export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, known }: Outcome): Map<NodeId, NodeWork> {
+  const steps = new Map<NodeId, PlacedSteps[]>();
   for (const { table, change } of changed) {
-    for (const { node, id, ordinal } of placementsOf(snapshot, table)) append(steps, node, changeShard(change, id, referencedShards(change.after, ordinal)));
+    const tree = tablesAbove(change.before, known);
+    for (const { node, id, ordinal } of placementsOf(snapshot, table)) {
+      const references = new Map([...referencedShards(change.before, ordinal), ...referencedShards(change.after, ordinal), ...shardsOf(tree, ordinal)]);
+      append(steps, node, { ...changeShard(change, id, { references, tree }), depth: tree.length });
+    }
   }
   const drops = new Map<NodeId, string[]>();
   for (const { table, before } of dropped) for (const { node, id } of placementsOf(snapshot, table)) append(drops, node, new ShardNames(before, id).sql);
   return new Map([...new Set([...steps.keys(), ...drops.keys()])].map((node) => {
-    const shards = steps.get(node) ?? [];
+    const shards = (steps.get(node) ?? []).toSorted((a, b) => a.depth - b.depth);
+    const deepestFirst = shards.toSorted((a, b) => b.depth - a.depth);
     const gone = drops.get(node) ?? [];
     return [node, {
       before: [...shards.flatMap(({ untie }) => untie), ...(gone.length === 0 ? [] : [`DROP TABLE ${gone.join(', ')}`]), ...shards.flatMap(({ drop }) => drop)],
       convert: shards.flatMap(({ convert }) => convert),
-      after: [...shards.flatMap(({ add }) => add), ...shards.flatMap(({ tie }) => tie)],
+      after: [...shards.flatMap(({ columns }) => columns), ...deepestFirst.flatMap(({ add }) => add), ...deepestFirst.flatMap(({ tie }) => tie)],
     }];
   }));
+}
+
+interface PlacedSteps extends ShardSteps {
+  /** How many tables are above. */
+  readonly depth: number;
+}
+
+function tablesAbove({ partitionOf }: TableDefinition, known: ReadonlyMap<number, TableDefinition>): TableDefinition[] {
+  const above = partitionOf === null ? undefined : known.get(partitionOf.table.oid);
+  return above === undefined ? [] : [above, ...tablesAbove(above, known)];
+}
+
+function shardsOf(tables: readonly TableDefinition[], ordinal: number): [number, ShardId][] {
+  return tables.flatMap(({ oid, distribution }) => (distribution === null ? [] : [[oid, shardId(at(distribution.shardIds, ordinal))]]));
 }
 
 /** The locks for each node: those that the shells have, in order of shards, so that all take them in one order. */

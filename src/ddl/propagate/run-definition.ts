@@ -12,6 +12,7 @@ import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-chang
 import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
 import type { TableDefinition } from '../table-definition.ts';
+import { fenceStatements } from '../shell.ts';
 import { checkDependencies } from '../check-behaviour.ts';
 import { checkChange, refuseConversions } from './check-change.ts';
 import { concernedTables } from './concerned-tables.ts';
@@ -50,6 +51,7 @@ export interface DefinitionOptions {
  * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
  */
 export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs, shellsOnly = false, distributesSchemas = false, snapshot = scope.snapshot }: DefinitionOptions): Promise<QueryResult> {
+  if (plan.isAlone && scope.inTransaction) throw new ClusterError('unsupportedDdl', 'ALTER TABLE ... DETACH CONCURRENTLY cannot run inside a transaction block', { sqlState: '25001' });
   return scope.atomically(async (transaction, options) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
@@ -86,7 +88,7 @@ async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChang
 
 /** Returns whether plans may be others now. */
 async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<boolean> {
-  const after = await readDefinitions(change.coordinator, [...before.keys()], change.options);
+  const after = await withFences(change, before, await readDefinitions(change.coordinator, [...before.keys()], change.options));
   const outcome = outcomeOf(change, plan, { before, after });
   if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
@@ -135,7 +137,28 @@ function outcomeOf({ snapshot }: DefinitionChange, { conversions, addedConstrain
       changed.push({ table, change: { before: was, after: is, conversions: own ? conversions : new Map(), addedConstraints: own ? addedConstraints : new Set(), fillings: new Map() } });
     }
   }
-  return { changed, dropped };
+  return { changed: changed.map(({ table, change }) => ({ table, change: belowOthers(change, changed) })), dropped, known: before };
+}
+
+/** With the change of the table above, whose columns a partition has. */
+function belowOthers(change: TableChange, changed: Outcome['changed']): TableChange {
+  const oid = change.after.partitionOf?.table.oid;
+  const found = oid === change.before.partitionOf?.table.oid ? changed.find(({ change: { before } }) => before.oid === oid)?.change : undefined;
+  if (found === undefined) return change;
+  const above = belowOthers(found, changed);
+  const { conversions, addedConstraints } = change.conversions.size > 0 ? change : above;
+  return { ...change, above, conversions, addedConstraints };
+}
+
+/** A partition has the trigger that keeps rows out of its shell from above; one that is detached needs its own. */
+async function withFences(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, after: Map<number, TableDefinition>): Promise<Map<number, TableDefinition>> {
+  const { coordinator, options } = change;
+  const detached = [...after.values()].filter(({ oid, partition }) => !partition && before.get(oid)?.partition === true);
+  if (detached.length === 0) return after;
+  for (const table of detached) {
+    for (const { name, create } of fenceStatements(table)) if (table.fence?.includes(name) !== true) await coordinator.query({ text: create }, options);
+  }
+  return readDefinitions(coordinator, [...before.keys()], options);
 }
 
 function withFillings(change: DefinitionChange, { changed }: Outcome): Promise<Outcome['changed']> {

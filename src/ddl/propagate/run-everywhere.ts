@@ -44,7 +44,7 @@ export async function runEverywhere(change: DefinitionChange, everywhere: Everyw
     try {
       await runOnNode(await change.transaction.join(node, 'write', options), { everywhere, before, change: { ...change, options } });
     } catch (error) {
-      throw nodeError(error, { snapshot: change.snapshot, outcome: { changed: [], dropped: [] }, node });
+      throw nodeError(error, { snapshot: change.snapshot, outcome: { changed: [], dropped: [], known: new Map() }, node });
     }
   }));
 }

@@ -11,6 +11,8 @@ export interface TableChange {
   readonly addedConstraints: ReadonlySet<string>;
   /** What the rows that are there get in columns that are added, by position: a literal. Absent: what the column's own expression gives each row. */
   readonly fillings: ReadonlyMap<number, string>;
+  /** Of a partition that stays one: what has become of the table above, which hands down much of it. */
+  readonly above?: TableChange | undefined;
 }
 
 /** Parts of a table that are known by an OID and a name. */

@@ -1,5 +1,6 @@
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { at } from '../../base/assert.ts';
+import { ClusterError } from '../../base/errors.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { scanTokens } from '../../sql/scan.ts';
 import type { ConcurrentIndexPlan } from './maintenance-plan.ts';
@@ -19,6 +20,7 @@ type Target = Pick<ConcurrentIndexPlan, 'index'> & { readonly table: ConcurrentI
 
 function planned({ text }: Statement, command: ConcurrentIndexPlan['command'], { table, index }: Target): ConcurrentIndexPlan | undefined {
   if (table === undefined) return undefined;
+  if (table.partitioned) throw new ClusterError('unsupportedDdl', command === 'CREATE' ? `cannot create index on partitioned table "${table.name}" concurrently` : `cannot drop partitioned index "${index ?? ''}" concurrently`);
   const tokens = scanTokens(text);
   const { start, end } = at(tokens, tokens.findIndex((token) => token.text.toUpperCase() === 'CONCURRENTLY'));
   return { kind: 'concurrent_index', command, text: text.slice(0, start) + text.slice(end), written: text, table, index };

@@ -5,6 +5,7 @@ import type { Statement } from '../../sql/parse.ts';
 import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf } from './everywhere.ts';
+import { concurrentDetach, refuseDistributedPartition } from './partition-commands.ts';
 import { mayMakeTables, schemasOf } from './schema-tables.ts';
 import { dottedName, nameOfParts, tableNamed, tablesDrawingFrom, type WrittenName, writtenName } from './named-objects.ts';
 
@@ -19,7 +20,8 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const tables = [...new Set([...found, ...(target.tables ?? [])])];
   const reach = target.reach ?? 'named';
   if (everywhere === undefined && !makesTables && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
-  return { kind: 'definition', text, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
+  const detaching = concurrentDetach(statement);
+  return { kind: 'definition', text: detaching ?? text, isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
 }
 
 /** What a statement is about. */
@@ -33,7 +35,7 @@ interface Target {
 
 /** One rule for each kind of statement. */
 function targetOf(node: Node, names: RelationNames): Target | undefined {
-  if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt);
+  if ('AlterTableStmt' in node) return ofAlterTable(node.AlterTableStmt, names);
   if ('CreateStmt' in node) return ofPartition(node.CreateStmt);
   if ('IndexStmt' in node) return ofRelation(node.IndexStmt.relation);
   if ('AlterSeqStmt' in node) return ofRelation(node.AlterSeqStmt.sequence);
@@ -75,8 +77,9 @@ function ofSequence(sequence: RangeVar | undefined): Target | undefined {
   return target === undefined ? undefined : { ...target, reach: 'connected' };
 }
 
-function ofAlterTable({ relation, cmds = [], objtype }: AlterTableStmt): Target | undefined {
+function ofAlterTable({ relation, cmds = [], objtype }: AlterTableStmt, names: RelationNames): Target | undefined {
   if (objtype === 'OBJECT_TYPE') return undefined;
+  refuseDistributedPartition(cmds, names);
   const cascades = cmds.some((node) => 'AlterTableCmd' in node && node.AlterTableCmd.behavior === 'DROP_CASCADE');
   const target = ofRelation(relation);
   return target === undefined ? undefined : { ...target, reach: cascades ? 'connected' : 'named' };

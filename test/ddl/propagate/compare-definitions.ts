@@ -65,7 +65,7 @@ export async function compareDefinitions({ cluster, coordinator, nodes, plain }:
       expect({ shard: name, lines: await described(onNode.ask, schema, name) }).toEqual({ shard: name, lines: expected.get(`${schema}.${table}`) });
     }
     const there = await onNode.ask(`SELECT nspname || '.' || relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-      WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema', 'shardwright') ORDER BY 1`);
+      WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema', 'shardwright') ORDER BY 1`);
     expect(there.flat()).toEqual(here.map(({ schema, name }) => `${schema}.${name}`).sort());
   }
   return shards.length;
