@@ -87,6 +87,7 @@ function bind({ plan: planned, texts }: PreparedPlan, values: readonly unknown[]
 const noDescription: Describe = {
   statement: (sql) => Promise.reject(new Error(`asked for a description of ${sql}`)),
   functions: () => Promise.resolve(new Map()),
+  relations: () => Promise.resolve(new Set<string>()),
 };
 
 async function readSnapshot(connectionString: string): Promise<CatalogSnapshot> {

@@ -23,6 +23,7 @@ const volatileFunctions: ReadonlySet<string> = new Set([
   'query_to_xml', 'cursor_to_xml', 'ts_stat', 'ts_rewrite', 'pg_relation_size', 'pg_table_size', 'pg_indexes_size', 'pg_total_relation_size',
   'pg_database_size', 'pg_tablespace_size', 'pg_is_in_recovery', 'pg_try_advisory_lock_shared', 'pg_advisory_lock_shared', 'pg_advisory_unlock',
   'pg_advisory_unlock_all', 'pg_advisory_unlock_shared', 'pg_advisory_xact_lock_shared', 'pg_try_advisory_xact_lock_shared', 'pg_advisory_lock', 'pg_try_advisory_lock', 'pg_advisory_xact_lock', 'set_config', 'pg_notify', 'txid_current', 'pg_current_xact_id',
+  'run_command_on_workers', 'run_command_on_all_nodes', 'run_command_on_coordinator', 'run_command_on_shards', 'run_command_on_placements', 'run_command_on_colocated_placements',
 ]);
 
 /** Aggregate calls below a tree at its own query level: not those with OVER, nor in subqueries. */

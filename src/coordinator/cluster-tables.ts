@@ -3,7 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable, HashFamily } from '../catalog/catalog-snapshot.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import { RelationNames } from '../analyze/relation-names.ts';
+import { findTable } from '../execute/find-table.ts';
 import { type AskCoordinator, askServerHash } from '../execute/server-hash.ts';
 import { placerOf } from '../plan/prune.ts';
 
@@ -71,23 +71,9 @@ function nodeName(snapshot: CatalogSnapshot, id: number): string {
   return node === undefined ? `node ${id}` : `${node.host}:${node.port}/${node.database}`;
 }
 
-/** The table that a possibly qualified and quoted name means; `undefinedTable` and `notDistributed` apart is the server's to tell. */
-export function findTable(snapshot: CatalogSnapshot, name: string): CatalogTable {
-  const parts = nameParts(name);
-  const table = new RelationNames(snapshot, snapshot.server.searchPath).resolve(parts.at(-2), parts.at(-1) ?? '');
-  if (table !== undefined) return table;
-  throw new ClusterError('notDistributed', `table ${name} is neither distributed nor a reference table`, { hint: 'Call createDistributedTable() first.' });
-}
-
 /** All that have rows themselves, or the one named. */
 export function tablesToVerify(snapshot: CatalogSnapshot, name: string | undefined): CatalogTable[] {
   return name === undefined ? [...snapshot.tables.values()].filter(({ partitioned }) => !partitioned) : [findTable(snapshot, name)];
-}
-
-/** `a.b`, `"A"."b"` → parts, folded to lower case where not quoted. */
-function nameParts(name: string): string[] {
-  const parts = name.match(/"(?:[^"]|"")*"|[^."]+/g) ?? [name];
-  return parts.map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part.trim().toLowerCase()));
 }
 
 interface NamedValue {

@@ -25,6 +25,7 @@ import type { VerifyReport } from '../verify/row-difference.ts';
 import type { VerifyOptions } from '../verify/verify-context.ts';
 import { verifyTables } from '../verify/verify-tables.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
+import { findTable } from '../execute/find-table.ts';
 import type { JobInfo, Moves } from '../move/moves.ts';
 import type { PreflightReport } from '../move/preflight/preflight-check.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
@@ -52,7 +53,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
-import { findTable, listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
+import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
@@ -74,7 +75,7 @@ export interface StreamOptions extends CallOptions {
 type QueryOutcome = QueryResult | QueryResult[];
 
 /** They leave more behind than a result, which is a session's to see to. */
-const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
+const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
 
 /** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
 const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | keyof PoolMethods> & PoolMethods;

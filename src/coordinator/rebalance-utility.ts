@@ -55,7 +55,7 @@ export async function runRebalanceUtility(cluster: RebalanceTarget, call: Rebala
     case 'citus_rebalance_strategies':
       return strategies;
     case 'citus_job_list':
-      return statusRows(await cluster.rebalances({ all: true, signal }), await cluster.nodes({ signal }), 6);
+      return statusRows(await cluster.rebalances({ all: true, signal }), await cluster.nodes({ signal }));
     case 'citus_job_status': {
       const id = jobId(given('job_id'));
       return statusRows((await cluster.rebalances({ all: true, signal })).filter(({ rebalanceId }) => rebalanceId === id), await cluster.nodes({ signal }));
@@ -112,10 +112,8 @@ async function waitForStatus(cluster: RebalanceTarget, { given, signal }: Rebala
   return undefined;
 }
 
-const [int8, int4, float4, bool, nameType, text, jsonb, timestamptz, regclass, regprocedure] = [20, 23, 700, 16, 19, 25, 3802, 1184, 2205, 2202] as const;
-
 function planRows(plan: readonly PlannedShardMove[], nodes: readonly ClusterNode[]): UtilityRows {
-  const columns = [['table_name', regclass], ['shardid', int8], ['shard_size', int8], ['sourcename', text], ['sourceport', int4], ['targetname', text], ['targetport', int4]] as const;
+  const columns = ['table_name', 'shardid', 'shard_size', 'sourcename', 'sourceport', 'targetname', 'targetport'];
   const rows = plan.flatMap(({ shards, from, to }) => {
     const [source, target] = [from, to].map((id) => nodes.find((node) => node.id === id));
     return shards.map(({ table, shardId, bytes }) => [table, String(shardId), String(bytes), source?.host ?? null, String(source?.port ?? ''), target?.host ?? null, String(target?.port ?? '')]);
@@ -123,20 +121,16 @@ function planRows(plan: readonly PlannedShardMove[], nodes: readonly ClusterNode
   return { columns, rows };
 }
 
-/** The functions are in this library, so their names are NULL. */
 const strategies: UtilityRows = {
-  columns: [
-    ['name', nameType], ['default_strategy', bool], ['shard_cost_function', regprocedure], ['node_capacity_function', regprocedure], ['shard_allowed_on_node_function', regprocedure],
-    ['default_threshold', float4], ['minimum_threshold', float4], ['improvement_threshold', float4],
-  ],
-  rows: strategyNames.map((strategy) => [strategy, strategy === 'by_disk_size' ? 't' : 'f', null, null, null, '0.1', '0', '0']),
+  columns: ['name', 'default_strategy', 'default_threshold', 'minimum_threshold', 'improvement_threshold'],
+  rows: strategyNames.map((strategy) => [strategy, strategy === 'by_disk_size' ? 't' : 'f', '0.1', '0', '0']),
 };
 
-function statusRows(rebalances: readonly RebalanceInfo[], nodes: readonly ClusterNode[], columnCount = 7): UtilityRows {
-  const columns = [['job_id', int8], ['state', text], ['job_type', nameType], ['description', text], ['started_at', timestamptz], ['finished_at', timestamptz], ['details', jsonb]] as const;
+function statusRows(rebalances: readonly RebalanceInfo[], nodes: readonly ClusterNode[]): UtilityRows {
+  const columns = ['job_id', 'state', 'job_type', 'description', 'started_at', 'finished_at', 'details'];
   const rows = rebalances.map(({ rebalanceId, state, createdAt, finishedAt, moves }) =>
-    [rebalanceId, state, 'rebalance', 'Rebalance of the cluster', timeText(createdAt), finishedAt === undefined ? null : timeText(finishedAt), JSON.stringify(detailsOf(moves, nodes))].slice(0, columnCount));
-  return { columns: columns.slice(0, columnCount), rows };
+    [rebalanceId, state, 'rebalance', 'Rebalance of the cluster', timeText(createdAt), finishedAt === undefined ? null : timeText(finishedAt), JSON.stringify(detailsOf(moves, nodes))]);
+  return { columns, rows };
 }
 
 /** As PostgreSQL writes a timestamptz. */

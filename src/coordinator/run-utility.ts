@@ -2,7 +2,8 @@ import { ClusterError } from '../base/errors.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
-import type { UtilityArgument, UtilityCall } from '../plan/statement-plan.ts';
+import type { UtilityCall } from '../plan/statement-plan.ts';
+import { argumentValue } from '../plan/utility-call.ts';
 import type { UtilityRun, UtilityValue } from '../session/session-services.ts';
 import { readStrategy, type RebalanceStrategyName } from '../rebalance/strategy.ts';
 import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebalance-utility.ts';
@@ -30,9 +31,9 @@ export interface UtilityTarget extends RebalanceTarget {
 }
 
 /** Runs a call of a Citus function by its own arguments; resolves to what it gives. */
-export async function runUtility(cluster: UtilityTarget, { call, values, signal }: UtilityRun): Promise<UtilityValue> {
+export async function runUtility(cluster: UtilityTarget, { call, values, signal, shardCount: shardCountSet }: UtilityRun): Promise<UtilityValue> {
   const options = { signal };
-  const given = (name: string): unknown => valueOf(call.arguments.get(name), values);
+  const given = (name: string): unknown => argumentValue(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
   switch (call.name) {
     case 'create_distributed_table': {
@@ -40,7 +41,8 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
         throw new ClusterError('invalidParameter', 'tables can be distributed by hash only', { hint: 'Leave distribution_type out.' });
       }
       const colocateWith = given('colocate_with');
-      const shardCount = given('shard_count');
+      // What the session has set is for tables that do not follow another.
+      const shardCount = given('shard_count') ?? (typeof colocateWith === 'string' && !['default', 'none'].includes(colocateWith) ? undefined : shardCountSet);
       await cluster.createDistributedTable(text('table_name'), given('distribution_column') === null ? null : text('distribution_column'), {
         ...options,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
@@ -48,6 +50,15 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
       });
       return undefined;
     }
+    case 'create_distributed_table_concurrently':
+      throw new ClusterError('unsupportedDdl', 'create_distributed_table_concurrently() is not supported', {
+        detail: 'A table with rows cannot be written while it is distributed.', hint: 'Call create_distributed_table(), which locks the table until its rows are on the shards.',
+      });
+    // Its rows went to the shards when it was distributed; where the coordinator database is, every node knows; nodes hold no metadata.
+    case 'truncate_local_data_after_distributing_table':
+    case 'citus_set_coordinator_host':
+    case 'start_metadata_sync_to_node':
+      return undefined;
     case 'alter_distributed_table': {
       const [column, shardCount, colocateWith, cascade] = ['distribution_column', 'shard_count', 'colocate_with', 'cascade_to_colocated'].map(given);
       await cluster.alterDistributedTable(text('table_name'), {
@@ -129,11 +140,6 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal 
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }
-}
-
-function valueOf(argument: UtilityArgument | undefined, values: readonly unknown[]): unknown {
-  if (argument === undefined) return undefined;
-  return argument.kind === 'literal' ? argument.text : values[argument.number - 1];
 }
 
 /** Of an array, or its text. */

@@ -20,14 +20,14 @@ export interface KnownRole {
 
 /** Whether a plan has uses that may be pruned further once the session is known. */
 export function dependsOnSession(plan: StatementPlan): boolean {
-  if (plan.kind === 'explain') return dependsOnSession(plan.plan);
+  if (plan.kind === 'explain' || plan.kind === 'computed') return dependsOnSession(plan.plan);
   if (plan.kind !== 'select' && plan.kind !== 'modify') return false;
   return plan.uses.some(({ restrictions, security }) => security !== undefined || restrictions.some(namesSetting));
 }
 
 /** The plan where settings of the session stand as the constants that they are, and policies that its role is subject to count as conditions. */
 export function withSession<T extends StatementPlan>(plan: T, session: KnownSession): T {
-  if (plan.kind === 'explain') return { ...plan, plan: withSession(plan.plan, session) };
+  if (plan.kind === 'explain' || plan.kind === 'computed') return { ...plan, plan: withSession(plan.plan, session) };
   if (plan.kind !== 'select' && plan.kind !== 'modify') return plan;
   return { ...plan, uses: plan.uses.map((use) => knownUse(use, session)) };
 }

@@ -6,6 +6,7 @@ import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { scanTokens } from '../sql/scan.ts';
+import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import { refused } from './insert/refused.ts';
 import { refuseFilledTable } from './ddl/schema-tables.ts';
 import { expandViews } from './expand-views.ts';
@@ -28,13 +29,23 @@ import { targetOfWrite } from './write/target-of-write.ts';
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
   const { node } = statement;
   const named: Named = { ...input, names: new RelationNames(input.snapshot, input.searchPath), planPart: planRows };
+  const call = 'SelectStmt' in node ? planUtilityCall(node.SelectStmt) : undefined;
+  if (call !== undefined) return call;
   await checkNames(node, named);
   refuseFilledTable(node, named.names);
-  if ('SelectStmt' in node) return planUtilityCall(node.SelectStmt) ?? planRows(statement, named);
+  const computed = await withComputed(statement, named);
+  if (computed !== undefined) return planComputed(computed, named);
+  if ('SelectStmt' in node) return planRows(statement, named);
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   if (isRowStatement(node)) return planRows(statement, named);
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
+}
+
+/** Without anything to compute, it is the statement that was made of it: PostgreSQL's catalogs without what is the cluster's own. */
+async function planComputed({ statement, numbers, inputs }: RewrittenStatement, named: Named): Promise<StatementPlan> {
+  const plan = await planRows(statement, named);
+  return inputs.length === 0 ? plan : { kind: 'computed', statement, plan, numbers, inputs };
 }
 
 /** A write that reads views over distributed or reference tables, with their queries in their places; the target stays. */

@@ -3,6 +3,7 @@ import type { ResultTable } from '../analyze/result-table.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import type { ComputedPlan } from './computed/computed-plan.ts';
 import type { DefinitionPlan } from './ddl/definition-plan.ts';
 import type { ConcurrentIndexPlan, LockPlan, MaintenancePlan } from './ddl/maintenance-plan.ts';
 import type { DescribedColumn } from './describe.ts';
@@ -28,6 +29,7 @@ export type StatementPlan =
   | ConcurrentIndexPlan
   | MaterializePlan
   | ExplainPlan
+  | ComputedPlan
   | UtilityCall;
 
 export interface CoordinatorPlan {
@@ -190,8 +192,6 @@ export interface UtilityCall {
   readonly kind: 'utility';
   readonly name: string;
   readonly column: string;
-  /** Of one that gives rows: those that are asked for, all when there are none. */
-  readonly columns?: readonly string[] | undefined;
   readonly arguments: ReadonlyMap<string, UtilityArgument>;
 }
 

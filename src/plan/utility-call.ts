@@ -1,5 +1,6 @@
 import type { Node, SelectStmt } from '@pgsql/types';
 import { nameParts } from '../sql/ast.ts';
+import { computedRelations } from './computed/computed-relations.ts';
 import type { UtilityArgument, UtilityCall } from './statement-plan.ts';
 
 /** Functions of the cluster that SQL may call by Citus's names, with Citus's argument names in order. */
@@ -34,53 +35,45 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   citus_job_cancel: ['jobid'],
   rebalance_table_shards: ['relation', 'threshold', 'max_shard_moves', 'excluded_shard_list', 'shard_transfer_mode', 'drain_only', 'rebalance_strategy', 'improvement_threshold'],
   get_rebalance_table_shards_plan: ['relation', 'threshold', 'max_shard_moves', 'excluded_shard_list', 'drain_only', 'rebalance_strategy', 'improvement_threshold'],
-  citus_rebalance_strategies: [],
+  create_distributed_table_concurrently: ['table_name', 'distribution_column', 'distribution_type', 'colocate_with', 'shard_count'],
+  truncate_local_data_after_distributing_table: ['function_name'],
+  citus_set_coordinator_host: ['host', 'port', 'node_role', 'node_cluster'],
+  start_metadata_sync_to_node: ['nodename', 'nodeport'],
+  citus_shard_sizes: [],
+  citus_get_active_worker_nodes: [],
+  master_get_active_worker_nodes: [],
+  run_command_on_workers: ['command', 'parallel'],
+  run_command_on_all_nodes: ['command', 'parallel', 'give_warning_for_connection_errors'],
+  run_command_on_coordinator: ['command', 'give_warning_for_connection_errors'],
+  run_command_on_shards: ['table_name', 'command', 'parallel'],
+  run_command_on_placements: ['table_name', 'command', 'parallel'],
+  run_command_on_colocated_placements: ['table_name1', 'table_name2', 'command', 'parallel'],
 };
-
-/** Those that give rows, which stand behind FROM; the last ones are called like tables. */
-const rowFunctions: ReadonlySet<string> = new Set(['citus_rebalance_status', 'citus_job_status', 'citus_job_list', 'get_rebalance_table_shards_plan', 'citus_rebalance_strategies']);
-const tableNames: ReadonlySet<string> = new Set(['citus_rebalance_strategies']);
 
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
   create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_schema_distribute: 1, citus_schema_undistribute: 1, citus_schema_move: 3, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
-  citus_update_node: 3, citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
+  create_distributed_table_concurrently: 2, truncate_local_data_after_distributing_table: 1, citus_set_coordinator_host: 1, start_metadata_sync_to_node: 2, run_command_on_workers: 1, run_command_on_all_nodes: 1,
+  run_command_on_coordinator: 1, run_command_on_shards: 2, run_command_on_placements: 2, run_command_on_colocated_placements: 3, citus_update_node: 3, citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
 };
 
-/** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. */
+/** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. Functions that give rows stand in queries: see computed/. */
 export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
-  return planRowCall(select) ?? planValueCall(select);
-}
-
-/** `SELECT * FROM citus_rebalance_status()`, or some of its columns, and nothing else. */
-function planRowCall(select: SelectStmt): UtilityCall | undefined {
-  const { targetList = [], fromClause = [], whereClause, groupClause, havingClause, sortClause, limitCount, limitOffset, distinctClause, withClause, windowClause } = select;
-  const [item, ...others] = fromClause;
-  if (item === undefined || others.length > 0 || [whereClause, groupClause, havingClause, sortClause, limitCount, limitOffset, distinctClause, withClause, windowClause].some((clause) => clause !== undefined)) return undefined;
-  const call = calledTable(item) ?? calledFunction(fromFunction(select));
-  const name = call === undefined ? '' : (nameParts(call.funcname).at(-1) ?? '');
-  const columns = targetList.map(columnName);
-  if (call === undefined || !rowFunctions.has(name) || columns.includes(undefined)) return undefined;
-  const planned = planCall(call, name);
-  return planned === undefined ? undefined : { ...planned, columns: columns.flatMap((column) => (column === undefined || column === '*' ? [] : [column])) };
-}
-
-function planValueCall(select: SelectStmt): UtilityCall | undefined {
   const [target, ...others] = select.targetList ?? [];
   const call = calledFunction(target) ?? calledFunction(fromFunction(select));
   if (call === undefined || others.length > 0 || select.whereClause !== undefined) return undefined;
   const column = target !== undefined && 'ResTarget' in target ? target.ResTarget.name : undefined;
-  const planned = planCall(call, column);
-  return planned === undefined || rowFunctions.has(planned.name) ? undefined : planned;
+  const planned = callOf(call, column);
+  return planned === undefined || Object.hasOwn(computedRelations, planned.name) ? undefined : planned;
 }
 
-/** The call by its arguments; its column has the function's name where it has no other. */
-function planCall(call: Call, column: string | undefined): UtilityCall | undefined {
+/** The call of one of them by its arguments; its column has the function's name where it has no other. Undefined where an argument is no constant or parameter. */
+export function callOf(call: Call, column: string | undefined): UtilityCall | undefined {
   const parts = nameParts(call.funcname);
   const name = parts.at(-1) ?? '';
-  const names = utilityFunctions[name];
+  const names = Object.hasOwn(utilityFunctions, name) ? utilityFunctions[name] : undefined;
   if (names === undefined || (parts.length > 1 && parts[0] !== 'pg_catalog')) return undefined;
   const given = new Map<string, UtilityArgument>();
   for (const [i, node] of (call.args ?? []).entries()) {
@@ -103,19 +96,6 @@ interface Call {
 function calledFunction(target: Node | undefined): Call | undefined {
   const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : target;
   return value !== undefined && 'FuncCall' in value ? value.FuncCall : undefined;
-}
-
-/** The name of a column that stands for itself, or `*`. */
-function columnName(target: Node): string | undefined {
-  const bare = 'ResTarget' in target && target.ResTarget.name === undefined ? target.ResTarget.val : undefined;
-  const [field, ...more] = bare !== undefined && 'ColumnRef' in bare ? (bare.ColumnRef.fields ?? []) : [];
-  if (field === undefined || more.length > 0) return undefined;
-  return 'A_Star' in field ? '*' : 'String' in field ? field.String.sval : undefined;
-}
-
-function calledTable(item: Node): Call | undefined {
-  const name = 'RangeVar' in item && item.RangeVar.schemaname === undefined && item.RangeVar.alias === undefined ? item.RangeVar.relname : undefined;
-  return name !== undefined && tableNames.has(name) ? { funcname: [{ String: { sval: name } }], args: [] } : undefined;
 }
 
 /** `SELECT * FROM f(…)`. */
@@ -142,4 +122,10 @@ function constantArgument(node: Node): UtilityArgument | undefined {
 function constantArray(elements: readonly Node[]): UtilityArgument | undefined {
   const texts = elements.map((element) => constantArgument(element)).map((argument) => (argument?.kind === 'literal' ? argument.text : null));
   return texts.every((text) => text !== null && /^[\w.+-]+$/.test(text)) ? { kind: 'literal', text: `{${texts.join(',')}}` } : undefined;
+}
+
+/** What an argument is, by the values of the statement's parameters; undefined where it is not given. */
+export function argumentValue(argument: UtilityArgument | undefined, values: readonly unknown[]): unknown {
+  if (argument === undefined) return undefined;
+  return argument.kind === 'literal' ? argument.text : values[argument.number - 1];
 }

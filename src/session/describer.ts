@@ -62,6 +62,13 @@ export class Describer implements Describe {
     return found;
   }
 
+  async relations(names: readonly string[]): Promise<ReadonlySet<string>> {
+    if (names.length === 0) return new Set();
+    const text = `SELECT name FROM pg_catalog.unnest($1::text[]) AS name WHERE pg_catalog.to_regclass(pg_catalog.quote_ident(name)) IS NOT NULL`;
+    const { rows } = await this.connection.query({ text, values: [names] });
+    return new Set(rows.map(([name]) => name ?? ''));
+  }
+
   async #readFunctions(names: readonly string[]): Promise<Map<string, FunctionFacts>> {
     const text = `SELECT proname, pg_catalog.bool_or(prokind = 'a'), pg_catalog.bool_or(prokind = 'w'), pg_catalog.bool_or(proretset), pg_catalog.max(provolatile::text COLLATE "C")
       FROM pg_catalog.pg_proc WHERE proname = ANY ($1::text[]) AND pronamespace <> 'pg_catalog'::regnamespace GROUP BY proname`;

@@ -13,6 +13,7 @@ import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
 import type { ModifyPlan, PrunableUse, SelectPlan, WritingParts, WrittenRows } from '../plan/statement-plan.ts';
+import { bindComputed } from './bind-computed.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
 import type { RunContext } from './run-statement.ts';
@@ -32,6 +33,10 @@ export interface ExplainHow {
 
 /** Describes how a statement would run with these values. Without `analyze`, nothing is run but what planning itself asks of the servers. */
 export async function explainStatement(prepared: PreparedPlan, context: RunContext, values: readonly unknown[], how: ExplainHow = {}): Promise<Explanation> {
+  if (prepared.plan.kind === 'computed') {
+    const bound = await bindComputed(prepared.plan, values, context);
+    return explainStatement(bound.prepared, context, bound.values, how);
+  }
   const verbose = how.verbose === true;
   const measured = how.analyze === true ? await measureRun(prepared, context, { values, explains: verbose }) : undefined;
   const tree = await treeOf(prepared, context, { values, verbose, measured });
@@ -63,8 +68,9 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
     case 'concurrent_index':
     case 'lock':
       return leaf(plan.kind, { sql: shortened(plan.text) });
+    case 'computed':
     case 'explain':
-      return leaf('explain', { sql: shortened(plan.statement.text) });
+      return leaf(plan.kind, { sql: shortened(plan.statement.text) });
     case 'insert': {
       const tasks = await bindInsert(context.scope, plan, values, context);
       return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });

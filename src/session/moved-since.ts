@@ -8,6 +8,7 @@ import type { StatementPlan } from '../plan/statement-plan.ts';
  */
 export function checkPlacements(plan: StatementPlan, first: CatalogSnapshot, now: CatalogSnapshot): void {
   if (first.version === now.version) return;
+  if (plan.kind === 'computed') return checkPlacements(plan.plan, first, now);
   const tables = 'tables' in plan ? plan.tables : 'table' in plan ? [plan.table] : [...now.tables.values()];
   const moved = tables.find((table) => table.kind === 'distributed' && hasMoved(first, now, table.colocationId));
   if (moved === undefined) return;

@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { at, present } from '../base/assert.ts';
+import { assert, at, present } from '../base/assert.ts';
 import { orAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
@@ -35,7 +35,8 @@ import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, Ut
 import { explainStatement } from './explain-statement.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
-import type { UtilityRows, UtilityRun, UtilityValue } from './session-services.ts';
+import { bindComputed } from './bind-computed.ts';
+import type { UtilityRun, UtilityValue } from './session-services.ts';
 import type { TableStatistics } from './table-statistics.ts';
 
 export interface RunContext {
@@ -90,6 +91,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
     }
     case 'utility':
       return runUtility(plan, { values, context, result });
+    case 'computed':
+      return bindComputed(plan, values, context).then((bound) => runStatement(bound.prepared, bound.values, context, result));
     case 'explain':
       return runExplain(plan, { values, context, result });
   }
@@ -106,10 +109,11 @@ interface Call {
  * anything.
  */
 export async function refuseValues(
-  { statement }: PreparedPlan,
+  { statement, plan }: PreparedPlan,
   values: readonly unknown[],
   { scope, name }: { readonly scope: StatementScope; readonly name: string | undefined },
 ): Promise<never> {
+  if (plan.kind === 'computed') throw misfit();
   try {
     // Without values pg uses the simple protocol, which has no parameters.
     await scope.run(coordinatorNodeId, { text: statement.text, values, simple: values.length === 0 && name === undefined }, 'read');
@@ -117,7 +121,11 @@ export async function refuseValues(
     if (name !== undefined && error instanceof Error && sqlStateOf(error) === '08P01') error.message = error.message.replace('statement ""', `statement "${name}"`);
     throw error;
   }
-  throw new ClusterError('invalidParameter', 'the values do not fit the parameters of the statement', { sqlState: '08P01' });
+  throw misfit();
+}
+
+function misfit(): ClusterError {
+  return new ClusterError('invalidParameter', 'the values do not fit the parameters of the statement', { sqlState: '08P01' });
 }
 
 interface NodeCall {
@@ -295,10 +303,10 @@ const utilityTypes: Readonly<Record<string, { readonly dataTypeID: number; reado
   shardwright_verify: { dataTypeID: 25, dataTypeSize: -1 },
 };
 
-/** One row of one column, as a SELECT of the function gives; or the rows that it gives. */
+/** One row of one column, as a SELECT of the function gives. */
 async function runUtility(call: UtilityCall, { values, context, result }: Call): Promise<QueryResult> {
   const value = await context.utility({ call, values, signal: context.scope.signal });
-  if (typeof value === 'object' && value !== null) return rowsOf(call, value, result);
+  assert(typeof value !== 'object' || value === null, `${call.name} gives rows`);
   const field = value === undefined ? { ...utilityField(call), ...typeOfVoid } : utilityField(call);
   return makeQueryResult({ command: 'SELECT', rowCount: 1, fields: [field], rows: [[value === undefined ? '' : value]], ...result });
 }
@@ -306,18 +314,4 @@ async function runUtility(call: UtilityCall, { values, context, result }: Call):
 /** The column of a function that gives one value. */
 export function utilityField({ name, column }: UtilityCall): FieldDescriptor {
   return { name: column, tableID: 0, columnID: 0, dataTypeModifier: -1, format: 'text', ...(utilityTypes[name] ?? typeOfVoid) };
-}
-
-function rowsOf({ name, columns: asked = [] }: UtilityCall, { columns, rows }: UtilityRows, result: ResultOptions): QueryResult {
-  const names = asked.length === 0 ? columns.map(([column]) => column) : asked;
-  const places = names.map((column) => {
-    const place = columns.findIndex(([known]) => known === column);
-    if (place < 0) throw new ClusterError('undefinedColumn', `column "${column}" does not exist`, { detail: `${name} has ${columns.map(([known]) => known).join(', ')}.` });
-    return place;
-  });
-  const fields = places.map((place) => {
-    const [column, dataTypeID] = at(columns, place);
-    return { name: column, tableID: 0, columnID: 0, dataTypeID, dataTypeSize: -1, dataTypeModifier: -1, format: 'text' };
-  });
-  return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields, rows: rows.map((row) => places.map((place) => at(row, place))), ...result });
 }

@@ -45,8 +45,8 @@ export interface SessionServices {
 export type UtilityValue = string | null | undefined | UtilityRows;
 
 export interface UtilityRows {
-  /** Names of the columns and OIDs of their types, which are built in. */
-  readonly columns: readonly (readonly [name: string, type: number])[];
+  /** Names of the columns; their values are texts. */
+  readonly columns: readonly string[];
   readonly rows: readonly RawRow[];
 }
 
@@ -55,4 +55,6 @@ export interface UtilityRun {
   readonly call: UtilityCall;
   readonly values: readonly unknown[];
   readonly signal: AbortSignal | undefined;
+  /** With how many shards a table is made for which nobody says so, if the session has set that. */
+  readonly shardCount?: number | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { QueryResult } from 'pg';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
-import { at, present } from '../base/assert.ts';
+import { assert, at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
@@ -37,12 +37,14 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesCatalog, isUtilityCall, leavesState, locksTables, modesOf, readsOrWrites, setsModes } from './statement-kinds.ts';
+import { changesCatalog, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, readsOrWrites, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
 import { positionedError, rightlyPositioned } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
+import { hasNoEffect, shardCountOf } from './citus-settings.ts';
+import { asksTheCluster } from '../plan/computed/with-computed.ts';
 import { currentModes, withDefaultModes } from './transaction-modes.ts';
 import { StalePatience } from './stale-patience.ts';
 import { TransactionScope } from './transaction-scope.ts';
@@ -316,6 +318,8 @@ export class Session {
 
   async #declare(cursor: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {
     const { name, query: declared, scrolls, held, binary } = cursor;
+    const computed = await this.#plannedComputed(declared, signal);
+    if (computed !== undefined) return this.#declareComputed(cursor, computed, { values, signal, text: declared.text });
     const prepared = await this.#plannedSelect(declared, signal);
     if (prepared === undefined) return undefined;
     const { plan } = prepared;
@@ -327,6 +331,21 @@ export class Session {
     const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
     this.#cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held });
     return tagged('DECLARE');
+  }
+
+  /** Of what the cluster computes there are few rows: all are kept. */
+  async #declareComputed({ name, held }: DeclaredQuery, prepared: PreparedPlan, { values = [], signal }: SessionQuery): Promise<QueryResult> {
+    if (!held && (this.#transaction === undefined || this.#implicit)) throw outsideBlock('DECLARE CURSOR');
+    const { rows, fields } = await runStatement(prepared, values, this.#context(prepared.snapshot, signal), { rowMode: 'array', types: textTypes });
+    this.#cursors.declare(name, { fields, rows: new KeptRows(rows as readonly RawRow[]), held });
+    return tagged('DECLARE');
+  }
+
+  /** The plan of a query whose rows the cluster computes, at least in part. */
+  async #plannedComputed(statement: Statement, signal: AbortSignal | undefined): Promise<PreparedPlan | undefined> {
+    if (!asksTheCluster(statement)) return undefined;
+    const prepared = await this.#planner.plan(statement, this.#ownSnapshot ?? (await this.#services.store.load({ signal })));
+    return prepared.plan.kind === 'computed' ? prepared : undefined;
   }
 
   /** The plan of a query over distributed or reference tables; undefined for all else. */
@@ -395,11 +414,21 @@ export class Session {
     if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
     try {
       const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
+      const computed = await this.#plannedComputed(statement, undefined).catch(() => undefined);
+      if (computed !== undefined) return await this.#shapeOfComputed(computed, types, snapshot);
       return await this.#planner.shape(text, types, snapshot).catch((error: unknown) => this.#shapeOfUtility(statement, snapshot, error));
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw error;
     }
+  }
+
+  /** As the statement that is left without what the cluster computes, of whose parameters the caller knows some. */
+  async #shapeOfComputed({ plan, statement }: PreparedPlan, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
+    assert(plan.kind === 'computed', 'another plan');
+    const { parameterTypes, fields } = await this.#planner.shape(plan.statement.text, plan.numbers.map((number) => types[number - 1] ?? 0), snapshot);
+    const typeOf = (number: number): number => (plan.numbers.includes(number) ? (parameterTypes[plan.numbers.indexOf(number)] ?? textOid) : textOid);
+    return { parameterTypes: parameterNumbers(statement.node).map(typeOf), fields };
   }
 
   /** The coordinator database knows none of the cluster's own functions. */
@@ -487,7 +516,7 @@ export class Session {
     const { plan, snapshot } = prepared;
     this.#checkPlacements(prepared);
     if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
-    if (plan.kind === 'coordinator' && leavesState(statement.node, statement.text)) await this.#keepConnection();
+    if ((plan.kind === 'coordinator' || plan.kind === 'computed') && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax });
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
@@ -518,12 +547,20 @@ export class Session {
       scope: this.scope(snapshot, signal), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
-        if (this.#transaction !== undefined) {
+        if (this.#transaction !== undefined && !readingUtilities.has(run.call.name)) {
           throw new ClusterError('unsupportedDdl', `${run.call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
         }
-        return this.#services.utility(run);
+        if (run.call.name !== 'create_distributed_table') return this.#services.utility(run);
+        return this.#setShardCount(snapshot).then((shardCount) => this.#services.utility({ ...run, shardCount }));
       },
     };
+  }
+
+  /** `citus.shard_count`, of the session or of its database or role. */
+  async #setShardCount({ server }: CatalogSnapshot): Promise<number | undefined> {
+    if (!this.#settings.has(/^citus\.shard_count$/)) return shardCountOf(server.sessionSettings['citus.shard_count']);
+    const { rows } = await this.#onCoordinator((connection) => connection.query({ text: `SELECT pg_catalog.current_setting('citus.shard_count', true)` }));
+    return shardCountOf(rows[0]?.[0] ?? undefined);
   }
 
   async #readChangedCatalog({ server }: CatalogSnapshot): Promise<void> {
@@ -735,6 +772,7 @@ export class Session {
     else if (local) this.#settings.setLocal(set.name?.toLowerCase() ?? '');
     else this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
     this.#planner.outdate();
+    if (hasNoEffect(set)) this.#notice('NOTICE', '00000', `setting "${set.name ?? ''}" has no effect in shardwright`);
     return tag;
   }
 

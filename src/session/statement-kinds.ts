@@ -10,6 +10,11 @@ export function isUtilityCall(node: Node): boolean {
   return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|citus_update_node|citus_schema_(distribute|undistribute|move))$/.test(name);
 }
 
+/** Functions of the cluster that only read, and may do so in a transaction block. */
+export const readingUtilities: ReadonlySet<string> = new Set([
+  'get_shard_id_for_distribution_column', 'citus_rebalance_status', 'citus_job_status', 'citus_job_list', 'get_rebalance_table_shards_plan', 'citus_rebalance_strategies',
+]);
+
 /** Whether it is one of the statements that most of all are, which change nothing of the session but by the functions that they call. */
 export function readsOrWrites(node: Node): boolean {
   return 'SelectStmt' in node || 'UpdateStmt' in node || 'InsertStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;

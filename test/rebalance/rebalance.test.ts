@@ -241,7 +241,7 @@ describe('by SQL, as in Citus', () => {
     await expect(cluster.query(`SELECT * FROM get_rebalance_table_shards_plan('nothing')`)).rejects.toMatchObject({ id: 'notDistributed' });
     await expect(cluster.query(`SELECT * FROM get_rebalance_table_shards_plan(improvement_threshold => 0.5)`)).rejects.toMatchObject({ code: '22023' });
     await expect(cluster.query('SELECT nothing FROM citus_rebalance_status()')).rejects.toMatchObject({ code: '42703' });
-    await expect(cluster.query(`SELECT * FROM citus_rebalance_status() WHERE state = 'running'`)).rejects.toMatchObject({ code: '42883' });
+    expect((await cluster.query(`SELECT count(*)::int AS n FROM citus_rebalance_status() WHERE state = 'running'`)).rows).toEqual([{ n: 0 }]);
     await expect(cluster.query(`SELECT citus_job_cancel('nothing')`)).rejects.toMatchObject({ code: '22P02' });
     await expect(cluster.query('SELECT citus_job_wait(99999)')).rejects.toMatchObject({ id: 'unknownJob' });
   });

@@ -12,6 +12,7 @@ import { NameCutter } from '../name-cutter.ts';
 export function describeParts(describe: Describe, results: ReadonlyMap<string, ResultTable>): Describe {
   return {
     functions: (names) => describe.functions(names),
+    relations: (names) => describe.relations(names),
     statement: async (sql, options) => {
       const { text, numbers } = closeParameterGaps(withStandIns(sql, results));
       const { columns, parameterTypes } = await describe.statement(text, options);

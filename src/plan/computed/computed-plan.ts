@@ -1,0 +1,30 @@
+import type { Statement } from '../../sql/parse.ts';
+import type { StatementPlan, UtilityCall } from '../statement-plan.ts';
+
+/**
+ * A statement that asks for what only the cluster knows: its tables, shards and nodes, sizes, what runs on its servers. The cluster computes that first, as rows, and hands it to the statement as further
+ * parameters; all else is SQL, which a PostgreSQL runs.
+ */
+export interface ComputedPlan {
+  readonly kind: 'computed';
+  /** The statement in which parameters stand for what is computed. */
+  readonly statement: Statement;
+  readonly plan: StatementPlan;
+  /** `$1`, `$2` … of it are these of the caller's. */
+  readonly numbers: readonly number[];
+  /** Its parameters behind those, in order; each is a text. */
+  readonly inputs: readonly ComputedInput[];
+}
+
+/** What the cluster computes for a statement. */
+export type ComputedInput =
+  /** Rows as a JSON array of objects; their columns are in `input-columns.ts`. */
+  | { readonly kind: InputRows }
+  /** Sizes by the OID of a relation of the coordinator database, as a JSON object of objects; with `forks`, those of each fork besides. */
+  | { readonly kind: 'relation_sizes'; readonly forks: boolean }
+  /** The rows of a function of the cluster, all columns as text. */
+  | { readonly kind: 'call_rows'; readonly call: UtilityCall }
+  /** The one value of such a function. */
+  | { readonly kind: 'call_value'; readonly call: UtilityCall };
+
+export type InputRows = 'nodes' | 'tables' | 'shards' | 'placements' | 'colocation_groups' | 'shard_sizes' | 'table_sizes' | 'activity' | 'lock_waits' | 'statements';
