@@ -34,7 +34,7 @@ export interface Describe {
   statement(sql: string, options?: { readonly collations?: boolean }): Promise<StatementDescription>;
   /** Facts about functions by name, for those that are not PostgreSQL's own. */
   functions(names: readonly string[]): Promise<ReadonlyMap<string, FunctionFacts>>;
-  /** Those of the names that, without a schema, mean a relation there. */
+  /** Those of the names that mean a relation there, with or without a schema; none needs quotes. */
   relations(names: readonly string[]): Promise<ReadonlySet<string>>;
 }
 

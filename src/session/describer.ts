@@ -64,7 +64,7 @@ export class Describer implements Describe {
 
   async relations(names: readonly string[]): Promise<ReadonlySet<string>> {
     if (names.length === 0) return new Set();
-    const text = `SELECT name FROM pg_catalog.unnest($1::text[]) AS name WHERE pg_catalog.to_regclass(pg_catalog.quote_ident(name)) IS NOT NULL`;
+    const text = `SELECT name FROM pg_catalog.unnest($1::text[]) AS name WHERE pg_catalog.to_regclass(name) IS NOT NULL`;
     const { rows } = await this.connection.query({ text, values: [names] });
     return new Set(rows.map(([name]) => name ?? ''));
   }

@@ -50,6 +50,13 @@ export class SessionTransaction implements DistributedTransaction {
     return repeats ? this.inner.join(node, effect, options) : connection;
   }
 
+  /** SET TRANSACTION comes before what the session has set, which may read: so where no server has joined yet, it becomes the first statement everywhere. False where one has. */
+  beginWith(text: string): boolean {
+    if (this.#joined.size > 0) return false;
+    this.#history.unshift(text);
+    return true;
+  }
+
   hasModes(modes: string): void {
     this.inner.hasModes?.(modes);
   }

@@ -762,8 +762,9 @@ export class Session {
       await this.#pinned.use((connection) => connection.query({ text, simple: true }, { onNotice: this.#onNotice }));
       if (local) return tag;
     } else {
+      const isFirst = set.name === 'TRANSACTION' && transaction.beginWith(text);
       await transaction.join(coordinatorNodeId, 'read');
-      await transaction.broadcast(text);
+      if (!isFirst) await transaction.broadcast(text);
       transaction.changedSettings = true;
       if (setsModes(set)) await this.#readModes();
       if (set.name === 'TRANSACTION') await this.#snapshotAfter(text, signal);

@@ -13,7 +13,7 @@ export interface PlacedShard {
 type Row = Readonly<Record<string, string | number | null>>;
 
 /** What the catalog says, as rows with the columns of `input-columns.ts`. */
-export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'placements' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
+export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'placements' | 'shard_relations' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
   nodes: ({ nodes }) => nodes.map(({ id, host, port, database }) => ({ node_id: id, host, port, database })),
   tables: ({ tables }) => [...tables.values()].map((table) => ({
     relation: table.oid, kind: table.kind,
@@ -29,6 +29,11 @@ export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'place
   placements: (snapshot) => placedShards(snapshot).toSorted((a, b) => a.shardId - b.shardId || a.node - b.node).map(({ table, shardId, node }, i) => ({
     placement_id: i + 1, shard_id: shardId, node_id: node, schema: table.schema, name: shardName(table.name, shardId),
   })),
+  shard_relations: ({ tables }) => [...tables.values()].flatMap((table) => {
+    const names = new Set([table.name, ...table.indexes.map(({ name }) => name), ...table.constraints]);
+    const ids = table.kind === 'reference' ? [table.shardId] : table.shardIds;
+    return ids.flatMap((id) => [...names].map((name) => ({ schema: table.schema, name: shardName(name, id) })));
+  }),
   colocation_groups: ({ colocationGroups }) => [...colocationGroups.values()].map(({ id, distributionType, shardGroups }) => ({ colocation_id: id, shard_count: shardGroups.length, distribution_type: distributionType })),
 };
 

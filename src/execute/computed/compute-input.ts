@@ -26,6 +26,7 @@ export async function computeInput(input: ComputedInput, context: ComputeContext
     case 'tables':
     case 'shards':
     case 'placements':
+    case 'shard_relations':
     case 'colocation_groups':
       return JSON.stringify(catalogRows[input.kind](scope.snapshot));
     case 'shard_sizes':

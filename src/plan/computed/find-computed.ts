@@ -9,7 +9,7 @@ import { unsupported } from '../select/unsupported.ts';
 import type { UtilityCall } from '../statement-plan.ts';
 import { callOf, utilityFunctions } from '../utility-call.ts';
 import { targetOfWrite } from '../write/target-of-write.ts';
-import { catalogFilters, informationFilters } from './catalog-filters.ts';
+import { type CatalogFilter, catalogFilters, informationFilters } from './catalog-filters.ts';
 import { computedFunctions, type ComputedFunction, sizeFunctions } from './computed-functions.ts';
 import { computedRelations, type ComputedRelation } from './computed-relations.ts';
 
@@ -17,7 +17,7 @@ import { computedRelations, type ComputedRelation } from './computed-relations.t
 export type ComputedUse =
   | { readonly kind: 'relation'; readonly rangeVar: RangeVar; readonly relation: ComputedRelation; readonly name: string }
   /** Of a relation of PostgreSQL's catalogs. */
-  | { readonly kind: 'filter'; readonly rangeVar: RangeVar; readonly schema: string; readonly condition: string }
+  | { readonly kind: 'filter'; readonly rangeVar: RangeVar; readonly schema: string; readonly filter: CatalogFilter; readonly hidesShards: boolean }
   /** A function that gives rows, behind FROM; or alone in the target list of a query without FROM. */
   | { readonly kind: 'rows'; readonly call: FuncCall; readonly name: string; readonly relation: ComputedRelation; readonly arguments: UtilityCall; readonly place: CallPlace }
   /** A function whose arguments stay as they are. */
@@ -50,8 +50,15 @@ export async function findComputed(statement: Statement, { names, describe }: Fi
     return { kind: 'relation', rangeVar, name, relation: relationOf(name) };
   });
   const calls = await findCalls(statement.node, { describe, hasTables: names.snapshot.tables.size > 0 });
-  const filtered = analyzed.uses.length === 0 && mayFilter(statement.node) ? relations.flatMap((rangeVar) => filterOf(rangeVar) ?? []) : [];
+  const filtered = analyzed.uses.length === 0 && mayFilter(statement.node) ? await findFiltered(relations, describe) : [];
   return [...uses, ...calls, ...filtered];
+}
+
+/** A database that is a node says so itself. */
+async function findFiltered(relations: readonly RangeVar[], describe: FindInput['describe']): Promise<ComputedUse[]> {
+  const found = relations.flatMap((rangeVar) => filterOf(rangeVar) ?? []);
+  const hidesShards = found.some(({ filter }) => filter.relation !== undefined) && (await describe.relations(['shardwright.node_identity'])).size > 0;
+  return found.map((use) => ({ kind: 'filter', ...use, hidesShards: hidesShards && use.filter.relation !== undefined }));
 }
 
 function isComputedTable(name: string): boolean {
@@ -64,11 +71,11 @@ function relationOf(name: string): ComputedRelation {
   return relation;
 }
 
-function filterOf(rangeVar: RangeVar): ComputedUse | undefined {
+function filterOf(rangeVar: RangeVar): { readonly rangeVar: RangeVar; readonly schema: string; readonly filter: CatalogFilter } | undefined {
   const { schemaname, relname = '', inh } = rangeVar;
   const filters = schemaname === undefined || schemaname === 'pg_catalog' ? catalogFilters : schemaname === 'information_schema' ? informationFilters : {};
-  const condition = Object.hasOwn(filters, relname) ? filters[relname] : undefined;
-  return condition === undefined || inh !== true ? undefined : { kind: 'filter', rangeVar, schema: schemaname ?? 'pg_catalog', condition };
+  const filter = Object.hasOwn(filters, relname) ? filters[relname] : undefined;
+  return filter === undefined || inh !== true ? undefined : { rangeVar, schema: schemaname ?? 'pg_catalog', filter };
 }
 
 /** Not where a query in the place of a catalog would not do: it cannot be sampled, has no key that columns could depend on, and its rows cannot be locked. */

@@ -7,6 +7,7 @@ export const inputColumns: Readonly<Record<InputRows, string>> = {
   shards: 'relation oid, shard_id int8, hash_min text, hash_max text',
   placements: 'placement_id int8, shard_id int8, node_id int4, schema text, name text',
   colocation_groups: 'colocation_id int4, shard_count int4, distribution_type text',
+  shard_relations: 'schema text, name text',
   shard_sizes: 'shard_id int8, node_id int4, bytes int8',
   table_sizes: 'relation oid, bytes int8',
   activity: `global_pid int8, nodeid int4, is_worker_query bool, datid oid, datname name, pid int4, leader_pid int4, usesysid oid, usename name, application_name text, client_addr inet,

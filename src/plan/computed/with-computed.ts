@@ -7,6 +7,7 @@ import { parseOne, type Statement } from '../../sql/parse.ts';
 import { afterGroup, type Token } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import { NameCutter, type NamedUse } from '../name-cutter.ts';
+import { withoutShards } from './catalog-filters.ts';
 import type { ComputedInput } from './computed-plan.ts';
 import { type ComputedUse, findComputed, type FindInput } from './find-computed.ts';
 import { inputColumns } from './input-columns.ts';
@@ -110,11 +111,12 @@ class Rewriting {
   }
 
   /** With the system columns that the statement names; not where `*` would show them. */
-  #filter({ rangeVar, schema, condition }: ComputedUse & { readonly kind: 'filter' }): void {
+  #filter({ rangeVar, schema, filter, hidesShards }: ComputedUse & { readonly kind: 'filter' }): void {
     const named = [...systemColumns].filter((column) => namesSystemColumn(this.statement.node, new Set([column])));
     if (named.length > 0 && hasStar(this.statement.node)) return;
     const columns = [...named, '*'].join(', ');
-    this.#edits.push(this.#cutter.relationEdit<never>(rangeVar, `(SELECT ${columns} FROM ${schema}.${rangeVar.relname ?? ''} WHERE ${condition})`));
+    const shards = hidesShards && filter.relation !== undefined ? ` AND ${withoutShards(filter.relation, this.#rows({ kind: 'shard_relations' }, 'shard_relations', inputColumns.shard_relations))}` : '';
+    this.#edits.push(this.#cutter.relationEdit<never>(rangeVar, `(SELECT ${columns} FROM ${schema}.${rangeVar.relname ?? ''} WHERE ${filter.condition}${shards})`));
   }
 
   #callOfRows({ call, name, relation, arguments: given, place }: ComputedUse & { readonly kind: 'rows' }): void {
