@@ -29,6 +29,16 @@ export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unk
   return error;
 }
 
+/** A text in which shards, their constraints and indexes are called as the tables'. */
+export function logicalText(text: string, snapshot: CatalogSnapshot): string {
+  const named = { message: text };
+  for (const id of new Set(idsIn(text))) {
+    const table = tableOfShard(snapshot, id);
+    if (table !== undefined) replaceNames(named, id, table);
+  }
+  return named.message;
+}
+
 /** Whether the error says that there is no such shard, or did before its names were replaced. Not of a shard that the statement's own text names. */
 export function missesShard(error: unknown, snapshot: CatalogSnapshot, text: string): boolean {
   if (!(error instanceof Error) || sqlStateOf(error) !== '42P01') return false;

@@ -3,6 +3,7 @@ import { orAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
+import { textTypes } from '../cluster/query-result.ts';
 import type { CopyStatement } from '../execute/copy/copy-statement.ts';
 import { copyEncoder } from '../execute/copy/encode-copy.ts';
 import type { CopyOutPart } from '../execute/copy/sharded-copy-out.ts';
@@ -14,7 +15,7 @@ import { parseOne } from '../sql/parse.ts';
 import { afterGroup, scanTokens } from '../sql/scan.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
-import type { RunContext } from './run-statement.ts';
+import { type RunContext, runStatement } from './run-statement.ts';
 
 /** The query in `COPY (query) TO`, as a statement of its own. */
 export function copiedQuery(statement: Statement): Statement {
@@ -39,6 +40,11 @@ export interface PlannedQuery {
 export async function copiedRows(copy: CopyStatement, { prepared, context }: PlannedQuery): Promise<CopiedRows> {
   const { plan } = prepared;
   if (plan.kind === 'coordinator') return { kind: 'coordinator' };
+  if (plan.kind === 'computed') {
+    refuseBinary(copy);
+    const { rows, fields } = await runStatement(prepared, [], context, { rowMode: 'array', types: textTypes });
+    return { kind: 'merged', chunks: encoded(copy, fields.map(({ name }) => name), [rows as readonly RawRow[]]) };
+  }
   if (plan.kind !== 'select') {
     throw new ClusterError('unsupportedQuery', 'COPY of a write to distributed tables is not supported', { hint: 'Run the write with RETURNING.' });
   }
@@ -52,17 +58,20 @@ export async function copiedRows(copy: CopyStatement, { prepared, context }: Pla
     const { tasks } = await fanOutTasks(context.scope, { fanOut, uses: plan.uses, ordinals, values: [] }, prepared.memoryOf(fanOut), context.options);
     return { kind: 'parts', parts: tasks.map(({ node, sql }) => part(node, sql)) };
   }
-  if (copy.options.format === 'binary') {
-    throw new ClusterError('unsupportedQuery', 'a query whose rows are merged cannot be copied in binary format', { hint: 'Use the text or CSV format.' });
-  }
-  return { kind: 'merged', chunks: encoded(fanOutRows(prepared, context, { plan, fanOut, ordinals, values: [] })) };
+  refuseBinary(copy);
+  return { kind: 'merged', chunks: encoded(copy, fanOut.columns.map(({ name }) => name), fanOutRows(prepared, context, { plan, fanOut, ordinals, values: [] })) };
+}
 
-  async function* encoded(batches: AsyncIterable<readonly RawRow[]>): AsyncGenerator<Uint8Array> {
-    const encoder = copyEncoder(copy.options, fanOut.columns.map(({ name }) => name));
-    const header = encoder.header();
-    if (header !== '') yield Buffer.from(header);
-    for await (const rows of batches) {
-      yield Buffer.from(rows.map((row) => encoder.row(row)).join(''));
-    }
+function refuseBinary({ options }: CopyStatement): void {
+  if (options.format !== 'binary') return;
+  throw new ClusterError('unsupportedQuery', 'a query whose rows are merged cannot be copied in binary format', { hint: 'Use the text or CSV format.' });
+}
+
+async function* encoded(copy: CopyStatement, columns: readonly string[], batches: AsyncIterable<readonly RawRow[]> | Iterable<readonly RawRow[]>): AsyncGenerator<Uint8Array> {
+  const encoder = copyEncoder(copy.options, columns);
+  const header = encoder.header();
+  if (header !== '') yield Buffer.from(header);
+  for await (const rows of batches) {
+    yield Buffer.from(rows.map((row) => encoder.row(row)).join(''));
   }
 }

@@ -1,6 +1,8 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
 import type { Cluster } from '../../src/index.ts';
+import { serve } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
 
 let pair: ClusterAndPlain;
@@ -141,6 +143,9 @@ test('in transaction blocks, in cursors, by stream and by EXPLAIN', async () => 
   for await (const row of cluster.stream('SELECT nodeid FROM pg_dist_node')) streamed.push(row);
   expect(streamed).toEqual([{ nodeid: 1 }, { nodeid: 2 }, { nodeid: 3 }]);
   expect((await cluster.explain('SELECT * FROM citus_shards')).plan.kind).toBe('coordinator');
+  let copied = '';
+  for await (const chunk of cluster.copyTo(`COPY (SELECT logicalrelid, partkey FROM pg_dist_partition WHERE repmodel = 't') TO STDOUT (FORMAT csv, HEADER)`)) copied += String(chunk);
+  expect(copied).toBe('logicalrelid,partkey\ncountries,\n');
 });
 
 test('what the user has made under such a name is the user\'s', async () => {
@@ -174,6 +179,31 @@ test('what all servers are doing, and who waits for whom', async () => {
   }
   expect(await rowsOf('SELECT DISTINCT nodeid, is_worker_query FROM citus_stat_activity ORDER BY 1')).toEqual([[0, false], [1, true], [2, true], [3, true]]);
   expect(await rowsOf('SELECT DISTINCT nodeid FROM citus_dist_stat_activity')).toEqual([[0]]);
+});
+
+test('over the wire, prepared: parameters and columns are described before anything is computed', async () => {
+  await using server = await serve(cluster, { port: 0, authentication: 'trust' });
+  const client = new Client({ host: server.host, port: server.port, user: 'postgres', database: pair.databases.coordinator.database });
+  await client.connect();
+  try {
+    const query = { name: 'asked', text: 'SELECT nodeport, result, $3::int AS n FROM run_command_on_workers($2) AS r WHERE success = $1 ORDER BY nodeport LIMIT 1', rowMode: 'array' };
+    for (const n of [1, 2]) expect((await client.query({ ...query, values: [true, 'SELECT 7', n] })).rows).toEqual([[Math.min(...pair.databases.nodes.map(({ port }) => port)), '7', n]]);
+    await client.query('BEGIN');
+    expect((await client.query('SELECT count(*)::int AS n FROM citus_shards WHERE nodeport > $1', [0])).rows).toEqual([{ n: 19 }]);
+    await client.query('COMMIT');
+  } finally {
+    await client.end();
+  }
+});
+
+test('citus_stat_statements: one row for a statement of all nodes, by the names of tables', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 2, settings: { ...volatileSettings, shared_preload_libraries: 'pg_stat_statements' } });
+  await embedded.cluster.query('CREATE EXTENSION pg_stat_statements; CREATE TABLE counted (k int PRIMARY KEY)');
+  await embedded.cluster.createDistributedTable('counted', 'k', { shardCount: 4 });
+  for (let k = 0; k < 9; k += 1) await embedded.cluster.query('SELECT k FROM counted WHERE k = $1', [k]);
+  expect(await rowsOf(`SELECT s.query, s.calls, r.rolname, s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) FROM citus_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE query LIKE 'SELECT k%'`, [], embedded.cluster)).toEqual([
+    ['SELECT k FROM "public"."counted" AS "counted" WHERE k = $1', '9', 'postgres', true],
+  ]);
 });
 
 test('citus_stat_statements needs the extension', async () => {

@@ -2,6 +2,7 @@ import { ClusterError } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import { processesPerNode } from '../../plan/computed/computed-functions.ts';
+import { logicalText } from '../logical-names.ts';
 import type { StatementScope } from '../statement-scope.ts';
 
 /** What the cluster's servers are doing, in its databases: `pg_stat_activity` of the coordinator database and all nodes, without the processes that tell it. A JSON array. */
@@ -20,7 +21,7 @@ export function readLockWaits(scope: StatementScope): Promise<string> {
     WHERE w.datname = pg_catalog.current_database() AND w.wait_event_type = 'Lock'`);
 }
 
-/** `pg_stat_statements` of all nodes, one row for each node's. A JSON array. `unsupportedNode` where a node lacks the extension. */
+/** `pg_stat_statements` of all nodes, with the names of tables in the place of shards'. A JSON array. `unsupportedNode` where a node lacks the extension. */
 export async function readStatements(scope: StatementScope): Promise<string> {
   const schemas = new Map<NodeId, string>();
   await Promise.all(scope.snapshot.nodes.map(async ({ id, host, port }) => {
@@ -29,9 +30,9 @@ export async function readStatements(scope: StatementScope): Promise<string> {
     if (typeof schema !== 'string') throw withoutExtension(`${host}:${port}`);
     schemas.set(id, schema);
   }));
-  return gathered(scope, [...schemas.keys()], (node) => `SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-    'queryid', s.queryid, 'userid', s.userid, 'dbid', s.dbid, 'query', s.query, 'executor', 'adaptive', 'partition_key', NULL, 'calls', s.calls))
-    FROM ${schemas.get(node) ?? ''}.pg_stat_statements AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid WHERE d.datname = pg_catalog.current_database()`);
+  const statements = await gathered(scope, [...schemas.keys()], (node) => `SELECT pg_catalog.json_agg(pg_catalog.json_build_object('queryid', s.queryid, 'role', r.rolname, 'query', s.query, 'calls', s.calls))
+    FROM ${schemas.get(node) ?? ''}.pg_stat_statements AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid WHERE d.datname = pg_catalog.current_database()`);
+  return logicalText(statements, scope.snapshot);
 }
 
 function withoutExtension(node: string): ClusterError {

@@ -39,7 +39,8 @@ export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
   citus_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')}`),
   citus_dist_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')} WHERE NOT activity.is_worker_query`),
   citus_lock_waits: table(({ rows }) => `SELECT lock_waits.* FROM ${rows('lock_waits')}`),
-  citus_stat_statements: table(({ rows }) => `SELECT statements.* FROM ${rows('statements')}`),
+  citus_stat_statements: table(({ rows }) => `SELECT min(statements.queryid) AS queryid, r.oid AS userid, d.oid AS dbid, statements.query, 'adaptive'::text AS executor, NULL::text AS partition_key, sum(statements.calls)::int8 AS calls
+    FROM ${rows('statements')} LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = statements.role JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database() GROUP BY r.oid, d.oid, statements.query`),
   citus_rebalance_strategies: table(({ called }) => `SELECT called.name::name, called.default_strategy::bool, NULL::regprocedure AS shard_cost_function, NULL::regprocedure AS node_capacity_function,
     NULL::regprocedure AS shard_allowed_on_node_function, called.default_threshold::float4, called.minimum_threshold::float4, called.improvement_threshold::float4
     FROM ${called(['name', 'default_strategy', 'default_threshold', 'minimum_threshold', 'improvement_threshold'])}`),
