@@ -16,14 +16,15 @@ type Row = Readonly<Record<string, string | number | null>>;
 export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'placements' | 'shard_relations' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
   nodes: ({ nodes }) => nodes.map(({ id, host, port, database }) => ({ node_id: id, host, port, database })),
   tables: ({ tables }) => [...tables.values()].map((table) => ({
-    relation: table.oid, kind: table.kind,
-    distribution_column: table.kind === 'distributed' ? table.distributionColumn.name : null,
+    relation: table.oid, kind: table.kind === 'distributed' && table.distributionColumn === undefined ? 'single_shard' : table.kind,
+    distribution_column: table.kind === 'distributed' ? (table.distributionColumn?.name ?? null) : null,
     colocation_id: table.kind === 'distributed' ? table.colocationId : 0,
     shard_count: table.kind === 'distributed' ? table.shardIds.length : 1,
   })),
   shards: ({ tables, colocationGroups }) => [...tables.values()].flatMap((table): Row[] => {
     if (table.kind === 'reference') return [{ relation: table.oid, shard_id: table.shardId, hash_min: null, hash_max: null }];
     const { shardGroups } = present(colocationGroups.get(table.colocationId));
+    if (table.distributionColumn === undefined) return table.shardIds.map((shardId) => ({ relation: table.oid, shard_id: shardId, hash_min: null, hash_max: null }));
     return table.shardIds.map((shardId, i) => ({ relation: table.oid, shard_id: shardId, hash_min: String(at(shardGroups, i).min), hash_max: String(at(shardGroups, i).max) }));
   }),
   placements: (snapshot) => placedShards(snapshot).toSorted((a, b) => a.shardId - b.shardId || a.node - b.node).map(({ table, shardId, node }, i) => ({
@@ -34,7 +35,7 @@ export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'place
     const ids = table.kind === 'reference' ? [table.shardId] : table.shardIds;
     return ids.flatMap((id) => [...names].map((name) => ({ schema: table.schema, name: shardName(name, id) })));
   }),
-  colocation_groups: ({ colocationGroups }) => [...colocationGroups.values()].map(({ id, distributionType, shardGroups }) => ({ colocation_id: id, shard_count: shardGroups.length, distribution_type: distributionType })),
+  colocation_groups: ({ colocationGroups }) => [...colocationGroups.values()].map(({ id, distributionType, shardGroups }) => ({ colocation_id: id, shard_count: shardGroups.length, distribution_type: distributionType ?? null })),
 };
 
 /** Every shard of every table, on each of its nodes. */
