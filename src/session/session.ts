@@ -431,10 +431,11 @@ export class Session {
     return { parameterTypes: parameterNumbers(statement.node).map(typeOf), fields };
   }
 
-  /** The coordinator database knows none of the cluster's own functions. */
+  /** The coordinator database knows none of the cluster's own functions, but what is in their places. */
   async #shapeOfUtility(statement: Statement, snapshot: CatalogSnapshot, error: unknown): Promise<StatementShape> {
     if (sqlStateOf(error) !== '42883' && sqlStateOf(error) !== '42P01') throw error;
     const { plan } = await this.#planner.plan(statement, snapshot).catch(() => Promise.reject(error));
+    if (plan.kind === 'coordinator' && plan.text !== statement.text) return this.#planner.shape(plan.text, [], snapshot);
     if (plan.kind !== 'utility') throw error;
     return { parameterTypes: parameterNumbers(statement.node).map(() => textOid), fields: [utilityField(plan)] };
   }
