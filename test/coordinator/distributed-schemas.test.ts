@@ -127,6 +127,7 @@ test('one that psql has made there becomes one of it with the next', async () =>
   await psql.query('CREATE TABLE empty.past (id int); INSERT INTO empty.past VALUES (7)');
   await psql.end();
   expect(await count('empty.past')).toBe(1);
+  expect((await cluster.checkSchema()).differences).toMatchObject([{ schema: 'empty', table: 'past', found: 'a local table' }]);
   await cluster.query('CREATE TABLE empty.next (id int)');
   expect(await infoOf('empty')).toMatchObject({ tables: ['by_block', 'next', 'past', 'stray'] });
   expect(await count('empty.past')).toBe(1);

@@ -1,4 +1,5 @@
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
+import { listNewTables } from '../schemas/schema-tables.ts';
 import { fenceStatements } from '../shell.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import type { SchemaDifference } from './schema-report.ts';
@@ -8,9 +9,9 @@ interface Compared extends CallOptions {
   readonly node: string;
 }
 
-/** What is wrong in the coordinator database itself: tables that are gone, and shells that would take rows. */
+/** What is wrong in the coordinator database itself: tables that are gone, shells that would take rows, and local tables where there should be none. */
 export async function compareShells(coordinator: NodeConnection, tables: readonly TableDefinition[], compared: Compared): Promise<SchemaDifference[]> {
-  return [...(await lostTables(coordinator, compared)), ...(await openShells(coordinator, tables, compared))];
+  return [...(await lostTables(coordinator, compared)), ...(await openShells(coordinator, tables, compared)), ...(await strayTables(coordinator, compared))];
 }
 
 async function lostTables(coordinator: NodeConnection, { node, signal }: Compared): Promise<SchemaDifference[]> {
@@ -36,4 +37,11 @@ async function openShells(coordinator: NodeConnection, tables: readonly TableDef
       return [{ schema: table.schema, table: table.name, node, shard: null, what: `trigger "${name}"`, expected: 'a trigger that refuses rows', found: null, repair: `${drop};\n${create}` }];
     }),
   );
+}
+
+/** Tables that were made in distributed schemas past the library: the next CREATE TABLE there would take them along. */
+async function strayTables(coordinator: NodeConnection, { node, signal }: Compared): Promise<SchemaDifference[]> {
+  return (await listNewTables(coordinator, { signal })).map(({ schema, name }) => ({
+    schema, table: name, node, shard: null, what: 'table', expected: 'a table with one shard, as all in a distributed schema', found: 'a local table', repair: '',
+  }));
 }

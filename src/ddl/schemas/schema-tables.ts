@@ -36,11 +36,15 @@ export async function readTablesOf(change: CatalogChange, schema: string): Promi
 
 /** Those of distributed schemas that are local tables yet. */
 export async function readNewTables(change: CatalogChange): Promise<TableDefinition[]> {
-  const { rows } = await change.coordinator.query({
-    text: `SELECT c.oid ${tablesOfSchema} AND n.oid IN (SELECT schema FROM shardwright.distributed_schema)
+  return definitionsOf(change, (await listNewTables(change.coordinator, change)).map(({ oid }) => oid));
+}
+
+export async function listNewTables(coordinator: NodeConnection, options: CallOptions): Promise<{ readonly oid: number; readonly schema: string; readonly name: string }[]> {
+  const { rows } = await coordinator.query({
+    text: `SELECT c.oid, n.nspname, c.relname ${tablesOfSchema} AND n.oid IN (SELECT schema FROM shardwright.distributed_schema)
       AND NOT EXISTS (SELECT FROM shardwright.distributed_table t WHERE t.relation = c.oid) ORDER BY c.oid`,
-  }, change);
-  return definitionsOf(change, rows.map(([oid]) => Number(oid)));
+  }, options);
+  return rows.map(([oid, schema, name]) => ({ oid: Number(oid), schema: schema ?? '', name: name ?? '' }));
 }
 
 async function definitionsOf(change: CatalogChange, oids: readonly number[]): Promise<TableDefinition[]> {

@@ -66,9 +66,9 @@ async function placeInCluster(cluster: ClusterUnderTest, schema: string, { table
     if (placement === undefined || placement.kind === 'local') continue;
     if (placement.kind === 'reference') await cluster.createReferenceTable(`${schema}.${name}`);
     else {
-      const { column, colocateWith, shardCount, hash } = placement;
-      const options = colocateWith === 'none' ? { colocateWith, shardCount, hash } : { colocateWith: `${schema}.${colocateWith}` };
-      await cluster.createDistributedTable(`${schema}.${name}`, column, options);
+      const { column, colocateWith, shardCount, hash, singleShard = false } = placement;
+      const options = colocateWith === 'none' ? { colocateWith, ...(singleShard ? {} : { shardCount, hash }) } : { colocateWith: `${schema}.${colocateWith}` };
+      await cluster.createDistributedTable(`${schema}.${name}`, singleShard ? null : column, options);
     }
   }
 }

@@ -13,7 +13,7 @@ export interface RandomTable {
 }
 
 export type RandomPlacement =
-  | { readonly kind: 'distributed'; readonly column: string; readonly shardCount: number; readonly hash: 'postgres' | 'murmur3'; readonly colocateWith: string }
+  | { readonly kind: 'distributed'; readonly column: string; readonly shardCount: number; readonly hash: 'postgres' | 'murmur3'; readonly colocateWith: string; readonly singleShard?: boolean }
   | { readonly kind: 'reference' }
   | { readonly kind: 'local' };
 
@@ -74,10 +74,12 @@ function makeValue(random: Random, type: ValueType, required: boolean): string |
   return random.pick(known);
 }
 
-/** Another for every seed: each table is distributed by one of its columns that are never NULL, or a reference table, or local. */
+/** Another for every seed: each table is distributed by one of its columns that are never NULL, or is a single-shard table, as all of its colocation group are, or a reference table, or local. */
 export function placeTables(seed: number, tables: readonly RandomTable[]): RandomPlacement[] {
   const random = new Random(seed);
   const leaders: { readonly name: string; readonly sql: string; readonly placement: RandomPlacement & { kind: 'distributed' } }[] = [];
+  // By numbers of its own: other choices of a seed stay what they were.
+  const singles = new Random(seed + 7919);
   return tables.map((table): RandomPlacement => {
     const columns = table.definition.split(', ').filter((column) => column.endsWith(' NOT NULL'));
     const usable = columns.map((column) => ({ name: nameOf(column), sql: column.slice(nameOf(column).length + 1, -' NOT NULL'.length) })).filter(({ name, sql }) => mayDistribute.includes(table.columns[name] ?? 'bool') && sql !== 'fuzz_code');
@@ -87,7 +89,7 @@ export function placeTables(seed: number, tables: readonly RandomTable[]): Rando
     const column = random.pick(keyed.length > 0 && random.chance(0.85) ? keyed : usable);
     const leader = leaders.find((other) => other.sql === column.sql && random.chance(0.6));
     if (leader !== undefined) return { ...leader.placement, column: column.name, colocateWith: leader.name };
-    const placement = { kind, column: column.name, shardCount: random.pick([1, 2, 3, 5, 8]), hash: random.pick(['postgres', 'postgres', 'murmur3'] as const), colocateWith: 'none' };
+    const placement = { kind, singleShard: singles.chance(0.25), column: column.name, shardCount: random.pick([1, 2, 3, 5, 8]), hash: random.pick(['postgres', 'postgres', 'murmur3'] as const), colocateWith: 'none' };
     leaders.push({ name: table.name, sql: column.sql, placement });
     return placement;
   });
