@@ -6,7 +6,7 @@ import { changeBehaviour, dropBehaviour, dropPolicies, renameBehaviour } from '.
 import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns } from './change-columns.ts';
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
-import { detachPartition } from './detach-partition.ts';
+import { attachToParent, detachPartition } from './change-partition.ts';
 import { changeComments, changeTableSettings, renameTable } from './change-table.ts';
 import type { TableChange } from './table-change.ts';
 
@@ -64,6 +64,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
     ],
     tie: [
       ...addConstraints(change, is, { kind: 'foreign', references }),
+      ...attachToParent(change, is, references),
       ...alterConstraints(change, is, 'foreign'),
       ...changeBehaviour(change, is),
       ...changeComments(change, is, remadeConstraints(change)),

@@ -14,7 +14,7 @@ export function checkChange({ colocationGroups, distributedSchemas }: CatalogSna
   const { before, after } = change;
   if (before.schema !== after.schema && (distributedSchemas.has(after.schema) || isOfSchema(table, distributedSchemas))) throw staysInSchema(before);
   try {
-    checkPartitions(change);
+    checkPartition(table, change);
     checkProperties(after);
     checkFence(after);
     checkBehaviour(after, table.kind === 'reference' ? 'reference' : present(colocationGroups.get(table.colocationId)).hash);
@@ -36,11 +36,15 @@ function staysInSchema({ schema, name: table }: TableDefinition): ClusterError {
   });
 }
 
-/** A table that is distributed by itself cannot come to be a partition: its shards would have to be put into those of the other table. */
-function checkPartitions({ before, after }: TableChange): void {
-  if (after.partitionOf === null || (before.partitionOf?.table.oid === after.partitionOf.table.oid && before.partitionOf.bound === after.partitionOf.bound)) return;
-  throw new ClusterError('unsupportedDdl', `table "${after.name}" is distributed by itself, and cannot become a partition`, {
-    hint: 'Call undistribute_table() first: then it is distributed as a partition.', schema: after.schema, table: after.name,
+/** The shards of a table that becomes a partition are put to those of the other table: they must be beside them. */
+function checkPartition(table: CatalogTable, { before, after }: TableChange): void {
+  const above = after.partitionOf?.table;
+  if (above === undefined || before.partitionOf !== null) return;
+  const { distribution } = above;
+  const isBeside = table.kind === 'distributed' && distribution?.colocationId === table.colocationId && distribution.columnName === (table.distributionColumn?.name ?? null);
+  if (isBeside) return;
+  throw new ClusterError('unsupportedDdl', `table "${after.name}" cannot become a partition of "${above.name}"`, {
+    detail: 'It is not co-located with it, or has another distribution column.', hint: 'Call undistribute_table() first: then it is distributed as a partition.', schema: after.schema, table: after.name,
   });
 }
 

@@ -29,7 +29,7 @@ export interface Outcome {
 export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, known }: Outcome): Map<NodeId, NodeWork> {
   const steps = new Map<NodeId, PlacedSteps[]>();
   for (const { table, change } of changed) {
-    const tree = tablesAbove(change.before, known);
+    const tree = [...tablesAbove(change.before, known), ...(change.before.partitionOf === null ? tablesAbove(change.after, known) : [])];
     for (const { node, id, ordinal } of placementsOf(snapshot, table)) {
       const references = new Map([...referencedShards(change.before, ordinal), ...referencedShards(change.after, ordinal), ...shardsOf(tree, ordinal)]);
       append(steps, node, { ...changeShard(change, id, { references, tree }), depth: tree.length });

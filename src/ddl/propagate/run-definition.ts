@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg';
 import { allOrAbort } from '../../base/abort.ts';
 import { assert, present } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
-import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection, ParsedQuery } from '../../cluster/node-connection.ts';
@@ -59,6 +59,7 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
     const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
     const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
+    if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
     const result = await onShells(change, query);
     const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
     if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
@@ -148,6 +149,12 @@ function belowOthers(change: TableChange, changed: Outcome['changed']): TableCha
   const above = belowOthers(found, changed);
   const { conversions, addedConstraints } = change.conversions.size > 0 ? change : above;
   return { ...change, above, conversions, addedConstraints };
+}
+
+/** It gets the trigger that keeps rows out from above, under the same name. */
+async function unfencePartition({ coordinator, options }: DefinitionChange, { schema, name }: Pick<CatalogTable, 'schema' | 'name'>): Promise<void> {
+  const own = fenceStatements({ schema, name, partition: true }).map((fence) => fence.name);
+  for (const fence of fenceStatements({ schema, name, partition: false })) if (!own.includes(fence.name)) await coordinator.query({ text: fence.drop }, options);
 }
 
 /** A partition has the trigger that keeps rows out of its shell from above; one that is detached needs its own. */

@@ -21,6 +21,8 @@ export interface DefinitionPlan {
   readonly makesTables: boolean;
   /** It may make schemas, which are distributed where the session asks for that, or drop them. */
   readonly schemas: 'made' | 'dropped' | undefined;
+  /** A distributed table that it makes a partition of another one. */
+  readonly attached: CatalogTable | undefined;
   /** It cannot be run inside a transaction block. */
   readonly isAlone: boolean;
   /** Given where the nodes run it as well. */

@@ -1,7 +1,7 @@
 import type { Node } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { at } from '../../base/assert.ts';
-import { ClusterError } from '../../base/errors.ts';
+import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { scanTokens } from '../../sql/scan.ts';
 
@@ -18,15 +18,13 @@ export function concurrentDetach({ node, text }: Statement): string | undefined 
   return text.slice(0, start) + text.slice(end);
 }
 
-/** `unsupportedDdl`: ATTACH PARTITION of a table that is distributed by itself. */
-export function refuseDistributedPartition(commands: readonly Node[], names: RelationNames): void {
-  for (const command of commands) {
+/** The distributed or reference table that ATTACH PARTITION names; a local one is distributed afterwards. */
+export function attachedPartition(node: Node, names: RelationNames): CatalogTable | undefined {
+  const commands = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []) : [];
+  const tables = commands.flatMap((command) => {
     const definition = 'AlterTableCmd' in command && command.AlterTableCmd.subtype === 'AT_AttachPartition' ? command.AlterTableCmd.def : undefined;
     const partition = definition !== undefined && 'PartitionCmd' in definition ? definition.PartitionCmd.name : undefined;
-    const table = partition === undefined ? undefined : names.resolve(partition.schemaname, partition.relname ?? '');
-    if (table === undefined) continue;
-    throw new ClusterError('unsupportedDdl', `table "${table.name}" is distributed by itself, and cannot become a partition`, {
-      detail: 'Its shards would have to be put into those of the other table.', hint: 'Call undistribute_table() first: then it is distributed as a partition.', schema: table.schema, table: table.name,
-    });
-  }
+    return partition === undefined ? [] : [names.resolve(partition.schemaname, partition.relname ?? '')];
+  });
+  return tables[0];
 }

@@ -5,7 +5,7 @@ import type { Statement } from '../../sql/parse.ts';
 import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf } from './everywhere.ts';
-import { concurrentDetach, refuseDistributedPartition } from './partition-commands.ts';
+import { attachedPartition, concurrentDetach } from './partition-commands.ts';
 import { mayMakeTables, schemasOf } from './schema-tables.ts';
 import { dottedName, nameOfParts, tableNamed, tablesDrawingFrom, type WrittenName, writtenName } from './named-objects.ts';
 
@@ -21,7 +21,7 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const reach = target.reach ?? 'named';
   if (everywhere === undefined && !makesTables && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
   const detaching = concurrentDetach(statement);
-  return { kind: 'definition', text: detaching ?? text, isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
+  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
 }
 
 /** What a statement is about. */
@@ -77,12 +77,13 @@ function ofSequence(sequence: RangeVar | undefined): Target | undefined {
   return target === undefined ? undefined : { ...target, reach: 'connected' };
 }
 
-function ofAlterTable({ relation, cmds = [], objtype }: AlterTableStmt, names: RelationNames): Target | undefined {
+function ofAlterTable(alter: AlterTableStmt, names: RelationNames): Target | undefined {
+  const { relation, cmds = [], objtype } = alter;
   if (objtype === 'OBJECT_TYPE') return undefined;
-  refuseDistributedPartition(cmds, names);
   const cascades = cmds.some((node) => 'AlterTableCmd' in node && node.AlterTableCmd.behavior === 'DROP_CASCADE');
   const target = ofRelation(relation);
-  return target === undefined ? undefined : { ...target, reach: cascades ? 'connected' : 'named' };
+  const attached = attachedPartition({ AlterTableStmt: alter }, names);
+  return target === undefined ? undefined : { ...target, tables: attached === undefined ? [] : [attached], reach: cascades ? 'connected' : 'named' };
 }
 
 /** What is dropped with CASCADE may be a part of any table, such as a type. */

@@ -1,5 +1,6 @@
 import type { ShardId } from '../../catalog/ids.ts';
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
+import { attachPartition } from '../render-shard.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { ConstraintDefinition } from '../table-definition.ts';
 import type { TableChange } from './table-change.ts';
@@ -12,6 +13,16 @@ export function detachPartition({ before, after }: TableChange, shard: ShardName
     `ALTER TABLE ${shard.referenced(before.partitionOf.table, references)} DETACH PARTITION ${shard.sql}`,
     ...fromAbove.map(({ name }) => `ALTER TABLE ${shard.sql} RENAME CONSTRAINT ${shard.constraint(name)} TO ${shard.part(name)}`),
     ...(before.partitionKey === null ? (before.constraints ?? []).flatMap((constraint) => renameNotNull(before, constraint, shard)) : []),
+  ];
+}
+
+/** ATTACH PARTITION, when the shard has keys, indexes and foreign keys as the one above: it takes them. CHECK constraints must have the names from above. */
+export function attachToParent({ before, after }: TableChange, shard: ShardNames, references: ReadonlyMap<number, ShardId>): string[] {
+  if (before.partitionOf !== null || after.partitionOf === null) return [];
+  const fromAbove = (after.constraints ?? []).filter(({ kind, inherited }) => kind === 'check' && inherited);
+  return [
+    ...fromAbove.map(({ name }) => `ALTER TABLE ${shard.sql} RENAME CONSTRAINT ${shard.part(name)} TO ${shard.constraint(name)}`),
+    ...attachPartition(after, shard, references),
   ];
 }
 
