@@ -20,6 +20,7 @@ import { type DefinitionChange, tableByOid } from './definition-change.ts';
 import { fillingsOf } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
+import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
@@ -60,7 +61,9 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
     const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
     if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
+    const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
     const result = await onShells(change, query);
+    if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
     const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
     if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
     const hasTables = await schemasFollow(change, plan, schemas);
