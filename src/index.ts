@@ -17,6 +17,7 @@ export type { CopySource } from './execute/copy/copy-source.ts';
 export type { Explanation } from './session/explain-statement.ts';
 export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
+export type { AdoptCitusOptions, AdoptedCitus } from './coordinator/cluster-adoption.ts';
 export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
 export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { RebalanceOptions } from './coordinator/cluster-rebalance.ts';

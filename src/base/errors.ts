@@ -48,6 +48,7 @@ export const errorCatalogue = {
   copyDiffers: { number: 'SW056', sqlState: 'XX001', transient: false, about: 'A copy that a move has made was not what it was made of. The move was undone; the shard group is where it was. The detail has the keys.' },
   rebalanceIncomplete: { number: 'SW060', sqlState: '55000', transient: true, about: 'Some moves of a rebalance failed; the others were made. The detail says which and why.' },
   rebalanceInProgress: { number: 'SW061', sqlState: '55006', transient: true, about: 'A rebalance is under way already. `cluster.rebalances()` shows it.' },
+  adoptionRefused: { number: 'SW080', sqlState: '55000', transient: false, about: 'Citus\'s tables cannot be taken over, or given back. Nothing was changed. The detail has all the reasons.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

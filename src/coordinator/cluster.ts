@@ -9,6 +9,8 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { addNode } from '../ddl/add-node.ts';
+import { adoptTables } from '../ddl/adopt/adopt-tables.ts';
+import { releaseTables } from '../ddl/adopt/release-tables.ts';
 import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import { createDistributedTable, type CreateDistributedTableOptions } from '../ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../ddl/create-reference-table.ts';
@@ -49,6 +51,7 @@ import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
+import { type AdoptCitusOptions, type AdoptedCitus, nodesOf, noSuchNode, readAdoption } from './cluster-adoption.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
@@ -308,6 +311,28 @@ export class Cluster extends PoolBase {
     if (tables.length > 0) return movedGroup(await (await this.#moves()).move(wish, { cancel: signal, onProgress }), wish);
     await moveEmptySchema(this.#coordinator.ddlContext(snapshot), wish, { signal });
     return { jobId: undefined, shardGroupId: group, from, to: wish.to };
+  }
+
+  /**
+   * Takes the shards of a Citus cluster over where they are, under their names: its nodes are added, and its tables, which must be in the coordinator database already, and empty (`pg_dump --schema-only`), become distributed and reference tables
+   * of this one. Nobody may write through Citus any more. Each shard's rows are read once, to prove that they are placed alike. `dryRun` says what would be done. `checkSchema()` then tells what of the shards is otherwise than the tables.
+   * All or nothing, but for the nodes. Errors: `adoptionRefused` (the detail has all the reasons), `alreadyDistributed`, `unsupportedTable`, `undefinedTable`, those of `addNode`.
+   */
+  async adoptCitus(options: AdoptCitusOptions): Promise<AdoptedCitus> {
+    const read = await readAdoption(options);
+    if (options.dryRun === true) return read.summary;
+    const nodes = await nodesOf(read, await this.#coordinator.store.refresh(options), (address) => this.addNode(address, options));
+    await adoptTables(this.#coordinator.ddlContext(await this.#coordinator.store.load(options)), { adoption: read.adoption, nodes, signal: options.signal });
+    return read.summary;
+  }
+
+  /** The way back: forgets the tables that `adoptCitus` took over. Shards stay where they are, with their rows, and nodes stay in the cluster. `adoptionRefused` once a shard was moved or split. */
+  async releaseCitus(options: AdoptCitusOptions): Promise<AdoptedCitus> {
+    const read = await readAdoption(options);
+    if (options.dryRun === true) return read.summary;
+    const nodes = await nodesOf(read, await this.#coordinator.store.refresh(options), noSuchNode);
+    await releaseTables(this.#coordinator.ddlContext(await this.#coordinator.store.load(options)), { adoption: read.adoption, nodes, signal: options.signal });
+    return read.summary;
   }
 
   /** Drops a distributed or reference table with its shards. */

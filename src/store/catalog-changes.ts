@@ -278,6 +278,26 @@ async function insertReferenceShard(change: Change, oid: number): Promise<ShardI
   return shardId(Number(at(rows, 0)[0]));
 }
 
+/** A table whose shards are there already, with ids of their own, in the order of the group's shard groups; one without a group is a reference table, with one shard. `23505` where an id is taken. */
+export async function insertAdoptedTable(
+  change: Change,
+  { oid, distributionPosition, group, shardIds }: { readonly oid: number; readonly distributionPosition: number | undefined; readonly group: ColocationGroup | undefined; readonly shardIds: readonly ShardId[] },
+): Promise<void> {
+  const kind = group === undefined ? 'reference' : 'distributed';
+  await run(change, 'INSERT INTO shardwright.distributed_table (relation, kind, distribution_attnum, colocation_id) VALUES ($1::oid, $2, $3, $4)', [oid, kind, distributionPosition ?? null, group?.id ?? null]);
+  const shards = shardIds.map((id, i) => ({ id, group: group?.shardGroups[i]?.id ?? null }));
+  await run(
+    change,
+    `INSERT INTO shardwright.shard (shard_id, relation, shard_group_id) SELECT s.id, $1::oid, s."group" FROM jsonb_to_recordset($2::jsonb) AS s (id bigint, "group" integer)`,
+    [oid, JSON.stringify(shards)],
+  );
+}
+
+/** From now on no shard gets an id that one of these tables' has. */
+export async function passShardIds(change: Change): Promise<void> {
+  await run(change, `SELECT setval('shardwright.shard_id_seq', max(shard_id)) FROM shardwright.shard HAVING max(shard_id) > (SELECT last_value FROM shardwright.shard_id_seq)`);
+}
+
 /** Gives a reference table's shard another id, so that what was planned for the old one finds nothing. */
 export async function renewReferenceShard(change: Change, oid: number): Promise<ShardId> {
   const text = `UPDATE shardwright.shard SET shard_id = nextval('shardwright.shard_id_seq') WHERE relation = $1::oid RETURNING shard_id`;
