@@ -206,6 +206,19 @@ test('citus_stat_statements: one row for a statement of all nodes, by the names 
   ]);
 });
 
+test('tables with one shard, and distributed schemas', async () => {
+  await cluster.query('CREATE TABLE alone (id int)');
+  await cluster.query(`SELECT create_distributed_table('alone', NULL)`);
+  await cluster.createDistributedSchema('tenant_1');
+  await cluster.query('CREATE TABLE tenant_1.things (id int PRIMARY KEY, note text)');
+  expect(await rowsOf(`SELECT table_name::text, citus_table_type, distribution_column, shard_count, p.partmethod, p.repmodel, s.shardminvalue FROM citus_tables t JOIN pg_dist_partition p ON p.logicalrelid = t.table_name JOIN pg_dist_shard s USING (logicalrelid)
+    WHERE t.distribution_column = '<none>' AND citus_table_type <> 'reference' ORDER BY 1`)).toEqual([['alone', 'distributed', '<none>', '1', 'n', 's', null], ['tenant_1.things', 'schema', '<none>', '1', 'n', 's', null]]);
+  expect(await rowsOf(`SELECT schema_name::text, colocation_id = colocationid, schema_size = pg_size_pretty(pg_total_relation_size('tenant_1.things')), schema_owner FROM citus_schemas JOIN pg_dist_schema ON schemaid = schema_name`)).toEqual([['tenant_1', true, true, 'postgres']]);
+  expect(await rowsOf(`SELECT shard_name LIKE 'tenant\\_1.things\\_%', citus_table_type FROM citus_shards WHERE table_name = 'tenant_1.things'::regclass`)).toEqual([[true, 'schema']]);
+  expect(await rowsOf('SELECT shardcount, distributioncolumntype FROM pg_dist_colocation WHERE distributioncolumntype = 0')).toEqual([[1, 0], [1, 0]]);
+  await cluster.query('DROP SCHEMA tenant_1 CASCADE; DROP TABLE alone');
+});
+
 test('citus_stat_statements needs the extension', async () => {
   await expect(cluster.query('SELECT * FROM citus_stat_statements')).rejects.toMatchObject({ number: 'SW005', hint: expect.stringContaining('CREATE EXTENSION pg_stat_statements') });
 });

@@ -13,19 +13,20 @@ export interface PlacedShard {
 type Row = Readonly<Record<string, string | number | null>>;
 
 /** What the catalog says, as rows with the columns of `input-columns.ts`. */
-export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'placements' | 'shard_relations' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
+export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'schemas' | 'shards' | 'placements' | 'shard_relations' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
   nodes: ({ nodes }) => nodes.map(({ id, host, port, database }) => ({ node_id: id, host, port, database })),
-  tables: ({ tables }) => [...tables.values()].map((table) => ({
-    relation: table.oid, kind: table.kind === 'distributed' && table.distributionColumn === undefined ? 'single_shard' : table.kind,
+  tables: ({ tables, distributedSchemas }) => [...tables.values()].map((table) => ({
+    relation: table.oid, kind: kindOf(table, distributedSchemas.has(table.schema)),
     distribution_column: table.kind === 'distributed' ? (table.distributionColumn?.name ?? null) : null,
     colocation_id: table.kind === 'distributed' ? table.colocationId : 0,
     shard_count: table.kind === 'distributed' ? table.shardIds.length : 1,
   })),
+  schemas: ({ distributedSchemas }) => [...distributedSchemas].map(([name, colocation]) => ({ name, colocation_id: colocation })),
   shards: ({ tables, colocationGroups }) => [...tables.values()].flatMap((table): Row[] => {
     if (table.kind === 'reference') return [{ relation: table.oid, shard_id: table.shardId, hash_min: null, hash_max: null }];
     const { shardGroups } = present(colocationGroups.get(table.colocationId));
-    if (table.distributionColumn === undefined) return table.shardIds.map((shardId) => ({ relation: table.oid, shard_id: shardId, hash_min: null, hash_max: null }));
-    return table.shardIds.map((shardId, i) => ({ relation: table.oid, shard_id: shardId, hash_min: String(at(shardGroups, i).min), hash_max: String(at(shardGroups, i).max) }));
+    const boundOf = (hash: number): string | null => (table.distributionColumn === undefined ? null : String(hash));
+    return table.shardIds.map((shardId, i) => ({ relation: table.oid, shard_id: shardId, hash_min: boundOf(at(shardGroups, i).min), hash_max: boundOf(at(shardGroups, i).max) }));
   }),
   placements: (snapshot) => placedShards(snapshot).toSorted((a, b) => a.shardId - b.shardId || a.node - b.node).map(({ table, shardId, node }, i) => ({
     placement_id: i + 1, shard_id: shardId, node_id: node, schema: table.schema, name: shardName(table.name, shardId),
@@ -37,6 +38,11 @@ export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'shards' | 'place
   }),
   colocation_groups: ({ colocationGroups }) => [...colocationGroups.values()].map(({ id, distributionType, shardGroups }) => ({ colocation_id: id, shard_count: shardGroups.length, distribution_type: distributionType ?? null })),
 };
+
+function kindOf(table: CatalogTable, inSchema: boolean): 'reference' | 'distributed' | 'schema' | 'single_shard' {
+  if (table.kind === 'reference' || table.distributionColumn !== undefined) return table.kind;
+  return inSchema ? 'schema' : 'single_shard';
+}
 
 /** Every shard of every table, on each of its nodes. */
 export function placedShards({ tables, nodes, colocationGroups }: CatalogSnapshot): PlacedShard[] {

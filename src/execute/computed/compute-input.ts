@@ -24,6 +24,7 @@ export async function computeInput(input: ComputedInput, context: ComputeContext
   switch (input.kind) {
     case 'nodes':
     case 'tables':
+    case 'schemas':
     case 'shards':
     case 'placements':
     case 'shard_relations':

@@ -17,7 +17,7 @@ export interface RelationInputs {
 export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
   pg_dist_node: table(({ rows }) => `SELECT nodes.node_id AS nodeid, nodes.node_id AS groupid, nodes.host AS nodename, nodes.port AS nodeport, 'default'::text AS noderack, false AS hasmetadata, true AS isactive,
     'primary'::text AS noderole, 'default'::name AS nodecluster, false AS metadatasynced, true AS shouldhaveshards FROM ${rows('nodes')} ORDER BY 1`),
-  pg_dist_partition: table(({ rows }) => `SELECT tables.relation::regclass AS logicalrelid, (CASE tables.kind WHEN 'reference' THEN 'n' WHEN 'single_shard' THEN 'n' ELSE 'h' END)::"char" AS partmethod,
+  pg_dist_partition: table(({ rows }) => `SELECT tables.relation::regclass AS logicalrelid, (CASE tables.kind WHEN 'distributed' THEN 'h' ELSE 'n' END)::"char" AS partmethod,
     tables.distribution_column AS partkey, tables.colocation_id AS colocationid, (CASE tables.kind WHEN 'reference' THEN 't' ELSE 's' END)::"char" AS repmodel, false AS autoconverted
     FROM ${rows('tables')} ORDER BY tables.relation`),
   pg_dist_shard: table(({ rows }) => `SELECT shards.relation::regclass AS logicalrelid, shards.shard_id AS shardid, 't'::"char" AS shardstorage, shards.hash_min AS shardminvalue, shards.hash_max AS shardmaxvalue
@@ -35,6 +35,10 @@ export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
     ${tableType} AS citus_table_type, tables.colocation_id, nodes.host AS nodename, nodes.port AS nodeport, shard_sizes.bytes AS shard_size
     FROM ${rows('shards')} JOIN ${rows('tables')} USING (relation) JOIN ${rows('placements')} USING (shard_id) JOIN ${rows('nodes')} USING (node_id) JOIN ${rows('shard_sizes')} USING (shard_id, node_id)
     ORDER BY shards.relation::regclass::text, shards.shard_id, nodes.node_id`),
+  pg_dist_schema: table(({ rows }) => `SELECT n.oid AS schemaid, schemas.colocation_id AS colocationid FROM ${rows('schemas')} JOIN pg_catalog.pg_namespace AS n ON n.nspname = schemas.name::name ORDER BY 1`),
+  citus_schemas: table(({ rows }) => `SELECT n.oid::regnamespace AS schema_name, schemas.colocation_id,
+    pg_catalog.pg_size_pretty(coalesce((SELECT sum(table_sizes.bytes) FROM ${rows('tables')} JOIN ${rows('table_sizes')} USING (relation) WHERE tables.colocation_id = schemas.colocation_id), 0)) AS schema_size,
+    pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner FROM ${rows('schemas')} JOIN pg_catalog.pg_namespace AS n ON n.nspname = schemas.name::name ORDER BY n.nspname`),
   citus_nodes: table(({ rows }) => `SELECT nodes.host AS nodename, nodes.port AS nodeport, 'worker'::text AS role, true AS active FROM ${rows('nodes')} ORDER BY nodes.node_id`),
   citus_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')}`),
   citus_dist_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')} WHERE NOT activity.is_worker_query`),
@@ -65,7 +69,7 @@ export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
 };
 
 /** In Citus's words. */
-const tableType = `CASE tables.kind WHEN 'reference' THEN 'reference' ELSE 'distributed' END`;
+const tableType = `CASE tables.kind WHEN 'single_shard' THEN 'distributed' ELSE tables.kind END`;
 
 function activeNodes({ rows }: RelationInputs): string {
   return `SELECT nodes.host AS node_name, nodes.port::int8 AS node_port FROM ${rows('nodes')} ORDER BY nodes.node_id`;

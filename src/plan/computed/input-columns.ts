@@ -4,6 +4,7 @@ import type { InputRows } from './computed-plan.ts';
 export const inputColumns: Readonly<Record<InputRows, string>> = {
   nodes: 'node_id int4, host text, port int4, database text',
   tables: 'relation oid, kind text, distribution_column text, colocation_id int4, shard_count int8',
+  schemas: 'name text, colocation_id int4',
   shards: 'relation oid, shard_id int8, hash_min text, hash_max text',
   placements: 'placement_id int8, shard_id int8, node_id int4, schema text, name text',
   colocation_groups: 'colocation_id int4, shard_count int4, distribution_type text',
