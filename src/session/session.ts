@@ -414,7 +414,10 @@ export class Session {
     if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
     try {
       const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
-      const computed = await this.#plannedComputed(statement, undefined).catch(() => undefined);
+      const computed = await this.#plannedComputed(statement, undefined).catch((error: unknown) => {
+        if (error instanceof ClusterError && error.id === 'invalidParameter') throw error;
+        return undefined;
+      });
       if (computed !== undefined) return await this.#shapeOfComputed(computed, types, snapshot);
       return await this.#planner.shape(text, types, snapshot).catch((error: unknown) => this.#shapeOfUtility(statement, snapshot, error));
     } catch (error) {

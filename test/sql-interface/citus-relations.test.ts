@@ -188,6 +188,7 @@ test('over the wire, prepared: parameters and columns are described before anyth
   try {
     const query = { name: 'asked', text: 'SELECT nodeport, result, $3::int AS n FROM run_command_on_workers($2) AS r WHERE success = $1 ORDER BY nodeport LIMIT 1', rowMode: 'array' };
     for (const n of [1, 2]) expect((await client.query({ ...query, values: [true, 'SELECT 7', n] })).rows).toEqual([[Math.min(...pair.databases.nodes.map(({ port }) => port)), '7', n]]);
+    await expect(client.query({ name: 'refused', text: 'SELECT * FROM run_command_on_workers(now()::text)' })).rejects.toMatchObject({ code: '22023' });
     await client.query('BEGIN');
     expect((await client.query('SELECT count(*)::int AS n FROM citus_shards WHERE nodeport > $1', [0])).rows).toEqual([{ n: 19 }]);
     await client.query('COMMIT');

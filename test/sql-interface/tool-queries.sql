@@ -565,3 +565,6 @@ SELECT schemaname, tablename, indexname, indexdef FROM pg_catalog.pg_indexes WHE
 
 -- ORMs: with system columns, and by a qualified name
 SELECT pg_class.relname, pg_class.tableoid::regclass::text, pg_catalog.pg_namespace.nspname FROM pg_class, pg_catalog.pg_namespace WHERE pg_catalog.pg_namespace.oid = relnamespace AND nspname = 'public' ORDER BY 1;
+
+-- ORMs: with system columns in a natural join, which must not compare them (differs)
+SELECT relname, c.xmin IS NOT NULL FROM pg_class AS c NATURAL JOIN (SELECT 2200::oid AS relnamespace) AS public WHERE relname = 'orders';

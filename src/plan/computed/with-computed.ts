@@ -110,10 +110,10 @@ class Rewriting {
     }
   }
 
-  /** With the system columns that the statement names; not where `*` would show them. */
+  /** With the system columns that the statement names; not where `*` would show them, or a natural join compare them. */
   #filter({ rangeVar, schema, filter, hidesShards }: ComputedUse & { readonly kind: 'filter' }): void {
     const named = [...systemColumns].filter((column) => namesSystemColumn(this.statement.node, new Set([column])));
-    if (named.length > 0 && hasStar(this.statement.node)) return;
+    if (named.length > 0 && showsAllColumns(this.statement.node)) return;
     const columns = [...named, '*'].join(', ');
     const shards = hidesShards && filter.relation !== undefined ? ` AND ${withoutShards(filter.relation, this.#rows({ kind: 'shard_relations' }, 'shard_relations', inputColumns.shard_relations))}` : '';
     this.#edits.push(this.#cutter.relationEdit<never>(rangeVar, `(SELECT ${columns} FROM ${schema}.${rangeVar.relname ?? ''} WHERE ${filter.condition}${shards})`));
@@ -219,11 +219,12 @@ function aliasBehind({ name, place }: ComputedUse & { readonly kind: 'function' 
   return place.kind === 'from' && place.alias === undefined ? ` AS ${quoteIdentifier(name)}` : '';
 }
 
-/** Whether columns are asked for by `*`, other than in `count(*)`. */
-function hasStar(node: Node): boolean {
+/** Whether columns are asked for by `*`, other than in `count(*)`, or by NATURAL JOIN. */
+function showsAllColumns(node: Node): boolean {
   let found = false;
   walk(node, (kind, body) => {
     if (kind === 'ColumnRef') found ||= ((body as { fields?: Node[] }).fields ?? []).some((field) => 'A_Star' in field);
+    if (kind === 'JoinExpr') found ||= 'isNatural' in body && body.isNatural === true;
     return !found;
   });
   return found;
