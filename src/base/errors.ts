@@ -49,6 +49,10 @@ export const errorCatalogue = {
   rebalanceIncomplete: { number: 'SW060', sqlState: '55000', transient: true, about: 'Some moves of a rebalance failed; the others were made. The detail says which and why.' },
   rebalanceInProgress: { number: 'SW061', sqlState: '55006', transient: true, about: 'A rebalance is under way already. `cluster.rebalances()` shows it.' },
   adoptionRefused: { number: 'SW080', sqlState: '55000', transient: false, about: 'Citus\'s tables cannot be taken over, or given back. Nothing was changed. The detail has all the reasons.' },
+  feedLost: { number: 'SW070', sqlState: '55000', transient: false, about: 'A change feed cannot go on: a slot of it is gone, or kept more than it may. Drop the feed, and begin it again with a snapshot.' },
+  feedInUse: { number: 'SW071', sqlState: '55006', transient: true, about: 'Another process reads the change feed, or is making or dropping it.' },
+  unknownFeed: { number: 'SW072', sqlState: '42704', transient: false, about: 'No such change feed.' },
+  tableInFeed: { number: 'SW073', sqlState: '55006', transient: false, about: 'A change feed reads the table, which therefore cannot be dropped or distributed anew.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -3,7 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import type { ReplicationConnection } from '../cluster/replication-connection.ts';
 import { ChangeSink, markerPrefix, type SinkEvents, type SinkTarget } from './change-sink.ts';
-import { decodeMessage } from './pgoutput/decode-message.ts';
+import { decodeMessage } from '../replication/pgoutput/decode-message.ts';
 
 export interface FeedSource {
   readonly source: NodeConnections;

@@ -5,7 +5,7 @@ import type { NodeConnection, NodeConnections } from '../cluster/node-connection
 import { definitionSettings } from '../ddl/definition-settings.ts';
 import { applyNetChanges } from './apply/apply-net-changes.ts';
 import { type ChangeBatch, PendingChanges } from './pending-changes.ts';
-import type { StreamMessage } from './pgoutput/message.ts';
+import type { StreamMessage } from '../replication/pgoutput/message.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { StreamedTable } from './streamed-tables.ts';
 

@@ -3,7 +3,7 @@ import type { AppliedTable } from './apply/apply-net-changes.ts';
 import { KeyedChanges } from './apply/keyed-changes.ts';
 import type { NetChanges, RowChanges } from './apply/row-changes.ts';
 import { WholeRowChanges } from './apply/whole-row-changes.ts';
-import type { ChangeMessage, RelationMessage, StreamMessage } from './pgoutput/message.ts';
+import type { ChangeMessage, RelationMessage, StreamMessage } from '../replication/pgoutput/message.ts';
 import { routeChange } from './row-route.ts';
 import { appliedTable, type StreamedTable } from './streamed-tables.ts';
 

@@ -1,7 +1,7 @@
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { HashRange } from '../catalog/shard-for-hash.ts';
-import type { ChangeMessage, StreamedRow, StreamedValue } from './pgoutput/message.ts';
+import type { ChangeMessage, StreamedRow, StreamedValue } from '../replication/pgoutput/message.ts';
 import type { RowChange } from './apply/row-changes.ts';
 import type { RowHash } from './moved-tables.ts';
 

@@ -9,7 +9,7 @@ import { nodesOf } from './moved-tables.ts';
 import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
 import { ProgressMeter, type ProgressRates } from './progress-rates.ts';
 import { type RateLimit, rateLimit } from './rate-limit.ts';
-import { isLockConflict } from './with-connection.ts';
+import { isLockConflict } from '../cluster/with-connection.ts';
 import { settlePrepared } from './settle-prepared.ts';
 import { cleanUp, constrain } from './steps/after-cut-over.ts';
 import { catchUp } from './steps/catch-up.ts';
@@ -20,7 +20,7 @@ import { indexTarget } from './steps/index-target.ts';
 import { preflight } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
 import { verifyCopies } from './steps/verify-copies.ts';
-import { watchSlots } from './watch-slots.ts';
+import { watchSlots } from '../replication/watch-slots.ts';
 
 const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>> = {
   preflight, register, create, copy, index: indexTarget, catch_up: catchUp, verify: verifyCopies, cut_over: cutOver, constrain,
@@ -221,6 +221,7 @@ class MoveRun {
     if (!isMade && state !== 'copy') return { [Symbol.dispose]: () => undefined };
     const slots = nodesOf(context.job.sources).map((node) => ({ node: context.pools.get(node), name: namesOf(context).slot(node) }));
     return watchSlots(slots, {
+      owner: { error: 'moveUndone', name: 'the move', remedy: 'Start the move again' },
       maxRetainedBytes: context.limits.maxRetainedBytes, isMade,
       onRetained: (retainedBytes) => this.#report({ retainedBytes }),
       onTrouble: (error) => this.#stopping.abort(error),

@@ -2,7 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import type { AppliedTable } from './apply/apply-net-changes.ts';
-import type { RelationMessage } from './pgoutput/message.ts';
+import type { RelationMessage } from '../replication/pgoutput/message.ts';
 import type { RowRoute } from './row-route.ts';
 
 /** A shard as the stream calls it, and what its changes are applied to. */

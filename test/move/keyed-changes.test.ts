@@ -4,7 +4,7 @@ import { KeyedChanges } from '../../src/move/apply/keyed-changes.ts';
 import { rowText } from '../../src/move/apply/row-changes.ts';
 import { WholeRowChanges } from '../../src/move/apply/whole-row-changes.ts';
 import type { NetChanges, RowChanges } from '../../src/move/apply/row-changes.ts';
-import type { StreamedRow } from '../../src/move/pgoutput/message.ts';
+import type { StreamedRow } from '../../src/replication/pgoutput/message.ts';
 
 /** Rows are `[key, small, large]`; an update may leave out the large value, as the log does when it has not changed. */
 type Row = readonly [key: string, small: string | null, large: string | null];

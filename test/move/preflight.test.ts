@@ -5,7 +5,8 @@ import { nodeId } from '../../src/catalog/ids.ts';
 import type { NodeConnections } from '../../src/cluster/node-connection.ts';
 import { Cluster, type PreflightCheck } from '../../src/index.ts';
 import { checkSource } from '../../src/move/preflight/check-source.ts';
-import { preflightReport, sizeText } from '../../src/move/preflight/preflight-check.ts';
+import { sizeText } from '../../src/base/size-text.ts';
+import { preflightReport } from '../../src/move/preflight/preflight-check.ts';
 import { createTestDatabases, type TestDatabases } from '../support/test-databases.ts';
 
 let databases: TestDatabases;

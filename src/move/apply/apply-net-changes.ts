@@ -1,6 +1,6 @@
 import { at } from '../../base/assert.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
-import type { StreamedRow, StreamedValue } from '../pgoutput/message.ts';
+import type { StreamedRow, StreamedValue } from '../../replication/pgoutput/message.ts';
 import type { NetChanges, PartialRow } from './row-changes.ts';
 
 /** A table that changes are applied to. */

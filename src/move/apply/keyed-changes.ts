@@ -1,5 +1,5 @@
 import { assert, present } from '../../base/assert.ts';
-import type { StreamedRow } from '../pgoutput/message.ts';
+import type { StreamedRow } from '../../replication/pgoutput/message.ts';
 import { type NetChanges, type PartialRow, type RowChange, type RowChanges, rowText } from './row-changes.ts';
 
 /** What becomes of a key. */

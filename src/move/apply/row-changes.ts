@@ -1,4 +1,4 @@
-import type { ChangeMessage, StreamedRow } from '../pgoutput/message.ts';
+import type { ChangeMessage, StreamedRow } from '../../replication/pgoutput/message.ts';
 
 /** A change of one table. */
 export type RowChange = Exclude<ChangeMessage, { readonly kind: 'truncate' }>;

@@ -1,5 +1,5 @@
 import { present } from '../../base/assert.ts';
-import type { StreamedRow } from '../pgoutput/message.ts';
+import type { StreamedRow } from '../../replication/pgoutput/message.ts';
 import { type NetChanges, type RowChange, type RowChanges, rowText } from './row-changes.ts';
 
 /** Changes of a table without a key (REPLICA IDENTITY FULL): how many more or fewer of each row there are. Memory: the rows changed. */

@@ -1,5 +1,6 @@
 import type { CallOptions, NodeConnections } from '../../cluster/node-connection.ts';
-import { type PreflightCheck, sizeText } from './preflight-check.ts';
+import { sizeText } from '../../base/size-text.ts';
+import type { PreflightCheck } from './preflight-check.ts';
 import type { PreflightTable } from './run-preflight.ts';
 
 /**

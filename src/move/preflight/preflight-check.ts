@@ -1,3 +1,5 @@
+import { sizeText } from '../../base/size-text.ts';
+
 /** What is looked at before a move begins. */
 export type PreflightCheckId =
   | 'placement' | 'table_kind' | 'name_free' | 'replica_identity' | 'wal_level' | 'replication_slots' | 'wal_senders' | 'replication_role' | 'create_right' | 'standby'
@@ -39,16 +41,6 @@ export function preflightReport(checks: readonly PreflightCheck[], bytes: number
   const estimatedMs = Math.round(fixedMs + bytes / bytesPerMs);
   const head = `${ok ? 'the shard group can be moved' : 'the shard group cannot be moved'}: ${sizeText(bytes)}, about ${Math.ceil(estimatedMs / 1000)} s`;
   return { ok, checks, bytes, estimatedMs, text: [head, ...checks.map(line)].join('\n') };
-}
-
-export function sizeText(bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let [size, unit] = [bytes, 0];
-  while (size >= 1024 && unit < units.length - 1) {
-    size /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? size : size.toPrecision(3)} ${units[unit]}`;
 }
 
 function line({ check, ok, level, node, message, hint }: PreflightCheck): string {

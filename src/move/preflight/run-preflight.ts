@@ -8,7 +8,8 @@ import type { MovedGroups } from '../moved-tables.ts';
 import { checkServers } from './check-servers.ts';
 import { checkSource } from './check-source.ts';
 import { checkTarget } from './check-target.ts';
-import { type PreflightCheck, sizeText } from './preflight-check.ts';
+import { sizeText } from '../../base/size-text.ts';
+import type { PreflightCheck } from './preflight-check.ts';
 
 /** The move that is thought of. */
 export interface PreflightWish {

@@ -7,7 +7,7 @@ import { dropObject, lockPatienceMs } from '../drop-objects.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { partitionsFirst, readMovedGroups, type TargetGroup } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
-import { isLockConflict, runWithShortLocks } from '../with-connection.ts';
+import { isLockConflict, runWithShortLocks } from '../../cluster/with-connection.ts';
 
 /**
  * The old shards let go of the reference tables. The foreign keys hold since the cut-over; a scan beside other work lets the server know that all rows meet them. What served the copying is removed.

@@ -8,7 +8,7 @@ import type { MoveContext } from '../move-context.ts';
 import { type MovedGroups, nodesOf } from '../moved-tables.ts';
 import { settlePrepared } from '../settle-prepared.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
-import { isLockConflict } from '../with-connection.ts';
+import { isLockConflict } from '../../cluster/with-connection.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 
 const firstTimeoutMs = 30;

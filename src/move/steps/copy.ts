@@ -7,13 +7,14 @@ import type { NodeConnection, NodeConnections } from '../../cluster/node-connect
 import { columnList } from '../../ddl/column-list.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
-import { dropSlot, endOtherUsers } from '../drop-objects.ts';
+import { endOtherUsers } from '../drop-objects.ts';
+import { dropSlot } from '../../replication/drop-slot.ts';
 import { inLanes } from '../in-lanes.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, type RowHash, shardsWithRows, type TargetShard } from '../moved-tables.ts';
 import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
-import { withConnection } from '../with-connection.ts';
+import { withConnection } from '../../cluster/with-connection.ts';
 import { positionTable, shardsOn } from './create.ts';
 
 /** Shards that are filled side by side. */

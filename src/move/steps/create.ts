@@ -6,8 +6,8 @@ import { loadGrammar } from '../../sql/parse.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedShard, nodesOf, readMovedGroups, shardsWithRows, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
-import { readReplicaIdentity } from '../replica-identity.ts';
-import { runWithShortLocks, withConnection } from '../with-connection.ts';
+import { readReplicaIdentity } from '../../replication/replica-identity.ts';
+import { runWithShortLocks, withConnection } from '../../cluster/with-connection.ts';
 
 /** Empty tables on the targets, and on the sources what the streams of changes need: each node in one transaction, and anew when the step is done again. */
 export async function create(context: MoveContext): Promise<void> {

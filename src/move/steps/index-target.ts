@@ -8,7 +8,7 @@ import { type MoveContext, namesOf } from '../move-context.ts';
 import { nodesOf, partitionsFirst, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
-import { withConnection } from '../with-connection.ts';
+import { withConnection } from '../../cluster/with-connection.ts';
 import { completedTable, shardsOn } from './create.ts';
 
 /** Shards of a node that are completed side by side. Each takes a connection, of which there are ten by default. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import type { MovedShard } from '../moved-tables.ts';
-import { isLockConflict } from '../with-connection.ts';
+import { isLockConflict } from '../../cluster/with-connection.ts';
 
 /** Of each source node, the transaction's connection and the shards to lock. */
 export interface LockedNode {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sqlStateOf } from '../base/errors.ts';
-import type { NodeConnection, NodeConnections } from '../cluster/node-connection.ts';
+import type { NodeConnection, NodeConnections } from './node-connection.ts';
 
 /** Runs work on an exclusive connection, which is closed when the work fails or leaves a transaction open. */
 export async function withConnection<T>(node: NodeConnections, signal: AbortSignal, work: (connection: NodeConnection) => Promise<T>): Promise<T> {

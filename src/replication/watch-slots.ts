@@ -1,21 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ClusterError } from '../base/errors.ts';
+import { sizeText } from '../base/size-text.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
-import { sizeText } from './preflight/preflight-check.ts';
 
-/** A slot that a job has made, and reads or will read. */
+
+/** A slot that is read, or will be. */
 export interface WatchedSlot {
   readonly node: NodeConnections;
   readonly name: string;
 }
 
+/** Whom a slot belongs to, for the error that says that it is of no use any more. */
+export interface SlotOwner {
+  readonly error: 'moveUndone' | 'feedLost';
+  /** As in: keeps its log for … */
+  readonly name: string;
+  /** What helps, a sentence without its full stop. */
+  readonly remedy: string;
+}
+
 interface Watch {
+  readonly owner: SlotOwner;
   /** The most of its log that a source may keep for the slot. */
   readonly maxRetainedBytes: number | undefined;
   /** False while the slot may not be made yet. */
   readonly isMade: boolean;
   readonly onRetained: (bytes: number) => void;
-  /** Called once: the job cannot go on. */
+  /** Called once: the owner cannot go on. */
   readonly onTrouble: (error: ClusterError) => void;
 }
 
@@ -48,21 +59,21 @@ export interface SlotState {
   readonly retainedBytes: number;
 }
 
-/** Why a job whose slot is so cannot go on; undefined when it can. */
-export function judgeSlot({ node, status, retainedBytes }: SlotState, { maxRetainedBytes = Infinity, isMade }: Pick<Watch, 'maxRetainedBytes' | 'isMade'>): ClusterError | undefined {
-  if (status === null && isMade) return new ClusterError('moveUndone', `the replication slot on node ${node} is gone`, { detail: 'Somebody dropped it.', hint: 'Start the move again.' });
+/** Why the owner of such a slot cannot go on; undefined when it can. */
+export function judgeSlot({ node, status, retainedBytes }: SlotState, { maxRetainedBytes = Infinity, isMade, owner }: Pick<Watch, 'maxRetainedBytes' | 'isMade' | 'owner'>): ClusterError | undefined {
+  if (status === null && isMade) return new ClusterError(owner.error, `the replication slot on node ${node} is gone`, { detail: 'Somebody dropped it.', hint: `${owner.remedy}.` });
   if (status === 'lost') {
-    return new ClusterError('moveUndone', `the replication slot on node ${node} is lost`, {
-      detail: 'The server has thrown away log that the slot had not read yet (max_slot_wal_keep_size, or idle_replication_slot_timeout).', hint: 'Start the move again at a quieter time, or let the server keep more.',
+    return new ClusterError(owner.error, `the replication slot on node ${node} is lost`, {
+      detail: 'The server has thrown away log that the slot had not read yet (max_slot_wal_keep_size, or idle_replication_slot_timeout).', hint: `${owner.remedy}, at a quieter time, or let the server keep more.`,
     });
   }
   if (retainedBytes <= maxRetainedBytes) return undefined;
-  return new ClusterError('moveUndone', `node ${node} keeps ${sizeText(retainedBytes)} of its log for the move`, {
-    detail: `That is more than maxRetainedBytes, ${sizeText(maxRetainedBytes)}.`, hint: 'Start the move again at a quieter time, or with a higher limit.',
+  return new ClusterError(owner.error, `node ${node} keeps ${sizeText(retainedBytes)} of its log for ${owner.name}`, {
+    detail: `That is more than maxRetainedBytes, ${sizeText(maxRetainedBytes)}.`, hint: `${owner.remedy}, at a quieter time, or with a higher limit.`,
   });
 }
 
-async function readSlot({ node, name }: WatchedSlot): Promise<SlotState> {
+export async function readSlot({ node, name }: WatchedSlot): Promise<SlotState> {
   const text = `SELECT wal_status, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`;
   const { rows } = await node.query({ text, values: [name] });
   return { node: node.name, status: rows[0]?.[0] ?? null, retainedBytes: Number(rows[0]?.[1] ?? 0) };

@@ -1,13 +1,12 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
-import type { MovedShard } from './moved-tables.ts';
 
 /** How the log tells a table's rows apart, as it stands behind REPLICA IDENTITY. */
 export interface ReplicaIdentity {
-  /** Of the shard. */
+  /** Of the table. */
   readonly oid: string;
   readonly now: string;
-  /** What the move needs: the same where that tells rows apart, else a unique index, else whole rows. */
+  /** What a stream of changes needs: the same where that tells rows apart, else a unique index, else whole rows. */
   readonly needed: string;
 }
 
@@ -29,7 +28,8 @@ LEFT JOIN pg_catalog.pg_index r ON r.indrelid = c.oid AND r.indisreplident
 LEFT JOIN pg_catalog.pg_class own ON own.oid = r.indexrelid
 WHERE c.oid = $1::text::pg_catalog.regclass`;
 
-export async function readReplicaIdentity(source: NodeConnections, table: MovedShard, signal: AbortSignal): Promise<ReplicaIdentity> {
+/** `table.sql` is quoted and qualified. */
+export async function readReplicaIdentity(source: Pick<NodeConnections, 'query'>, table: { readonly sql: string }, signal?: AbortSignal): Promise<ReplicaIdentity> {
   const { rows } = await source.query({ text: query, values: [table.sql] }, { signal });
   const [oid, setting, index, own, chosen] = rows[0] ?? [];
   const now = setting === 'f' ? 'FULL' : setting === 'n' ? 'NOTHING' : setting === 'i' && typeof chosen === 'string' ? usingIndex(chosen) : 'DEFAULT';
