@@ -1,5 +1,5 @@
 import { Client, type ClientConfig, type Connection } from 'pg';
-import { onAbort } from '../base/abort.ts';
+import { onAbort, throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CallOptions } from './node-connection.ts';
 import { driverConfig, type NodeSettings } from './node-settings.ts';
@@ -15,6 +15,8 @@ const textSettings = {
 };
 
 export async function openReplication(settings: NodeSettings, options?: CallOptions): Promise<ReplicationConnection> {
+  // A socket that is destroyed before it connects does so nevertheless.
+  throwIfAborted(options?.signal);
   const client = new ReplicationClient({ ...driverConfig(settings), replication: 'database' } as ClientConfig);
   const connection = new OpenReplication(client, settings.name);
   using _aborting = onAbort(options?.signal, () => connection.destroy());

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Pool, type PoolConfig, type QueryResult } from 'pg';
+import { Pool, type PoolConfig, type QueryResult, types as defaultTypes } from 'pg';
 import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
@@ -26,6 +26,9 @@ import { undistributeTable } from '../ddl/undistribute-table.ts';
 import type { VerifyReport } from '../verify/row-difference.ts';
 import type { VerifyOptions } from '../verify/verify-context.ts';
 import { verifyTables } from '../verify/verify-tables.ts';
+import type { ChangeStream } from '../feed/change-stream.ts';
+import type { FeedInfo, Feeds } from '../feed/feeds.ts';
+import { pullFeed } from '../feed/pull-feed.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { findTable } from '../execute/find-table.ts';
 import type { JobInfo, Moves } from '../move/moves.ts';
@@ -53,6 +56,7 @@ import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import { type AdoptCitusOptions, type AdoptedCitus, nodesOf, noSuchNode, readAdoption } from './cluster-adoption.ts';
 import type { ClusterOptions } from './cluster-options.ts';
+import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
@@ -226,9 +230,10 @@ export class Cluster extends PoolBase {
     return addNode(this.#coordinator.ddlContext(snapshot), this.#address(address), options);
   }
 
-  /** Takes a server out of the cluster. `nodeInUse` while it holds shards. */
+  /** Takes a server out of the cluster. `nodeInUse` while it holds shards, or a change feed has not read what has changed there. */
   async removeNode(which: NodeAddressInput | number, options: CallOptions = {}): Promise<void> {
-    const snapshot = await this.#coordinator.store.load(options);
+    const snapshot = await this.#coordinator.store.refresh(options);
+    await (await this.#feeds()).leaveNode(this.#nodeAt(snapshot, which), options);
     await removeNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), options);
   }
 
@@ -528,6 +533,43 @@ export class Cluster extends PoolBase {
     return runSnapshot(() => this.connect({ signal: options.signal }), work, options);
   }
 
+  /**
+   * The inserts, updates, deletes and truncates of tables, over all shards, as a stream that is pulled; see `docs/operating.md`. Changes of one distribution value come in the order in which they were made, whatever moves, splits or
+   * merges meanwhile; what a transaction changed on one node comes in one go. Each comes at least once, with an id that is always the same. The feed has a name and stays, with a replication slot on every node, until `dropFeed(name)`; it has one reader at a
+   * time. Say `confirm(cursor)` when events are stored for good, so that the servers may forget them. Errors, of pulls: `feedInUse`, `feedLost`, `unknownFeed`, `unsupportedTable`, `notDistributed`, `invalidParameter`, `canceled`,
+   * and those of the nodes.
+   *
+   * ```ts
+   * for await (const change of (changes = cluster.changes('orders', { name: 'search', snapshot: true }))) {
+   *   await index(change);
+   *   if (change.cursor !== undefined) changes.confirm(change.cursor);
+   * }
+   * ```
+   */
+  changes<Row = Record<string, unknown>>(tables: string | readonly string[], options: ChangesOptions): ChangeStream<Row> {
+    const { name, from, snapshot = false, autoConfirm = false, maxRetainedBytes, signal } = options;
+    const coordinator = this.#coordinator;
+    const prepare = async () => {
+      const catalog = await coordinator.store.refresh({ signal });
+      const wish = { name, from, snapshot, maxRetainedBytes: checkedBytes(maxRetainedBytes), tables: fedTables(catalog, [tables].flat()) };
+      return { services: coordinator.feedServices(catalog.clusterId), wish };
+    };
+    return pullFeed(prepare, {
+      types: this.#types() ?? defaultTypes, autoConfirm, waitingBytesMax, patienceMs: feedPatienceMs,
+      signal: signal === undefined ? coordinator.leaving : AbortSignal.any([signal, coordinator.leaving]),
+    }) as ChangeStream<Row>;
+  }
+
+  /** All change feeds, with what they keep on each node. */
+  async feeds(options: CallOptions = {}): Promise<FeedInfo[]> {
+    return (await this.#feeds()).list(await this.#coordinator.store.refresh(options), options);
+  }
+
+  /** Ends a change feed for good, with its slots; who reads it fails with `unknownFeed`. `unknownFeed` when there is none. When a node is away the call fails, and what is left is removed when it is back. */
+  async dropFeed(name: string, options: CallOptions = {}): Promise<void> {
+    await (await this.#feeds()).drop(name, options);
+  }
+
   /** Connections to servers that are open, idle and waited for, the coordinator database's first. */
   connectionCounts(): { readonly node: string; readonly open: number; readonly idle: number; readonly waiting: number }[] {
     const { pools } = this.#coordinator;
@@ -699,6 +741,10 @@ export class Cluster extends PoolBase {
 
   async #moves(): Promise<Moves> {
     return this.#coordinator.moves((await this.#coordinator.store.load()).clusterId);
+  }
+
+  async #feeds(): Promise<Feeds> {
+    return this.#coordinator.feeds((await this.#coordinator.store.load()).clusterId);
   }
 
   #types(): SessionQuery['types'] {

@@ -12,6 +12,8 @@ import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
+import type { FeedServices } from '../feed/feed-context.ts';
+import { Feeds } from '../feed/feeds.ts';
 import { Moves } from '../move/moves.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
@@ -67,6 +69,8 @@ export class Coordinator implements SessionServices {
   readonly #moving: NowAndThen | undefined;
   /** The same for rebalances. */
   readonly #rebalancing: NowAndThen | undefined;
+  /** Looks after change feeds that nobody reads. */
+  readonly #feeding: NowAndThen | undefined;
   /** What is done without anybody who waits for it. */
   readonly #background = new Set<Promise<void>>();
   /** Stores what was counted of the load. */
@@ -95,6 +99,7 @@ export class Coordinator implements SessionServices {
     this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
     this.#moving = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.#rebalancing = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
+    this.#feeding = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.#counting = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
@@ -102,6 +107,7 @@ export class Coordinator implements SessionServices {
       this.#recovery?.start(clusterId);
       this.#moving?.start(() => this.moves(clusterId).carryOnAll());
       this.#rebalancing?.start(() => this.rebalances(clusterId).carryOnAll());
+      this.#feeding?.start(() => this.feeds(clusterId).lookAfterAll());
       this.#counting?.start(() => this.load.store(coordinator));
       // One of the same name may be another sequence now.
       this.sequences.forget();
@@ -157,6 +163,19 @@ export class Coordinator implements SessionServices {
     return new Rebalances({ pools: this.pools, clusterId, moves: this.moves(clusterId), leave: this.#leaving.signal });
   }
 
+  feeds(clusterId: string): Feeds {
+    return new Feeds(this.feedServices(clusterId));
+  }
+
+  feedServices(clusterId: string): FeedServices {
+    return { pools: this.pools, clusterId, refreshCatalog: () => this.store.refresh() };
+  }
+
+  /** Aborted when the cluster is ended. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal;
+  }
+
   /** Work whose end nobody waits for but that of the cluster; what goes wrong is stored where it is done. */
   inBackground(work: Promise<void>): void {
     const done: Promise<void> = work.catch(() => undefined).finally(() => this.#background.delete(done));
@@ -179,7 +198,7 @@ export class Coordinator implements SessionServices {
     try {
       this.deadlocks.end();
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
-      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#rebalancing?.end(), this.#counting?.end(), ...this.#background]);
+      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#rebalancing?.end(), this.#feeding?.end(), this.#counting?.end(), ...this.#background]);
       await this.store.end();
       await this.profiles.end();
       await this.pools.end();

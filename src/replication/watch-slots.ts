@@ -57,10 +57,12 @@ export interface SlotState {
   /** `reserved`, `extended`, `unreserved`, `lost`; null when the slot is not there. */
   readonly status: string | null;
   readonly retainedBytes: number;
+  /** Whether somebody reads it. */
+  readonly active: boolean;
 }
 
 /** Why the owner of such a slot cannot go on; undefined when it can. */
-export function judgeSlot({ node, status, retainedBytes }: SlotState, { maxRetainedBytes = Infinity, isMade, owner }: Pick<Watch, 'maxRetainedBytes' | 'isMade' | 'owner'>): ClusterError | undefined {
+export function judgeSlot({ node, status, retainedBytes }: Omit<SlotState, 'active'>, { maxRetainedBytes = Infinity, isMade, owner }: Pick<Watch, 'maxRetainedBytes' | 'isMade' | 'owner'>): ClusterError | undefined {
   if (status === null && isMade) return new ClusterError(owner.error, `the replication slot on node ${node} is gone`, { detail: 'Somebody dropped it.', hint: `${owner.remedy}.` });
   if (status === 'lost') {
     return new ClusterError(owner.error, `the replication slot on node ${node} is lost`, {
@@ -74,7 +76,7 @@ export function judgeSlot({ node, status, retainedBytes }: SlotState, { maxRetai
 }
 
 export async function readSlot({ node, name }: WatchedSlot): Promise<SlotState> {
-  const text = `SELECT wal_status, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`;
+  const text = `SELECT wal_status, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), active FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`;
   const { rows } = await node.query({ text, values: [name] });
-  return { node: node.name, status: rows[0]?.[0] ?? null, retainedBytes: Number(rows[0]?.[1] ?? 0) };
+  return { node: node.name, status: rows[0]?.[0] ?? null, retainedBytes: Number(rows[0]?.[1] ?? 0), active: rows[0]?.[2] === 't' };
 }

@@ -209,4 +209,73 @@ CREATE TABLE shardwright.distributed_schema (
 );
 COMMENT ON TABLE shardwright.distributed_schema IS 'Schemas whose tables have one shard each, all of them on one node: the colocation group of each.';
 `,
+  `
+CREATE TABLE shardwright.feed (
+  feed_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE CHECK (name <> ''),
+  state text NOT NULL CHECK (state IN ('creating', 'snapshot', 'streaming', 'lost', 'dropping')),
+  reference_node_id integer,
+  max_retained_bytes bigint NOT NULL,
+  confirmed text,
+  error text,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE shardwright.feed IS 'Change feeds: who reads one holds an advisory lock.';
+COMMENT ON COLUMN shardwright.feed.reference_node_id IS 'The node from which changes of reference tables come.';
+COMMENT ON COLUMN shardwright.feed.confirmed IS 'The cursor before which all is with the reader for good.';
+CREATE TABLE shardwright.feed_table (
+  feed_id bigint NOT NULL REFERENCES shardwright.feed ON DELETE CASCADE,
+  relation regclass NOT NULL REFERENCES shardwright.distributed_table,
+  PRIMARY KEY (feed_id, relation)
+);
+CREATE INDEX feed_table_relation ON shardwright.feed_table (relation);
+CREATE TABLE shardwright.feed_shard (
+  feed_id bigint NOT NULL REFERENCES shardwright.feed ON DELETE CASCADE,
+  shard_id bigint NOT NULL,
+  relation oid NOT NULL,
+  hash_min integer,
+  hash_max integer,
+  PRIMARY KEY (feed_id, shard_id)
+);
+COMMENT ON TABLE shardwright.feed_shard IS 'All shards whose changes a feed has had or will have, also those that are not there any more.';
+CREATE TABLE shardwright.feed_node (
+  feed_id bigint NOT NULL REFERENCES shardwright.feed ON DELETE CASCADE,
+  node_id integer NOT NULL,
+  start_lsn pg_lsn,
+  PRIMARY KEY (feed_id, node_id)
+);
+COMMENT ON TABLE shardwright.feed_node IS 'Nodes where a feed has a slot and a publication, written down before they are made; start_lsn is where the slot begins, NULL until it is made.';
+CREATE TABLE shardwright.feed_cut (
+  feed_id bigint NOT NULL REFERENCES shardwright.feed ON DELETE CASCADE,
+  job_id bigint NOT NULL,
+  node_id integer NOT NULL,
+  PRIMARY KEY (feed_id, job_id, node_id)
+);
+COMMENT ON TABLE shardwright.feed_cut IS 'Cut-overs of moves that lie before the position of a node''s slot, so that they will not be seen there again.';
+
+CREATE FUNCTION shardwright.note_feed_shard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO shardwright.feed_shard (feed_id, shard_id, relation, hash_min, hash_max)
+  SELECT t.feed_id, NEW.shard_id, NEW.relation::oid, g.hash_min, g.hash_max
+  FROM shardwright.feed_table t LEFT JOIN shardwright.shard_group g ON g.shard_group_id = NEW.shard_group_id
+  WHERE t.relation = NEW.relation ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER note_feed_shard AFTER INSERT OR UPDATE OF shard_id ON shardwright.shard FOR EACH ROW EXECUTE FUNCTION shardwright.note_feed_shard();
+
+CREATE FUNCTION shardwright.refuse_table_in_feed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE feed text;
+BEGIN
+  SELECT f.name INTO feed FROM shardwright.feed_table t JOIN shardwright.feed f USING (feed_id) WHERE t.relation = OLD.relation LIMIT 1;
+  IF feed IS NOT NULL THEN
+    RAISE EXCEPTION 'the table is read by change feed "%"', feed USING
+      ERRCODE = 'object_in_use', HINT = 'Drop the feed first: cluster.dropFeed().';
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+CREATE TRIGGER refuse_table_in_feed BEFORE DELETE OR UPDATE OF kind ON shardwright.distributed_table
+  FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_table_in_feed();
+`,
 ];

@@ -15,9 +15,9 @@ export interface TransactionInDoubt {
   readonly outcome: Outcome | undefined;
 }
 
-/** Those of the whole cluster, the oldest first. A node that does not answer fails the call. */
-export async function listTransactions(pools: NodePools, options: CallOptions & { readonly clusterId: string }): Promise<TransactionInDoubt[]> {
-  const prepared = (await Promise.all(pools.nodeIds.map(async (node) => (await listPrepared(pools, node, options)).map((one) => ({ ...one, node }))))).flat();
+/** Those of the whole cluster, or of some nodes, the oldest first. A node that does not answer fails the call. */
+export async function listTransactions(pools: NodePools, { nodes = pools.nodeIds, ...options }: CallOptions & { readonly clusterId: string; readonly nodes?: readonly NodeId[] | undefined }): Promise<TransactionInDoubt[]> {
+  const prepared = (await Promise.all(nodes.map(async (node) => (await listPrepared(pools, node, options)).map((one) => ({ ...one, node }))))).flat();
   const outcomes = await decidedOutcomes(pools, prepared, options);
   return prepared
     .map(({ node, text, ageMs, gid: { transactionId } }) => ({ transactionId, node, gid: text, ageMs, outcome: outcomes.get(transactionId) }))

@@ -2,15 +2,13 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
-import { inTime } from '../base/in-time.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { finishPrepared } from './decision.ts';
-import { listTransactions } from './list-transactions.ts';
 import { rollbackParticipant } from './participant.ts';
 import { allSettledOrThrow } from './run-batches.ts';
+import { notSettled, settleDecided } from './settle-decided.ts';
 
 /** In order: snapshots have their turn, no decision can be made, what was decided is committed everywhere, the snapshots are there. */
 export type SnapshotStep = 'turn' | 'closed' | 'settled' | 'taken';
@@ -25,12 +23,6 @@ export interface SnapshotContext {
 
 /** How long the gate waits on a node for decisions under way. While it does, later ones wait behind it; so at first it gives up soon. */
 const gateWaitsMs = [100, 100, 200, 400, 800, 1600, 1600, 1600];
-const settleMsMax = 2_000;
-const settleAgainMs = 1;
-/**
- * A shared connection may be at a statement that waits for a lock, whose owner waits for the gate, as the cut-over of a move does. Whoever has had no answer for so long opens the gate, and tries again.
- */
-const answerMsMax = 500;
 /** Waiting for other snapshots holds up nobody. */
 const turnWaitMs = 30_000;
 /** A server ends the session of a process that stopped with the gate closed. */
@@ -82,7 +74,7 @@ class Gate {
       try {
         await this.onAll(`${guarded('gate', waitMs)}; LOCK TABLE shardwright.decision IN SHARE MODE`);
         await this.context.onStep?.('closed');
-        await this.#settle();
+        await settleDecided(this.context, this.options);
         await this.context.onStep?.('settled');
         return;
       } catch (error) {
@@ -103,24 +95,6 @@ class Gate {
   async onAll(text: string): Promise<void> {
     await allSettledOrThrow([...this.context.connections.values()].map((connection) => connection.query({ text, simple: true }, this.options)));
   }
-
-  /**
-   * What is not decided now cannot be before the gate opens, and is as good as not there. What is decided is committed here, in case nobody else is left to do it; its owner, if it is, finds
-   * that done, or is in the middle of it, which takes a moment. A transaction is listed until everybody can see it. Over shared connections, without a signal: exclusive ones
-   * may all be held by transactions that wait for the gate.
-   */
-  async #settle(): Promise<void> {
-    const { pools, clusterId } = this.context;
-    const { signal } = this.options;
-    const deadline = performance.now() + settleMsMax;
-    for (;;) {
-      const decided = (await orAborted(answered(listTransactions(pools, { clusterId })), signal)).filter(({ outcome }) => outcome === 'commit');
-      if (decided.length === 0) return;
-      if (performance.now() > deadline) throw tookTooLong(undefined);
-      await orAborted(answered(Promise.all(decided.map(({ node, gid }) => finishPrepared(pools.get(node), { gid, outcome: 'commit' }).catch(passOverBusy)))), signal);
-      await wait(settleAgainMs);
-    }
-  }
 }
 
 /** Everything set here, and every lock taken behind it, ends with `leave`. The session's own role may not be allowed to lock. */
@@ -134,23 +108,10 @@ function leave(name: 'turn' | 'gate'): string {
 
 const lockNotAvailable = '55P03';
 const deadlockDetected = '40P01';
-/** Somebody else is finishing the prepared transaction. */
-const notInPrerequisiteState = '55000';
-
-const noAnswer = new Error('a node has not answered while the gate was closed');
-
-/** What was asked for may still be done later, and does no harm then. */
-function answered<T>(promise: Promise<T>): Promise<T> {
-  return inTime(promise, answerMsMax, noAnswer);
-}
 
 function isTooLong(error: unknown): boolean {
   const state = sqlStateOf(error);
-  return error === noAnswer || state === lockNotAvailable || state === deadlockDetected;
-}
-
-function passOverBusy(error: unknown): void {
-  if (sqlStateOf(error) !== notInPrerequisiteState) throw error;
+  return error === notSettled || state === lockNotAvailable || state === deadlockDetected;
 }
 
 function tookTooLong(cause: unknown): ClusterError {

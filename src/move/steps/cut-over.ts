@@ -4,11 +4,13 @@ import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
+import { type CutFeeds, type CutWish, feedsNotReady, joinFeeds, readyFeeds } from '../../feed/cut-over-feeds.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
 import { changeState } from '../../store/jobs.ts';
+import { notSettled, settleDecided } from '../../txn/settle-decided.ts';
 import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
@@ -20,11 +22,12 @@ import { lockSources } from './lock-sources.ts';
 /**
  * One distributed transaction puts the targets in the place of the sources. An attempt:
  * 1. In the coordinator database: the catalog's lock; the definitions are what they were; the shard groups and the job's state are changed. Nobody sees it yet.
+ *    Change feeds of the tables have a slot on every node that takes part, or the attempt is given up; earlier cut-overs have committed there, so that those stand in all logs in the same order.
  * 2. On the targets: locks on the reference tables that foreign keys will refer to.
  * 3. On the sources: ACCESS EXCLUSIVE on the shards, in short tries and then a longer one. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too
  *    long makes the attempt fail, never himself.
  * 4. What committed before is applied. Nothing can commit any more.
- * 5. The old shards go to a schema where nobody looks for them, the new ones come to their place, with their foreign keys.
+ * 5. The old shards go to a schema where nobody looks for them, the new ones come to their place, with their foreign keys; feeds are told, by a message in each node's log, and publish the new ones.
  * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the targets.
  *
  * The attempt is given up, and all that waits goes on at the sources, when 3 and 4 take too long; then it is tried again, first soon and with little time, later with more.
@@ -39,24 +42,33 @@ export async function cutOver(context: MoveContext): Promise<void> {
 async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
   const { signal, pools } = context;
   const { sources, targets } = how.groups;
+  const wish = cutWish(how.groups);
+  await readyFeeds(context, wish, signal);
   const transaction = context.begin(context.onStep);
   // Acquired before anybody waits.
   const marking = await acquireAll(pools, nodesOf(sources), signal);
   try {
-    await changeCatalog(context, await transaction.join(coordinatorNodeId, 'write', { signal }));
+    const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
+    await changeCatalog(context, coordinator);
+    const cutFeeds = await joinFeeds(context, coordinator, { ...wish, job: context.job.id }, { signal });
+    if (cutFeeds.any) await settleDecided({ ...context, nodes: nodesOf([...targets, ...sources]) }, { signal });
     const joined = new Map<NodeId, NodeConnection>();
     for (const node of nodesOf([...targets, ...sources])) joined.set(node, await transaction.join(node, 'write', { signal }));
     await prepareAttempt(context, { ...how, joined });
-    await takeOver(context, { ...how, joined, marking });
+    await takeOver(context, { ...how, joined, marking, cutFeeds });
     await transaction.commit({ signal });
     return true;
   } catch (error) {
     await transaction.rollback();
-    if (isForWantOfTime(error)) return false;
+    if (isForWantOfTime(error) || error === feedsNotReady || error === notSettled) return false;
     throw error;
   } finally {
     for (const connection of marking.values()) connection.release();
   }
+}
+
+function cutWish({ sources, targets }: Attempt['groups']): CutWish {
+  return { tables: (sources[0]?.tables ?? []).map(({ definition }) => definition.oid), from: nodesOf(sources), to: nodesOf(targets) };
 }
 
 async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConnection): Promise<void> {
@@ -107,7 +119,7 @@ function referencedCopies({ definition, wish }: TargetShard): string[] {
 }
 
 /** Statements for the shard groups wait from the beginning of this until the commit behind it. */
-async function takeOver(context: MoveContext, sides: Sides & { readonly marking: ReadonlyMap<NodeId, NodeConnection> }): Promise<void> {
+async function takeOver(context: MoveContext, sides: Sides & { readonly marking: ReadonlyMap<NodeId, NodeConnection>; readonly cutFeeds: CutFeeds }): Promise<void> {
   const { signal } = context;
   const { sources, targets } = sides.groups;
   const { retired, staging } = namesOf(context);
@@ -121,6 +133,7 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
       ...shards(node).map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`),
       ...rendered.flatMap(({ putInPlace }) => putInPlace),
       ...rendered.flatMap(({ bringToLife }) => bringToLife),
+      ...sides.cutFeeds.statements(node, shardsOn(targets, node).map(({ definition, sql }) => ({ table: definition.oid, sql }))),
     ];
   });
 }

@@ -10,7 +10,7 @@ export function decodeMessage(bytes: Buffer): StreamMessage {
   const kind = reader.character();
   switch (kind) {
     case 'B':
-      return { kind: 'begin', commit: reader.uint64() };
+      return { kind: 'begin', commit: reader.uint64(), committedAt: reader.uint64() };
     case 'C':
       return decodeCommit(reader);
     case 'R':
@@ -46,8 +46,8 @@ function decodeRelation(reader: MessageReader): RelationMessage {
   const columns: RelationColumn[] = [];
   for (let left = reader.uint16(); left > 0; left -= 1) {
     const key = reader.byte() === 1;
-    columns.push({ name: reader.text(), key });
-    reader.skip(8);
+    columns.push({ name: reader.text(), key, type: reader.uint32() });
+    reader.skip(4);
   }
   // The system calls its own namespace by nothing at all.
   return { kind: 'relation', relation, schema: schema === '' ? 'pg_catalog' : schema, name, identity, columns };

@@ -11,6 +11,8 @@ export interface RelationColumn {
   readonly name: string;
   /** A part of the replica identity; each column is one when that is FULL. */
   readonly key: boolean;
+  /** OID of its type on that server. */
+  readonly type: number;
 }
 
 /** What a later change's relation is. Sent before the first change, and again after the table was changed. */
@@ -36,8 +38,8 @@ export type ChangeMessage =
 
 /** Messages of plugin pgoutput, protocol version 1. Transactions come whole, in the order in which they committed. */
 export type StreamMessage =
-  /** `commit`: where the log has the transaction's end. */
-  | { readonly kind: 'begin'; readonly commit: bigint }
+  /** `commit`: where the log has the transaction's end. `committedAt`: by the server's clock, in microseconds since 2000. */
+  | { readonly kind: 'begin'; readonly commit: bigint; readonly committedAt: bigint }
   /** `end`: where the log goes on behind the transaction; what is asked for from there does not have it again. */
   | { readonly kind: 'commit'; readonly end: bigint }
   | RelationMessage
