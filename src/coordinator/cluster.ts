@@ -55,6 +55,7 @@ import { listTransactions, type TransactionInDoubt } from '../txn/list-transacti
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import { type AdoptCitusOptions, type AdoptedCitus, nodesOf, noSuchNode, readAdoption } from './cluster-adoption.ts';
+import { createRestorePoint, type RestorePoint } from '../txn/restore-point.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
@@ -558,6 +559,15 @@ export class Cluster extends PoolBase {
       types: this.#types() ?? defaultTypes, autoConfirm, waitingBytesMax, patienceMs: feedPatienceMs,
       signal: signal === undefined ? coordinator.leaving : AbortSignal.any([signal, coordinator.leaving]),
     }) as ChangeStream<Row>;
+  }
+
+  /**
+   * Marks a moment in the logs of all servers to which they can be restored together, from base backups and archived logs, so that every transaction over several of them is there wholly or not at all; see *Backups* in `docs/operating.md`. Keep what it
+   * resolves to with the backups. Transactions over several nodes wait for it for some milliseconds, others never. Errors: `snapshotUnavailable`, `invalidParameter`, `nodeUnreachable`, `canceled`.
+   */
+  async createRestorePoint(name: string, options: CallOptions = {}): Promise<RestorePoint> {
+    const { clusterId } = await this.#coordinator.store.refresh(options);
+    return createRestorePoint(this.#coordinator.pools, { clusterId, name, signal: options.signal });
   }
 
   /** All change feeds, with what they keep on each node. */

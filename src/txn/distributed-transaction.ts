@@ -1,7 +1,7 @@
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
-import type { SnapshotStep } from './take-snapshot.ts';
+import type { SnapshotStep } from './commit-gate.ts';
 
 /**
  * One transaction over any number of servers. Servers join lazily, at their first `join`; the coordinator database joins

@@ -5,7 +5,7 @@ import type { NodeId } from '../../src/catalog/ids.ts';
 import type { NodePools } from '../../src/cluster/node-pools.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 import type { BeginOptions, CommitStep, DistributedTransaction } from '../../src/txn/distributed-transaction.ts';
-import type { SnapshotStep } from '../../src/txn/take-snapshot.ts';
+import type { SnapshotStep } from '../../src/txn/commit-gate.ts';
 
 let cluster: TransactionCluster;
 /** Of another process. */
