@@ -1,16 +1,21 @@
 import { join, resolve } from 'node:path';
 import { allOrAbort } from '../base/abort.ts';
-import { present } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { Cluster, type ClusterOptions } from '../coordinator/cluster.ts';
 import { choosePorts, rememberPorts } from './cluster-ports.ts';
 import type { Settings } from './default-settings.ts';
 import type { PostgresMajor } from './find-binaries.ts';
 import { startPostgres, type PostgresServer } from './postgres-server.ts';
+import { addReplicas, groupAt, ServerGroup } from './server-group.ts';
 
 export interface EmbeddedClusterOptions {
   /** Servers that store shards, beside the coordinator's: 3 by default. */
   readonly nodes?: number | undefined;
+  /** Streaming standbys of each node and of the coordinator's server: none by default. Not with a `dataDirectory`. */
+  readonly replicas?: number | undefined;
+  /** With `replicas`: a commit waits until a standby has it on its disk, so that a failover loses nothing. No by default. */
+  readonly synchronous?: boolean | undefined;
   /** 18 by default. */
   readonly major?: PostgresMajor | undefined;
   /** Kept after the end, and used again with its data; nodes that it has already come back too. Temporary by default. */
@@ -27,18 +32,36 @@ export interface EmbeddedClusterOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface EmbeddedNode {
+export interface EmbeddedAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly connectionString: string;
 }
 
+/** The address of a node's primary, as it is now, and of its standbys. */
+export interface EmbeddedNode extends EmbeddedAddress {
+  readonly replicas: readonly EmbeddedAddress[];
+}
+
+/** A node by its place in `nodes`, or the coordinator database. */
+export type EmbeddedWhich = number | 'coordinator';
+
 export interface EmbeddedCluster extends AsyncDisposable {
   readonly cluster: Cluster;
   /** Of the coordinator database, for `new Cluster({ connectionString })` in other processes. */
   readonly connectionString: string;
   readonly nodes: readonly EmbeddedNode[];
+  /** The servers of a node, by its place in `nodes`, or of the coordinator database, in the order of their making: to be killed, restarted and looked into. */
+  servers(which: EmbeddedWhich): readonly PostgresServer[];
+  /** The server among them that takes writes. */
+  primaryOf(which: EmbeddedWhich): PostgresServer;
+  /** Kills the primary as a crash would, and promotes a standby. Resolves when that takes writes. */
+  failover(which: EmbeddedWhich): Promise<void>;
+  /** Stops the primary cleanly, promotes a standby, and makes a standby of the old primary. */
+  switchover(which: EmbeddedWhich): Promise<void>;
+  /** Brings back what failovers have killed, as standbys at the same addresses. */
+  rejoin(which: EmbeddedWhich): Promise<void>;
   /** Ends the cluster object and stops the servers; temporary data is gone then. May be called again. */
   stop(): Promise<void>;
 }
@@ -53,24 +76,45 @@ export interface EmbeddedCluster extends AsyncDisposable {
  * ```
  */
 export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {}): Promise<EmbeddedCluster> {
-  const servers = await startServers(options);
-  const coordinator = present(servers.get('coordinator'));
-  const nodes = [...servers].filter(([name]) => name !== 'coordinator').map(([, server]) => server);
-  const cluster = new Cluster({ connectionString: coordinator.connectionString, ...options.cluster });
+  const { replicas = 0, synchronous = false } = options;
+  if (replicas > 0 && options.dataDirectory !== undefined) throw keptReplicas();
+  const servers = [...(await startServers(options)).values()];
+  const groups = servers.map((server) => new ServerGroup(server, synchronous && replicas > 0));
+  const [coordinator, ...nodes] = groups;
+  let cluster: Cluster | undefined;
   const stop = async () => {
     try {
-      await endOnce(cluster);
+      if (cluster !== undefined) await endOnce(cluster);
     } finally {
-      await stopAll(servers);
+      await Promise.all(groups.map((group) => group.stop()));
     }
   };
   try {
+    await addReplicas(groups, replicas, options.signal);
+    const connectionString = connectionStringOf(present(coordinator));
+    cluster = new Cluster({ connectionString, ...options.cluster });
     for (const node of nodes) await addNode(cluster, node, options.signal);
+    return {
+      cluster, connectionString, stop, [Symbol.asyncDispose]: stop,
+      get nodes() {
+        return nodes.map(describe);
+      },
+      servers: (which) => groupAt(groups, which).servers,
+      primaryOf: (which) => groupAt(groups, which).primary,
+      failover: async (which) => void (await groupAt(groups, which).failover()),
+      switchover: async (which) => void (await groupAt(groups, which).switchover()),
+      rejoin: (which) => groupAt(groups, which).rejoin(),
+    };
   } catch (error) {
     await stop();
     throw error;
   }
-  return { cluster, connectionString: coordinator.connectionString, nodes: nodes.map(describe), stop, [Symbol.asyncDispose]: stop };
+}
+
+function keptReplicas(): ClusterError {
+  return new ClusterError('invalidParameter', 'an embedded cluster with replicas cannot keep its data yet', {
+    detail: 'After a failover the data of a server are those of another.', hint: 'Leave out dataDirectory, or replicas.',
+  });
 }
 
 async function startServers(options: EmbeddedClusterOptions): Promise<Map<string, PostgresServer>> {
@@ -94,7 +138,8 @@ async function startServers(options: EmbeddedClusterOptions): Promise<Map<string
 }
 
 /** A data directory that is used again has its nodes already. */
-async function addNode(cluster: Cluster, { host, port, database }: PostgresServer, signal: AbortSignal | undefined): Promise<void> {
+async function addNode(cluster: Cluster, { servers }: ServerGroup, signal: AbortSignal | undefined): Promise<void> {
+  const { host, port, database } = at(servers, 0);
   try {
     await cluster.addNode({ host, port, database }, { signal });
   } catch (error) {
@@ -111,6 +156,14 @@ async function stopAll(servers: ReadonlyMap<string, PostgresServer>): Promise<vo
   await Promise.all([...servers.values()].map((server) => server.stop()));
 }
 
-function describe({ host, port, database, connectionString }: PostgresServer): EmbeddedNode {
+function connectionStringOf({ primary }: ServerGroup): string {
+  return primary.connectionString;
+}
+
+function describe({ primary, replicas }: ServerGroup): EmbeddedNode {
+  return { ...addressOf(primary), replicas: replicas.map(addressOf) };
+}
+
+function addressOf({ host, port, database, connectionString }: PostgresServer): EmbeddedAddress {
   return { host, port, database, connectionString };
 }

@@ -1,7 +1,8 @@
+import { becomeStandby, promoteServer, standbyOf } from './standby.ts';
 import type { PostgresMajor } from './find-binaries.ts';
 import type { PostgresOptions } from './postgres-options.ts';
 import { prepareServer, type PreparedServer } from './prepare-server.ts';
-import { runServer } from './run-server.ts';
+import { type Run, runServer } from './run-server.ts';
 import type { Supervisor } from './supervise.ts';
 
 /** A PostgreSQL server of this process. It ends with the process, however that ends, and never keeps the process alive. */
@@ -26,6 +27,19 @@ export interface PostgresServer extends AsyncDisposable {
   kill(): void;
   /** Stops (fast) whatever still runs and starts again: same port, same data. */
   restart(): Promise<void>;
+  /** Stops (fast), with all that standbys still lack sent to them. `restart` and `follow` bring the server back, `stop` still has to be called. */
+  halt(): Promise<void>;
+  /** Starts a streaming standby of this server from a base backup that is made now. Its data are temporary. It has to be stopped as well. */
+  startStandby(options?: StandbyOptions): Promise<PostgresServer>;
+  /** Makes a standby a primary, on a new timeline. Resolves when it takes writes. */
+  promote(): Promise<void>;
+  /** Stops (fast), and starts again as a standby of another server. That one must have all that this one has: it was a standby of this one up to its clean stop. */
+  follow(primary: PostgresServer): Promise<void>;
+}
+
+export interface StandbyOptions extends Pick<PostgresOptions, 'port' | 'signal'> {
+  /** What its primary knows it by: `standby_` and its port by default. */
+  readonly applicationName?: string | undefined;
 }
 
 /**
@@ -39,7 +53,10 @@ export interface PostgresServer extends AsyncDisposable {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const prepared = await prepareServer(options);
-  const { supervisor, port, failure } = await runServer(prepared, options);
+  return running(prepared, await runServer(prepared, options));
+}
+
+async function running(prepared: PreparedServer, { supervisor, port, failure }: Run): Promise<PostgresServer> {
   const server = new RunningServer(prepared, port, supervisor);
   if (failure !== undefined) {
     await server.stop();
@@ -53,7 +70,7 @@ class RunningServer implements PostgresServer {
   readonly host = '127.0.0.1';
   readonly user = 'postgres';
   readonly database = 'postgres';
-  readonly #prepared: PreparedServer;
+  #prepared: PreparedServer;
   #supervisor: Supervisor;
   #stopped: Promise<void> | undefined;
 
@@ -97,6 +114,25 @@ class RunningServer implements PostgresServer {
     this.#supervisor = run.supervisor;
     this.#supervisor.hold(false);
     if (run.failure !== undefined) throw run.failure;
+  }
+
+  halt(): Promise<void> {
+    return endServer(this.#supervisor, 'fast');
+  }
+
+  async startStandby(options: StandbyOptions = {}): Promise<PostgresServer> {
+    const { prepared, run } = await standbyOf(this, this.#prepared, options);
+    return running(prepared, run);
+  }
+
+  promote(): Promise<void> {
+    return promoteServer(this);
+  }
+
+  async follow(primary: PostgresServer): Promise<void> {
+    await endServer(this.#supervisor, 'fast');
+    this.#prepared = await becomeStandby(this.#prepared, this, primary);
+    await this.restart();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

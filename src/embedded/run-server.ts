@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly port?: number | undefined;
   /** Of the server's last run, which has ended; it is let go here. */
   readonly previous?: Supervisor | undefined;
+  /** The template is the data directory of a server that runs: ends its base backup, whose label it gives. */
+  readonly endBackup?: (() => Promise<string>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -31,15 +33,15 @@ export async function runServer(prepared: PreparedServer, options: RunOptions): 
   let { previous } = options;
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const supervisor = superviseRun(prepared, port, previous);
-    const failure = await start(supervisor, { prepared, previous, signal: options.signal });
+    const supervisor = superviseRun(prepared, port, { previous, isLive: options.endBackup !== undefined });
+    const failure = await start(supervisor, { ...options, prepared, previous });
     const again = options.port === undefined && attempt < portAttempts && isPortTaken(failure);
     if (!again) return { supervisor, port, failure };
     previous = supervisor;
   }
 }
 
-function superviseRun(prepared: PreparedServer, port: number, previous: Supervisor | undefined): Supervisor {
+function superviseRun(prepared: PreparedServer, port: number, { previous, isLive }: { readonly previous: Supervisor | undefined; readonly isLive: boolean }): Supervisor {
   const template = previous === undefined ? prepared.template : undefined;
   return new Supervisor({
     postgres: prepared.binaries.postgres,
@@ -47,23 +49,22 @@ function superviseRun(prepared: PreparedServer, port: number, previous: Supervis
     logFile: logFileOf(prepared),
     dataDirectory: prepared.dataDirectory,
     template,
-    patches: template === undefined ? [] : newIdentity(template),
+    isLive,
+    patches: template === undefined || isLive ? [] : newIdentity(template),
     removeDirectory: prepared.removeDirectory,
     user: prepared.user,
   });
 }
 
-interface Start {
+interface Start extends RunOptions {
   readonly prepared: PreparedServer;
-  readonly previous: Supervisor | undefined;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** What went wrong is returned, and then the server has ended. */
-async function start(supervisor: Supervisor, { prepared, previous, signal }: Start): Promise<unknown> {
+async function start(supervisor: Supervisor, { prepared, previous, endBackup, signal }: Start): Promise<unknown> {
   try {
     await previous?.release('keep');
-    await supervisor.start();
+    await supervisor.start(endBackup);
     const ready = await awaitReady(supervisor, prepared.dataDirectory, signal);
     return ready ? undefined : await startFailed(prepared);
   } catch (error) {

@@ -15,6 +15,8 @@ export interface SupervisedServer {
   readonly logFile: string;
   /** Copied to the data directory before the server starts. */
   readonly template: string | undefined;
+  /** The template is the data directory of a server that runs: `start` is given its base backup, and makes the copy a standby. */
+  readonly isLive?: boolean | undefined;
   /** Made to the copy. */
   readonly patches: readonly Patch[];
   /** Made before the start; removed once the server has ended and this process is gone or let go of the server. */
@@ -35,18 +37,39 @@ export interface SupervisedServer {
  *    which ends such a server, and is overtaken by QUIT in any other.
  * 6. A server that was killed (137) could not give back its shared memory: a single-user server in the same directory finds and
  *    frees it. It may have to wait for the last backend, which notices the death of its postmaster a little later.
+ * 7. A running server's files change and vanish while they are copied; that is what its base backup is for, whose label comes on standard input
+ *    up to a line with a dot: a life line that ends before has given no label.
  */
 const script = `
-remove=$1 template=$2 data=$3 log=$4 postgres=$5
-shift 5
+remove=$1 template=$2 live=$3 data=$4 log=$5 postgres=$6
+shift 6
 trap '' PIPE
 end() {
   [ -z "$remove" ] || rm -rf "$remove"
   exit
 }
+copy_live() {
+  for entry in "$template"/*; do
+    name=\${entry##*/}
+    case $name in
+      postmaster.*|postgres.log|standby.signal|recovery.signal|backup_label*) ;;
+      pg_wal|pg_replslot|pg_dynshmem|pg_notify|pg_serial|pg_snapshots|pg_stat_tmp|pg_subtrans) mkdir -m 700 "$data/$name" || return ;;
+      *) cp -Rp "$entry" "$data" 2>"$data.complaints" || ! grep -v 'No such file or directory' "$data.complaints" >&2 || return ;;
+    esac
+  done
+  rm -f "$data.complaints"
+  echo copied
+  while read -r line; do
+    [ "$line" != . ] || { : >"$data/standby.signal"; return; }
+    printf '%s\\n' "$line" >>"$data/backup_label"
+  done
+  return 1
+}
 read -r go || exit
 [ -z "$remove" ] || mkdir -p -m 700 "$remove" "$data" || end
-[ -z "$template" ] || cp -Rp "$template/." "$data" || end
+if [ -n "$live" ]; then copy_live || end
+elif [ -n "$template" ]; then cp -Rp "$template/." "$data" || end
+fi
 while [ "$1" != -- ]; do
   printf "$3" | dd of="$data/$1" bs=1 seek="$2" conv=notrunc 2>/dev/null || end
   shift 3
@@ -83,9 +106,9 @@ export class Supervisor {
   readonly serverEnded: Promise<void>;
 
   constructor(server: SupervisedServer) {
-    const { removeDirectory = '', template = '', dataDirectory, logFile, postgres, args } = server;
+    const { removeDirectory = '', template = '', isLive = false, dataDirectory, logFile, postgres, args } = server;
     const patches = server.patches.flatMap(({ file, offset, bytes }) => [file, String(offset), octal(bytes)]);
-    const scriptArgs = [removeDirectory, template, dataDirectory, logFile, postgres, ...patches, '--', ...args];
+    const scriptArgs = [removeDirectory, template, isLive ? 'live' : '', dataDirectory, logFile, postgres, ...patches, '--', ...args];
     this.#shell = spawn('/bin/sh', ['-c', script, 'shardwright-supervisor', ...scriptArgs], {
       ...identity(server.user),
       cwd: '/',
@@ -99,9 +122,10 @@ export class Supervisor {
     this.serverEnded = new Promise<void>((resolve) => this.#shell.stdout.once('close', resolve)).then(() => void (this.#ended = true));
   }
 
-  /** Resolves as soon as the server process exists; it is not ready for connections then. `embeddedServer` if it never will. */
-  async start(): Promise<void> {
+  /** Resolves as soon as the server process exists; it is not ready for connections then. `embeddedServer` if it never will. `endBackup` gives the backup's label when all is copied. */
+  async start(endBackup?: () => Promise<string>): Promise<void> {
     this.#shell.stdin.write('go\n');
+    if (endBackup !== undefined && (await firstLine(this.#shell.stdout)) === 'copied') this.#shell.stdin.write(`${(await endBackup()).trimEnd()}\n.\n`);
     this.#pid = Number(await firstLine(this.#shell.stdout));
     this.#shell.stdout.resume();
     if (this.#pid > 0) return;
