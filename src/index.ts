@@ -1,4 +1,4 @@
-export { Cluster, type NodeAddressInput, type StreamOptions } from './coordinator/cluster.ts';
+export { Cluster, type NodeAddressInput, type NodeServersInput, type StreamOptions } from './coordinator/cluster.ts';
 export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
 export type { SnapshotOptions } from './coordinator/run-snapshot.ts';
 export type { TransactionOptions } from './coordinator/run-transaction.ts';
@@ -10,7 +10,7 @@ export type { ClusterOptions } from './coordinator/cluster-options.ts';
 export type { MovedSchema, SchemaInfo } from './coordinator/cluster-schemas.ts';
 export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
 export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';
-export type { ClusterNode, HashFamily } from './catalog/catalog-snapshot.ts';
+export type { ClusterNode, HashFamily, ServerAddress } from './catalog/catalog-snapshot.ts';
 export type { AlterDistributedTableOptions } from './ddl/alter-distributed-table.ts';
 export type { CreateDistributedTableOptions } from './ddl/create-distributed-table.ts';
 export type { SchemaDifference, SchemaReport } from './ddl/drift/schema-report.ts';
@@ -37,3 +37,6 @@ export type { DifferingCopies, DuplicateKey, MisplacedRow, RowDifference, Verify
 export type { CountedRow } from './verify/compare-copies.ts';
 export type { VerifyOptions, VerifyProgress } from './verify/verify-context.ts';
 export type { CustomStrategy, RebalanceStrategy, RebalanceStrategyName, StrategyGroup } from './rebalance/strategy.ts';
+export type { ServerHealth } from './ha/cluster-health.ts';
+export type { ServerState } from './ha/health-machine.ts';
+export type { SwitchoverOptions } from './ha/switch-over.ts';

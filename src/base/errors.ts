@@ -8,7 +8,7 @@ export const errorCatalogue = {
   unsupportedWrite: { number: 'SW003', sqlState: '0A000', transient: false, about: 'The write cannot be done atomically on all the nodes it would touch.' },
   unsupportedTable: { number: 'SW004', sqlState: '0A000', transient: false, about: 'The table has a property that its shards could not keep.' },
   unsupportedNode: { number: 'SW005', sqlState: '55000', transient: false, about: 'The server lacks a setting, a version or a right that a node needs. The hint says which and how to set it.' },
-  nodeUnreachable: { number: 'SW006', sqlState: '08001', transient: true, about: 'No connection to a node within the connect timeout. Queries for other nodes go on.' },
+  nodeUnreachable: { number: 'SW006', sqlState: '08001', transient: true, about: 'No connection to a node within the connect timeout, or it was lost before the statement could run; no primary among its servers within failoverTimeoutMs. Queries for other nodes go on.' },
   connectionLost: { number: 'SW007', sqlState: '08006', transient: true, about: 'The connection to a node broke while a statement ran there.' },
   outcomeUnknown: { number: 'SW008', sqlState: '08007', transient: false, about: 'The connection broke during COMMIT: the transaction may or may not have committed. `cluster.outcomeOf(error.transactionId)` tells which.' },
   coordinatorUnreachable: { number: 'SW009', sqlState: '08001', transient: true, about: 'The coordinator database does not answer. Plans already cached still run.' },
@@ -53,6 +53,9 @@ export const errorCatalogue = {
   feedInUse: { number: 'SW071', sqlState: '55006', transient: true, about: 'Another process reads the change feed, or is making or dropping it.' },
   unknownFeed: { number: 'SW072', sqlState: '42704', transient: false, about: 'No such change feed.' },
   tableInFeed: { number: 'SW073', sqlState: '55006', transient: false, about: 'A change feed reads the table, which therefore cannot be dropped or distributed anew.' },
+  writeOutcomeUnknown: { number: 'SW090', sqlState: '08007', transient: false, about: 'The connection broke while a write outside of a transaction block ran, on a node of several servers: it may or may not have been done.' },
+  transactionLost: { number: 'SW091', sqlState: '40001', transient: true, about: 'The primary of a node was lost while a transaction was open: nothing of it was committed. The same transaction may be tried again.' },
+  switchoverFailed: { number: 'SW092', sqlState: '55000', transient: true, about: 'No other server of the node came to be its primary in a planned switchover. The cause says why; the node is used as before.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -3,11 +3,22 @@ import type { ColocationId, NodeId, ShardGroupId, ShardId } from './ids.ts';
 /** `postgres`: as the server's own hash functions compute. `murmur3`: of the canonical text, seed 0. */
 export type HashFamily = 'postgres' | 'murmur3';
 
-export interface ClusterNode {
-  readonly id: NodeId;
+export interface ServerAddress {
   readonly host: string;
   readonly port: number;
+}
+
+export interface ClusterNode extends ServerAddress {
+  readonly id: NodeId;
   readonly database: string;
+  /** Where its servers may be, a primary and its replicas, where there are several: `host` and `port` are the first. */
+  readonly hosts?: readonly ServerAddress[] | undefined;
+  /** URLs of a Patroni REST interface that tells of its servers. */
+  readonly patroni?: readonly string[] | undefined;
+  /** Of its servers, where it has several. */
+  readonly systemIdentifier?: string | undefined;
+  /** The newest that a primary of it was seen on, where it has several servers. */
+  readonly timeline?: number | undefined;
 }
 
 /** A type as the coordinator database knows it. */

@@ -64,6 +64,8 @@ export class DriverClient extends PgClient {
   #flushing = false;
   #open = false;
   #cause: unknown = undefined;
+  /** As the server last reported. */
+  inRecovery = false;
 
   constructor(config: ClientConfig, { startup, repeatedMax }: DriverSettings, events: DriverEvents) {
     super(config);
@@ -84,6 +86,9 @@ export class DriverClient extends PgClient {
         reader = undefined;
         this.#head?.onChunkEnd();
       },
+    });
+    this.connection.on('parameterStatus', ({ parameterName, parameterValue }: { readonly parameterName: string; readonly parameterValue: string }) => {
+      if (parameterName === 'in_hot_standby') this.inRecovery = parameterValue === 'on';
     });
     this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
       this.#head?.onParameters(message.dataTypeIDs);

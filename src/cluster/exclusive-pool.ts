@@ -60,6 +60,10 @@ export class ExclusivePool {
     else this.#offer(link);
   }
 
+  break(): void {
+    for (const link of this.#links) link.break();
+  }
+
   /** Waits for the links in use; those who wait for one are refused. */
   async end(): Promise<void> {
     this.#ended = true;

@@ -3,7 +3,7 @@ import { driverConfig, type NodeSettings } from './node-settings.ts';
 import { DriverClient } from './driver-client.ts';
 import type { NodeNotification } from './node-connection.ts';
 import type { Statement } from './statement.ts';
-import { connectionLost, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
+import { connectionLost, notSent, saysGoodbye, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
 import { canceled, onAbort } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { Duplex } from 'node:stream';
@@ -40,6 +40,8 @@ export class Link {
   readonly #held: Statement[] = [];
   #alone: Statement | undefined = undefined;
   #failure: unknown = undefined;
+  /** What statements fail with that were not sent. */
+  #unsent: unknown = undefined;
   readonly #cancels = new Map<Statement, Cancellation>();
   readonly #interruptions = new WeakMap<Statement, Error>();
   readonly #closed: Promise<void>;
@@ -62,13 +64,19 @@ export class Link {
     try {
       await this.#client.connect();
     } catch (error) {
-      this.#fail(translateConnectError(error, this.settings));
-      this.#client.socket.destroy();
-      throw this.#failure;
+      this.#refuseConnection(error);
     }
     if (this.state === 'closed') throw this.#failure;
+    if (this.settings.primaryOnly === true && this.#client.inRecovery) this.#refuseConnection(new Error('the server is in recovery'));
     this.state = 'open';
     this.#sendHeld();
+  }
+
+  #refuseConnection(error: unknown): never {
+    this.#fail(translateConnectError(error, this.settings));
+    this.#client.socket.destroy();
+    this.settings.onTrouble?.(this.#failure);
+    throw this.#failure;
   }
 
   get processId(): number {
@@ -93,7 +101,7 @@ export class Link {
   start(statement: Statement): void {
     this.load += 1;
     const signal = statement.options?.signal;
-    if (this.state === 'closed') this.#refuse(statement, this.#failure);
+    if (this.state === 'closed') this.#refuse(statement, this.#unsent);
     else if (signal?.aborted === true) this.#refuse(statement, canceled(signal));
     else {
       if (signal !== undefined) this.#listen(statement, signal);
@@ -143,6 +151,11 @@ export class Link {
 
   unref(): void {
     this.#client.unref();
+  }
+
+  /** As when the server had closed the connection. */
+  break(): void {
+    this.#client.socket.destroy(new Error('the server is not used any more'));
   }
 
   /** Closes politely when nothing runs; else cancels what runs and closes at once. Resolves when the socket is closed; never rejects. */
@@ -256,7 +269,7 @@ export class Link {
   #translate(error: unknown, { query, options }: Statement): unknown {
     const signal = options?.signal;
     // The link's own failure names the node already.
-    const translated = error === this.#failure ? error : translateStatementError(error, this.settings.name, query.text);
+    const translated = error === this.#failure || error === this.#unsent ? error : translateStatementError(error, this.settings.name, query.text);
     return signal?.aborted === true ? translateCanceled(translated, signal) : translated;
   }
 
@@ -273,18 +286,26 @@ export class Link {
     return true;
   }
 
+  /** A server that says goodbye has not looked at what stands behind the statement that it answers so, if any. */
   #lost(cause: unknown, unanswered: readonly Statement[]): void {
     const failure = connectionLost(cause, this.settings.name);
-    for (const statement of unanswered) statement.error ??= failure;
-    this.#fail(failure);
+    const unsent = notSent(cause, this.settings);
+    let isOver = saysGoodbye(cause);
+    for (const statement of unanswered) {
+      isOver ||= saysGoodbye(statement.error);
+      statement.error ??= isOver ? unsent : failure;
+    }
+    if (this.state !== 'closed') this.settings.onTrouble?.(failure);
+    this.#fail(failure, unsent);
     for (const statement of unanswered) this.#ended(statement);
   }
 
-  #fail(failure: unknown): void {
+  #fail(failure: unknown, unsent = failure): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.#failure = failure;
-    for (const statement of this.#held.splice(0)) this.#drop(statement, failure);
+    this.#unsent = unsent;
+    for (const statement of this.#held.splice(0)) this.#drop(statement, unsent);
     this.onClosed?.();
   }
 }

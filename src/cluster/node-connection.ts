@@ -92,6 +92,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called for each notice that the server sends while the statement runs. */
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
+  /** Nodes that the statement has come to, shared by all calls of one statement: where it is already it is not held up any more. */
+  readonly entered?: Set<NodeId> | undefined;
 }
 
 export interface StreamOptions extends CallOptions {
@@ -179,6 +181,8 @@ export interface NodeConnections {
   /** Opens a connection in replication mode, beside the pools. The role needs the attribute REPLICATION. */
   replicate(options?: CallOptions): Promise<ReplicationConnection>;
   readonly counts: ConnectionCounts;
+  /** Breaks all connections, as when the server had closed them: what runs fails. For a server that must not be used any more. */
+  break(): void;
   /** Waits for running statements and held connections, then closes all. Later calls reject with `clusterClosed`. */
   end(): Promise<void>;
 }

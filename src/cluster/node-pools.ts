@@ -1,16 +1,30 @@
 import type { NodeConnections } from './node-connection.ts';
 import { type NamedNode, type NodeConnectionsConfig, openNodeConnections } from './open-node-connections.ts';
 import { ClusterError } from '../base/errors.ts';
+import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 
 /** Where a node is and how to connect to it. */
 export interface NodeEndpoint extends NamedNode {
   readonly config: NodeConnectionsConfig;
+  /** All servers of the node, where it has several: one of them is the primary, the others are its replicas. */
+  readonly servers?: NodeServers | undefined;
+}
+
+export interface NodeServers {
+  readonly hosts: readonly ServerAddress[];
+  /** URLs of Patroni's REST interface, which may know of others. */
+  readonly patroni?: readonly string[] | undefined;
+  /** What is known of the primary from before. */
+  readonly systemIdentifier?: string | undefined;
+  readonly timeline?: number | undefined;
 }
 
 /** The connections to every node of a cluster, the coordinator database (`coordinatorNodeId`) among them. */
 export interface NodePools {
   readonly nodeIds: readonly NodeId[];
+  /** Whether some node has several servers, so that what fails with one may be tried again with another. */
+  readonly failsOver?: boolean | undefined;
   /** Opens nothing yet. Throws `undefinedNode`, and `clusterClosed` after `end`. */
   get(node: NodeId): NodeConnections;
   /** Replaces the nodes. The connections to one that is gone, or has a new name, are closed when their work is done. */
@@ -19,8 +33,10 @@ export interface NodePools {
   end(): Promise<void>;
 }
 
-export function createNodePools(nodes: readonly NodeEndpoint[]): NodePools {
-  const pools = new LazyPools();
+export type OpenConnections = (endpoint: NodeEndpoint) => NodeConnections;
+
+export function createNodePools(nodes: readonly NodeEndpoint[], open: OpenConnections = (endpoint) => openNodeConnections(endpoint, endpoint.config)): NodePools {
+  const pools = new LazyPools(open);
   pools.setNodes(nodes);
   return pools;
 }
@@ -30,6 +46,13 @@ class LazyPools implements NodePools {
   readonly #opened = new Map<NodeId, NodeConnections>();
   readonly #closing = new Set<Promise<void>>();
   #ended = false;
+
+  constructor(private readonly open: OpenConnections) {}
+
+  get failsOver(): boolean {
+    for (const { servers } of this.#endpoints.values()) if (servers !== undefined) return true;
+    return false;
+  }
 
   get nodeIds(): readonly NodeId[] {
     return [...this.#endpoints.keys()];
@@ -56,7 +79,7 @@ class LazyPools implements NodePools {
     if (this.#ended) throw new ClusterError('clusterClosed', 'the cluster was ended');
     const endpoint = this.#endpoints.get(node);
     if (endpoint === undefined) throw new ClusterError('undefinedNode', `node ${node} does not exist`);
-    const connections = openNodeConnections(endpoint, endpoint.config);
+    const connections = this.open(endpoint);
     this.#opened.set(node, connections);
     return connections;
   }

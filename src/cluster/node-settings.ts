@@ -23,9 +23,13 @@ export interface NodeSettings {
   readonly acquireTimeoutMs: number;
   /** Statements that each connection prepares because they are repeated, at most; 0 for none. */
   readonly repeatedMax: number;
+  /** Connections to a server in recovery are refused, with `nodeUnreachable`: it is the primary that is meant. */
+  readonly primaryOnly?: boolean | undefined;
+  /** Called when a connection broke that nobody here has closed, or could not be made. Must not throw. */
+  readonly onTrouble?: ((error: unknown) => void) | undefined;
 }
 
-export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'isCoordinator' | 'startup'>;
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
 
 export const defaultNodeLimits: NodeLimits = {
   exclusiveMax: 10,

@@ -20,7 +20,7 @@ export interface NamedNode {
   readonly name: string;
 }
 
-export type NodeConnectionsConfig = Pick<NodeSettings, 'client' | 'startup'> & Partial<NodeLimits>;
+export type NodeConnectionsConfig = Pick<NodeSettings, 'client' | 'startup' | 'primaryOnly' | 'onTrouble'> & Partial<NodeLimits>;
 
 /** The connections to one node; none is opened before it is needed. Limits not given are `defaultNodeLimits`. */
 export function openNodeConnections(node: NamedNode, config: NodeConnectionsConfig): NodeConnections {
@@ -80,6 +80,11 @@ class PooledConnections implements NodeConnections {
 
   replicate(options?: CallOptions): Promise<ReplicationConnection> {
     return openReplication(this.settings, options);
+  }
+
+  break(): void {
+    this.#shared.break();
+    this.#exclusive.break();
   }
 
   end(): Promise<void> {

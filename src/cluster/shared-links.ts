@@ -46,6 +46,10 @@ export class SharedLinks {
     return best ?? opened;
   }
 
+  break(): void {
+    for (const link of this.#links) link.break();
+  }
+
   /** Waits for the statements under way, then closes. */
   async end(): Promise<void> {
     clearTimeout(this.#sweeper);

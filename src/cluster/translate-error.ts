@@ -35,6 +35,22 @@ export function connectionLost(cause: unknown, nodeName: string): ClusterError {
   return new ClusterError('connectionLost', `connection to node ${nodeName} was lost`, { detail: sentence(cause), cause });
 }
 
+/** The connection broke before a statement was sent, or before the server looked at it: it has certainly not run. */
+export function notSent(cause: unknown, { name, isCoordinator }: Pick<NodeSettings, 'name' | 'isCoordinator'>): ClusterError {
+  const [id, who] = isCoordinator === true ? (['coordinatorUnreachable', 'the coordinator database'] as const) : (['nodeUnreachable', 'node'] as const);
+  return new ClusterError(id, `connection to ${who} ${name} was lost before the statement could run`, { detail: sentence(cause), cause });
+}
+
+/** Whether what failed so was never sent, or not looked at. */
+export function wasNotSent(error: unknown): boolean {
+  return error instanceof ClusterError && (error.id === 'nodeUnreachable' || error.id === 'coordinatorUnreachable');
+}
+
+/** Whether a server has told of its own accord that it ends the session. */
+export function saysGoodbye(error: unknown): boolean {
+  return error instanceof DatabaseError && /^57P0[1-5]$/.test(error.code ?? '');
+}
+
 /** A statement's error. The server's own passes through whole, with the node appended to its context, and the shards of which one lacks a column. */
 export function translateStatementError(error: unknown, nodeName: string, text: string): unknown {
   if (!(error instanceof DatabaseError)) return error;

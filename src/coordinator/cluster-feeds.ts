@@ -3,7 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { distributionType } from '../catalog/hash/distribution-type.ts';
 import type { FedTable } from '../feed/feed-context.ts';
-import { findTable } from './cluster-tables.ts';
+import { findTable } from '../execute/find-table.ts';
 
 export interface ChangesOptions {
   /** Of the feed: it is made when there is none of that name, and stays until `dropFeed`. */
@@ -40,8 +40,11 @@ function fedTable(snapshot: CatalogSnapshot, table: CatalogTable): FedTable {
     });
   }
   if (table.kind === 'reference') return { oid, schema, name, distribution: undefined };
+  if (table.distributionColumn === undefined) {
+    throw new ClusterError('unsupportedTable', `table "${name}" has no distribution column, and a change feed is of tables that have one, or of reference tables`, { schema, table: name });
+  }
   const group = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
-  return { oid, schema, name, distribution: { column: table.distributionColumn.name, type: present(distributionType(group.distributionType), 'distribution type'), hash: group.hash } };
+  return { oid, schema, name, distribution: { column: table.distributionColumn.name, type: present(distributionType(group.distributionType ?? ''), 'distribution type'), hash: group.hash } };
 }
 
 export function checkedBytes(bytes: number | undefined): number | undefined {

@@ -1,6 +1,7 @@
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode, ShardGroup } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
+import { isAtAddress } from '../catalog/node-address.ts';
 import type { MoveLimits } from '../move/move-context.ts';
 import type { MoveEvent } from '../move/run-move.ts';
 
@@ -36,7 +37,7 @@ export function shardGroupOf(snapshot: CatalogSnapshot, shardId: number): ShardG
 /** `undefinedNode`. */
 export function nodeAt(snapshot: CatalogSnapshot, where: number | { readonly host: string; readonly port: number; readonly database: string }): NodeId {
   const isIt = (node: ClusterNode): boolean =>
-    typeof where === 'number' ? node.id === where : node.host === where.host && node.port === where.port && node.database === where.database;
+    typeof where === 'number' ? node.id === where : isAtAddress(node, where);
   const found = snapshot.nodes.find(isIt);
   if (found !== undefined) return found.id;
   throw new ClusterError('undefinedNode', `node ${typeof where === 'number' ? where : `${where.host}:${where.port}/${where.database}`} does not exist`);

@@ -21,6 +21,12 @@ export interface ClusterOptions extends PoolConfig {
   readonly repeatedPerConnection?: number | undefined;
   /** Connections that one statement may use on one node: 2 by default. */
   readonly connectionsPerStatement?: number | undefined;
+  /** Addresses of the coordinator database's servers, where it has several: a primary and its replicas. A `connectionString` may name them, too: `postgres://app@one:5432,two:5432/app`. */
+  readonly hosts?: readonly { readonly host: string; readonly port?: number | undefined }[] | undefined;
+  /**
+   * Milliseconds that a statement which has not run waits for a new primary, on nodes that have several servers: 10 000 by default. It is `nodeUnreachable`, or what the statement failed with, beyond. With 0 nothing waits.
+   */
+  readonly failoverTimeoutMs?: number | undefined;
   /** Milliseconds until an unanswered connection attempt is `nodeUnreachable`: 5 000 by default. */
   readonly connectTimeoutMs?: number | undefined;
   /** Bytes that one intermediate result, or the rows gathered for a statement's last step, may have: 1 GiB by default. `resultTooLarge` beyond. */
@@ -65,3 +71,4 @@ export interface ClusterTuning {
 export const defaultIntermediateBytes = 2 ** 30;
 export const recoveryIntervalMsDefault = 60_000;
 export const ddlLockTimeoutMsDefault = 2_000;
+export const failoverTimeoutMsDefault = 10_000;

@@ -4,7 +4,9 @@ import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
-import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
+import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
+import { switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
+import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
@@ -56,6 +58,7 @@ import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
 import { recover, type RecoveryReport } from '../txn/recover.ts';
 import { type AdoptCitusOptions, type AdoptedCitus, nodesOf, noSuchNode, readAdoption } from './cluster-adoption.ts';
 import { createRestorePoint, type RestorePoint } from '../txn/restore-point.ts';
+import type { NodeAddress } from '../store/catalog-changes.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
 import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
@@ -64,6 +67,7 @@ import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, ty
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
+import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
 import { runTransaction, type TransactionOptions } from './run-transaction.ts';
@@ -71,8 +75,7 @@ import { runUtility } from './run-utility.ts';
 
 export type { ClusterOptions };
 
-/** Where a node is: `host:port/database` as fields, or a connection string. */
-export type NodeAddressInput = string | { readonly host: string; readonly port?: number; readonly database?: string };
+export type { NodeAddressInput, NodeServersInput };
 
 export interface StreamOptions extends CallOptions {
   /** Rows per batch read from the servers, a hint: 256 by default. */
@@ -223,12 +226,12 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * Adds a server that will store shards; it gets a copy of every reference table. Errors: `nodeExists`, `nodeOfAnotherCluster`,
+   * Adds a server that will store shards, or several that are one node: a primary and its replicas. It gets a copy of every reference table. Errors: `nodeExists`, `nodeOfAnotherCluster`,
    * `nodeUnreachable`, `unsupportedNode` (with the command that mends it).
    */
-  async addNode(address: NodeAddressInput, options: CallOptions = {}): Promise<ClusterNode> {
+  async addNode(address: NodeServersInput, options: CallOptions = {}): Promise<ClusterNode> {
     const snapshot = await this.#coordinator.store.load(options);
-    return addNode(this.#coordinator.ddlContext(snapshot), this.#address(address), options);
+    return addNode(this.#coordinator.ddlContext(snapshot), await this.#coordinator.serversAt(address, options.signal), options);
   }
 
   /** Takes a server out of the cluster. `nodeInUse` while it holds shards, or a change feed has not read what has changed there. */
@@ -245,6 +248,34 @@ export class Cluster extends PoolBase {
   async replaceNode(which: NodeAddressInput | number, { to, signal }: CallOptions & { readonly to: NodeAddressInput }): Promise<ClusterNode> {
     const snapshot = await this.#coordinator.store.load({ signal });
     return replaceNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), { address: this.#address(to), signal });
+  }
+
+  /**
+   * Says where a node's servers are: replicas that it has now, or other ones; the primary must be among them, and is found. Nothing is copied. Other processes hear of it at once. Errors as of `replaceNode`.
+   */
+  async setNodeAddresses(which: NodeAddressInput | number, addresses: NodeServersInput, { signal }: CallOptions = {}): Promise<ClusterNode> {
+    const snapshot = await this.#coordinator.store.load({ signal });
+    const address = await this.#coordinator.serversAt(addresses, signal);
+    return replaceNode(this.#coordinator.ddlContext(snapshot), typeof which === 'number' ? nodeId(which) : this.#address(which), { address, signal });
+  }
+
+  /** Every server of the nodes and of the coordinator database (node 0), asked now: role, state and why, timeline, lag. Also those that do not answer. */
+  async health(options: CallOptions = {}): Promise<ServerHealth[]> {
+    await this.#coordinator.store.load(options).catch(() => undefined);
+    return orAborted(clusterHealth(this.#coordinator.pools, this.#coordinator.replicated), options.signal);
+  }
+
+  /**
+   * A planned switchover of a node with several servers, or of the coordinator database (`'coordinator'`): new statements for it wait, those under way end, `promote` makes another server the primary, and all go on with that. Statements outside of
+   * transaction blocks do not fail, in this process, as long as it takes less than `failoverTimeoutMs`. Resolves to the new primary's address. Errors: `switchoverFailed`, `invalidParameter`, `undefinedNode`, `nodeUnreachable`, `canceled`.
+   */
+  async switchover(which: NodeAddressInput | number, options: SwitchoverOptions): Promise<ServerAddress> {
+    const { pools, replicated, store } = this.#coordinator;
+    const id = which === 'coordinator' || which === coordinatorNodeId ? coordinatorNodeId : this.#nodeAt(await store.load(options), which);
+    const { name } = pools.get(id);
+    const [node, ...others] = replicated.allOf(id);
+    if (node === undefined) throw new ClusterError('invalidParameter', `node ${name} has one server only`, { hint: 'setNodeAddresses() names its replicas.' });
+    return switchOver([node, ...others], options);
   }
 
   /** The servers that store shards, in order of id. */
@@ -761,7 +792,7 @@ export class Cluster extends PoolBase {
     return (this as unknown as { readonly options: PoolConfig }).options.types;
   }
 
-  #address(address: NodeAddressInput): { host: string; port: number; database: string } {
+  #address(address: NodeAddressInput): NodeAddress {
     return this.#coordinator.addressOf(address);
   }
 }

@@ -4,9 +4,11 @@ import { NowAndThen } from '../base/now-and-then.ts';
 import { at } from '../base/assert.ts';
 import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
-import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { addressName } from '../catalog/node-address.ts';
+import { splitHosts } from '../cluster/connection-hosts.ts';
 import { addressOf, configFor } from '../cluster/connection-settings.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
@@ -14,6 +16,8 @@ import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import type { FeedServices } from '../feed/feed-context.ts';
 import { Feeds } from '../feed/feeds.ts';
+import { patroniMembers } from '../ha/patroni.ts';
+import { ReplicatedNodes } from '../ha/replicated-nodes.ts';
 import { Moves } from '../move/moves.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
@@ -25,6 +29,8 @@ import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from '../session/session-services.ts';
 import { Rebalances } from '../rebalance/rebalances.ts';
+import type { NodeAddress } from '../store/catalog-changes.ts';
+import { notePrimary, type PrimaryFacts } from '../store/node-servers.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
@@ -35,11 +41,13 @@ import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
 import type { VerifyServices } from '../verify/verify-context.ts';
 import { SessionProfiles } from './session-profiles.ts';
-import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, recoveryIntervalMsDefault } from './cluster-options.ts';
+import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
+import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, failoverTimeoutMsDefault, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
 export class Coordinator implements SessionServices {
   readonly pools: NodePools;
+  readonly replicated: ReplicatedNodes;
   readonly store: CatalogStore;
   readonly planner = new Planner();
   readonly sequences: SequenceBlocks;
@@ -60,6 +68,7 @@ export class Coordinator implements SessionServices {
   readonly profiles: SessionProfiles;
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
+  readonly #hosts: readonly ServerAddress[] | undefined;
   #nodes: readonly ClusterNode[] = [];
   #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
@@ -78,9 +87,15 @@ export class Coordinator implements SessionServices {
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
-    this.#client = clientConfig(settings);
-    this.pools = createNodePools(this.#endpoints());
-    this.profiles = new SessionProfiles(this, () => this.#endpoints());
+    const { client, hosts } = coordinatorServers(settings);
+    this.#client = client;
+    this.#hosts = hosts;
+    this.replicated = new ReplicatedNodes({
+      failoverTimeoutMs: checkedMs('failoverTimeoutMs', settings.failoverTimeoutMs) ?? failoverTimeoutMsDefault,
+      onPrimary: (node, found) => this.#notePrimary(node, found),
+    });
+    this.pools = createNodePools(this.#endpoints(), this.replicated.open);
+    this.profiles = new SessionProfiles(this, () => this.#endpoints(), this.replicated.openOther);
     this.objects = new NodeObjects(this.pools);
     this.deadlocks = new DeadlockWatch(this.pools);
     this.statistics = new TableStatistics(this.pools, settings.tuning?.adjustEstimate);
@@ -91,7 +106,7 @@ export class Coordinator implements SessionServices {
         listenForCatalog({
           channel,
           changed,
-          newClient: () => new Client(this.#client) as Client & { unref(): void },
+          newClient: () => new Client(this.#listenConfig()) as Client & { unref(): void },
           delay: (ms, signal) => wait(ms, undefined, { signal, ref: false }).catch(() => undefined),
         }),
     });
@@ -183,13 +198,27 @@ export class Coordinator implements SessionServices {
   }
 
   /** A node's address; port and database are the coordinator database's where not given. */
-  addressOf(address: string | { readonly host: string; readonly port?: number; readonly database?: string }): { host: string; port: number; database: string } {
+  addressOf(address: NodeAddressInput): NodeAddress {
     const own = addressOf(this.#client);
     if (typeof address === 'string') {
-      const { host, port, database } = addressOf({ connectionString: address });
-      return { host, port, database };
+      const several = splitHosts(address);
+      const { host, port, database } = addressOf({ connectionString: several?.first ?? address });
+      return { host, port, database, ...(several === undefined ? {} : { hosts: several.hosts }) };
     }
-    return { host: address.host, port: address.port ?? own.port, database: address.database ?? own.database };
+    const { database = own.database } = address;
+    if ('host' in address) return { host: address.host, port: address.port ?? own.port, database };
+    const hosts = address.hosts.map(({ host, port = own.port }) => ({ host, port }));
+    const [first] = hosts;
+    if (first === undefined) throw new ClusterError('invalidParameter', 'a node needs at least one address');
+    return { ...first, database, ...(hosts.length > 1 ? { hosts } : {}) };
+  }
+
+  /** As `addressOf`; Patroni is asked for the servers that it knows. */
+  async serversAt(address: NodeServersInput, signal: AbortSignal | undefined): Promise<NodeAddress> {
+    if (typeof address === 'string' || !('patroni' in address)) return this.addressOf(address);
+    const patroni = typeof address.patroni === 'string' ? [address.patroni] : address.patroni;
+    const hosts = await patroniMembers(patroni, signal);
+    return { ...at(hosts, 0), database: address.database ?? addressOf(this.#client).database, hosts, patroni };
   }
 
   async end(): Promise<void> {
@@ -218,15 +247,28 @@ export class Coordinator implements SessionServices {
   }
 
   #coordinatorEndpoint(): NodeEndpoint {
-    const { host, port, database } = addressOf(this.#client);
-    return { id: coordinatorNodeId, name: `${host}:${port}/${database}`, config: { client: this.#client, ...this.#limits() } };
+    const hosts = this.#hosts;
+    const name = addressName({ ...addressOf(this.#client), hosts });
+    return { id: coordinatorNodeId, name, config: { client: this.#client, ...this.#limits() }, servers: hosts === undefined ? undefined : { hosts } };
+  }
+
+  /** Where the primary of the coordinator database is. */
+  #listenConfig(): ClientConfig {
+    const address = this.replicated.of(coordinatorNodeId)?.primaryAddress;
+    return address === undefined ? this.#client : configFor(this.#client, { ...address, database: addressOf(this.#client).database });
+  }
+
+  /** Other processes, and those to come, shall not take an older primary for the newest. */
+  #notePrimary(node: NodeId, found: PrimaryFacts): void {
+    if (node !== coordinatorNodeId && this.#nodes.some(({ id, timeline = 0 }) => id === node && timeline < found.timeline)) this.inBackground(notePrimary(this.pools.get(coordinatorNodeId), node, found));
   }
 
   #endpoint(node: ClusterNode): NodeEndpoint {
     const { host, port, database } = node;
     const own = this.#settings.nodeConfig?.({ host, port, database }) ?? {};
     const client = { ...configFor(this.#client, node), ...own, host, port, database };
-    return { id: node.id, name: `${host}:${port}/${database}`, config: { client, startup: this.#startup, ...this.#limits() } };
+    const servers = node.hosts === undefined ? undefined : { ...node, hosts: node.hosts };
+    return { id: node.id, name: addressName(node), config: { client, startup: this.#startup, ...this.#limits() }, servers };
   }
 
   #limits() {
@@ -249,10 +291,22 @@ function checkedMs(name: string, ms: number | undefined): Milliseconds {
   throw new ClusterError('invalidParameter', `${name} must be an integer from 0 to ${timeoutMax}`, { detail: `It is ${ms}.` });
 }
 
+/** How to connect to the first server of the coordinator database, and where all are, if there are several. */
+function coordinatorServers(settings: ClusterOptions): { readonly client: ClientConfig; readonly hosts: readonly ServerAddress[] | undefined } {
+  const client = clientConfig(settings);
+  const several = client.connectionString === undefined ? undefined : splitHosts(client.connectionString);
+  if (several !== undefined) return { client: { ...client, connectionString: several.first }, hosts: several.hosts };
+  const own = addressOf(client);
+  const hosts = settings.hosts?.map(({ host, port = own.port }) => ({ host, port }));
+  const [first] = hosts ?? [];
+  if (hosts === undefined || first === undefined) return { client, hosts: undefined };
+  return { client: configFor(client, { ...first, database: own.database }), hosts: hosts.length > 1 ? hosts : undefined };
+}
+
 /** The options that pg.Client knows. */
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
-    nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
+    hosts: _hosts, failoverTimeoutMs: _failover, nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
     maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, enableSchemaBasedSharding: _schemas, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;

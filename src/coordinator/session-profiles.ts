@@ -1,6 +1,6 @@
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import { createNodePools, type NodeEndpoint, type NodePools } from '../cluster/node-pools.ts';
+import { createNodePools, type NodeEndpoint, type NodePools, type OpenConnections } from '../cluster/node-pools.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { SessionServices } from '../session/session-services.ts';
 
@@ -42,6 +42,7 @@ export class SessionProfiles {
   constructor(
     private readonly services: SessionServices,
     private readonly endpoints: () => readonly NodeEndpoint[],
+    private readonly open: OpenConnections,
   ) {}
 
   take(profile: SessionProfile): ProfileHold {
@@ -74,7 +75,7 @@ export class SessionProfiles {
 
   #made({ role, settings }: SessionProfile): Profile {
     const { services } = this;
-    const pools = createNodePools(this.#endpointsOf([role ?? null, Object.entries(settings)]));
+    const pools = createNodePools(this.#endpointsOf([role ?? null, Object.entries(settings)]), this.open);
     const own: SessionServices = {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
       options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,

@@ -2,7 +2,9 @@ import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { insertNode, type NodeAddress } from '../store/catalog-changes.ts';
+import { probe } from '../cluster/probe.ts';
 import { claimNode } from '../store/node-identity.ts';
+import { notePrimary } from '../store/node-servers.ts';
 import { checkServer, readServerProperties } from '../store/node-requirements.ts';
 import { nodeSchemaSql } from '../store/node-schema.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
@@ -45,5 +47,6 @@ async function prepareNode(change: CatalogChange, node: ClusterNode): Promise<vo
   const ours = await readServerProperties(coordinator, { signal });
   checkServer(await readServerProperties(connection, { signal }), ours);
   await claimNode(connection, { clusterId, node: node.id }, { signal });
+  if (node.hosts !== undefined) await notePrimary(coordinator, node.id, await probe(connection));
   await connection.query({ text: `SET LOCAL client_min_messages = warning; ${nodeSchemaSql}`, simple: true }, { signal });
 }

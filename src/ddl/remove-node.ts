@@ -1,6 +1,7 @@
 import { ClusterError } from '../base/errors.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { shardId, type NodeId } from '../catalog/ids.ts';
+import { isAtAddress } from '../catalog/node-address.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
@@ -36,7 +37,7 @@ export async function removeNode(context: DdlContext, which: NodeAddress | NodeI
 /** `undefinedNode`. */
 export function findNode(change: CatalogChange, which: NodeAddress | NodeId): ClusterNode {
   const isIt = (node: ClusterNode): boolean =>
-    typeof which === 'number' ? node.id === which : node.host === which.host && node.port === which.port && node.database === which.database;
+    typeof which === 'number' ? node.id === which : isAtAddress(node, which);
   const found = change.nodes.find(isIt);
   if (found !== undefined) return found;
   const name = typeof which === 'number' ? `${which}` : addressOf(which);

@@ -6,7 +6,9 @@ import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts'
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
 import { type NodeAddress, updateAddress } from '../store/catalog-changes.ts';
+import { probe } from '../cluster/probe.ts';
 import { readNodeIdentity } from '../store/node-identity.ts';
+import { notePrimary } from '../store/node-servers.ts';
 import { checkServer, readServerProperties } from '../store/node-requirements.ts';
 import { readServerIdentity } from '../store/server-identity.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
@@ -28,18 +30,19 @@ export async function replaceNode(context: DdlContext, which: NodeAddress | Clus
       const node = findNode(change, which);
       await updateAddress(change, node.id, address);
       // Under a number that no node has: statements of this process still go to the old address.
-      const probe = { ...address, id: nodeId(Math.max(...change.nodes.map(({ id }) => id)) + 1) };
-      context.admitNodes([probe]);
+      const trial = { ...address, id: nodeId(Math.max(...change.nodes.map(({ id }) => id)) + 1) };
+      context.admitNodes([trial]);
       try {
-        const connection = await change.transaction.join(probe.id, 'read', { signal });
+        const connection = await change.transaction.join(trial.id, 'read', { signal });
         await checkIdentity(change, node, connection);
         checkServer(await readServerProperties(connection, { signal }), await readServerProperties(change.coordinator, { signal }));
         await checkShards(change, node, connection);
         await checkOldServer(change, node, connection);
+        if (address.hosts !== undefined) await notePrimary(change.coordinator, node.id, await probe(connection));
       } finally {
-        context.dismissNode(probe.id);
+        context.dismissNode(trial.id);
       }
-      return { ...node, ...address };
+      return { id: node.id, ...address };
     },
   });
 }

@@ -139,9 +139,9 @@ async function startServers(options: EmbeddedClusterOptions): Promise<Map<string
 
 /** A data directory that is used again has its nodes already. */
 async function addNode(cluster: Cluster, { servers }: ServerGroup, signal: AbortSignal | undefined): Promise<void> {
-  const { host, port, database } = at(servers, 0);
+  const { database } = at(servers, 0);
   try {
-    await cluster.addNode({ host, port, database }, { signal });
+    await cluster.addNode({ hosts: servers.map(({ host, port }) => ({ host, port })), database }, { signal });
   } catch (error) {
     if (!(error instanceof ClusterError) || error.id !== 'nodeExists') throw error;
   }
@@ -156,8 +156,10 @@ async function stopAll(servers: ReadonlyMap<string, PostgresServer>): Promise<vo
   await Promise.all([...servers.values()].map((server) => server.stop()));
 }
 
-function connectionStringOf({ primary }: ServerGroup): string {
-  return primary.connectionString;
+/** With all addresses, in the order of their making. */
+function connectionStringOf({ servers }: ServerGroup): string {
+  const { user, database } = at(servers, 0);
+  return `postgresql://${user}@${servers.map(({ host, port }) => `${host}:${port}`).join(',')}/${database}`;
 }
 
 function describe({ primary, replicas }: ServerGroup): EmbeddedNode {

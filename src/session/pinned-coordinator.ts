@@ -66,6 +66,9 @@ export class PinnedCoordinator {
       get nodeIds() {
         return pools.nodeIds;
       },
+      get failsOver() {
+        return pools.failsOver;
+      },
       get: (node) => (node === coordinatorNodeId ? this.#connections() : pools.get(node)),
       setNodes: (nodes) => pools.setNodes(nodes),
       end: () => pools.end(),

@@ -7,6 +7,7 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
 import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
+import { isLostToFailover, transactionLost } from '../txn/transaction-lost.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
@@ -25,9 +26,10 @@ export class PoolScope implements StatementScope {
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
   readonly #watch: TransactionWatch | undefined;
+  #entered: Set<NodeId> | undefined;
 
   constructor(
-    private readonly pools: NodePools,
+    readonly pools: NodePools,
     private readonly begin: Begin,
     input: ScopeInput,
   ) {
@@ -59,7 +61,7 @@ export class PoolScope implements StatementScope {
   }
 
   atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
-    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, ...how });
+    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, ...how });
   }
 
   steady(): SteadyScope {
@@ -73,13 +75,13 @@ export class PoolScope implements StatementScope {
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
     const together = commitBatches(this.pools, batches, { clusterId: this.snapshot.clusterId, watch: this.#watch, ...this.#options() });
     return together.catch((error: unknown) => {
-      if (batches.length < 2 || !isDeadlock(error)) throw error;
+      if (!isLostToFailover(this.pools, error) && (batches.length < 2 || !isDeadlock(error))) throw error;
       return this.atomically((transaction, options) => runBatches(transaction, batches, options), mayRunAgain);
     });
   }
 
   #options(): CallOptions {
-    return { signal: this.signal, onNotice: this.onNotice };
+    return { signal: this.signal, onNotice: this.onNotice, entered: this.pools.failsOver === true ? (this.#entered ??= new Set()) : undefined };
   }
 }
 
@@ -90,12 +92,15 @@ export type Begin = (modes: string, order?: WriteOrder) => DistributedTransactio
 const triesMax = 5;
 
 /** Commits when `work` is done, rolls back when it fails. */
-export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined) => DistributedTransaction, work: AtomicWork<T>, input: ScopeInput & Partial<AtomicHow>): Promise<T> {
+export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined) => DistributedTransaction, work: AtomicWork<T>, input: ScopeInput & Partial<AtomicHow> & { readonly pools: NodePools }): Promise<T> {
+  let order: WriteOrder | undefined;
   for (let tries = 1; ; tries += 1) {
     try {
-      return await inOne(begin(tries === 1 ? undefined : 'one_by_one'), work, input);
+      return await inOne(begin(order), work, input);
     } catch (error) {
-      if (input.mayRunAgain !== true || tries === triesMax || !isDeadlock(error)) throw error;
+      const isLost = isLostToFailover(input.pools, error);
+      if (input.mayRunAgain !== true || tries === triesMax || !(isLost || isDeadlock(error))) throw transactionLost(input.pools, error);
+      if (!isLost) order = 'one_by_one';
     }
   }
 }

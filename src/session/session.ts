@@ -17,6 +17,7 @@ import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import type { WriteOrder } from '../txn/distributed-transaction.ts';
+import { transactionLost } from '../txn/transaction-lost.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
@@ -279,8 +280,9 @@ export class Session {
       const executed = await this.#executed(statement, query);
       return await (executed === undefined ? this.#work(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
     } catch (error) {
-      if (this.#transaction !== undefined && !(error instanceof ResultTooLong)) this.#failed = true;
-      throw error;
+      if (this.#transaction === undefined || error instanceof ResultTooLong) throw error;
+      this.#failed = true;
+      throw transactionLost(this.#services.pools, error);
     }
   }
 
@@ -701,7 +703,7 @@ export class Session {
     this.#leave();
     const snapshot = this.#services.store.current();
     try {
-      await transaction.commit();
+      await transaction.commit().catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
       this.#settings.commit();
       if (changesCatalog) await this.#services.store.refresh();
     } catch (error) {

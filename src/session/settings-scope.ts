@@ -63,7 +63,7 @@ export class SettingsScope implements StatementScope {
 
   async atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
     const modes = await this.input.modes();
-    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, ...how });
+    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pool.pools, ...how });
   }
 
   steady(): SteadyScope {

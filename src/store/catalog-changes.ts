@@ -1,9 +1,11 @@
 import { assert, at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { ClusterNode, ColocationGroup, HashFamily, ShardGroup } from '../catalog/catalog-snapshot.ts';
+import { isAtAddress } from '../catalog/node-address.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
 import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
+import { type HostTuples, serversOf, storedHosts } from './node-servers.ts';
 
 /** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
 export interface Change extends CallOptions {
@@ -36,12 +38,16 @@ export async function bumpVersion(change: Change): Promise<number> {
 
 /** The nodes as this transaction sees them, in order of id. */
 export async function readNodes(change: Change): Promise<ClusterNode[]> {
-  const rows = await run(change, 'SELECT node_id, host, port, database FROM shardwright.node ORDER BY node_id');
-  return rows.map(([id, host, port, database]) => ({
+  const rows = await run(change, 'SELECT node_id, host, port, database, hosts, patroni, system_identifier, timeline FROM shardwright.node ORDER BY node_id');
+  return rows.map(([id, host, port, database, hosts, patroni, systemIdentifier, timeline]) => ({
     id: nodeId(Number(id)),
     host: host ?? '',
     port: Number(port),
     database: database ?? '',
+    ...serversOf({
+      hosts: JSON.parse(hosts ?? 'null') as HostTuples | null, patroni: JSON.parse(patroni ?? 'null') as string[] | null,
+      systemIdentifier: systemIdentifier ?? null, timeline: timeline === null || timeline === undefined ? null : Number(timeline),
+    }),
   }));
 }
 
@@ -50,9 +56,10 @@ export type NodeAddress = Omit<ClusterNode, 'id'>;
 /** `nodeExists` when the address is listed already. */
 export async function insertNode(change: Change, address: NodeAddress): Promise<ClusterNode> {
   const { host, port, database } = address;
+  await checkHosts(change, undefined, address);
   try {
-    const text = 'INSERT INTO shardwright.node (host, port, database) VALUES ($1, $2, $3) RETURNING node_id';
-    const [row] = await run(change, text, [host, port, database]);
+    const text = 'INSERT INTO shardwright.node (host, port, database, hosts, patroni) VALUES ($1, $2, $3, $4, $5) RETURNING node_id';
+    const [row] = await run(change, text, [host, port, database, ...storedHosts(address)]);
     return { id: nodeId(Number(present(row, 'node')[0])), ...address };
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
@@ -61,13 +68,23 @@ export async function insertNode(change: Change, address: NodeAddress): Promise<
 }
 
 /** `nodeExists` when the address is another node's. */
-export async function updateAddress(change: Change, node: NodeId, { host, port, database }: NodeAddress): Promise<void> {
+export async function updateAddress(change: Change, node: NodeId, address: NodeAddress): Promise<void> {
+  const { host, port, database } = address;
+  await checkHosts(change, node, address);
+  const text = 'UPDATE shardwright.node SET host = $2, port = $3, database = $4, hosts = $5, patroni = $6, system_identifier = NULL, timeline = NULL WHERE node_id = $1';
   try {
-    await run(change, 'UPDATE shardwright.node SET host = $2, port = $3, database = $4 WHERE node_id = $1', [node, host, port, database]);
+    await run(change, text, [node, host, port, database, ...storedHosts(address)]);
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
     throw new ClusterError('nodeExists', `${host}:${port}/${database} is the address of another node`, { cause: error });
   }
+}
+
+/** No server may belong to two nodes with the same database. */
+async function checkHosts(change: Change, own: NodeId | undefined, { host, port, database, hosts = [{ host, port }] }: NodeAddress): Promise<void> {
+  const others = (await readNodes(change)).filter((node) => node.id !== own);
+  const taken = hosts.find((address) => others.some((node) => isAtAddress(node, { ...address, database })));
+  if (taken !== undefined) throw new ClusterError('nodeExists', `node ${taken.host}:${taken.port}/${database} is in the cluster already`);
 }
 
 export async function deleteNode(change: Change, node: NodeId): Promise<void> {

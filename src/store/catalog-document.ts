@@ -132,7 +132,7 @@ SELECT json_build_object(
   'version', c.catalog_version,
   'serverVersion', current_setting('server_version_num')::int,
   'database', (SELECT to_json(b) FROM pg_database b WHERE b.datname = current_database()),
-  'nodes', (SELECT json_agg(json_build_array(node_id, host, port, database) ORDER BY node_id) FROM shardwright.node),
+  'nodes', (SELECT json_agg(json_build_array(node_id, host, port, database, hosts, patroni, system_identifier, timeline) ORDER BY node_id) FROM shardwright.node),
   'groups', (SELECT json_agg(json_build_array(g.colocation_id, g.shard_count, g.hash_family, g.distribution_type,
       (SELECT json_agg(json_build_array(s.shard_group_id, s.ordinal, s.hash_min, s.hash_max, s.node_id) ORDER BY s.ordinal)
          FROM shardwright.shard_group s WHERE s.colocation_id = g.colocation_id)) ORDER BY g.colocation_id)

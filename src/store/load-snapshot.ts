@@ -4,6 +4,7 @@ import type {
   CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, Policy, RowSecurity, ServerFacts, ShardGroup, TableIndex,
 } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
+import { type HostTuples, serversOf } from './node-servers.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
 import { checkInvariants } from '../catalog/invariants.ts';
 import { catalogDocumentQuery } from './catalog-document.ts';
@@ -15,12 +16,16 @@ interface CatalogDocument {
   readonly version: number;
   readonly serverVersion: number;
   readonly database: Readonly<Record<string, unknown>>;
-  readonly nodes: readonly [id: number, host: string, port: number, database: string][] | null;
+  readonly nodes: readonly NodeTuple[] | null;
   readonly groups: readonly GroupTuple[] | null;
   readonly schemas?: readonly [name: string, colocation: number][] | null;
   readonly tables: readonly TableTuple[] | null;
   readonly views: readonly ViewTuple[] | null;
 }
+
+type NodeTuple = [
+  id: number, host: string, port: number, database: string, hosts: HostTuples | null, patroni: readonly string[] | null, systemIdentifier: string | null, timeline: number | null,
+];
 
 type GroupTuple = [
   id: number, shardCount: number, hash: HashFamily, distributionType: string | null,
@@ -106,8 +111,8 @@ function viewOf([oid, schema, name, materialized, sql, securityBarrier, security
   return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier, securityInvoker };
 }
 
-function nodeOf([id, host, port, database]: readonly [number, string, number, string]): ClusterNode {
-  return { id: nodeId(id), host, port, database };
+function nodeOf([id, host, port, database, hosts, patroni, systemIdentifier, timeline]: NodeTuple): ClusterNode {
+  return { id: nodeId(id), host, port, database, ...serversOf({ hosts, patroni, systemIdentifier, timeline }) };
 }
 
 function groupOf([id, , hash, distributionType, slices]: GroupTuple): ColocationGroup {

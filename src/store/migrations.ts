@@ -278,4 +278,10 @@ $$;
 CREATE TRIGGER refuse_table_in_feed BEFORE DELETE OR UPDATE OF kind ON shardwright.distributed_table
   FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_table_in_feed();
 `,
+  `
+ALTER TABLE shardwright.node ADD COLUMN hosts jsonb, ADD COLUMN patroni jsonb, ADD COLUMN system_identifier text, ADD COLUMN timeline integer;
+COMMENT ON COLUMN shardwright.node.hosts IS 'Where its servers may be, [host, port] each, where there are several; host and port are the first.';
+COMMENT ON COLUMN shardwright.node.patroni IS 'URLs of a Patroni REST interface that tells of further ones.';
+COMMENT ON COLUMN shardwright.node.timeline IS 'The newest that a primary of it was seen on: a server on an older one was the primary once, and is not written to.';
+`,
 ];

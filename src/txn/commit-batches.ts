@@ -7,7 +7,7 @@ import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import type { CallOptions, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { isConnectionFailure, wasNotSent } from '../cluster/translate-error.ts';
 
 type CommitOptions = CallOptions & Pick<BeginOptions, 'clusterId' | 'onStep' | 'watch'>;
 
@@ -56,6 +56,6 @@ async function commitAlone(writer: Participant, { queries }: NodeBatch, { name, 
     const [, ...results] = await writer.connection.batch([numbering(writer), ...queries], options);
     return results;
   } catch (error) {
-    throw isConnectionFailure(error) ? outcomeUnknown(name, writer, error) : error;
+    throw isConnectionFailure(error) && !wasNotSent(error) ? outcomeUnknown(name, writer, error) : error;
   }
 }

@@ -1,5 +1,5 @@
 import type { NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
-import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { isConnectionFailure, wasNotSent } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -55,7 +55,7 @@ export async function commitOnlyWriter(writer: Participant, name: TransactionNam
     if (writer.number === undefined) await writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]);
     else await commitParticipant(writer);
   } catch (error) {
-    throw isConnectionFailure(error) ? outcomeUnknown(name, writer, error) : error;
+    throw isConnectionFailure(error) && !wasNotSent(error) ? outcomeUnknown(name, writer, error) : error;
   }
 }
 

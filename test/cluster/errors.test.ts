@@ -96,10 +96,10 @@ test('connections that the server closed while idle are dropped', async () => {
   expect((await node.connections.query({ text: 'SELECT 1', mayWait: true })).rows).toEqual([['1']]);
 });
 
-test('a session ended by the administrator gives the server\'s words to the running statement, a loss to those behind', async () => {
+test('a session ended by the administrator gives the server\'s words to the running statement; those behind have not run', async () => {
   await using node = await openTestNode({ sharedMax: 1 });
   const [running, behind] = [node.connections.query({ text: 'SELECT pg_sleep(1000)' }), node.connections.query({ text: 'SELECT 1' })];
   const settled = Promise.allSettled([running, behind]);
   while (!(await node.sees("(SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%') = 1")));
-  expect(await settled).toMatchObject([{ reason: { code: '57P01' } }, { reason: { id: 'connectionLost' } }]);
+  expect(await settled).toMatchObject([{ reason: { code: '57P01' } }, { reason: { id: 'nodeUnreachable' } }]);
 });

@@ -14,12 +14,12 @@ test.each([15, 18] as const)('version %s: a standby made beside writes has all r
   await using primary = await startPostgres({ major, settings });
   await value(primary, 'CREATE TABLE t AS SELECT g AS a FROM generate_series(1, 20000) g');
   await value(primary, 'CREATE TABLE written (a int)');
-  let isWriting = true;
+  const stopped = new AbortController();
   const writing = (async () => {
-    for (let i = 0; isWriting; i += 1) await value(primary, `INSERT INTO written VALUES (${i})`);
+    for (let i = 0; !stopped.signal.aborted; i += 1) await value(primary, `INSERT INTO written VALUES (${i})`);
   })();
   await using standby = await primary.startStandby();
-  isWriting = false;
+  stopped.abort();
   await writing;
   const rows = await value(primary, 'SELECT count(*) FROM written');
   expect(Number(rows)).toBeGreaterThan(0);

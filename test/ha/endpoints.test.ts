@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import { splitHosts } from '../../src/cluster/connection-hosts.ts';
+import { type PostgresServer, startEmbeddedCluster, startPostgres, volatileSettings } from '../../src/embedded.ts';
+import { withServer } from '../../src/embedded/with-server.ts';
+import { readMembers } from '../../src/ha/patroni.ts';
+import { Cluster } from '../../src/index.ts';
+import { until } from '../cluster/connections.ts';
+import { startMutingProxy } from '../txn/muting-proxy.ts';
+
+const settings = volatileSettings;
+
+test('a replica that is named later takes over; the old primary, back on its old timeline, is never written to, not by a new process either', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 1, settings, cluster: { failoverTimeoutMs: 20_000 } });
+  const { cluster } = embedded;
+  const old = embedded.primaryOf(0);
+  await using replica = await old.startStandby();
+  await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+  const hosts = [old, replica].map(({ host, port }) => ({ host, port }));
+  const node = await cluster.setNodeAddresses(1, { hosts });
+  expect(await cluster.nodes()).toMatchObject([{ id: 1, port: old.port, hosts, timeline: 1 }]);
+  expect(node).toMatchObject({ id: 1, hosts });
+  await cluster.query('INSERT INTO t VALUES (1)');
+  await until(() => caughtUp(old, replica));
+  old.kill();
+  const [writing] = await Promise.all([cluster.query('INSERT INTO t VALUES (2)'), replica.promote()]);
+  expect(writing.rowCount).toBe(1);
+  await old.restart();
+  await until(async () => (await cluster.health()).some(({ port, state }) => port === old.port && state === 'outdated'));
+  // Either address names the node.
+  expect((await cluster.setNodeAddresses({ ...at(hosts, 1), database: 'postgres' }, { hosts: hosts.toReversed() })).id).toBe(1);
+  await cluster.query('INSERT INTO t VALUES (3)');
+  expect(await cluster.nodes()).toMatchObject([{ timeline: 2 }]);
+  await replica.halt();
+  await using fresh = disposable(new Cluster({ connectionString: embedded.connectionString, failoverTimeoutMs: 1_000 }));
+  await expect(fresh.cluster.query('INSERT INTO t VALUES (4)')).rejects.toMatchObject({ id: 'nodeUnreachable', detail: expect.stringContaining('another server was promoted since') });
+  await replica.restart();
+  expect((await cluster.query('SELECT a::int FROM t ORDER BY a')).rows).toEqual([{ a: 1 }, { a: 2 }, { a: 3 }]);
+});
+
+test('a server of another system among the addresses is not used, nor may an address be of two nodes', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 1, settings });
+  await using foreign = await startPostgres({ settings });
+  const { cluster } = embedded;
+  const own = embedded.primaryOf(0);
+  await cluster.setNodeAddresses(1, `postgres://postgres@127.0.0.1:${own.port},127.0.0.1:${foreign.port}/postgres`);
+  await until(async () => (await cluster.health()).some(({ port, state }) => port === foreign.port && state === 'foreign'));
+  await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+  await expect(cluster.addNode({ host: foreign.host, port: foreign.port })).rejects.toMatchObject({ id: 'nodeExists' });
+  await expect(cluster.switchover('coordinator', { promote: () => Promise.resolve() })).rejects.toMatchObject({ id: 'invalidParameter' });
+});
+
+test('packets to a primary are dropped: other nodes are not slowed, what waits goes on with the new primary', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 2, settings, cluster: { failoverTimeoutMs: 40_000 } });
+  const { cluster } = embedded;
+  const server = embedded.primaryOf(0);
+  await using replica = await server.startStandby();
+  await using proxy = await startMutingProxy(server);
+  await cluster.setNodeAddresses(1, { hosts: [{ host: '127.0.0.1', port: proxy.port }, { host: replica.host, port: replica.port }] });
+  await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('t', 'a', { shardCount: 8 });
+  const [here, there] = await Promise.all([1, 2].map(async (node) => {
+    for (let a = 1; ; a += 1) if ((await cluster.shardOf('t', a)).nodeId === node) return a;
+  }));
+  await proxy.mute();
+  const over = new AbortController();
+  const lost = cluster.query('INSERT INTO t VALUES ($1)', [here]).finally(() => over.abort());
+  let others = 0;
+  while (!over.signal.aborted) others += (await Promise.race([cluster.query('SELECT FROM t WHERE a = $1', [there]), lost.catch(() => undefined)])) === undefined ? 0 : 1;
+  await expect(lost).rejects.toMatchObject({ id: 'writeOutcomeUnknown', code: '08007' });
+  expect(others).toBeGreaterThan(100);
+  const waiting = Promise.all(Array.from({ length: 50 }, () => cluster.query('SELECT FROM t WHERE a = $1', [here])));
+  // One try at a time, of the probe.
+  expect(cluster.connectionCounts().find(({ node }) => node.includes(`${proxy.port}`))?.open).toBeLessThan(2);
+  await replica.promote();
+  expect(await waiting).toHaveLength(50);
+});
+
+test('Patroni tells of servers, which are asked themselves: it may be behind', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 0, settings });
+  await using stale = await startPostgres({ settings });
+  await using leader = await stale.startStandby();
+  await stale.halt();
+  await leader.promote();
+  await stale.follow(leader);
+  const member = ({ host, port }: { host: string; port: number }, role: string) => ({ name: `${port}`, role, host, port, state: 'running', timeline: 1 });
+  const patroni = createServer((request, response) => {
+    response.statusCode = request.url === '/cluster' ? 200 : 404;
+    response.end(JSON.stringify({ members: [member(leader, 'replica'), member(stale, 'leader'), { name: 'starting', role: 'replica' }] }));
+  }).listen(0, '127.0.0.1');
+  await once(patroni, 'listening');
+  const { cluster } = embedded;
+  const node = await cluster.addNode({ patroni: ['http://127.0.0.1:1', `http://127.0.0.1:${(patroni.address() as AddressInfo).port}`] });
+  expect(node).toMatchObject({ port: stale.port, hosts: [{ port: stale.port }, { port: leader.port }] });
+  await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+  await cluster.query('INSERT INTO t VALUES (1)');
+  const states = new Map((await cluster.health()).map(({ port, state }) => [port, state]));
+  expect(states.get(leader.port)).toBe('primary');
+  expect(states.get(stale.port)).toBe('replica');
+  patroni.close();
+});
+
+test('documents of Patroni and connection strings that are odd', () => {
+  for (const odd of [undefined, null, [], { members: {} }, { members: [null, { host: 'a' }, { host: 1, port: 2 }] }]) expect(readMembers(odd)).toEqual([]);
+  expect(splitHosts('postgres://u:p%2C@h:5433/db?sslmode=require')).toBeUndefined();
+  expect(splitHosts('postgresql://u:p@h1,[::1]:5433,h3:1/db?x=y,z')).toEqual({
+    first: 'postgresql://u:p@h1/db?x=y,z', hosts: [{ host: 'h1', port: 5432 }, { host: '::1', port: 5433 }, { host: 'h3', port: 1 }],
+  });
+  expect(splitHosts('postgres://h1,h2/db')).toMatchObject({ first: 'postgres://h1/db' });
+  expect(() => splitHosts('postgres://h1,h2:x/db')).toThrow('cannot read the host');
+});
+
+/** Whether the replica has all that the primary has at this moment. */
+async function caughtUp(primary: PostgresServer, replica: PostgresServer): Promise<boolean> {
+  const lsn = await withServer(primary, async (connection) => (await connection.query({ text: 'SELECT pg_current_wal_lsn()' })).rows[0]?.[0]);
+  return withServer(replica, async (connection) => (await connection.query({ text: 'SELECT pg_last_wal_replay_lsn() >= $1', values: [lsn] })).rows[0]?.[0] === 't');
+}
+
+function disposable(cluster: Cluster): AsyncDisposable & { readonly cluster: Cluster } {
+  return { cluster, [Symbol.asyncDispose]: () => cluster.end() };
+}

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
+import { until } from '../cluster/connections.ts';
+import { Ledger } from './ledger.ts';
+
+let embedded: EmbeddedCluster;
+let ledger: Ledger;
+
+beforeAll(async () => {
+  embedded = await startEmbeddedCluster({ nodes: 2, replicas: 1, synchronous: true, settings: volatileSettings, cluster: { recoveryIntervalMs: 500, failoverTimeoutMs: 30_000 } });
+  ledger = await Ledger.create(embedded.cluster);
+});
+
+afterAll(() => embedded.stop());
+
+async function acknowledgedMore(rows: number): Promise<void> {
+  const target = ledger.acknowledged + rows;
+  await until(() => ledger.acknowledged >= target);
+}
+
+test.each([0, 'coordinator', 1] as const)('the primary of %s is killed under load: nothing acknowledged is lost, nothing is done twice, writes go on', async (which) => {
+  ledger = new Ledger(embedded.cluster);
+  await embedded.cluster.query('TRUNCATE ledger');
+  ledger.start(8);
+  await acknowledgedMore(200);
+  await embedded.failover(which);
+  await acknowledgedMore(200);
+  await embedded.rejoin(which);
+  await acknowledgedMore(100);
+  await ledger.stop();
+  // Only what was being written in that moment may fail.
+  for (const tally of [ledger.singles, ledger.transactions]) expect([...tally.failed.keys()].filter((code) => !['08007', '40001'].includes(code))).toEqual([]);
+  await until(async () => (await embedded.cluster.recover()).left.length === 0 && (await embedded.cluster.transactions()).length === 0);
+  expect(await ledger.objections()).toEqual([]);
+  expect(await embedded.cluster.query('SELECT count(*) FROM ledger')).toMatchObject({ rows: [{}] });
+  expect(at(embedded.servers(which), 1)).toBe(embedded.primaryOf(which));
+});
+
+test.each([0, 'coordinator'] as const)('switchovers of %s and back: no statement outside of a transaction fails', async (which) => {
+  const { cluster } = embedded;
+  await cluster.query('TRUNCATE ledger');
+  await cluster.query('CREATE TABLE IF NOT EXISTS notes (a int)');
+  ledger = new Ledger(cluster);
+  ledger.start(6);
+  const over = new AbortController();
+  let reads = 0;
+  const statements = ['SELECT count(*) FROM ledger', 'SELECT tenant % 7, count(*), avg(entry) FROM ledger GROUP BY 1', 'UPDATE ledger SET tenant = tenant WHERE entry < 0', 'INSERT INTO notes VALUES (1)', 'SELECT count(*) FROM notes'];
+  const reading = Promise.all(statements.map(async (text) => {
+    for (; !over.signal.aborted; reads += 1) await cluster.query(text);
+  }));
+  const node = which === 'coordinator' ? which : at(await cluster.nodes(), which).id;
+  for (let i = 0; i < 2; i += 1) {
+    await acknowledgedMore(100);
+    const { port } = await cluster.switchover(node, { promote: () => embedded.switchover(which) });
+    expect(port).toBe(embedded.primaryOf(which).port);
+  }
+  await acknowledgedMore(100);
+  over.abort();
+  await reading;
+  await ledger.stop();
+  expect(reads).toBeGreaterThan(20);
+  expect(ledger.singles.failed).toEqual(new Map());
+  expect([...ledger.transactions.failed.keys()].filter((code) => code !== '40001')).toEqual([]);
+  expect(await ledger.objections()).toEqual([]);
+});
+
+test('a switchover that does not come about leaves the node as it was', async () => {
+  const { cluster } = embedded;
+  const [node] = await cluster.nodes();
+  const failing = cluster.switchover(at([node], 0)?.id ?? 0, { promote: () => Promise.reject(new Error('no replica is fit')) });
+  await expect(failing).rejects.toMatchObject({ id: 'switchoverFailed', detail: 'no replica is fit.' });
+  await cluster.query('SELECT count(*) FROM ledger');
+});
+
+test('health tells of each server what it is and how far behind', async () => {
+  const health = await embedded.cluster.health();
+  expect(health.map(({ node, port, role, state }) => ({ node, port, role, state }))).toEqual(
+    (['coordinator', 0, 1] as const).flatMap((which, node) =>
+      embedded.servers(which).map((server) => {
+        const role = server === embedded.primaryOf(which) ? 'primary' : 'replica';
+        return { node, port: server.port, role, state: role };
+      })),
+  );
+  for (const { timeline, lagBytes, latencyMs, role } of health) {
+    expect(timeline).toBeGreaterThan(1);
+    expect(latencyMs).toBeGreaterThan(0);
+    expect(lagBytes === undefined).toBe(role === 'primary');
+  }
+});
