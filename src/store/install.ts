@@ -48,8 +48,11 @@ async function migrate(connection: NodeConnection, options?: CallOptions): Promi
     const text = [...missing, `UPDATE shardwright.cluster SET schema_version = ${migrations.length}`].join(';\n');
     await connection.query({ text, simple: true }, options);
   }
-  await connection.query({ text: `${nodeSchemaSql};\n${installCatalogDocument()}`, simple: true }, options);
+  await connection.query({ text: `${nodeSchemaSql};\n${installCatalogDocument()};\n${versionGrant}`, simple: true }, options);
 }
+
+/** Whoever reads a local table compares the version of the catalog, in whatever role the session has set. */
+const versionGrant = 'GRANT SELECT (catalog_version) ON shardwright.cluster TO PUBLIC';
 
 /** Asks first: CREATE SCHEMA IF NOT EXISTS needs the right to create even when there is nothing to do. */
 async function createSchema(connection: NodeConnection, options?: CallOptions): Promise<void> {

@@ -257,7 +257,7 @@ SELECT d.datname as "Name",
 FROM pg_catalog.pg_database d
 ORDER BY 1;
 
--- psql: \du
+-- psql: \du postgres
 SELECT r.rolname, r.rolsuper, r.rolinherit,
   r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
   r.rolconnlimit, r.rolvaliduntil,
@@ -268,7 +268,7 @@ SELECT r.rolname, r.rolsuper, r.rolinherit,
 , r.rolreplication
 , r.rolbypassrls
 FROM pg_catalog.pg_roles r
-WHERE r.rolname !~ '^pg_'
+WHERE r.rolname OPERATOR(pg_catalog.~) '^(postgres)$' COLLATE pg_catalog.default
 ORDER BY 1;
 
 -- psql: \dn+
