@@ -4,10 +4,13 @@ import { nameParts } from '../sql/ast.ts';
 
 /** Whether a statement calls one of the cluster's own functions, which has a transaction of its own. */
 export function isUtilityCall(node: Node): boolean {
-  const target = 'SelectStmt' in node ? node.SelectStmt.targetList?.[0] : undefined;
-  const value = target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
+  if (!('SelectStmt' in node)) return false;
+  const [target] = node.SelectStmt.targetList ?? [];
+  const [item] = node.SelectStmt.fromClause ?? [];
+  const list = item !== undefined && 'RangeFunction' in item ? item.RangeFunction.functions?.[0] : undefined;
+  const value = list !== undefined && 'List' in list ? list.List.items?.[0] : target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
   const name = value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
-  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|citus_update_node|citus_schema_(distribute|undistribute|move))$/.test(name);
+  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|run_command_on_[a-z_]+|citus_update_node|citus_schema_(distribute|undistribute|move))$/.test(name);
 }
 
 /** Functions of the cluster that only read, and may do so in a transaction block. */

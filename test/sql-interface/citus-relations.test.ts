@@ -115,6 +115,9 @@ test('commands on nodes, shards and placements', async () => {
   expect(await rowsOf(`SELECT nodeid, success, result FROM run_command_on_all_nodes('CREATE TABLE made_by_command ()')`)).toEqual([0, 1, 2, 3].map((node) => [node, true, 'CREATE']));
   expect(await rowsOf(`SELECT DISTINCT success, result FROM run_command_on_workers('SELECT 1/0') UNION ALL SELECT success, result FROM run_command_on_coordinator('DROP TABLE made_by_command')`)).toEqual([[false, 'division by zero'], [true, 'DROP']]);
   expect(await rowsOf(`SELECT DISTINCT success, result FROM run_command_on_workers('SELECT 1, 2')`)).toEqual([[false, 'expected a single column in query target']]);
+  // Among other statements of one text, in transactions of its own, too.
+  const results = (await cluster.query(`SELECT 1; SELECT run_command_on_coordinator('SELECT 2'); SELECT result FROM run_command_on_coordinator('SELECT 3')`)) as unknown as { rows: object[] }[];
+  expect(results.map(({ rows }) => rows[0])).toEqual([{ '?column?': 1 }, { run_command_on_coordinator: '(0,t,2)' }, { result: '3' }]);
   // What it sets is not left behind.
   await rowsOf(`SELECT run_command_on_workers('SET datestyle = german')`);
   expect(await rowsOf(`SELECT DISTINCT result FROM run_command_on_workers('SHOW datestyle')`)).toEqual([['ISO, MDY']]);
