@@ -15,7 +15,7 @@ export const catalogFilters: Readonly<Record<string, CatalogFilter>> = {
   pg_class: { condition: outside('relnamespace'), relation: { schema: 'relnamespace', by: 'oid', name: 'relname' } },
   pg_proc: { condition: outside('pronamespace') },
   pg_type: { condition: outside('typnamespace'), relation: { schema: 'typnamespace', by: 'oid', name: 'typname' } },
-  pg_trigger: { condition: `tgfoid <> 'shardwright.refuse_shell_write()'::pg_catalog.regprocedure` },
+  pg_trigger: { condition: `tgfoid NOT IN (SELECT f.oid FROM pg_catalog.pg_proc AS f WHERE f.pronamespace = 'shardwright'::pg_catalog.regnamespace)` },
   pg_sequences: named('schemaname', 'sequencename'),
   pg_views: named('schemaname', 'viewname'),
   ...each(['pg_tables', 'pg_indexes', 'pg_stats'], named('schemaname', 'tablename')),
@@ -25,7 +25,7 @@ export const catalogFilters: Readonly<Record<string, CatalogFilter>> = {
 /** The same for `information_schema`. */
 export const informationFilters: Readonly<Record<string, CatalogFilter>> = {
   schemata: { condition: `schema_name <> 'shardwright'` },
-  triggers: { condition: `action_statement NOT LIKE '%shardwright.refuse_shell_write()'`, relation: { schema: 'event_object_schema', by: 'name', name: 'event_object_table' } },
+  triggers: { condition: `action_statement NOT LIKE '% FUNCTION shardwright.%'`, relation: { schema: 'event_object_schema', by: 'name', name: 'event_object_table' } },
   sequences: named('sequence_schema', 'sequence_name'),
   ...each(['routines', 'parameters'], { condition: `specific_schema <> 'shardwright'` }),
   referential_constraints: { condition: `constraint_schema <> 'shardwright'`, relation: { schema: 'constraint_schema', by: 'name', name: 'constraint_name' } },
