@@ -2,11 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-const packages = ['postgresql-client-15', 'python3-psycopg2', 'python3-psycopg'];
+const packages = ['postgresql-client-15', 'python3', 'python3-psycopg'];
 const has = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 const pgbench = '/usr/lib/postgresql/15/bin/pgbench';
 
-if (!has('/usr/lib/postgresql/15/bin/psql', '--version') || !has('python3', '-c', 'import psycopg, psycopg2')) install(packages);
+if (!has('/usr/lib/postgresql/15/bin/psql', '--version') || !has('/usr/bin/python3', '-c', 'import psycopg')) install(packages);
 if (!existsSync(pgbench)) install(['postgresql-15']);
 
 function install(names) {

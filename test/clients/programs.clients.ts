@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serve, type WireServer } from '../../src/wire.ts';
+import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
+
+const run = promisify(execFile);
+const programs = '/usr/lib/postgresql/15/bin';
+let pair: ClusterAndPlain;
+let server: WireServer;
+let directory: string;
+
+beforeAll(async () => {
+  // pg_dump speaks to servers of its own version and older ones.
+  pair = await startCluster({ major: 15 });
+  server = await serve(pair.cluster, { port: 0, authentication: 'trust' });
+  directory = mkdtempSync(join(tmpdir(), 'shardwright-clients-'));
+});
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  await server.close();
+  await pair[Symbol.asyncDispose]();
+});
+
+interface Place {
+  readonly host: string;
+  readonly port: number | string;
+  readonly database: string;
+  readonly user: string;
+}
+
+const wire = (): Place => ({ host: server.host, port: server.port, database: pair.databases.coordinator.database, user: pair.databases.coordinator.user });
+function plain(): Place {
+  const { hostname, port, pathname, username } = new URL(pair.plain.options.connectionString ?? '');
+  return { host: hostname, port, database: pathname.slice(1), user: username };
+}
+
+const environment = ({ host, port, database, user }: Place): NodeJS.ProcessEnv => ({ ...process.env, PGHOST: host, PGPORT: String(port), PGDATABASE: database, PGUSER: user });
+
+async function program(name: string, place: Place, ...args: string[]): Promise<string> {
+  const { stdout, stderr } = await run(name.includes('/') ? name : join(programs, name), args, { env: environment(place), maxBuffer: 64 * 1024 * 1024 });
+  return stdout + stderr;
+}
+
+/** A file with this in it. */
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('psql', () => {
+  const script = `
+SELECT tenant_id, count(*), sum(total) FROM orders GROUP BY 1 ORDER BY 1;
+SELECT * FROM orders WHERE tenant_id = 3 ORDER BY id;
+SELECT nope FROM orders;
+BEGIN; INSERT INTO orders (tenant_id, id) VALUES (50, 1), (51, 1); SELECT count(*) FROM orders; SELECT 1/0; SELECT 1; ROLLBACK;
+SELECT 1 AS a \\; SELECT 2 AS b;
+COPY notes FROM STDIN;
+7\tseven
+8\t\\N
+\\.
+SELECT * FROM notes ORDER BY id;
+\\copy (SELECT code, name FROM countries ORDER BY code) TO STDOUT WITH (FORMAT csv, HEADER)
+DELETE FROM notes WHERE id IN (7, 8);
+SELECT id FROM notes ORDER BY id \\bind \\g
+\\gdesc
+SELECT tenant_id, note FROM orders WHERE tenant_id = 1 ORDER BY id LIMIT 2 \\gx
+\\set FETCH_COUNT 10
+SELECT tenant_id, id FROM orders ORDER BY 1, 2;
+\\d orders
+\\d+ items
+\\dt
+\\di
+\\df
+\\dT
+\\dn
+\\dv
+`;
+  test('prints what it prints from one PostgreSQL', async () => {
+    // \bind came with psql 16.
+    const path = file('script.sql', script.replace(/^.*\\bind.*$/m, ''));
+    const print = (place: Place): Promise<string> => program('psql', place, '-X', '-a', '-f', path);
+    const expected = await print(plain());
+    expect(withoutNodes(await print(wire()))).toBe(expected);
+  });
+});
+
+/** The context of an error names the node that it came from. */
+function withoutNodes(text: string): string {
+  return text.replaceAll(/^CONTEXT: {2}node .*\n/gm, '').replaceAll(/\nnode \d+\..*$/gm, '');
+}
+
+describe('pgbench', () => {
+  beforeAll(async () => {
+    const tables = ['history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22))', 'tellers (tid int PRIMARY KEY, bid int, tbalance int, filler char(84))', 'accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))', 'branches (bid int PRIMARY KEY, bbalance int, filler char(88))'];
+    for (const table of tables) await pair.cluster.query(`CREATE TABLE pgbench_${table}`);
+    for (const [table, column] of [['accounts', 'aid'], ['history', 'aid'], ['tellers', 'tid'], ['branches', 'bid']] as const) await pair.cluster.createDistributedTable(`pgbench_${table}`, column);
+    await program('pgbench', wire(), '-i', '-I', 'g', '-s', '1', '-q');
+  });
+
+  test.each(['simple', 'extended', 'prepared'])('%s: transactions over many nodes, and lookups', async (mode) => {
+    expect(await program('pgbench', wire(), '-n', '-M', mode, '-c', '4', '-t', '25')).toContain('number of failed transactions: 0 (0.000%)');
+    expect(await program('pgbench', wire(), '-n', '-S', '-M', mode, '-c', '8', '-t', '200')).toContain('number of transactions actually processed: 1600/1600');
+    const { rows } = await pair.cluster.query('SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(tbalance) FROM pgbench_tellers) AND (SELECT sum(delta) FROM pgbench_history) = (SELECT sum(bbalance) FROM pgbench_branches) AS balanced');
+    expect(rows).toEqual([{ balanced: true }]);
+  });
+});
+
+test('pg_dump: into a plain PostgreSQL, and back', async () => {
+  const dump = await program('pg_dump', wire(), '--no-owner');
+  expect(dump).not.toMatch(/shardwright|_\d{6}\b/);
+  await pair.plain.query('CREATE DATABASE restored_wire');
+  const restored = { ...plain(), database: 'restored_wire' };
+  try {
+    await program('psql', restored, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file('dump.sql', dump));
+    expect(withoutKey(await program('pg_dump', restored, '--no-owner'))).toBe(withoutKey(dump));
+    for (const table of ['orders', 'items', 'countries', 'notes']) {
+      const rows = (place: Place): Promise<string> => program('psql', place, '-X', '-At', '-c', `SELECT t::text FROM ${table} AS t ORDER BY 1`);
+      expect(await rows(restored)).toBe(await rows(wire()));
+    }
+  } finally {
+    await pair.plain.query('DROP DATABASE restored_wire');
+  }
+});
+
+/** A dump has a key of its own. */
+function withoutKey(dump: string): string {
+  return dump.replaceAll(/^\\(un)?restrict .*$/gm, '');
+}
+
+const psycopg = `
+import psycopg
+with psycopg.connect('') as conn:
+    for binary in (False, True):
+        with conn.cursor(binary=binary) as cur:
+            cur.execute('SELECT tenant_id, id, total, note, at, tags FROM orders WHERE tenant_id = %s AND id <= %s ORDER BY id', (3, 2))
+            print([tuple(map(str, row)) for row in cur.fetchall()])
+            cur.execute('SELECT %s::int8, %s::numeric, %s::text, %s::bytea, %s::jsonb, %s::timestamptz', (2**40, 1.5, 'é', b'\\x00\\xff', '{"a": 1}', '2024-01-01 00:00:00+00'))
+            print(cur.fetchone())
+    with conn.pipeline(), conn.cursor() as cur:
+        for i in range(20):
+            cur.execute('INSERT INTO notes VALUES (%s, %s)', (1000 + i, str(i)))
+        cur.execute('SELECT count(*) FROM notes WHERE id >= 1000')
+        print(cur.fetchone())
+    with conn.cursor(name='big') as cur:
+        cur.itersize = 7
+        cur.execute('SELECT tenant_id, id FROM orders ORDER BY 1, 2')
+        print(sum(1 for _ in cur))
+    with conn.cursor() as cur:
+        with cur.copy('COPY notes (id, body) FROM STDIN') as copy:
+            for i in range(5):
+                copy.write_row((2000 + i, None))
+        with cur.copy('COPY (SELECT id, body FROM notes WHERE id >= 2000 ORDER BY id) TO STDOUT') as copy:
+            copy.set_types(['int4', 'text'])
+            print(list(copy.rows()))
+        with cur.copy('COPY (SELECT tenant_id, id FROM orders WHERE tenant_id = 2 ORDER BY id) TO STDOUT (FORMAT binary)') as copy:
+            copy.set_types(['int8', 'int4'])
+            print(list(copy.rows()))
+        cur.execute('DELETE FROM notes WHERE id >= 1000')
+        print(cur.rowcount)
+    conn.commit()
+    try:
+        conn.execute('SELECT 1/0 FROM orders')
+    except psycopg.errors.DivisionByZero as error:
+        print(error.sqlstate, error.diag.message_primary)
+`;
+
+test('psycopg: text, binary, pipelines, cursors, COPY', async () => {
+  const path = file('with-psycopg.py', psycopg);
+  expect(await program('/usr/bin/python3', wire(), path)).toBe(await program('/usr/bin/python3', plain(), path));
+});

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** Programs that are no packages of npm: `npm run test:clients` installs them from Debian. */
+export default defineConfig({
+  test: {
+    include: ['test/clients/**/*.clients.ts'],
+    globalSetup: ['test/support/start-test-servers.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    maxWorkers: 2,
+  },
+});
