@@ -1,8 +1,7 @@
-import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import type { Cluster, ClusterClient, SchemaInfo } from '../../src/index.ts';
-import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+import { type ClusterAndPlain, run, startCluster } from './start-cluster.ts';
 
 let pair: ClusterAndPlain;
 let cluster: Cluster;
@@ -27,6 +26,9 @@ async function inSession<T>(pool: Pick<Cluster, 'connect'>, work: (client: Clust
   }
 }
 
+/** Past the library. */
+const psql = (text: string): Promise<void> => run(pair.databases.coordinator.connectionString, text);
+
 const infoOf = async (name: string): Promise<SchemaInfo | undefined> => (await cluster.schemas()).find((schema) => schema.name === name);
 const clean = async (): Promise<void> => {
   expect((await cluster.checkSchema()).text).toMatch(/no differences/);
@@ -42,14 +44,14 @@ test('a tenant\'s schema: its search_path is all that a session needs', async ()
     `UPDATE users SET email = 'b@x' WHERE id = 1`, `DELETE FROM users WHERE id = 2`, 'SELECT count(*) FROM posts', 'BEGIN', `INSERT INTO posts (author, title) VALUES (3, 'in a block') RETURNING id`, 'ALTER TABLE posts ADD score int DEFAULT 5', 'CREATE TABLE tags (post int REFERENCES posts, tag text)',
     `INSERT INTO tags SELECT id, 't' FROM posts WHERE id < 9`, 'COMMIT', 'SELECT sum(score), (SELECT count(*) FROM tags) FROM posts', 'BEGIN', 'CREATE TABLE undone (id int)', 'INSERT INTO undone VALUES (1)', 'ROLLBACK', 'SELECT * FROM undone', 'DROP TABLE tags', 'SELECT name FROM public.countries ORDER BY 1',
   ];
-  const run = (pool: Pick<Cluster, 'connect'>): Promise<unknown[]> => inSession(pool, async (client) => {
+  const runAll = (pool: Pick<Cluster, 'connect'>): Promise<unknown[]> => inSession(pool, async (client) => {
     const got: unknown[] = [];
     for (const step of steps) {
       got.push(await client.query({ text: step, rowMode: 'array' }).then(({ command, rowCount, rows: found }) => [step, command, rowCount, found], ({ code, constraint }: { code?: string; constraint?: string }) => [step, code, constraint]));
     }
     return got;
   });
-  expect(await run(cluster)).toEqual(await run(pair.plain as never));
+  expect(await runAll(cluster)).toEqual(await runAll(pair.plain as never));
   expect(await infoOf('tenant_1')).toMatchObject({ tables: ['posts', 'users'] });
   const explained = await inSession(cluster, async (client) => {
     await client.query('SET search_path TO tenant_1');
@@ -122,10 +124,7 @@ test('tables come into it from elsewhere, with their rows', async () => {
 });
 
 test('one that psql has made there becomes one of it with the next', async () => {
-  const psql = new Client({ connectionString: pair.databases.coordinator.connectionString });
-  await psql.connect();
-  await psql.query('CREATE TABLE empty.past (id int); INSERT INTO empty.past VALUES (7)');
-  await psql.end();
+  await psql('CREATE TABLE empty.past (id int); INSERT INTO empty.past VALUES (7)');
   expect(await count('empty.past')).toBe(1);
   expect((await cluster.checkSchema()).differences).toMatchObject([{ schema: 'empty', table: 'past', found: 'a local table' }]);
   await cluster.query('CREATE TABLE empty.next (id int)');
@@ -142,7 +141,19 @@ test('renamed, made ordinary again, dropped', async () => {
   expect([await infoOf('full_1'), await count('full_1.child'), await count('full_1.stray')]).toEqual([undefined, 1, 2]);
   expect((await cluster.tables()).filter(({ schema }) => schema === 'full_1')).toEqual([]);
   await expect(cluster.query('INSERT INTO full_1.child VALUES (9)')).rejects.toMatchObject({ code: '23503' });
+  // A table that was lost before is in nobody's way, and a type of the schema is in a table of another.
+  await cluster.query('CREATE TYPE made_2.mood AS ENUM ($$a$$); CREATE TABLE feeling (id int, mood made_2.mood); CREATE TABLE gone (id int)');
+  for (const table of ['feeling', 'gone']) await cluster.createDistributedTable(table, 'id');
+  await psql('DROP TABLE gone');
   await cluster.query('DROP SCHEMA made_2 CASCADE; DROP SCHEMA made_5');
+  expect((await cluster.query('SELECT * FROM feeling')).fields.map(({ name }) => name)).toEqual(['id']);
+  for (let round = 0; round < 2; round += 1) {
+    const { coordinator, nodes } = pair.databases;
+    for (const { repair, node } of (await cluster.checkSchema()).differences) {
+      const server = [coordinator, ...nodes].find(({ host, port, database }) => node === `${host}:${port}/${database}`);
+      await run(present(server).connectionString, repair);
+    }
+  }
   expect(await infoOf('made_2')).toBe(undefined);
   expect((await cluster.query(`SELECT count(*)::int AS n FROM shardwright.colocation_group g WHERE distribution_type IS NULL AND colocation_id NOT IN (SELECT colocation_id FROM shardwright.distributed_schema)`)).rows).toEqual([{ n: 0 }]);
   expect((await cluster.query('SELECT count(*)::int AS n FROM shardwright.distributed_schema')).rows).toEqual([{ n: (await cluster.schemas()).length }]);

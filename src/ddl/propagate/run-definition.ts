@@ -60,11 +60,13 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
     const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
     const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
+    const lost = plan.reach === 'schemas' ? await readLost(change) : [];
     if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
     const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
     const result = await onShells(change, query);
     if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
     const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+    if (plan.reach === 'schemas') await checkNoneLost(change, lost);
     if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
     const hasTables = await schemasFollow(change, plan, schemas);
     // Plans may have been made with other types and functions.
@@ -97,16 +99,21 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
   for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
-  if (plan.reach === 'schemas') await checkNoneLost(change);
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
   // CASCADE may have reached views.
   return added > 0 || plan.reach !== 'named' || hasChanged({ before, after });
 }
 
+/** OIDs of tables whose shells are gone. */
+async function readLost({ coordinator, options }: DefinitionChange): Promise<readonly (string | null | undefined)[]> {
+  const { rows } = await coordinator.query({ text: 'SELECT relation::oid FROM shardwright.distributed_table WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation)' }, options);
+  return rows.map(([oid]) => oid);
+}
+
 /** A table that is gone with its schema, and was not thought of, would leave its shards behind. */
-async function checkNoneLost({ coordinator, options }: DefinitionChange): Promise<void> {
-  const { rows } = await coordinator.query({ text: 'SELECT relation::oid FROM shardwright.distributed_table WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation)' }, options);
-  assert(rows.length === 0, `tables ${rows.join(', ')} were dropped, and their shards were not`);
+async function checkNoneLost(change: DefinitionChange, before: readonly (string | null | undefined)[]): Promise<void> {
+  const lost = (await readLost(change)).filter((oid) => !before.includes(oid));
+  assert(lost.length === 0, `tables ${lost.join(', ')} were dropped, and their shards were not`);
 }
 
 async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {
