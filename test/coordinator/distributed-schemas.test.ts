@@ -145,8 +145,11 @@ test('renamed, made ordinary again, dropped', async () => {
   await cluster.query('CREATE TYPE made_2.mood AS ENUM ($$a$$); CREATE TABLE feeling (id int, mood made_2.mood); CREATE TABLE gone (id int)');
   for (const table of ['feeling', 'gone']) await cluster.createDistributedTable(table, 'id');
   await psql('DROP TABLE gone');
+  const old = await cluster.shardOf('feeling', 1);
   await cluster.query('DROP SCHEMA made_2 CASCADE; DROP SCHEMA made_5');
   expect((await cluster.query('SELECT * FROM feeling')).fields.map(({ name }) => name)).toEqual(['id']);
+  // Who plans by the old columns must find no shard.
+  expect((await cluster.shardOf('feeling', 1)).name).not.toBe(old.name);
   for (let round = 0; round < 2; round += 1) {
     const { coordinator, nodes } = pair.databases;
     for (const { repair, node } of (await cluster.checkSchema()).differences) {
