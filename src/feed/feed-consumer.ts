@@ -228,7 +228,7 @@ export class FeedConsumer {
   }
 
   async #throwIfFailed(): Promise<void> {
-    for (const { failure } of this.#readers.values()) if (failure !== undefined) this.#failure ??= { error: await this.#explained(failure.error) };
+    for (const [node, { failure }] of this.#readers) if (failure !== undefined && this.#failure === undefined) await this.#explain(node, failure.error);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -280,21 +280,23 @@ export class FeedConsumer {
 
   async #guard({ maxRetainedBytes, name }: StoredFeed): Promise<void> {
     const { slot } = feedNames(this.services.clusterId, this.opened.feed.id);
-    const found = await Promise.all([...this.#readers.keys()].map((node) => readSlot({ node: this.services.pools.get(node), name: slot(node) }).catch(() => undefined)));
+    const found = await Promise.all([...this.#readers.keys()].map((node) => (async () => readSlot({ node: this.services.pools.get(node), name: slot(node) }))().catch(() => undefined)));
     for (const state of found) {
       const trouble = state === undefined ? undefined : judgeSlot(state, { maxRetainedBytes, isMade: true, owner: feedOwner(name) });
       if (trouble !== undefined) throw await this.#lost(trouble);
     }
   }
 
-  /** A node whose slot is not there any more has been read to its end, or the feed is over. */
-  async #explained(error: unknown): Promise<unknown> {
+  /** A node that cannot be read any more has been removed, the feed is over, or its slot is gone. */
+  async #explain(failed: NodeId, error: unknown): Promise<void> {
     try {
-      await this.#readFeed();
+      const feed = await this.#readFeed();
+      if (!feed.nodes.some(({ node }) => node === failed)) return await this.#followNodes(feed);
+      const isGone = sqlStateOf(error) === '42704';
+      this.#failure = { error: isGone ? await this.#lost(new ClusterError('feedLost', 'the replication slot on a node is gone', { hint: lostHint, cause: error })) : error };
     } catch (reason) {
-      return reason;
+      this.#failure = { error: reason };
     }
-    return sqlStateOf(error) === '42704' ? this.#lost(new ClusterError('feedLost', 'the replication slot on a node is gone', { hint: lostHint, cause: error })) : error;
   }
 
   /**
