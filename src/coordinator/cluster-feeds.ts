@@ -2,8 +2,8 @@ import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { distributionType } from '../catalog/hash/distribution-type.ts';
-import type { FedTable } from '../feed/feed-context.ts';
 import { findTable } from '../execute/find-table.ts';
+import type { FedTable } from '../feed/feed-context.ts';
 
 export interface ChangesOptions {
   /** Of the feed: it is made when there is none of that name, and stays until `dropFeed`. */
@@ -39,12 +39,10 @@ function fedTable(snapshot: CatalogSnapshot, table: CatalogTable): FedTable {
       detail: 'A partition that is added later would not be in it.', hint: 'Name its partitions, which are tables of their own.', schema, table: name,
     });
   }
-  if (table.kind === 'reference') return { oid, schema, name, distribution: undefined };
-  if (table.distributionColumn === undefined) {
-    throw new ClusterError('unsupportedTable', `table "${name}" has no distribution column, and a change feed is of tables that have one, or of reference tables`, { schema, table: name });
-  }
+  if (table.kind === 'reference' || table.distributionColumn === undefined) return { oid, schema, name, isReference: table.kind === 'reference', distribution: undefined };
   const group = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
-  return { oid, schema, name, distribution: { column: table.distributionColumn.name, type: present(distributionType(group.distributionType ?? ''), 'distribution type'), hash: group.hash } };
+  const type = present(distributionType(group.distributionType ?? ''), 'distribution type');
+  return { oid, schema, name, isReference: false, distribution: { column: table.distributionColumn.name, type, hash: group.hash } };
 }
 
 export function checkedBytes(bytes: number | undefined): number | undefined {

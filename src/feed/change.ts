@@ -17,7 +17,7 @@ interface FeedEvent {
 }
 
 interface RowEvent<Row> extends FeedEvent {
-  /** Of the row's distribution value, or of the old one where the row is gone: int32, as `cluster.shards()` has them. Undefined for reference tables, and for a value that only a server can hash. */
+  /** Of the row's distribution value, or of the old one where the row is gone: int32, as `cluster.shards()` has them. Undefined for tables without a distribution column, and for a value that only a server can hash. */
   readonly hash: number | undefined;
   /** The columns of the replica identity (the primary key, unless the table says otherwise), as they were before the change. All columns with REPLICA IDENTITY FULL. */
   readonly key: Partial<Row>;
@@ -47,7 +47,7 @@ export interface DeleteEvent<Row> extends RowEvent<Row> {
 
 /**
  * TRUNCATE of one shard: the rows with these hashes are gone, both ends included. A TRUNCATE of the table is one such event for each shard, and nodes do not wait for each other: rows with other hashes may have been
- * given already that were written after it. Undefined for a reference table, all of whose rows are gone.
+ * given already that were written after it. Undefined for a table without a distribution column, all of whose rows are gone.
  */
 export interface TruncateEvent extends FeedEvent {
   readonly kind: 'truncate';

@@ -42,7 +42,7 @@ export async function createFeed(services: FeedServices, claim: NodeConnection, 
   try {
     await services.refreshCatalog();
     const nodes = services.pools.nodeIds.filter((node) => node !== coordinatorNodeId);
-    const referenceNode = wish.tables.some(({ distribution }) => distribution === undefined) ? nodes[0] : undefined;
+    const referenceNode = wish.tables.some(({ isReference }) => isReference) ? nodes[0] : undefined;
     const tables = wish.tables.map(({ oid }) => oid);
     const id = await insertFeed(claim, { ...wish, tables, nodes, referenceNode }, { signal });
     try {

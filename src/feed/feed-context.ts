@@ -17,7 +17,8 @@ export interface FedTable {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  /** Undefined for a reference table. */
+  readonly isReference: boolean;
+  /** Undefined for a reference table, and for one of one shard that has all rows. */
   readonly distribution: { readonly column: string; readonly type: DistributionType; readonly hash: HashFamily } | undefined;
 }
 

@@ -74,7 +74,7 @@ export function logicalChange({ node, item, endsTransaction }: MergedChange, rea
     case 'delete':
       return { kind: 'delete', ...common, ...located(change.old.row, reader), old: oldRow(change.old, reader) };
     case 'truncate':
-      return { kind: 'truncate', ...common, hashes: shard.min === undefined || shard.max === undefined ? undefined : { min: shard.min, max: shard.max } };
+      return { kind: 'truncate', ...common, hashes: table.distribution === undefined || shard.min === undefined || shard.max === undefined ? undefined : { min: shard.min, max: shard.max } };
   }
 }
 

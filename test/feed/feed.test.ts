@@ -216,6 +216,22 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await Promise.all([expect(pulling).rejects.toMatchObject({ id: 'clusterClosed' }), other.end()]);
   });
 
+  test('tables of a distributed schema, which have no hashes, through a move of it', async () => {
+    await cluster.createDistributedSchema('corner');
+    await cluster.query('CREATE TABLE corner.things (id int PRIMARY KEY, name text)');
+    await using changes = open('corner.things', { name: 'corner', autoConfirm: true });
+    const pulled = pull(changes, 3);
+    await streaming('corner');
+    await cluster.query(`INSERT INTO corner.things VALUES (1, 'a')`);
+    const { nodeId } = at(await cluster.schemas(), 0);
+    await cluster.moveSchema('corner', { to: 3 - nodeId });
+    await cluster.query(`UPDATE corner.things SET name = 'b'`);
+    await cluster.query('TRUNCATE corner.things');
+    expect(await pulled).toMatchObject([
+      { kind: 'insert', schema: 'corner', node: nodeId, hash: undefined, row: { id: 1, name: 'a' } }, { kind: 'update', node: 3 - nodeId, key: { id: 1 }, row: { id: 1, name: 'b' } }, { kind: 'truncate', hashes: undefined },
+    ]);
+  });
+
   test('tables stay what they are while a feed reads them, and what cannot be read is refused', async () => {
     await expect(open('bare', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'unsupportedTable', hint: 'ALTER TABLE "public"."bare" REPLICA IDENTITY FULL' });
     await expect(open('parted', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'unsupportedTable', message: expect.stringMatching(/is partitioned/) as string });
