@@ -40,3 +40,4 @@ export type { CustomStrategy, RebalanceStrategy, RebalanceStrategyName, Strategy
 export type { ServerHealth } from './ha/cluster-health.ts';
 export type { ServerState } from './ha/health-machine.ts';
 export type { SwitchoverOptions } from './ha/switch-over.ts';
+export type { ReadOptions } from './session/routed-reads.ts';

@@ -1,5 +1,6 @@
 import type { CustomTypesConfig, QueryResult } from 'pg';
 import type { NodeId } from '../catalog/ids.ts';
+import type { ReadRoute } from './read-route.ts';
 import type { ReplicationConnection } from './replication-connection.ts';
 
 /** One row as the server sent it in text format; `null` is SQL NULL. */
@@ -94,6 +95,8 @@ export interface CallOptions {
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
   /** Nodes that the statement has come to, shared by all calls of one statement: where it is already it is not held up any more. */
   readonly entered?: Set<NodeId> | undefined;
+  /** The statement only reads, and may do so elsewhere than on the primary. */
+  readonly reads?: ReadRoute | undefined;
 }
 
 export interface StreamOptions extends CallOptions {

@@ -1,13 +1,14 @@
 import type { ClientConfig, PoolConfig } from 'pg';
 import type { RowEstimate } from '../plan/staged/statistics.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
+import type { ReadOptions } from '../session/routed-reads.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 
 /**
  * Options of `new Cluster`: those of pg.Pool for the coordinator database, which also serve as defaults for the nodes (user, password, TLS),
  * and what a cluster needs beyond.
  */
-export interface ClusterOptions extends PoolConfig {
+export interface ClusterOptions extends PoolConfig, Omit<ReadOptions, 'token'> {
   /** Credentials and TLS of a node, where they differ from the coordinator database's. Passwords are never stored in the catalog. */
   readonly nodeConfig?: ((node: Pick<ClusterNode, 'host' | 'port' | 'database'>) => ClientConfig) | undefined;
   /** Exclusive connections per node (transactions, scans, streams, COPY), at most: 10 by default, or `max` if that is more. */

@@ -5,11 +5,14 @@ import { at } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
+import { formatReadToken } from '../ha/read-token.ts';
 import { switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
 import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
+import { readLsn } from '../cluster/lsn.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
 import { addNode } from '../ddl/add-node.ts';
 import { adoptTables } from '../ddl/adopt/adopt-tables.ts';
 import { releaseTables } from '../ddl/adopt/release-tables.ts';
@@ -43,6 +46,7 @@ import { PoolScope } from '../session/pool-scope.ts';
 import { positionedError } from '../session/positioned-error.ts';
 import { answer, type QueryCallback, readQueryCall } from '../session/query-call.ts';
 import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
+import { routed, routeOf } from '../session/routed-reads.ts';
 import { RowIterator } from '../session/row-iterator.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
@@ -263,6 +267,19 @@ export class Cluster extends PoolBase {
   async health(options: CallOptions = {}): Promise<ServerHealth[]> {
     await this.#coordinator.store.load(options).catch(() => undefined);
     return orAborted(clusterHealth(this.#coordinator.pools, this.#coordinator.replicated), options.signal);
+  }
+
+  /**
+   * A short text that stands for all that is committed by now, on all nodes: a query that is given it (`{ text, token }`) sees that, on whichever server it reads. One question to each primary. `nodeUnreachable`.
+   */
+  async readToken(options: CallOptions = {}): Promise<string> {
+    const { pools, store } = this.#coordinator;
+    await store.load(options);
+    const positions = await Promise.all(pools.nodeIds.map(async (node) => {
+      const { rows } = await pools.get(node).query({ text: 'SELECT pg_catalog.pg_current_wal_insert_lsn()' });
+      return [node, readLsn(rows[0]?.[0] ?? '')] as const;
+    }));
+    return formatReadToken(new Map(positions));
   }
 
   /**
@@ -657,7 +674,8 @@ export class Cluster extends PoolBase {
     if (snapshot === undefined || prepared === undefined || slowKinds.has(prepared.plan.kind) || this.#ended !== undefined) return undefined;
     const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
     try {
-      const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), asked));
+      const route = routeOf(prepared.plan, this.#coordinator.reads, query.reads);
+      const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => routed(route, (reads) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal, reads), asked)));
       this.#running += 1;
       return result.then(
         (value) => {
@@ -734,10 +752,10 @@ export class Cluster extends PoolBase {
     }
   }
 
-  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): RunContext {
     const coordinator = this.#coordinator;
     return {
-      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks }),
+      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks, reads }),
       sequences: coordinator.sequences,
       hotTexts: coordinator.hotTexts,
       load: coordinator.load,

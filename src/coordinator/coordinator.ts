@@ -25,6 +25,7 @@ import { HotTexts } from '../execute/write/hot-texts.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import { DescribeMemory } from '../session/describer.ts';
+import { checkReadOptions, type ReadOptions } from '../session/routed-reads.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from '../session/session-services.ts';
@@ -60,6 +61,7 @@ export class Coordinator implements SessionServices {
   readonly options: FanOutOptions;
   readonly finishing: Finishing;
   readonly statementTimeoutMs: Milliseconds;
+  readonly reads: ReadOptions;
   readonly ddlLockTimeoutMs: number;
   readonly distributesSchemas: boolean;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
@@ -130,6 +132,9 @@ export class Coordinator implements SessionServices {
     this.sequences = new SequenceBlocks(async (text) => (await coordinator.query({ text })).rows);
     const { tuning } = settings;
     this.finishing = tuning?.finishing ?? 'application';
+    const { reads, maxLagMs, maxLagBytes } = settings;
+    this.reads = { reads, maxLagMs, maxLagBytes };
+    checkReadOptions(this.reads);
     this.statementTimeoutMs = checkedMs('statementTimeoutMs', settings.statementTimeoutMs);
     this.ddlLockTimeoutMs = checkedMs('ddlLockTimeoutMs', settings.ddlLockTimeoutMs) ?? ddlLockTimeoutMsDefault;
     this.distributesSchemas = settings.enableSchemaBasedSharding ?? false;
@@ -306,7 +311,7 @@ function coordinatorServers(settings: ClusterOptions): { readonly client: Client
 /** The options that pg.Client knows. */
 function clientConfig(settings: ClusterOptions): ClientConfig {
   const {
-    hosts: _hosts, failoverTimeoutMs: _failover, nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
+    hosts: _hosts, failoverTimeoutMs: _failover, reads: _reads, maxLagMs: _lagMs, maxLagBytes: _lagBytes, nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
     maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, enableSchemaBasedSharding: _schemas, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
     maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
   } = settings;

@@ -1,3 +1,4 @@
+import type { ReadOptions } from '../session/routed-reads.ts';
 import type { Pool, PoolClient, QueryArrayConfig, QueryArrayResult, QueryConfig, QueryConfigValues, QueryResult, QueryResultRow } from 'pg';
 
 /** What a query config may have beyond pg's: aborting cancels on the servers. */
@@ -5,15 +6,18 @@ export interface SignalOption {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface QueryWithSignal {
-  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & SignalOption, values?: QueryConfigValues<I>): Promise<QueryArrayResult<R>>;
-  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & SignalOption, values?: QueryConfigValues<I>): Promise<QueryResult<R>>;
-  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & SignalOption, callback: (error: Error, result: QueryArrayResult<R>) => void): void;
-  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & SignalOption, callback: (error: Error, result: QueryResult<R>) => void): void;
+/** Of one query, beside what pg knows. */
+type QueryOptions = SignalOption & ReadOptions;
+
+interface QueryWithOptions {
+  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & QueryOptions, values?: QueryConfigValues<I>): Promise<QueryArrayResult<R>>;
+  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & QueryOptions, values?: QueryConfigValues<I>): Promise<QueryResult<R>>;
+  <R extends unknown[] = unknown[], I = unknown[]>(queryConfig: QueryArrayConfig<I> & QueryOptions, callback: (error: Error, result: QueryArrayResult<R>) => void): void;
+  <R extends QueryResultRow = QueryResultRow, I = unknown[]>(queryConfig: QueryConfig<I> & QueryOptions, callback: (error: Error, result: QueryResult<R>) => void): void;
 }
 
-/** pg's `query` in all its shapes; configs may have a `signal`. */
-export type ClusterQuery = Pool['query'] & QueryWithSignal;
+/** pg's `query` in all its shapes; configs may have a `signal`, and say where they read. */
+export type ClusterQuery = Pool['query'] & QueryWithOptions;
 
 /** What `connect()` gives: pg's pool client, whose `query` also takes a `signal`. */
 export interface ClusterClient extends PoolClient {

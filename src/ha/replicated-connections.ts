@@ -1,10 +1,13 @@
 import type { QueryResult } from 'pg';
+import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, StatementShape } from '../cluster/node-connection.ts';
 import type { NodeEndpoint, NodeServers } from '../cluster/node-pools.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
 import type { ReplicationConnection } from '../cluster/replication-connection.ts';
+import { chooseReplica, fitReplicas } from './choose-replica.ts';
 import { judgeFailure } from './judge-failure.ts';
 import { ServerWatch, type WatchOptions } from './server-watch.ts';
 import type { WatchedServer } from './watched-server.ts';
@@ -48,11 +51,11 @@ export class ReplicatedConnections implements NodeConnections {
   }
 
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult> {
-    return this.#onPrimary({ query, options }, (connections) => connections.query(query, options));
+    return this.#route({ query, options }, (connections) => connections.query(query, options));
   }
 
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult> {
-    return this.#onPrimary({ query, options }, (connections) => connections.queryParsed(query, options));
+    return this.#route({ query, options }, (connections) => connections.queryParsed(query, options));
   }
 
   describe(text: string): Promise<StatementShape> {
@@ -60,7 +63,7 @@ export class ReplicatedConnections implements NodeConnections {
   }
 
   acquire(options?: CallOptions): Promise<NodeConnection> {
-    return this.#onPrimary({ options }, (connections) => connections.acquire(options));
+    return this.#route({ options }, (connections) => connections.acquire(options));
   }
 
   replicate(options?: CallOptions): Promise<ReplicationConnection> {
@@ -74,6 +77,40 @@ export class ReplicatedConnections implements NodeConnections {
   end(): Promise<void> {
     this.#ended = true;
     return this.watch.end();
+  }
+
+  #route<T>(call: Call, run: (connections: NodeConnections) => Promise<T>): Promise<T> {
+    const reads = call.options?.reads;
+    return reads === undefined ? this.#onPrimary(call, run) : this.#onReplica(reads, { call, run });
+  }
+
+  async #onReplica<T>(reads: ReadRoute, { call, run }: Pick<Failed<T>, 'call' | 'run'>): Promise<T> {
+    const server = await this.#replicaFor(reads, call.options?.signal);
+    if (server === undefined && reads.from === 'replica') throw noReplica(this.name);
+    if (server === undefined) return this.#onPrimary(call, run);
+    reads.chosen.set(this.node, server.name);
+    reads.onReplicas += 1;
+    return run(server.reading);
+  }
+
+  /** The one that the statement reads on already, or the best that has applied what it must see; one that is about to is waited for briefly. */
+  async #replicaFor(reads: ReadRoute, signal: AbortSignal | undefined): Promise<WatchedServer | undefined> {
+    if (this.#ended) throw new ClusterError('clusterClosed', `the connections to node ${this.name} were closed`);
+    const { maxLagMs, maxLagBytes, chosen, after } = reads;
+    const limits = { maxLagMs, maxLagBytes, after: after.get(this.node) ?? 0n };
+    if (maxLagMs !== undefined) this.watch.askEvery(maxLagMs / 4);
+    await this.watch.known(signal);
+    const known = this.watch.servers.find(({ name, health: { state } }) => name === chosen.get(this.node) && state === 'replica');
+    if (known !== undefined) return known;
+    const deadlineMs = performance.now() + tokenWaitMs;
+    for (;;) {
+      const replicas = this.watch.replicas();
+      const found = chooseReplica(replicas, limits);
+      const behind = fitReplicas(replicas, limits);
+      if (found !== undefined || behind.length === 0 || performance.now() > deadlineMs) return found;
+      throwIfAborted(signal);
+      await Promise.all([this.watch.askAgain(behind.map(({ server }) => server)), pause(retryMs / 2)]);
+    }
   }
 
   #onPrimary<T>(call: Call, run: (connections: NodeConnections) => Promise<T>): Promise<T> {
@@ -131,9 +168,15 @@ interface Failed<T> {
 }
 
 const retryMs = 20;
+/** How long a reader waits for a replica to apply what it must see, before it goes to the primary. */
+const tokenWaitMs = 100;
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function noReplica(name: string): ClusterError {
+  return new ClusterError('noReplica', `no replica of node ${name} is fit to be read`, { detail: 'None answers, or none is within the limits of lag.', hint: `Read with 'prefer-replica' or 'primary', or allow for more lag. cluster.health() shows the replicas.` });
 }
 
 function writeOutcomeUnknown(name: string, cause: unknown): ClusterError {

@@ -1,15 +1,17 @@
-import { canceled, onAbort } from '../base/abort.ts';
+import { canceled, onAbort, orAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeEndpoint, NodeServers } from '../cluster/node-pools.ts';
 import { choosePrimary } from './choose-primary.ts';
+import type { ReplicaState } from './choose-replica.ts';
 import { type HealthEvent, brokenBy, nextHealth, probeDelayMs, type ProbeTimes } from './health-machine.ts';
 import type { ProbeAnswer } from '../cluster/probe.ts';
 import { LogSamples } from './log-samples.ts';
 import { WatchedServer } from './watched-server.ts';
 
-const times: ProbeTimes = { intervalMs: 1_000, backOffMaxMs: 1_000 };
+const usualTimes: ProbeTimes = { intervalMs: 1_000, backOffMaxMs: 1_000 };
+const intervalMsMin = 50;
 /** How long the other servers of a node have to say that they are newer, when the first primary is looked for. */
 const graceMs = 400;
 
@@ -39,6 +41,7 @@ export class ServerWatch {
   /** Probes under way. */
   readonly #probing = new Map<WatchedServer, Promise<void>>();
   readonly #samples = new LogSamples();
+  #times = usualTimes;
   readonly #timers = new Map<WatchedServer, NodeJS.Timeout>();
   #searchingSinceMs = 0;
   #grace: NodeJS.Timeout | undefined;
@@ -82,6 +85,33 @@ export class ServerWatch {
   /** What a replica showed when it was last asked is at most so old by now. */
   lagMs({ answer }: WatchedServer): number | undefined {
     return answer === undefined ? undefined : this.#samples.ageMs(answer.lsn, performance.now());
+  }
+
+  /** Those that can be read. */
+  replicas(): ReplicaState<WatchedServer>[] {
+    return this.#servers.filter(({ health }) => health.state === 'replica').map((server) => {
+      const { counts } = server.reading;
+      return { server, lagMs: this.lagMs(server), lagBytes: this.lagBytes(server), lsn: server.answer?.lsn ?? 0n, latencyMs: server.latencyMs ?? 0, load: counts.open - counts.idle };
+    });
+  }
+
+  /** Somebody wants to know of the lag more exactly. */
+  askEvery(intervalMs: number): void {
+    const wanted = Math.max(intervalMsMin, intervalMs);
+    if (wanted >= this.#times.intervalMs) return;
+    this.#times = { ...this.#times, intervalMs: wanted };
+    for (const server of this.#servers) void this.#probe(server);
+  }
+
+  async askAgain(servers: readonly WatchedServer[]): Promise<void> {
+    await Promise.all(servers.map((server) => this.#probe(server)));
+  }
+
+  /** Resolves when each server has been asked once. */
+  known(signal: AbortSignal | undefined): Promise<void> {
+    this.start();
+    if (this.#servers.every(({ health: { state } }) => state !== 'unknown')) return Promise.resolve();
+    return orAborted(this.lookAgain(), signal);
   }
 
   start(): void {
@@ -166,7 +196,7 @@ export class ServerWatch {
     this.#probing.delete(server);
     if (this.#ended) return;
     this.#heard(server, answer);
-    this.#timers.set(server, setTimeout(() => void this.#probe(server), probeDelayMs(server.health, times)).unref());
+    this.#timers.set(server, setTimeout(() => void this.#probe(server), probeDelayMs(server.health, this.#times)).unref());
   }
 
   #heard(server: WatchedServer, answer: ProbeAnswer | undefined): void {

@@ -4,6 +4,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
 import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
@@ -17,6 +18,8 @@ export interface ScopeInput {
   readonly signal?: AbortSignal | undefined;
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
   readonly watch?: TransactionWatch | undefined;
+  /** Where it may read. */
+  readonly reads?: ReadRoute | undefined;
 }
 
 /** Outside a transaction, without settings of a session: statements ride shared connections. */
@@ -26,6 +29,7 @@ export class PoolScope implements StatementScope {
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
   readonly #watch: TransactionWatch | undefined;
+  readonly #reads: ReadRoute | undefined;
   #entered: Set<NodeId> | undefined;
 
   constructor(
@@ -37,18 +41,19 @@ export class PoolScope implements StatementScope {
     this.signal = input.signal;
     this.onNotice = input.onNotice;
     this.#watch = input.watch;
+    this.#reads = input.reads;
   }
 
   run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
-    return this.pools.get(node).query(waiting(query, effect), this.#options());
+    return this.pools.get(node).query(waiting(query, effect), this.#options(effect));
   }
 
   runParsed(node: NodeId, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
-    return this.pools.get(node).queryParsed(waiting(query, effect), this.#options());
+    return this.pools.get(node).queryParsed(waiting(query, effect), this.#options(effect));
   }
 
-  async withConnection<T>(node: NodeId, _effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
-    const connection = await this.pools.get(node).acquire(this.#options());
+  async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    const connection = await this.pools.get(node).acquire(this.#options(effect));
     let failure: { readonly error: unknown } | undefined;
     try {
       return await use(connection);
@@ -61,10 +66,12 @@ export class PoolScope implements StatementScope {
   }
 
   atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
+    this.#countRequest();
     return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, ...how });
   }
 
   steady(): SteadyScope {
+    this.#countRequest();
     return new OwnSteadyScope(this.begin(steadyModes), this);
   }
 
@@ -80,8 +87,18 @@ export class PoolScope implements StatementScope {
     });
   }
 
-  #options(): CallOptions {
-    return { signal: this.signal, onNotice: this.onNotice, entered: this.pools.failsOver === true ? (this.#entered ??= new Set()) : undefined };
+  /** A part of the statement runs on a primary, unless a replica takes it. */
+  #countRequest(): void {
+    if (this.#reads !== undefined) this.#reads.requests += 1;
+  }
+
+  #options(effect: Effect = 'write'): CallOptions {
+    this.#countRequest();
+    return {
+      signal: this.signal, onNotice: this.onNotice,
+      entered: this.pools.failsOver === true ? (this.#entered ??= new Set()) : undefined,
+      reads: effect === 'read' ? this.#reads : undefined,
+    };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { QueryResult } from 'pg';
 import { ClusterError } from '../base/errors.ts';
+import type { ReadOptions } from './routed-reads.ts';
 import type { SessionQuery } from './session.ts';
 
 export type QueryCallback = (error: unknown, result?: QueryResult | QueryResult[]) => void;
@@ -16,6 +17,10 @@ interface ConfigLike {
   readonly rowMode?: string;
   readonly types?: SessionQuery['types'];
   readonly signal?: AbortSignal;
+  readonly reads?: ReadOptions['reads'];
+  readonly maxLagMs?: number;
+  readonly maxLagBytes?: number;
+  readonly token?: string;
   readonly callback?: QueryCallback;
   readonly submit?: unknown;
 }
@@ -38,9 +43,14 @@ export function readQueryCall(args: readonly unknown[]): QueryCall {
   }
   const { name, rowMode, types, signal } = config;
   return {
-    query: { text: config.text, values: values ?? config.values, name, rowMode, types, signal },
+    query: { text: config.text, values: values ?? config.values, name, rowMode, types, signal, reads: readsOf(config) },
     callback: asCallback(given ?? config.callback),
   };
+}
+
+function readsOf({ reads, maxLagMs, maxLagBytes, token }: ConfigLike): ReadOptions | undefined {
+  if (reads === undefined && maxLagMs === undefined && maxLagBytes === undefined && token === undefined) return undefined;
+  return Object.fromEntries(Object.entries({ reads, maxLagMs, maxLagBytes, token }).filter(([, value]) => value !== undefined));
 }
 
 function asCallback(value: unknown): QueryCallback | undefined {

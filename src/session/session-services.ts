@@ -1,3 +1,4 @@
+import type { ReadOptions } from './routed-reads.ts';
 import type { Milliseconds } from '../base/deadline.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
@@ -30,6 +31,8 @@ export interface SessionServices {
   /** Who finishes merges, unless a session's settings say more. */
   readonly finishing: Finishing;
   readonly deadlocks: TransactionWatch;
+  /** Where queries read that do not say so themselves. */
+  readonly reads?: ReadOptions | undefined;
   /** How long one statement may take. */
   readonly statementTimeoutMs: Milliseconds;
   /** How long a change of definitions waits for its locks; 0: for ever. */

@@ -12,6 +12,8 @@ import { makeQueryResult, textTypes } from '../cluster/query-result.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
+import { type ReadOptions, routed, routeOf } from './routed-reads.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
@@ -54,6 +56,8 @@ export interface SessionQuery extends ResultOptions {
   readonly text: string;
   readonly values?: readonly unknown[] | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Where it reads, outside of transaction blocks, where that is not as for the whole cluster. */
+  readonly reads?: ReadOptions | undefined;
 }
 
 /** What a session tells its owner, besides results. */
@@ -191,8 +195,8 @@ export class Session {
   }
 
   /** A scope for the statement that runs next. */
-  scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): StatementScope {
-    const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks };
+  scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): StatementScope {
+    const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, reads };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
     const begin: Begin = (modes, order) => this.#begin(snapshot, modes, order);
     const pool = new PoolScope(this.#services.pools, begin, input);
@@ -523,7 +527,8 @@ export class Session {
     this.#checkPlacements(prepared);
     if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
     if ((plan.kind === 'coordinator' || plan.kind === 'computed') && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    const running = runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax });
+    const route = this.#transaction === undefined ? routeOf(plan, this.#services.reads, query.reads) : undefined;
+    const running = routed(route, (reads) => runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal, reads), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
@@ -546,11 +551,11 @@ export class Session {
     checkPlacements(plan, this.#firstCatalog, snapshot);
   }
 
-  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): RunContext {
     const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas } = this.#services;
     const sequences = this.#ownSnapshot === undefined ? this.#services.sequences : this.#ownSequences;
     return {
-      scope: this.scope(snapshot, signal), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
+      scope: this.scope(snapshot, signal, reads), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
         if (this.#transaction !== undefined && !readingUtilities.has(run.call.name)) {

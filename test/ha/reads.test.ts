@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import { type EmbeddedCluster, type PostgresServer, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
+import { withServer } from '../../src/embedded/with-server.ts';
+import { Cluster, type ReadOptions } from '../../src/index.ts';
+import { until } from '../cluster/connections.ts';
+
+let embedded: EmbeddedCluster;
+let cluster: Cluster;
+let replica: PostgresServer;
+
+beforeAll(async () => {
+  embedded = await startEmbeddedCluster({ nodes: 2, replicas: 1, settings: volatileSettings });
+  cluster = embedded.cluster;
+  await cluster.query(`
+    CREATE TABLE t (a bigint PRIMARY KEY, n int NOT NULL);
+    CREATE FUNCTION bump(bigint) RETURNS int LANGUAGE plpgsql AS $$ DECLARE found int; BEGIN
+      EXECUTE format('UPDATE %s SET n = n + 1 WHERE a = $1 RETURNING n', (SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relname ~ '^t_\\d+$' ORDER BY oid LIMIT 1)) INTO found USING $1; RETURN 1; END $$`);
+  await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+  await cluster.query('INSERT INTO t SELECT g, 0 FROM generate_series(1, 20) g');
+});
+
+afterAll(() => embedded.stop());
+
+beforeEach(async () => {
+  for (const which of [0, 1]) {
+    replica = at(embedded.servers(which), 1);
+    await value(replica, 'SELECT pg_wal_replay_resume()');
+    const lsn = await value(embedded.primaryOf(which), 'SELECT pg_current_wal_lsn()');
+    await until(async () => (await value(replica, `SELECT pg_last_wal_replay_lsn() >= '${lsn ?? ''}'`)) === 't');
+  }
+});
+
+async function value(server: PostgresServer, text: string): Promise<string | null | undefined> {
+  return withServer(server, async (connection) => (await connection.query({ text })).rows[0]?.[0]);
+}
+
+async function pauseReplay(): Promise<void> {
+  for (const which of [0, 1]) await value(at(embedded.servers(which), 1), 'SELECT pg_wal_replay_pause()');
+  for (const which of [0, 1]) await until(async () => (await value(at(embedded.servers(which), 1), 'SELECT pg_get_wal_replay_pause_state()')) === 'paused');
+}
+
+/** Whether the query ran on replicas, and what it saw. */
+async function read(options: ReadOptions, a = 1): Promise<{ n: number; onReplica: boolean }> {
+  const { rows } = await cluster.query<{ n: number; replica: boolean }>({ text: 'SELECT n, pg_is_in_recovery() AS replica FROM t WHERE a = $1', values: [a], ...options });
+  return { n: at(rows, 0).n, onReplica: at(rows, 0).replica };
+}
+
+test('queries read where they say, writes and row locks and blocks on primaries', async () => {
+  expect((await read({})).onReplica).toBe(false);
+  expect((await read({ reads: 'prefer-replica' })).onReplica).toBe(true);
+  expect((await read({ reads: 'replica' })).onReplica).toBe(true);
+  const all = await cluster.query({ text: 'SELECT DISTINCT pg_is_in_recovery() AS r FROM t', reads: 'replica' });
+  expect(all.rows).toEqual([{ r: true }]);
+  const locking = await cluster.query({ text: 'SELECT pg_is_in_recovery() AS r FROM t WHERE a = 1 FOR UPDATE', reads: 'replica' });
+  expect(locking.rows).toEqual([{ r: false }]);
+  await cluster.query({ text: 'UPDATE t SET n = n + 1 WHERE a = 2', reads: 'replica' });
+  await cluster.query({ text: 'INSERT INTO t SELECT a + 100, n FROM t WHERE a < 3', reads: 'replica' });
+  await cluster.transaction(async (client) => {
+    const { rows } = await client.query({ text: 'SELECT pg_is_in_recovery() AS r FROM t WHERE a = 1', reads: 'replica' });
+    expect(rows).toEqual([{ r: false }]);
+  });
+  await using whole = disposable(new Cluster({ connectionString: embedded.connectionString, reads: 'prefer-replica' }));
+  const client = await whole.cluster.connect();
+  for (const asked of [whole.cluster, client]) expect((await asked.query('SELECT pg_is_in_recovery() AS r FROM t WHERE a = 1')).rows).toEqual([{ r: true }]);
+  client.release();
+  await expect(cluster.query({ text: 'SELECT FROM t', reads: 'elsewhere' as 'replica' })).rejects.toMatchObject({ id: 'invalidParameter' });
+  await expect(cluster.query({ text: 'SELECT FROM t', reads: 'replica', token: 'x' })).rejects.toMatchObject({ id: 'invalidParameter' });
+});
+
+test('a function that writes runs on the primary, once', async () => {
+  const before = await read({}, 3);
+  const { rows } = await cluster.query({ text: 'SELECT sum(bump(a)) AS calls FROM t WHERE a = 3', reads: 'prefer-replica' });
+  expect(rows).toEqual([{ calls: '1' }]);
+  expect((await read({}, 3)).n - before.n).toBe(1);
+  await expect(cluster.query({ text: 'SELECT bump(a) FROM t WHERE a = 3', reads: 'replica' })).rejects.toMatchObject({ code: '25006' });
+});
+
+test('a token makes a reader see what was committed: without one it sees the past', async () => {
+  await pauseReplay();
+  await cluster.query('UPDATE t SET n = 1000 WHERE a = 4');
+  const token = await cluster.readToken();
+  expect(token).toMatch(/^1(\.[0-9a-z]+-[0-9a-z]+){3}$/);
+  expect(await read({ reads: 'prefer-replica' }, 4)).toEqual({ n: 0, onReplica: true });
+  expect(await read({ reads: 'prefer-replica', token }, 4)).toEqual({ n: 1000, onReplica: false });
+  await expect(read({ reads: 'replica', token }, 4)).rejects.toMatchObject({ id: 'noReplica' });
+  for (const which of [0, 1]) await value(at(embedded.servers(which), 1), 'SELECT pg_wal_replay_resume()');
+  await until(async () => (await read({ reads: 'prefer-replica', token }, 4)).onReplica);
+  expect(await read({ reads: 'replica', token }, 4)).toEqual({ n: 1000, onReplica: true });
+});
+
+test('limits of lag keep from replicas that are behind', async () => {
+  await pauseReplay();
+  expect((await read({ reads: 'prefer-replica', maxLagMs: 60_000 })).onReplica).toBe(true);
+  await cluster.query('UPDATE t SET n = n + 1');
+  await until(async () => !(await read({ reads: 'prefer-replica', maxLagMs: 200 })).onReplica);
+  await until(async () => !(await read({ reads: 'prefer-replica', maxLagBytes: 0 })).onReplica);
+  expect((await read({ reads: 'prefer-replica', maxLagBytes: 1e9 })).onReplica).toBe(true);
+  await expect(read({ reads: 'replica', maxLagMs: 200 })).rejects.toMatchObject({ id: 'noReplica', code: '55000' });
+});
+
+test('each write is seen with its token, whenever replay stops and goes on', async () => {
+  let stale = 0;
+  for (let n = 1; n <= 30; n += 1) {
+    const server = at(embedded.servers(n % 2), 1);
+    await value(server, n % 3 === 0 ? 'SELECT pg_wal_replay_resume()' : 'SELECT pg_wal_replay_pause()');
+    const a = (n % 10) + 5;
+    await cluster.query('UPDATE t SET n = $2 WHERE a = $1', [a, n + 10_000]);
+    if ((await read({ reads: 'prefer-replica' }, a)).n !== n + 10_000) stale += 1;
+    const token = await cluster.readToken();
+    expect((await read({ reads: 'prefer-replica', token }, a)).n).toBe(n + 10_000);
+  }
+  // Else the test would show nothing.
+  expect(stale).toBeGreaterThan(0);
+});
+
+test('a replica that is gone, or lacks a definition, is no error for who prefers one', async () => {
+  await pauseReplay();
+  await cluster.query('ALTER TABLE t ADD COLUMN more int DEFAULT 7');
+  expect((await cluster.query({ text: 'SELECT more FROM t WHERE a = 1', reads: 'prefer-replica' })).rows).toEqual([{ more: 7 }]);
+  for (const which of [0, 1]) at(embedded.servers(which), 1).kill();
+  for (let i = 0; i < 20; i += 1) expect((await read({ reads: 'prefer-replica' })).n).toBeGreaterThan(-1);
+  await until(() => read({ reads: 'replica' }).then(() => false, (error: { id: string }) => error.id === 'noReplica'));
+});
+
+function disposable(of: Cluster): AsyncDisposable & { readonly cluster: Cluster } {
+  return { cluster: of, [Symbol.asyncDispose]: () => of.end() };
+}
