@@ -16,10 +16,11 @@ import { stream } from './stream.ts';
 import { tenantJoin } from './tenant-join.ts';
 import { transactions } from './transactions.ts';
 import { tpch, tpchReference } from './tpch.ts';
+import { wire } from './wire.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, move, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, move, wire, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { adoptCommand } from './adopt-command.ts';
 import { devCommand } from './dev-command.ts';
 import { serveCommand } from './serve-command.ts';
 import { tell } from './tell.ts';
@@ -8,6 +9,7 @@ const program = new Command('shardwright')
   .description('Many stock PostgreSQL servers as one database.')
   .addCommand(serveCommand())
   .addCommand(devCommand())
+  .addCommand(adoptCommand())
   .showHelpAfterError('(add --help for what there is)');
 
 try {

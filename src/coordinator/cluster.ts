@@ -51,11 +51,11 @@ import { RowIterator } from '../session/row-iterator.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
+import { isOnlyRows } from '../session/statement-kinds.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
 import { type PlannedShardMove, planRebalance, type RebalancePlanOptions } from '../rebalance/plan-rebalance.ts';
 import type { RebalanceInfo, Rebalances } from '../rebalance/rebalances.ts';
-import type { StatementPlan } from '../plan/statement-plan.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
@@ -88,9 +88,6 @@ export interface StreamOptions extends CallOptions {
 }
 
 type QueryOutcome = QueryResult | QueryResult[];
-
-/** They leave more behind than a result, which is a session's to see to. */
-const slowKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
 
 /** pg.Pool with the methods that this class has its own types for left open. It *is* pg.Pool when the program runs. */
 const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' | keyof PoolMethods> & PoolMethods;
@@ -671,7 +668,7 @@ export class Cluster extends PoolBase {
   #fast(query: SessionQuery): Promise<QueryOutcome> | undefined {
     const snapshot = this.#coordinator.store.current();
     const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
-    if (snapshot === undefined || prepared === undefined || slowKinds.has(prepared.plan.kind) || this.#ended !== undefined) return undefined;
+    if (snapshot === undefined || prepared === undefined || !isOnlyRows(prepared.plan) || this.#ended !== undefined) return undefined;
     const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
     try {
       const route = routeOf(prepared.plan, this.#coordinator.reads, query.reads);

@@ -40,7 +40,7 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesCatalog, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, readsOrWrites, setsModes } from './statement-kinds.ts';
+import { changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, readsOrWrites, setsModes } from './statement-kinds.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -270,6 +270,33 @@ export class Session {
     if ('TransactionStmt' in statement.node) return this.#transactionStatement(statement, statement.node.TransactionStmt);
     if (this.#failed) throw transactionAborted();
     return withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
+  }
+
+  /**
+   * Outside of a transaction, a statement that was planned before, at once, on connections that many share: so it cannot be cancelled. Undefined where there is more to it. Rejects as `run` does.
+   */
+  runBrief(statement: Statement, query: SessionQuery): Promise<QueryResult> | undefined {
+    const snapshot = this.#services.store.current();
+    if (snapshot === undefined || this.#transaction !== undefined || !this.#settings.isEmpty || this.#pinned.isHeld) return undefined;
+    const prepared = this.#planner.known(statement, snapshot);
+    if (prepared === undefined || !isOnlyRows(prepared.plan)) return undefined;
+    const { rowMode, types, name, wholeBytesMax, values = [] } = query;
+    try {
+      const route = routeOf(prepared.plan, this.#services.reads, query.reads);
+      const run = (signal: AbortSignal | undefined): Promise<QueryResult> =>
+        routed(route, (reads) => runStatement(prepared, values, this.#context(prepared.snapshot, signal, reads), { rowMode, types, name, wholeBytesMax }));
+      return withinTime(this.#services.statementTimeoutMs, undefined, run).catch((error: unknown) => this.#afterBrief(error, statement, query));
+    } catch (error) {
+      // Planning throws at once: a distribution value that cannot be read.
+      return this.#afterBrief(error, statement, query);
+    }
+  }
+
+  /** What is missing may have moved or changed. */
+  async #afterBrief(error: unknown, statement: Statement, query: SessionQuery): Promise<QueryResult> {
+    if (isStale(error)) return this.run(statement, query);
+    const snapshot = this.#services.store.current();
+    throw await positionedError(snapshot === undefined ? error : withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(false));
   }
 
   async #workStatement(statement: Statement, query: SessionQuery): Promise<QueryResult> {

@@ -30,6 +30,13 @@ export function leavesState(node: Node, text: string): boolean {
   return /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock|currval|lastval/i.test(text);
 }
 
+/** Whether nothing but its result comes of a plan that the session would have to see to. */
+export function isOnlyRows({ kind }: StatementPlan): boolean {
+  return !seenToKinds.has(kind);
+}
+
+const seenToKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
+
 /** What stands behind BEGIN or START TRANSACTION, without comments. */
 export function modesOf({ options = [] }: TransactionStmt): string {
   return options.flatMap((node) => ('DefElem' in node ? [modeOf(node.DefElem)] : [])).join(', ');

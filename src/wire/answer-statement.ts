@@ -1,10 +1,12 @@
 import type { SelectStmt } from '@pgsql/types';
+import { orAborted } from '../base/abort.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { textTypes } from '../cluster/query-result.ts';
 import type { Session } from '../session/session.ts';
 import { leavesState } from '../session/statement-kinds.ts';
 import type { Statement } from '../sql/parse.ts';
+import type { BriefStatements } from './brief-statements.ts';
 import type { ClientIo } from './client-io.ts';
 import { commandTag } from './command-tag.ts';
 import { type ValueConverter, formatOf } from './convert-values.ts';
@@ -25,6 +27,7 @@ export interface AnswerContext {
   readonly session: Session;
   readonly io: ClientIo;
   readonly converter: ValueConverter;
+  readonly brief: BriefStatements;
 }
 
 /** What is read whole before it is sent, at most. More is read again, in parts, as the client takes it. */
@@ -58,8 +61,12 @@ function isForSession({ node, text }: Statement, { fromClause, intoClause, op }:
   return intoClause !== undefined || (fromClause === undefined && (op === undefined || op === 'SETOP_NONE')) || leavesState(node, text) || /setval/i.test(text);
 }
 
-async function answerWhole({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter }: AnswerContext, bytesMax: number | undefined): Promise<void> {
-  const result = await session.run(statement, { text: statement.text, values, signal, rowMode: 'array', types: textTypes, wholeBytesMax: bytesMax });
+async function answerWhole({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter, brief }: AnswerContext, bytesMax: number | undefined): Promise<void> {
+  const started = performance.now();
+  const query = { text: statement.text, values, rowMode: 'array', types: textTypes, wholeBytesMax: bytesMax };
+  const running = bytesMax !== undefined && brief.isBrief(statement) ? session.runBrief(statement, query) : undefined;
+  const result = await (running === undefined ? session.run(statement, { ...query, signal }) : orAborted(running, signal));
+  if (bytesMax !== undefined) brief.note(statement, performance.now() - started);
   const rows = result.rows as unknown as readonly RawRow[];
   const sink = new RowSink(io, converter, { formats: resultFormats, describes });
   if (result.fields.length > 0 || rows.length > 0) {

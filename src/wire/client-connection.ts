@@ -74,7 +74,7 @@ export class ClientConnection {
     try {
       io.out.authentication(0);
       this.#session = new ClientSession({
-        io, services, status, processId, converter: this.#server.converter, limits: this.#server.limits, guard: new RoleGuard(role.isOwn ? undefined : parameters.user, this.#server.database),
+        io, services, status, processId, converter: this.#server.converter, brief: this.#server.brief, limits: this.#server.limits, guard: new RoleGuard(role.isOwn ? undefined : parameters.user, this.#server.database),
         onStatement: (text) => activity.runs(text),
       });
       await this.#begin(this.#session, status, { parameters, role, settings });

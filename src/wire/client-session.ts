@@ -2,6 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import { Session } from '../session/session.ts';
 import type { SessionServices } from '../session/session-services.ts';
 import type { AnswerContext } from './answer-statement.ts';
+import type { BriefStatements } from './brief-statements.ts';
 import type { ClientIo } from './client-io.ts';
 import { ExtendedQuery } from './extended-query.ts';
 import { Fatal, LostSynchronization } from './fatal.ts';
@@ -18,6 +19,7 @@ export interface ClientSessionInput {
   readonly io: ClientIo;
   readonly services: SessionServices;
   readonly converter: ValueConverter;
+  readonly brief: BriefStatements;
   readonly status: ParameterStatus;
   readonly guard: RoleGuard;
   readonly limits: ServerLimits;
@@ -51,7 +53,7 @@ export class ClientSession {
         if (!this.#isRunning) io.flush();
       },
     });
-    this.#context = { session: this.session, io, converter: input.converter };
+    this.#context = { session: this.session, io, converter: input.converter, brief: input.brief };
     this.#extended = new ExtendedQuery(this.#context);
   }
 
@@ -114,10 +116,15 @@ export class ClientSession {
       return this.#failed(error, frame.type !== frontend.query);
     }
     if (message.kind === 'copy_data' || message.kind === 'copy_done' || message.kind === 'copy_fail' || message.kind === 'flush') return undefined;
-    return this.#answer(message).catch((error: unknown) => this.#failed(error, message.kind !== 'query' && message.kind !== 'function_call'));
+    const skips = message.kind !== 'query' && message.kind !== 'function_call';
+    try {
+      return this.#answer(message)?.catch((error: unknown) => this.#failed(error, skips));
+    } catch (error) {
+      return this.#failed(error, skips);
+    }
   }
 
-  async #answer(message: FrontendMessage): Promise<void> {
+  #answer(message: FrontendMessage): Promise<void> | undefined {
     switch (message.kind) {
       case 'query':
         return this.#simple(message.text);
@@ -127,7 +134,7 @@ export class ClientSession {
         return this.#extended.bind(message);
       case 'describe':
         this.#extended.describe(message.what, message.name);
-        return;
+        return undefined;
       case 'execute':
         return this.#execute(message.portal, message.rowsMax);
       case 'close':
@@ -135,8 +142,7 @@ export class ClientSession {
       case 'sync':
         return this.#sync();
       case 'function_call':
-        await this.#failed(new ClusterError('unsupportedQuery', 'the function call protocol is not supported', { hint: 'Call the function in a SELECT.' }), false);
-        return;
+        return this.#failed(new ClusterError('unsupportedQuery', 'the function call protocol is not supported', { hint: 'Call the function in a SELECT.' }), false);
       case 'password':
       case 'copy_data':
       case 'copy_done':
@@ -181,8 +187,15 @@ export class ClientSession {
     }
   }
 
-  async #sync(): Promise<void> {
+  #sync(): Promise<void> | undefined {
     this.#isSkipping = false;
+    if (this.session.isImplicit || this.#settingsMayDiffer) return this.#endUnit();
+    if (this.session.status === 'idle') this.#extended.endTransaction();
+    this.#ready();
+    return undefined;
+  }
+
+  async #endUnit(): Promise<void> {
     try {
       await this.session.commitImplicit();
     } catch (error) {

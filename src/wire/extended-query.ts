@@ -47,8 +47,9 @@ export class ExtendedQuery {
     return { statement: parseOne(withParameterTypes(statement, names)), shape };
   }
 
-  async bind(message: BindMessage): Promise<void> {
-    const { io, converter } = this.context;
+  /** At once, where no server has to be asked. */
+  bind(message: BindMessage): Promise<void> | undefined {
+    const { converter } = this.context;
     const prepared = this.#statement(message.statement);
     const { parameterTypes } = prepared.shape;
     if (message.values.length !== parameterTypes.length) {
@@ -59,10 +60,15 @@ export class ExtendedQuery {
     const columns = prepared.shape.fields.length;
     if (resultFormats.length > 1 && resultFormats.length !== columns) throw protocolViolation(`bind message has ${resultFormats.length} result formats but query has ${columns} columns`);
     const texts = converter.parameters(message, parameterTypes);
-    const values = texts instanceof Promise ? await texts : texts;
-    await this.#drop(portal);
-    this.#portals.set(portal, { prepared, values, resultFormats, opened: undefined, isDone: false });
-    io.out.bindComplete();
+    const made = (values: readonly (string | null)[]): void => {
+      this.#portals.set(portal, { prepared, values, resultFormats, opened: undefined, isDone: false });
+      this.context.io.out.bindComplete();
+    };
+    if (!(texts instanceof Promise) && this.#portals.get(portal)?.opened === undefined) {
+      made(texts);
+      return undefined;
+    }
+    return this.#drop(portal).then(async () => made(await texts));
   }
 
   describe(what: 'statement' | 'portal', name: string): void {

@@ -4,6 +4,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import { Activity } from './activity.ts';
+import { BriefStatements } from './brief-statements.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import { contextOf, endPointBinding } from './channel-binding.ts';
 import { Fatal } from './fatal.ts';
@@ -24,6 +25,7 @@ export class ServerState {
   readonly limits: ServerLimits;
   readonly keys = new CancelKeys();
   readonly activity = new Activity();
+  readonly brief = new BriefStatements();
   readonly converter: ValueConverter;
   readonly secret = randomBytes(32);
   readonly secureContext: SecureContext | undefined;
