@@ -65,8 +65,7 @@ class Placing {
     const capacityMax = Math.max(...input.nodes.map(({ capacity }) => capacity), 0);
     this.#nodes = input.nodes.map(({ id, capacity }) => ({ id, capacity: capacity / (capacityMax || 1) })).filter(({ capacity }) => capacity > 0);
     this.#places = new Map(input.groups.map(({ id, node }) => [id, node]));
-    this.#loads = new Map(input.nodes.map(({ id }) => [id, 0]));
-    for (const { node, cost } of input.groups) this.#loads.set(node, this.#loadOf(node) + cost / this.#unit);
+    this.#loads = new Map(input.nodes.map(({ id }) => [id, this.#sumOf(id)]));
     const total = input.groups.reduce((sum, { cost }) => sum + cost / this.#unit, 0);
     this.#share = total / this.#nodes.reduce((sum, { capacity }) => sum + capacity, 0);
   }
@@ -100,10 +99,14 @@ class Placing {
     return best?.move;
   }
 
-  make({ group, from, to, cost }: PlannedMove): void {
+  make({ group, from, to }: PlannedMove): void {
     this.#places.set(group, to);
-    this.#loads.set(from, this.#loadOf(from) - cost / this.#unit);
-    this.#loads.set(to, this.#loadOf(to) + cost / this.#unit);
+    for (const node of [from, to]) this.#loads.set(node, this.#sumOf(node));
+  }
+
+  /** Added up anew each time, from the largest down: what stays of a large cost that was taken off would be weighed like a small one. */
+  #sumOf(node: NodeId): number {
+    return this.#groups.reduce((sum, { id, cost }) => (this.#places.get(id) === node ? sum + cost / this.#unit : sum), 0);
   }
 
   /** By how much the sum of squares, weighed by capacity, becomes smaller; 0 when that is only the noise of floating point. */
