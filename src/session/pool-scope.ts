@@ -105,8 +105,11 @@ export class PoolScope implements StatementScope {
 /** A transaction of its own for one statement. */
 export type Begin = (modes: string, order?: WriteOrder) => DistributedTransaction;
 
-/** Tries of work that may run again: in a queue of writers of all servers one that has gone side by side may still meet those that go in turn. */
-const triesMax = 5;
+/**
+ * Tries of work that may run again: in a queue of writers of all servers each that has gone side by side, as all do at first, may still meet those that go in turn. So many of them may come at once that a few tries
+ * are not enough on a busy machine.
+ */
+const triesMax = 20;
 
 /** Commits when `work` is done, rolls back when it fails. */
 export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined) => DistributedTransaction, work: AtomicWork<T>, input: ScopeInput & Partial<AtomicHow> & { readonly pools: NodePools }): Promise<T> {
