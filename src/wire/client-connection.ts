@@ -73,11 +73,12 @@ export class ClientConnection {
     const activity = this.#server.activity.add({ processId, role: parameters.user, applicationName: parameters.settings.get('application_name') ?? '', address: io.socket.remoteAddress ?? '' });
     try {
       io.out.authentication(0);
+      const guard = new RoleGuard(role.isOwn ? undefined : parameters.user, this.#server.database);
       this.#session = new ClientSession({
-        io, services, status, processId, converter: this.#server.converter, brief: this.#server.brief, limits: this.#server.limits, guard: new RoleGuard(role.isOwn ? undefined : parameters.user, this.#server.database),
+        io, services, status, processId, guard, converter: this.#server.converter, brief: this.#server.brief, limits: this.#server.limits,
         onStatement: (text) => activity.runs(text),
       });
-      await this.#begin(this.#session, status, { parameters, role, settings });
+      await this.#begin(this.#session, status, { parameters, role, settings, guard });
       io.out.keyData(processId, key);
       await this.#session.serve();
     } finally {
@@ -88,13 +89,16 @@ export class ClientConnection {
   }
 
   /** Settings that connections cannot begin with are set, and all are told. */
-  async #begin({ session }: ClientSession, status: ParameterStatus, { parameters, role, settings }: { readonly parameters: StartupParameters; readonly role: RoleFacts; readonly settings: ReadonlyMap<string, string> }): Promise<void> {
+  async #begin({ session }: ClientSession, status: ParameterStatus, { parameters, role, settings, guard }: Beginning): Promise<void> {
     const { out } = this.#io;
     for (const [name, value] of settings) {
       const text = `SET SESSION ${quoteIdentifier(name)} TO ${quoteLiteral(value)}`;
       const [statement] = session.parse({ text: name === 'search_path' ? `SELECT pg_catalog.set_config('search_path', ${quoteLiteral(value)}, false)` : text });
       try {
-        if (statement !== undefined) await session.run(statement, { text: statement.text });
+        if (statement === undefined) continue;
+        // Neither the client nor ALTER ROLE may choose another role in this way.
+        await guard.check(statement);
+        await session.run(statement, { text: statement.text });
       } catch (error) {
         throw new Fatal(error instanceof Error && 'code' in error ? String(error.code) : '22023', error instanceof Error ? error.message : String(error));
       }
@@ -178,4 +182,12 @@ export class ClientConnection {
     if (!(this.#io.socket instanceof TLSSocket) || tls === undefined) return undefined;
     return this.#server.channelBinding;
   }
+}
+
+/** What a session begins with. */
+interface Beginning {
+  readonly parameters: StartupParameters;
+  readonly role: RoleFacts;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly guard: RoleGuard;
 }

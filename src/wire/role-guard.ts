@@ -1,4 +1,4 @@
-import type { Node } from '@pgsql/types';
+import type { Node, UpdateStmt } from '@pgsql/types';
 import { ClusterError } from '../base/errors.ts';
 import { builtinName, walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -17,7 +17,7 @@ export class RoleGuard {
 
   /** Throws 42501, now or later. */
   check({ node, text }: Statement): Promise<void> | undefined {
-    if (this.role === undefined || !/role|authorization|config/i.test(text)) return undefined;
+    if (this.role === undefined || !/role|authorization|config|pg_settings/i.test(text)) return undefined;
     return this.#check(this.role, node);
   }
 
@@ -51,6 +51,8 @@ function constantOf(node: Node | undefined): string | undefined {
 function setsRole(node: Node): boolean {
   let found = false;
   walk(node, (kind, body) => {
+    // A rule of this view calls set_config with whatever it is given.
+    if (kind === 'UpdateStmt' && 'relation' in body && (body as UpdateStmt).relation?.relname === 'pg_settings') found = true;
     if (kind !== 'FuncCall' || !('funcname' in body)) return undefined;
     const call = body as { readonly funcname?: Node[]; readonly args?: Node[] };
     if (builtinName(call.funcname) !== 'set_config') return undefined;

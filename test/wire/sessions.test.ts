@@ -138,9 +138,13 @@ describe('a session acts as its role', () => {
   test('and cannot leave it', async () => {
     const client = await connect(closed, { user: role('shop'), password: 'secret' });
     const owner = pair.databases.coordinator.user;
-    for (const text of [`SET ROLE ${owner}`, 'SET ROLE NONE', 'SET SESSION AUTHORIZATION DEFAULT', `SELECT set_config('role', 'none', false)`, `SELECT set_config('ro' || 'le', 'none', false)`, `SET LOCAL ROLE ${owner}`]) {
+    for (const text of [`SET ROLE ${owner}`, 'SET ROLE NONE', 'SET SESSION AUTHORIZATION DEFAULT', `SELECT set_config('role', 'none', false)`, `UPDATE pg_settings SET setting = '${owner}' WHERE name = 'ro' || 'le'`, `WITH u AS (UPDATE pg_catalog.pg_settings SET setting = '${owner}' WHERE name = 'role' RETURNING 1) SELECT * FROM u`, `SELECT set_config('ro' || 'le', 'none', false)`, `SET LOCAL ROLE ${owner}`]) {
       expect(await failure(client.query(text))).toContain('42501');
     }
+    for (const name of ['role', 'session_authorization']) expect(await failure(connect(closed, { user: role('shop'), password: 'secret', options: `-c ${name}=${owner}` }))).toContain('42501');
+    await pair.cluster.query(`ALTER ROLE ${role('shop')} SET role = '${owner}'`);
+    expect(await failure(connect(closed, { user: role('shop'), password: 'secret' }))).toContain('42501');
+    await pair.cluster.query(`ALTER ROLE ${role('shop')} RESET role`);
     await client.query('RESET ROLE');
     await client.query('RESET ALL');
     await client.query('DISCARD ALL');
