@@ -56,7 +56,7 @@ export const errorCatalogue = {
   writeOutcomeUnknown: { number: 'SW090', sqlState: '08007', transient: false, about: 'The connection broke while a write outside of a transaction block ran, on a node of several servers: it may or may not have been done.' },
   transactionLost: { number: 'SW091', sqlState: '40001', transient: true, about: 'The primary of a node was lost while a transaction was open: nothing of it was committed. The same transaction may be tried again.' },
   switchoverFailed: { number: 'SW092', sqlState: '55000', transient: true, about: 'No other server of the node came to be its primary in a planned switchover. The cause says why; the node is used as before.' },
-  noReplica: { number: 'SW093', sqlState: '55000', transient: true, about: 'A query that may read on replicas only found none of a node within its limits of lag, or the node has none.' },
+  noReplica: { number: 'SW093', sqlState: '55000', transient: true, about: 'A query that may read on replicas only found none, of a node with several servers, within its limits of lag.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -6,7 +6,7 @@ import type { StatementPlan } from '../plan/statement-plan.ts';
 
 /** Where queries of distributed and reference tables read, of nodes that have replicas. */
 export interface ReadOptions {
-  /** `primary` by default. `prefer-replica`: on a replica within the limits, or on the primary where there is none. `replica`: fails with `noReplica` then. */
+  /** `primary` by default. `prefer-replica`: on a replica within the limits, or on the primary where there is none. `replica`: fails with `noReplica` then. A node with one server alone is read there. */
   readonly reads?: 'primary' | 'prefer-replica' | 'replica' | undefined;
   /** Milliseconds that what a replica shows may be old, at most; it is found to be within them by probes, so replicas are passed over rather than trusted. No limit by default. */
   readonly maxLagMs?: number | undefined;
