@@ -17,6 +17,7 @@ import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
+import { KnownShapes } from './known-shapes.ts';
 import { isTimeless } from './timeless-text.ts';
 
 /** A plan with what its runs have in common. */
@@ -170,6 +171,7 @@ const weighing = { max: 1_000_000, of: (text: string) => text.length };
 
 /** Parses and plans each text once per catalog version and search path. */
 export class Planner {
+  readonly shapes = new KnownShapes();
   readonly #statements = new LruMap<string, readonly Statement[]>(capacity, weighing);
   readonly #plans = new LruMap<string, PreparedPlan>(capacity, weighing);
 

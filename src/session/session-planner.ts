@@ -79,7 +79,15 @@ export class SessionPlanner {
   /** What the coordinator database says of a statement, under the session's settings: PostgreSQL's own types and errors. `types`: OIDs of leading parameters, 0 for one to infer. */
   async shape(text: string, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
     if (this.#isOutdated) await this.#readState(snapshot);
-    return this.#hasOwnView ? this.session.onCoordinator((connection) => connection.describe(text, types)) : this.services.pools.get(coordinatorNodeId).describe(text, types);
+    if (this.#hasOwnView) return this.session.onCoordinator((connection) => connection.describe(text, types));
+    return this.services.planner.shapes.of(text, types, snapshot) ?? this.services.pools.get(coordinatorNodeId).describe(text, types);
+  }
+
+  /** The same of a statement, which is remembered where nothing but a change of the catalog can change it. */
+  async shapeOf(statement: Statement, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
+    const shape = await this.shape(statement.text, types, snapshot);
+    if (!this.#hasOwnView && !this.#isOutdated) this.services.planner.shapes.keep(statement, types, { snapshot, shape });
+    return shape;
   }
 
   /** See `Session.mayRunTwice`. At once, if it was asked before. */

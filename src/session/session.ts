@@ -440,7 +440,7 @@ export class Session {
    * statement are text where nothing says what they are.
    */
   async shape(statement: Statement, types: readonly number[]): Promise<StatementShape> {
-    const { node, text } = statement;
+    const { node } = statement;
     if ('TransactionStmt' in node) return { parameterTypes: [], fields: [] };
     if (this.#failed) throw transactionAborted();
     const cursor = 'FetchStmt' in node ? this.#cursors.fieldsOf(node.FetchStmt.portalname ?? '') : undefined;
@@ -452,7 +452,7 @@ export class Session {
         return undefined;
       });
       if (computed !== undefined) return await this.#shapeOfComputed(computed, types, snapshot);
-      return await this.#planner.shape(text, types, snapshot).catch((error: unknown) => this.#shapeOfUtility(statement, snapshot, error));
+      return await this.#planner.shapeOf(statement, types, snapshot).catch((error: unknown) => this.#shapeOfUtility(statement, snapshot, error));
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw error;

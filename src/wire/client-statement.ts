@@ -7,6 +7,8 @@ export interface ClientStatement {
   /** Undefined for an empty text. */
   readonly statement: Statement | undefined;
   readonly shape: StatementShape;
+  /** The message that describes its columns as text, once it was asked for. */
+  description: Buffer | undefined;
 }
 
 /** What Bind has made. */

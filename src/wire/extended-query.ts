@@ -4,6 +4,7 @@ import { isUtilityCall } from '../session/statement-kinds.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { type AnswerContext, answerStatement, RowSink } from './answer-statement.ts';
+import { BackendWriter } from './backend-writer.ts';
 import type { ClientPortal, ClientStatement } from './client-statement.ts';
 import { commandTag } from './command-tag.ts';
 import { formatOf } from './convert-values.ts';
@@ -30,7 +31,7 @@ export class ExtendedQuery {
     const statements = session.parse({ text });
     if (statements.length > 1) throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
     const [statement] = statements;
-    const prepared = statement === undefined ? { statement, shape: nothing } : await this.#shaped(statement, types.map((type) => (type === unknownType ? 0 : type)));
+    const prepared = statement === undefined ? { statement, shape: nothing, description: undefined } : await this.#shaped(statement, types.map((type) => (type === unknownType ? 0 : type)));
     if (this.#statements.size >= statementsMax) throw new ClusterError('resultTooLarge', `a session may have ${statementsMax} prepared statements`, { hint: 'Close some, or DEALLOCATE ALL.' });
     this.#statements.set(name, prepared);
     io.out.parseComplete();
@@ -41,10 +42,10 @@ export class ExtendedQuery {
     const { session } = this.context;
     const inferred = types.some((type) => type !== 0) ? await Promise.resolve(session.shape(statement, [])).catch(() => undefined) : undefined;
     const isInferred = types.every((type, i) => type === 0 || inferred?.parameterTypes[i] === type);
-    if (isInferred) return { statement, shape: inferred ?? (await session.shape(statement, [])) };
+    if (isInferred) return { statement, shape: inferred ?? (await session.shape(statement, [])), description: undefined };
     const shape = await session.shape(statement, types);
     const names = await session.typeNames(types);
-    return { statement: parseOne(withParameterTypes(statement, names)), shape };
+    return { statement: parseOne(withParameterTypes(statement, names)), shape, description: undefined };
   }
 
   /** At once, where no server has to be asked. */
@@ -74,10 +75,12 @@ export class ExtendedQuery {
   describe(what: 'statement' | 'portal', name: string): void {
     const { out } = this.context.io;
     const portal = what === 'portal' ? this.#portal(name) : undefined;
-    const { shape } = portal?.prepared ?? this.#statement(name);
+    const prepared = portal?.prepared ?? this.#statement(name);
+    const { shape } = prepared;
     if (portal === undefined) out.parameterDescription(shape.parameterTypes);
     if (shape.fields.length === 0) out.noData();
-    else out.rowDescription(shape.fields, portal === undefined ? [] : shape.fields.map((_, i) => formatOf(portal.resultFormats, i)));
+    else if (portal?.resultFormats.includes('binary') === true) out.rowDescription(shape.fields, shape.fields.map((_, i) => formatOf(portal.resultFormats, i)));
+    else out.raw((prepared.description ??= describedAsText(shape)));
   }
 
   /** `isLast`: nothing but Sync comes behind it, so a statement that stands alone needs no transaction of its own. */
@@ -177,3 +180,9 @@ export class ExtendedQuery {
 }
 
 const portalBatch = 1_000;
+
+function describedAsText({ fields }: StatementShape): Buffer {
+  const writer = new BackendWriter();
+  writer.rowDescription(fields, []);
+  return writer.take();
+}

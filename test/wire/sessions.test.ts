@@ -320,6 +320,18 @@ describe('drivers', () => {
   });
 });
 
+test('what is remembered of a statement ends with the table\'s definition', async () => {
+  const client = await connect(open);
+  const ask = async (): Promise<string[]> => (await client.query('SELECT * FROM countries WHERE code = $1', ['de'])).fields.map(({ name, dataTypeID }) => `${name} ${dataTypeID}`);
+  const before = await ask();
+  expect(await ask()).toEqual(before);
+  await pair.cluster.query('ALTER TABLE countries ADD COLUMN people int8');
+  expect(await ask()).toEqual([...before, 'people 20']);
+  await pair.cluster.query('ALTER TABLE countries DROP COLUMN people');
+  expect(await ask()).toEqual(before);
+  await client.end();
+});
+
 test('activity shows who is there', async () => {
   const client = await connect(open, { application_name: 'watched' });
   await client.query('SELECT 42 FROM orders');
