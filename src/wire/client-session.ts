@@ -133,8 +133,7 @@ export class ClientSession {
       case 'bind':
         return this.#extended.bind(message);
       case 'describe':
-        this.#extended.describe(message.what, message.name);
-        return undefined;
+        return this.#extended.describe(message.what, message.name);
       case 'execute':
         return this.#execute(message.portal, message.rowsMax);
       case 'close':

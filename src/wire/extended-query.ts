@@ -2,6 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { StatementShape } from '../cluster/node-connection.ts';
 import { isUtilityCall } from '../session/statement-kinds.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import { type AnswerContext, answerStatement, RowSink } from './answer-statement.ts';
 import { BackendWriter } from './backend-writer.ts';
@@ -72,8 +73,9 @@ export class ExtendedQuery {
     return this.#drop(portal).then(async () => made(await texts));
   }
 
-  describe(what: 'statement' | 'portal', name: string): void {
+  describe(what: 'statement' | 'portal', name: string): Promise<void> | undefined {
     const { out } = this.context.io;
+    if (what === 'portal' && name !== '' && !this.#portals.has(name) && this.context.session.status === 'open') return this.#describeCursor(name);
     const portal = what === 'portal' ? this.#portal(name) : undefined;
     const prepared = portal?.prepared ?? this.#statement(name);
     const { shape } = prepared;
@@ -81,6 +83,15 @@ export class ExtendedQuery {
     if (shape.fields.length === 0) out.noData();
     else if (portal?.resultFormats.includes('binary') === true) out.rowDescription(shape.fields, shape.fields.map((_, i) => formatOf(portal.resultFormats, i)));
     else out.raw((prepared.description ??= describedAsText(shape)));
+    return undefined;
+  }
+
+  /** A cursor of DECLARE is a portal, too. */
+  async #describeCursor(name: string): Promise<void> {
+    const { session, io } = this.context;
+    const { fields } = await session.shape(parseOne(`FETCH FORWARD 0 FROM ${quoteIdentifier(name)}`), []);
+    if (fields.length === 0) this.#portal(name);
+    io.out.rowDescription(fields, []);
   }
 
   /** `isLast`: nothing but Sync comes behind it, so a statement that stands alone needs no transaction of its own. */

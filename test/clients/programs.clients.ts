@@ -144,8 +144,7 @@ with psycopg.connect('') as conn:
     with conn.pipeline(), conn.cursor() as cur:
         for i in range(20):
             cur.execute('INSERT INTO notes VALUES (%s, %s)', (1000 + i, str(i)))
-        cur.execute('SELECT count(*) FROM notes WHERE id >= 1000')
-        print(cur.fetchone())
+        print(conn.execute('SELECT count(*) FROM notes WHERE id >= 1000').fetchone())
     with conn.cursor(name='big') as cur:
         cur.itersize = 7
         cur.execute('SELECT tenant_id, id FROM orders ORDER BY 1, 2')
