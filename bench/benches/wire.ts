@@ -1,7 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import path from 'node:path';
 import { promisify } from 'node:util';
 import { assert } from '../../src/base/assert.ts';
 import type { Bench, Variant } from '../harness/bench.ts';
@@ -57,9 +59,9 @@ function lookups(bed: TestBed, { start, where, clients }: Lookups): Variant {
     measure: async (side) => {
       const seconds = Math.max(1, Math.round((bed.pace.measureMs * 3) / 1000));
       const script = `\\set aid random(1, ${accounts})\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n`;
-      const running = run(pgbench, ['-n', '-M', 'prepared', '-c', String(clients), '-j', '1', '-T', String(seconds), '-f', '/dev/stdin', where(side)]);
-      running.child.stdin?.end(script);
-      const { stdout } = await running;
+      const file = path.join(bed.directory, 'select.sql');
+      await writeFile(file, script);
+      const { stdout } = await run(pgbench, ['-n', '-M', 'prepared', '-c', String(clients), '-j', '1', '-T', String(seconds), '-f', file, where(side)]);
       const found = (many ? /^tps = ([\d.]+)/m : /^latency average = ([\d.]+) ms/m).exec(stdout)?.[1];
       assert(found !== undefined, `pgbench said: ${stdout}`);
       return [Number(found)];
