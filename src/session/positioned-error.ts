@@ -1,5 +1,6 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { Statement } from '../sql/parse.ts';
 
 /**
  * A node's error with a position speaks of the text that the node got. The coordinator database, asked to describe the caller's own
@@ -38,4 +39,21 @@ function isMisplaced(error: object): boolean {
   if (error instanceof ClusterError) return error.id === 'distributionValueInvalid';
   const state = sqlStateOf(error) ?? '';
   return 'position' in error && (error.position !== undefined || state.startsWith('22')) && state !== '42P02';
+}
+
+/** The statements of a text, each with what stands before it. */
+export function* inText(statements: readonly Statement[], text: string): Generator<{ readonly statement: Statement; readonly before: string }> {
+  let end = 0;
+  for (const statement of statements) {
+    const start = Math.max(text.indexOf(statement.text, end), 0);
+    end = start + statement.text.length;
+    yield { statement, before: text.slice(0, start) };
+  }
+}
+
+/** An error in a statement of a text, with its position in the whole. */
+export function movedError(error: unknown, before: string): unknown {
+  if (typeof error !== 'object' || error === null || !('position' in error) || typeof error.position !== 'string') return error;
+  Reflect.set(error, 'position', String(Number(error.position) + Array.from(before).length));
+  return error;
 }

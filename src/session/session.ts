@@ -44,7 +44,7 @@ import { changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, mo
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
-import { positionedError, rightlyPositioned } from './positioned-error.ts';
+import { inText, movedError, positionedError, rightlyPositioned } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
 import { hasNoEffect, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
@@ -71,12 +71,6 @@ interface PlannedSelect {
   readonly statement: Statement;
   readonly plan: SelectPlan;
   readonly snapshot: CatalogSnapshot;
-}
-
-/** What is known of a portal when it is opened. */
-export interface OpenPortal {
-  readonly fields: readonly FieldDescriptor[];
-  readonly command: string;
 }
 
 export interface SessionOptions extends SessionEvents {
@@ -228,14 +222,10 @@ export class Session {
   /** Several statements of one text are one transaction, but for what their own BEGIN and COMMIT say. */
   async #several(statements: readonly Statement[], query: SessionQuery): Promise<QueryResult[]> {
     const results: QueryResult[] = [];
-    let end = 0;
     try {
-      for (const statement of statements) {
-        const start = Math.max(query.text.indexOf(statement.text, end), 0);
-        end = start + statement.text.length;
-        if (isUtilityCall(statement.node)) await this.commitImplicit();
-        else if (this.#transaction === undefined && !('TransactionStmt' in statement.node)) await this.startImplicit();
-        results.push(await this.run(statement, query).catch((error: unknown) => Promise.reject(moved(error, query.text.slice(0, start)))));
+      for (const { statement, before } of inText(statements, query.text)) {
+        await this.joinUnit(statement);
+        results.push(await this.run(statement, query).catch((error: unknown) => Promise.reject(movedError(error, before))));
       }
       await this.commitImplicit();
     } catch (error) {
@@ -245,10 +235,16 @@ export class Session {
     return results;
   }
 
-  /** Begins a transaction that is not the caller's own: of several statements that count as one until `commitImplicit`, but for what their own BEGIN and COMMIT say. */
-  async startImplicit(): Promise<void> {
-    await this.#start('');
-    this.#implicit = true;
+  /**
+   * To be called before a statement of several that are one transaction until `commitImplicit`, which is not the caller's own, but for what their own BEGIN and COMMIT say. The cluster's own functions have
+   * transactions of their own.
+   */
+  async joinUnit({ node }: Statement): Promise<void> {
+    if (isUtilityCall(node)) await this.commitImplicit();
+    else if (this.#transaction === undefined && !('TransactionStmt' in node)) {
+      await this.#start('');
+      this.#implicit = true;
+    }
   }
 
   async commitImplicit(): Promise<void> {
@@ -402,9 +398,9 @@ export class Session {
 
   /**
    * Opens a statement, in a transaction, so that its rows can be fetched in parts between other statements: a cursor without DECLARE, which ends with the transaction. One that is no query over distributed tables is
-   * run whole. Rows are text.
+   * run whole. Rows are text. Resolves to the command of its tag.
    */
-  async openPortal(name: string, statement: Statement, query: SessionQuery): Promise<OpenPortal> {
+  async openPortal(name: string, statement: Statement, query: SessionQuery): Promise<string> {
     if (this.#failed) throw transactionAborted();
     try {
       const selected = readsOrWrites(statement.node) ? await this.#plannedSelect(statement, query.signal) : undefined;
@@ -413,7 +409,7 @@ export class Session {
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
       await this.#cursors.close(name);
       this.#cursors.declare(name, { fields, rows, held: false });
-      return { fields, command: result?.command ?? 'SELECT' };
+      return result?.command ?? 'SELECT';
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw error;
@@ -897,13 +893,6 @@ function valuesOf({ rows, fields }: QueryResult): readonly unknown[] {
   const row: unknown = rows[0];
   if (Array.isArray(row)) return row;
   return typeof row === 'object' && row !== null ? fields.map(({ name }) => Reflect.get(row, name) as unknown) : [];
-}
-
-/** An error in a statement of a text, with its position in the whole. */
-function moved(error: unknown, before: string): unknown {
-  if (typeof error !== 'object' || error === null || !('position' in error) || typeof error.position !== 'string') return error;
-  Reflect.set(error, 'position', String(Number(error.position) + Array.from(before).length));
-  return error;
 }
 
 /** A shard, column, or constraint is not what the snapshot says: somebody else may have changed the catalog. */

@@ -5,7 +5,7 @@ import { authenticate } from './authenticate.ts';
 import { ClientIo } from './client-io.ts';
 import { ClientSession } from './client-session.ts';
 import { Fatal } from './fatal.ts';
-import type { ParameterStatus } from './parameter-status.ts';
+import { ParameterStatus } from './parameter-status.ts';
 import { errorFields } from './report-fields.ts';
 import { RoleGuard } from './role-guard.ts';
 import type { RoleFacts } from './role-facts.ts';
@@ -25,7 +25,7 @@ export class ClientConnection {
     this.#server = server;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
-    this.#io = new ClientIo(socket, { messageBytesMax: server.limits.messageBytesMax, onClosed: () => undefined });
+    this.#io = new ClientIo(socket, server.limits.messageBytesMax);
     this.#timer = setTimeout(() => socket.destroy(), server.limits.authenticationTimeoutMs);
   }
 
@@ -68,7 +68,7 @@ export class ClientConnection {
 
   async #serve(parameters: StartupParameters, role: RoleFacts, { services, settings }: ReturnType<ServerState['profile']>): Promise<void> {
     const io = this.#io;
-    const status = this.#server.newStatus();
+    const status = new ParameterStatus();
     const { processId, key } = this.#server.keys.add(parameters.minor >= 2 ? 32 : 4, () => this.#session?.cancel());
     const activity = this.#server.activity.add({ processId, role: parameters.user, applicationName: parameters.settings.get('application_name') ?? '', address: io.socket.remoteAddress ?? '' });
     try {
@@ -133,7 +133,7 @@ export class ClientConnection {
   }
 
   #check({ minor, unknownOptions, database }: StartupParameters): void {
-    const { tls, requireTls, database: own } = { ...this.#server.options, database: this.#server.databaseName };
+    const { options: { tls, requireTls }, databaseName: own } = this.#server;
     if (tls !== undefined && requireTls === true && !(this.#io.socket instanceof TLSSocket)) throw new Fatal('28000', 'this server accepts connections with TLS only', { hint: 'Connect with sslmode=require.' });
     if (database !== own) throw new Fatal('3D000', `database "${database}" does not exist`, { hint: `This server has database "${own}" alone.` });
     if (minor > newestMinor || unknownOptions.length > 0) this.#io.out.negotiateProtocol(Math.min(minor, newestMinor), unknownOptions);

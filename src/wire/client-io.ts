@@ -19,17 +19,11 @@ export class ClientIo {
   #waiting: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(
-    socket: Socket,
-    { messageBytesMax, onClosed }: { readonly messageBytesMax: number; readonly onClosed: () => void },
-  ) {
+  constructor(socket: Socket, messageBytesMax: number) {
     this.#socket = socket;
     this.in = new FrontendReader(messageBytesMax);
-    this.onClosed = onClosed;
     this.attach(socket);
   }
-
-  private readonly onClosed: () => void;
 
   /** From now on another socket is spoken over: the same one inside TLS. */
   attach(socket: Socket): void {
@@ -109,15 +103,10 @@ export class ClientIo {
     this.#socket.setTimeout(1_000, () => this.#socket.destroy());
   }
 
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
   #closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#wake();
-    this.onClosed();
     this.#onInput();
   }
 

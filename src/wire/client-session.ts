@@ -14,6 +14,7 @@ import type { RoleGuard } from './role-guard.ts';
 import { runSimpleQuery } from './simple-query.ts';
 import type { ValueConverter } from './convert-values.ts';
 import type { ServerLimits } from './server-limits.ts';
+import type { Statement } from '../sql/parse.ts';
 
 export interface ClientSessionInput {
   readonly io: ClientIo;
@@ -62,7 +63,7 @@ export class ClientSession {
     this.#statement?.abort(new ClusterError('canceled', 'canceling statement due to user request'));
   }
 
-  /** Resolves when the client says goodbye or is gone. What was open is rolled back then. */
+  /** Resolves when the client says goodbye or is gone. The caller ends the session, which rolls back what is open. */
   async serve(): Promise<void> {
     const { io } = this.#input;
     io.onInput(() => {
@@ -85,7 +86,6 @@ export class ClientSession {
       }
     } finally {
       clearTimeout(this.#idle);
-      await this.session.end().catch(() => undefined);
     }
   }
 
@@ -154,32 +154,33 @@ export class ClientSession {
 
   async #simple(text: string): Promise<void> {
     await this.#extended.forgetUnnamed();
-    await this.#running(text, async (signal) => runSimpleQuery(text, this.#context, signal));
+    await this.#running(text, () => this.session.parse({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
     this.#ready();
   }
 
   async #execute(portal: string, rowsMax: number): Promise<void> {
-    const text = this.#extended.textOf(portal);
+    const statement = this.#extended.statementOf(portal);
     const isLast = this.#input.io.in.endsUnit();
-    await this.#running(text, async (signal) => this.#extended.execute(portal, rowsMax, { isLast, signal }));
+    await this.#running(statement?.text ?? '', () => (statement === undefined ? [] : [statement]), (_, signal) => this.#extended.execute(portal, rowsMax, { isLast, signal }));
   }
 
-  async #running(text: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #running(text: string, find: () => readonly Statement[], work: (statements: readonly Statement[], signal: AbortSignal) => Promise<void>): Promise<void> {
     const { guard, onStatement } = this.#input;
     const statement = new AbortController();
     this.#statement = statement;
     onStatement(text);
     try {
-      for (const one of this.session.parse({ text })) {
+      const statements = find();
+      for (const one of statements) {
         const known = guard.check(one);
         if (known !== undefined) await known;
         if (changesSettings(one.text)) this.#settingsMayDiffer = true;
         const forgotten = deallocated(one.node);
         if (forgotten !== undefined) this.#extended.forgetStatements(forgotten.name);
       }
-      await work(statement.signal);
+      await work(statements, statement.signal);
     } finally {
       this.#statement = undefined;
       onStatement(undefined);

@@ -1,6 +1,5 @@
 import { ClusterError } from '../base/errors.ts';
 import type { StatementShape } from '../cluster/node-connection.ts';
-import { isUtilityCall } from '../session/statement-kinds.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
@@ -41,7 +40,7 @@ export class ExtendedQuery {
   /** Types that a client gives and a server would not infer have to reach every server: as casts. */
   async #shaped(statement: Statement, types: readonly number[]): Promise<ClientStatement> {
     const { session } = this.context;
-    const inferred = types.some((type) => type !== 0) ? await Promise.resolve(session.shape(statement, [])).catch(() => undefined) : undefined;
+    const inferred = types.some((type) => type !== 0) ? await session.shape(statement, []).catch(() => undefined) : undefined;
     const isInferred = types.every((type, i) => type === 0 || inferred?.parameterTypes[i] === type);
     if (isInferred) return { statement, shape: inferred ?? (await session.shape(statement, [])), description: undefined };
     const shape = await session.shape(statement, types);
@@ -109,8 +108,7 @@ export class ExtendedQuery {
       return;
     }
     const isParts = rowsMax > 0 && portal.prepared.shape.fields.length > 0;
-    if (isUtilityCall(statement.node)) await session.commitImplicit();
-    else if (session.status === 'idle' && (!isLast || isParts) && !('TransactionStmt' in statement.node)) await session.startImplicit();
+    if (!isLast || isParts || session.isImplicit) await session.joinUnit(statement);
     if (isParts || portal.opened !== undefined) {
       await this.#executePart(portal, statement, { rowsMax, signal });
       return;
@@ -124,7 +122,7 @@ export class ExtendedQuery {
     if (portal.opened === undefined) {
       this.#opened += 1;
       const name = `<portal ${this.#opened}>`;
-      const { command } = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
+      const command = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
       portal.opened = { name, command };
     }
     const { opened } = portal;
@@ -144,9 +142,9 @@ export class ExtendedQuery {
     io.out.portalSuspended();
   }
 
-  /** The statement that a portal runs; empty if there is none. */
-  textOf(portal: string): string {
-    return this.#portals.get(portal)?.prepared.statement?.text ?? '';
+  /** The statement that a portal runs, if there is one. */
+  statementOf(portal: string): Statement | undefined {
+    return this.#portals.get(portal)?.prepared.statement;
   }
 
   async close(what: 'statement' | 'portal', name: string): Promise<void> {

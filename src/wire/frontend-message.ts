@@ -96,7 +96,7 @@ function formatsOf(read: MessageBody): Format[] {
 }
 
 function formatOf(code: number): Format {
-  if (code !== 0 && code !== 1) throw Object.assign(protocolViolation(`unsupported format code: ${code}`), { code: '22023' });
+  if (code !== 0 && code !== 1) throw protocolViolation(`unsupported format code: ${code}`, { sqlState: '22023' });
   return code === 1 ? 'binary' : 'text';
 }
 

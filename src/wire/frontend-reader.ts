@@ -51,7 +51,7 @@ export class FrontendReader {
     const length = this.#held.readInt32BE(this.#at + 1);
     if (!isKnownType(type)) throw protocolViolation(`invalid frontend message type ${type}`);
     if (length < lengthBytes) throw protocolViolation('invalid message length');
-    if (length > this.messageBytesMax) throw protocolViolation('invalid message length', `The message has ${length} bytes; ${this.messageBytesMax} are allowed.`);
+    if (length > this.messageBytesMax) throw protocolViolation('invalid message length', { detail: `The message has ${length} bytes; ${this.messageBytesMax} are allowed.` });
     const body = this.#take(length + 1, headerBytes);
     return body === undefined ? undefined : { type, body };
   }

@@ -63,7 +63,7 @@ export function utf8(bytes: Uint8Array): string {
   try {
     return strict.decode(bytes);
   } catch {
-    throw Object.assign(protocolViolation(`invalid byte sequence for encoding "UTF8": ${invalidSequence(bytes)}`), { code: '22021' });
+    throw protocolViolation(`invalid byte sequence for encoding "UTF8": ${invalidSequence(bytes)}`, { sqlState: '22021' });
   }
 }
 

@@ -12,11 +12,7 @@ const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ($
 
 /** What the client was told of its settings. */
 export class ParameterStatus {
-  readonly #told: Map<string, string>;
-
-  constructor(told: ReadonlyMap<string, string> = new Map()) {
-    this.#told = new Map(told);
-  }
+  readonly #told = new Map<string, string>();
 
   tell(out: BackendWriter, name: string, value: string): void {
     if (this.#told.get(name) === value) return;

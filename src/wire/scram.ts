@@ -70,7 +70,7 @@ export class ScramServer {
     const [, channel = '', nonce = '', proof = ''] = parts;
     const expected = Buffer.concat([Buffer.from(this.#gs2Header), ...(this.#gs2Header.startsWith('p') && this.binding !== undefined ? [this.binding.data] : [])]).toString('base64');
     if (channel !== expected) throw new ClusterError('invalidParameter', 'SCRAM channel binding check failed', { sqlState: '28000' });
-    if (nonce !== this.#nonce) throw protocolViolation('invalid SCRAM response', 'Nonce does not match.');
+    if (nonce !== this.#nonce) throw protocolViolation('invalid SCRAM response', { detail: 'Nonce does not match.' });
     const auth = `${this.#authMessage},${message.slice(0, message.lastIndexOf(',p='))}`;
     const signature = hmac(this.verifier.storedKey, auth);
     const given = Buffer.from(proof, 'base64');
@@ -104,5 +104,5 @@ function hmac(key: Buffer, text: string): Buffer {
 }
 
 function malformed(detail?: string): ClusterError {
-  return protocolViolation('malformed SCRAM message', detail);
+  return protocolViolation('malformed SCRAM message', { detail });
 }

@@ -8,7 +8,6 @@ import { BriefStatements } from './brief-statements.ts';
 import { CancelKeys } from './cancel-keys.ts';
 import { contextOf, endPointBinding } from './channel-binding.ts';
 import { Fatal } from './fatal.ts';
-import { ParameterStatus } from './parameter-status.ts';
 import { readRole, type RoleFacts } from './role-facts.ts';
 import { type ChannelBinding, parseVerifier, verifierOf } from './scram.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
@@ -98,10 +97,6 @@ export class ServerState {
     this.#initial.set(key, asked);
     setTimeout(() => this.#initial.delete(key), initialMs).unref();
     return asked;
-  }
-
-  newStatus(): ParameterStatus {
-    return new ParameterStatus();
   }
 }
 

@@ -43,7 +43,7 @@ const uuid: ValueCodec = {
 };
 const jsonb: ValueCodec = {
   decode: (bytes) => {
-    if (bytes[0] !== 1) throw Object.assign(protocolViolation(`unsupported jsonb version number ${bytes[0] ?? 0}`), { code: 'XX000' });
+    if (bytes[0] !== 1) throw protocolViolation(`unsupported jsonb version number ${bytes[0] ?? 0}`, { sqlState: 'XX000' });
     return utf8(bytes.subarray(1));
   },
   encode: (value) => Buffer.concat([Uint8Array.of(1), Buffer.from(value)]),
