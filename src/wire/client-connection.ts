@@ -55,14 +55,13 @@ export class ClientConnection {
     if (parameters === undefined) return;
     if (!this.#server.admits()) throw new Fatal('53300', 'sorry, too many clients already');
     const role = await this.#authenticated(parameters);
-    const hold = this.#server.profile(parameters, role);
     const counted = this.#server.count(parameters.user, role.connectionsMax);
     try {
+      const hold = this.#server.profile(parameters, role);
       clearTimeout(this.#timer);
-      await this.#serve(parameters, role, hold);
+      await this.#serve(parameters, role, hold).finally(() => hold.release());
     } finally {
       counted();
-      hold.release();
     }
   }
 
