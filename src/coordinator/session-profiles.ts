@@ -19,6 +19,7 @@ export interface ProfileHold {
 }
 
 interface Profile {
+  readonly about: SessionProfile;
   readonly services: SessionServices;
   readonly pools: NodePools;
   holds: number;
@@ -61,7 +62,7 @@ export class SessionProfiles {
 
   /** The cluster's nodes have changed. */
   nodesChanged(): void {
-    for (const [key, { pools }] of this.#profiles) pools.setNodes(this.#endpointsOf(JSON.parse(key) as [string | null, [string, string][]]));
+    for (const { pools, about } of this.#profiles.values()) pools.setNodes(this.#endpointsOf(about));
   }
 
   async end(): Promise<void> {
@@ -73,9 +74,10 @@ export class SessionProfiles {
     await Promise.all(pools);
   }
 
-  #made({ role, settings }: SessionProfile): Profile {
+  #made(about: SessionProfile): Profile {
     const { services } = this;
-    const pools = createNodePools(this.#endpointsOf([role ?? null, Object.entries(settings)]), this.open);
+    const { role } = about;
+    const pools = createNodePools(this.#endpointsOf(about), this.open);
     const own: SessionServices = {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
       options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,
@@ -87,11 +89,11 @@ export class SessionProfiles {
         return services.utility(run);
       },
     };
-    return { services: own, pools, holds: 0, idle: undefined };
+    return { about, services: own, pools, holds: 0, idle: undefined };
   }
 
-  #endpointsOf([role, settings]: [string | null, readonly (readonly [string, string])[]]): NodeEndpoint[] {
-    const startup = { ...Object.fromEntries(settings), ...(role === null ? {} : { role }) };
+  #endpointsOf({ role, settings }: SessionProfile): NodeEndpoint[] {
+    const startup = { ...settings, ...(role === undefined ? {} : { role }) };
     return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, startup: { ...endpoint.config.startup, ...startup } } }));
   }
 
