@@ -1,9 +1,10 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../src/index.ts';
+import type { Cluster } from '../../../src/index.ts';
 import { run } from '../../coordinator/start-cluster.ts';
-import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
+import type { TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
+import { type EmptyPair, startEmptyPair } from './empty-pair.ts';
 import { behaviourCases, columnCases, type DefinitionCases, maintenanceCases, ownerCases, tableCases } from './definition-cases.ts';
 
 const tables = `
@@ -32,27 +33,22 @@ describe.each([
   { major: 18, cases: all },
   { major: 15, cases: some(['defaults of all sorts', 'ALTER TYPE', 'constraints', 'settings', 'row security', 'triggers', 'indexes CONCURRENTLY'], all) },
 ] as const)('on version $major', ({ major, cases }) => {
+  let pair: EmptyPair;
   let databases: TestDatabases;
   let reference: TestDatabases;
   let cluster: Cluster;
   let plain: Pool;
 
   beforeAll(async () => {
-    databases = await createTestDatabases({ major, nodes: 2 });
-    reference = await createTestDatabases({ major, nodes: 0 });
-    cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
-    plain = new Pool({ connectionString: reference.coordinator.connectionString });
-    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    pair = await startEmptyPair(major);
+    ({ databases, reference, cluster, plain } = pair);
     for (const { connectionString } of [databases.coordinator, ...databases.nodes, reference.coordinator]) {
       await run(connectionString, roles);
       await run(connectionString, functions);
     }
   });
 
-  afterAll(async () => {
-    await Promise.all([cluster.end(), plain.end()]);
-    await Promise.all([databases.drop(), reference.drop()]);
-  });
+  afterAll(() => pair[Symbol.asyncDispose]());
 
   beforeEach(async () => {
     for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);

@@ -1,8 +1,9 @@
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cluster } from '../../../src/index.ts';
-import { createTestDatabases, type TestDatabases } from '../../support/test-databases.ts';
+import type { Cluster } from '../../../src/index.ts';
+import type { TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
+import { type EmptyPair, startEmptyPair } from './empty-pair.ts';
 
 const tables = `
 CREATE TABLE tenants (id bigint PRIMARY KEY, name text);
@@ -51,27 +52,22 @@ const groups: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe.each([15, 18] as const)('partitioned tables on version %i', (major) => {
+  let pair: EmptyPair;
   let databases: TestDatabases;
   let reference: TestDatabases;
   let cluster: Cluster;
   let plain: Pool;
 
   beforeAll(async () => {
-    databases = await createTestDatabases({ major, nodes: 2 });
-    reference = await createTestDatabases({ major, nodes: 0 });
-    cluster = new Cluster({ connectionString: databases.coordinator.connectionString });
-    plain = new Pool({ connectionString: reference.coordinator.connectionString });
-    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    pair = await startEmptyPair(major);
+    ({ databases, reference, cluster, plain } = pair);
     for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);
     await cluster.createReferenceTable('plans');
     await cluster.createDistributedTable('tenants', 'id', { shardCount: 3 });
     await cluster.createDistributedTable('logs', 'tenant_id', { colocateWith: 'tenants' });
   });
 
-  afterAll(async () => {
-    await Promise.all([cluster.end(), plain.end()]);
-    await Promise.all([databases.drop(), reference.drop()]);
-  });
+  afterAll(() => pair[Symbol.asyncDispose]());
 
   test.each(Object.entries(groups))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
     for (const text of statements) expect({ text, got: await outcome(cluster, text) }).toEqual({ text, got: await outcome(plain, text) });
