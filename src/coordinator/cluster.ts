@@ -3,7 +3,7 @@ import { Pool, type PoolConfig, type QueryResult, types as defaultTypes } from '
 import { canceled, orAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
-import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { ClusterError } from '../base/errors.ts';
 import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
 import { formatReadToken } from '../ha/read-token.ts';
 import { switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
@@ -51,6 +51,7 @@ import { RowIterator } from '../session/row-iterator.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
+import { mayBeStale } from '../session/stale-patience.ts';
 import { isOnlyRows } from '../session/statement-kinds.ts';
 import { StatementNames } from '../session/statement-names.ts';
 import { streamStatement } from '../session/stream-rows.ts';
@@ -689,7 +690,7 @@ export class Cluster extends PoolBase {
 
   /** What is missing may have moved or changed: the slow way reads the catalog again and retries. */
   async #afterFailure(error: unknown, query: SessionQuery): Promise<QueryOutcome> {
-    if (['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '')) return this.#slow(query);
+    if (mayBeStale(error)) return this.#slow(query);
     throw await this.#translated(error, query.text);
   }
 

@@ -9,6 +9,7 @@ import { withEvaluated } from './evaluate.ts';
 import { rowCountOf } from './merge/row-count.ts';
 import { fusedTasks, shardTasks, unitedTasks } from './shard-tasks.ts';
 import type { StatementScope } from './statement-scope.ts';
+import { firstUserOid } from '../sql/values/type-oid.ts';
 
 /** A fan-out with its shard groups chosen. */
 export interface BoundFanOut {
@@ -96,8 +97,6 @@ function makeTasks({ fanOut, uses, ordinals }: BoundFanOut, memory: FanOutMemory
   const tasksMax = Math.max(1, Math.floor(costMax / memory.shardCost));
   return named(fusedTasks(tasks, { order: fanOut.shardOrder, rowsMax, tasksMax, lanes }), prepares);
 }
-
-const firstUserOid = 16_384;
 
 /** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. Nor may it lock rows. */
 export function isFusable({ columns, locks }: FanOut): boolean {

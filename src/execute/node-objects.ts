@@ -7,9 +7,7 @@ import type { FieldDescriptor } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { coordinatorTypes, nodeNames, shardColumns } from './object-names.ts';
 import { tableOfShard } from './table-of-shard.ts';
-
-/** The first OID of what users and extensions make; those below are the same on every server. */
-const firstUserOid = 16_384;
+import { firstUserOid } from '../sql/values/type-oid.ts';
 
 /** What fields of a node's result speak of: the tables that the statement names. */
 export interface FieldContext {

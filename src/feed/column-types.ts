@@ -1,7 +1,5 @@
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
-
-/** The first OID of what users and extensions make; those below are the same on every server. */
-const firstUserOid = 16_384;
+import { firstUserOid } from '../sql/values/type-oid.ts';
 
 /** OIDs of the types of columns as results of queries have them: a domain's is that of the type below it. */
 export type ColumnTypes = ReadonlyMap<string, number>;

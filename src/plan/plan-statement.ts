@@ -4,8 +4,8 @@ import { RelationNames } from '../analyze/relation-names.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
-import { parseOne, type Statement } from '../sql/parse.ts';
-import { scanTokens } from '../sql/scan.ts';
+import { writesRows } from '../sql/ast.ts';
+import type { Statement } from '../sql/parse.ts';
 import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import { refused } from './insert/refused.ts';
 import { refuseFilledTable } from './ddl/schema-tables.ts';
@@ -38,7 +38,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('SelectStmt' in node) return planRows(statement, named);
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
-  if (isRowStatement(node)) return planRows(statement, named);
+  if (writesRows(node)) return planRows(statement, named);
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
 }
 
@@ -61,26 +61,13 @@ function refuseTablesAsValues(node: Node, names: RelationNames): void {
   throw unsupported('A write names a table by a value or a type, and nodes have shards.', 'Ask in a statement of its own, and pass the value as a parameter.');
 }
 
-/** Clauses of a write are cut out and put behind it, so that its text must end where it does. */
-function withoutSemicolon(statement: Statement): Statement {
-  if (!statement.text.includes(';')) return statement;
-  const last = scanTokens(statement.text).at(-1);
-  return last?.text === ';' ? parseOne(statement.text.slice(0, last.start)) : statement;
-}
-
-function isRowStatement(node: Node): boolean {
-  return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
-}
-
 /** Plans a statement that reads or writes rows. */
 async function planRows(statement: Statement, named: Named): Promise<StatementPlan> {
   const { node } = statement;
-  const expanded = isRowStatement(node) && named.snapshot.dependentViews.size > 0 ? await withoutViews(statement, named) : undefined;
+  const expanded = writesRows(node) && named.snapshot.dependentViews.size > 0 ? await withoutViews(statement, named) : undefined;
   if (expanded !== undefined) return planRows(expanded, named);
   // Values of an INSERT may be computed by the coordinator database.
-  if (isRowStatement(node) && !('InsertStmt' in node)) refuseTablesAsValues(node, named.names);
-  const whole = isRowStatement(node) ? withoutSemicolon(statement) : statement;
-  if (whole !== statement) return planRows(whole, named);
+  if (writesRows(node) && !('InsertStmt' in node)) refuseTablesAsValues(node, named.names);
   const staged = stagedInput(named);
   if ('InsertStmt' in node) return planInsertStatement(statement, node.InsertStmt, staged);
   if ('UpdateStmt' in node) return planModify(statement, node.UpdateStmt, staged);

@@ -40,7 +40,8 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, readsOrWrites, setsModes } from './statement-kinds.ts';
+import { changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
+import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
@@ -49,7 +50,7 @@ import { SettingsScope } from './settings-scope.ts';
 import { hasNoEffect, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
 import { currentModes, withDefaultModes } from './transaction-modes.ts';
-import { StalePatience } from './stale-patience.ts';
+import { mayBeStale, StalePatience } from './stale-patience.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
 export interface SessionQuery extends ResultOptions {
@@ -290,7 +291,7 @@ export class Session {
 
   /** What is missing may have moved or changed. */
   async #afterBrief(error: unknown, statement: Statement, query: SessionQuery): Promise<QueryResult> {
-    if (isStale(error)) return this.run(statement, query);
+    if (mayBeStale(error)) return this.run(statement, query);
     const snapshot = this.#services.store.current();
     throw await positionedError(snapshot === undefined ? error : withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(false));
   }
@@ -531,7 +532,7 @@ export class Session {
       } catch (error) {
         const isMissing = missesShard(error, snapshot, statement.text);
         const named = withLogicalNames(error, snapshot);
-        if (!isStale(error) || this.#ownSnapshot !== undefined) throw named;
+        if (!mayBeStale(error) || this.#ownSnapshot !== undefined) throw named;
         const fresh = await this.#services.store.refresh({ signal: query.signal });
         if (this.#transaction !== undefined) throw isMissing ? changedMeanwhile(named) : named;
         const isNewer = fresh.version !== snapshot.version;
@@ -893,11 +894,6 @@ function valuesOf({ rows, fields }: QueryResult): readonly unknown[] {
   const row: unknown = rows[0];
   if (Array.isArray(row)) return row;
   return typeof row === 'object' && row !== null ? fields.map(({ name }) => Reflect.get(row, name) as unknown) : [];
-}
-
-/** A shard, column, or constraint is not what the snapshot says: somebody else may have changed the catalog. */
-function isStale(error: unknown): boolean {
-  return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '');
 }
 
 /** In a transaction block nothing can be run a second time. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { sqlStateOf } from '../base/errors.ts';
 
 /** How often a statement is planned anew because the catalog has changed. */
 const changesMax = 20;
@@ -23,4 +24,9 @@ export class StalePatience {
     this.#wait = Math.min(this.#wait * 2, waitMs.max);
     return signal?.aborted !== true;
   }
+}
+
+/** A shard, column, or constraint is not what the snapshot says: somebody else may have changed the catalog. */
+export function mayBeStale(error: unknown): boolean {
+  return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '');
 }

@@ -18,11 +18,6 @@ export const readingUtilities: ReadonlySet<string> = new Set([
   'get_shard_id_for_distribution_column', 'citus_rebalance_status', 'citus_job_status', 'citus_job_list', 'get_rebalance_table_shards_plan', 'citus_rebalance_strategies',
 ]);
 
-/** Whether it is one of the statements that most of all are, which change nothing of the session but by the functions that they call. */
-export function readsOrWrites(node: Node): boolean {
-  return 'SelectStmt' in node || 'UpdateStmt' in node || 'InsertStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
-}
-
 /** What a statement may leave behind in its server session: such a session keeps its connection. */
 export function leavesState(node: Node, text: string): boolean {
   if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;

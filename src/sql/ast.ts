@@ -130,3 +130,13 @@ export function conjuncts(condition: Node | undefined): Node[] {
   }
   return [condition];
 }
+
+/** INSERT, UPDATE, DELETE or MERGE. */
+export function writesRows(node: Node): boolean {
+  return 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
+}
+
+/** Whether it is one of the statements that most of all are, which change nothing of the session but by the functions that they call. */
+export function readsOrWrites(node: Node): boolean {
+  return 'SelectStmt' in node || writesRows(node);
+}

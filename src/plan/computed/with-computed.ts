@@ -1,7 +1,7 @@
 import type { FuncCall, Node } from '@pgsql/types';
 import { namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { at } from '../../base/assert.ts';
-import { nameParts, walk } from '../../sql/ast.ts';
+import { nameParts, readsOrWrites, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { afterGroup, type Token } from '../../sql/scan.ts';
@@ -23,7 +23,7 @@ const mayCompute = /citus|pg_dist_|run_command_on|master_get_active|_size\b|colu
 
 /** Whether a statement may ask for what the cluster computes: false for almost every one, which then needs no further look. */
 export function asksTheCluster({ text, node }: Statement): boolean {
-  return mayCompute.test(text) && isRowStatement(node);
+  return mayCompute.test(text) && readsOrWrites(node);
 }
 
 /**
@@ -34,10 +34,6 @@ export async function withComputed(statement: Statement, input: FindInput): Prom
   if (!asksTheCluster(statement)) return undefined;
   const uses = await findComputed(statement, input);
   return uses.length === 0 ? undefined : new Rewriting(statement, uses).result();
-}
-
-function isRowStatement(node: Node): boolean {
-  return 'SelectStmt' in node || 'InsertStmt' in node || 'UpdateStmt' in node || 'DeleteStmt' in node || 'MergeStmt' in node;
 }
 
 interface CallTokens {

@@ -32,3 +32,6 @@ export const typeOid = {
   pg_lsn: 3220,
   xid8: 5069,
 } as const;
+
+/** The first OID of what users and extensions make; those below are the same on every server. */
+export const firstUserOid = 16_384;
