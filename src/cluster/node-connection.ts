@@ -38,7 +38,7 @@ export interface NodeQuery {
   readonly values?: readonly unknown[] | undefined;
   readonly name?: string | undefined;
   /**
-   * A text with values that may come again and again: the connection prepares it then, without a name of the caller's. It is the version of the catalog that the text was made by;
+   * A text that may come again and again: the connection prepares it then, without a name of the caller's. It is the version of the catalog that the text was made by;
    * what was prepared under another is prepared anew. Not for a text that means something else at another time (`'today'`).
    */
   readonly repeats?: number | undefined;
@@ -61,9 +61,12 @@ export interface NodeQuery {
   readonly answered?: ((result: RawResult) => void) | undefined;
   /** Fails with `ResultTooLong` when its rows have more bytes; the statement itself runs to its end. */
   readonly bytesMax?: number | undefined;
-  /** A named statement shall run by its generic plan, even where one made for its values looks cheaper. Outside transaction blocks only. */
-  readonly genericPlan?: boolean | undefined;
+  /** How the server shall plan it, other than by its settings. Outside transaction blocks only. */
+  readonly planning?: Planning | undefined;
 }
+
+/** `generic`: if it is prepared, by its generic plan, even where one made for its values looks cheaper. `serial`: without parallel workers; not for one that is prepared. */
+export type Planning = 'generic' | 'serial';
 
 /** A statement whose rows pg's own parsers turn into values. */
 export interface ParsedQuery extends NodeQuery {

@@ -1,5 +1,5 @@
 import type { DataRowReader } from './data-row.ts';
-import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery, RawRow } from './node-connection.ts';
+import type { CallOptions, FieldDescriptor, NodeNotice, NodeQuery, Planning, RawRow } from './node-connection.ts';
 import type { KnownStatement, KnownStatements } from './known-statements.ts';
 import type { MessageWriter } from './message-writer.ts';
 
@@ -14,9 +14,9 @@ export interface CopyTarget {
   sync(): void;
 }
 
-const genericPlan = {
-  name: 'shardwright_generic_plan',
-  text: `SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)`,
+const planningSettings: Readonly<Record<Planning, { readonly name: string; readonly text: string }>> = {
+  generic: { name: 'shardwright_generic_plan', text: `SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)` },
+  serial: { name: 'shardwright_serial_plan', text: `SELECT pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)` },
 };
 
 /**
@@ -63,9 +63,9 @@ export abstract class Statement {
 
   /** Writes it for the extended protocol, without the Sync that would end it. */
   writeExtended(out: MessageWriter, known: KnownStatements): void {
-    const { text, values = [], name, repeats, genericPlan: isGeneric, answered } = this.query;
-    if (isGeneric === true && name !== undefined) this.#forceGenericPlan(out, known);
+    const { text, values = [], name, repeats, planning, answered } = this.query;
     this.known = name !== undefined ? known.named(name, text, this.reparse) : repeats === undefined ? undefined : known.repeated(text, repeats, this.reparse);
+    if (planning === 'serial' || (planning === 'generic' && this.known !== undefined)) this.#setPlanning(planning, out, known);
     if (this.known === undefined) {
       out.parse('', text);
       out.run('', values);
@@ -83,7 +83,7 @@ export abstract class Statement {
       parse(known, out);
       this.parses = true;
     }
-    const fields = this.takesKnownFields && this.query.genericPlan !== true ? known.fields : undefined;
+    const fields = this.takesKnownFields && this.query.planning === undefined ? known.fields : undefined;
     if (fields === undefined) out.run(known.name, values);
     else {
       out.runWith(known.name, values);
@@ -92,13 +92,14 @@ export abstract class Statement {
   }
 
   #extended(): boolean {
-    const { values, name, simple } = this.query;
-    return simple !== true && (name !== undefined || (values !== undefined && values.length > 0));
+    const { values, name, repeats, planning, simple } = this.query;
+    return simple !== true && (name !== undefined || repeats !== undefined || planning !== undefined || (values !== undefined && values.length > 0));
   }
 
   /** The setting lasts until the Sync behind the statement itself, whatever comes of that. Its result is one before the statement's own. */
-  #forceGenericPlan(out: MessageWriter, known: KnownStatements): void {
-    const setting = known.named(genericPlan.name, genericPlan.text, this.reparse);
+  #setPlanning(planning: Planning, out: MessageWriter, known: KnownStatements): void {
+    const { name, text } = planningSettings[planning];
+    const setting = known.named(name, text, this.reparse);
     if (!setting.isSent) {
       parse(setting, out);
       this.#parsesAhead = 1;

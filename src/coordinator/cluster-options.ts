@@ -61,6 +61,8 @@ export interface ClusterTuning {
   readonly exclusivePerNode?: number | undefined;
   /** Whether aggregates read a node's shard groups as one wherever they can. */
   readonly unite?: boolean | undefined;
+  /** Queries that the nodes' planners think dearer are run shard by shard. */
+  readonly lookupCostMax?: number | undefined;
   /** `server`: merges are finished by the coordinator database even where the application could. */
   readonly finishing?: Finishing | undefined;
   /** Rows of an intermediate result that travel as parameters at most; more are copied into temporary tables. */

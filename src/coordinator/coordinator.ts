@@ -143,6 +143,7 @@ export class Coordinator implements SessionServices {
       connectionsPerNode: settings.connectionsPerStatement ?? 2,
       batchRows: tuning?.batchRows,
       unite: tuning?.unite,
+      lookupCostMax: tuning?.lookupCostMax,
       arrayRowsMax: tuning?.arrayRowsMax,
     };
   }

@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto';
 import { at, present } from '../base/assert.ts';
 import { RenderedTexts, partialValues } from '../plan/bind.ts';
 import type { Task } from '../plan/distributed-plan.ts';
 import type { FanOut } from '../plan/fan-out.ts';
-import type { MergePlan } from '../plan/merge-plan.ts';
+import { limitOf, type MergePlan, type SortKey } from '../plan/merge-plan.ts';
 import type { PrunableUse } from '../plan/statement-plan.ts';
 import { withEvaluated } from './evaluate.ts';
 import { rowCountOf } from './merge/row-count.ts';
+import { type ChosenPlanning, PlanTrial } from './plan-trial.ts';
 import { fusedTasks, shardTasks, unitedTasks } from './shard-tasks.ts';
 import type { StatementScope } from './statement-scope.ts';
 import { firstUserOid } from '../sql/values/type-oid.ts';
@@ -24,11 +24,16 @@ export interface TaskOptions {
   readonly connectionsPerNode: number;
   /** Whether aggregates read a node's shard groups as one wherever that is possible; undefined: where it has turned out to pay. */
   readonly unite?: boolean | undefined;
+  /** Other than `lookupCostMax`. */
+  readonly lookupCostMax?: number | undefined;
+  /** What the statement's texts may be prepared under, if at all: see `NodeQuery.repeats`. */
+  readonly repeats?: number | undefined;
 }
 
 /** What is remembered of a fan-out between its runs. */
 export interface FanOutMemory {
   readonly texts: RenderedTexts;
+  readonly boundedTexts: RenderedTexts | undefined;
   /** Lookups are fused into one statement per node; scans run one by one. Unknown before the first run. */
   cost: 'lookup' | 'scan' | undefined;
   /** What a node's planner thinks that one shard group costs. */
@@ -39,75 +44,97 @@ export interface FanOutMemory {
   /** Whether reading a node's shard groups as one brings fewer rows: tried once, when there have been many. */
   union: 'untried' | 'trying' | 'pays' | 'does_not_pay';
   rowsApart: number;
-  /** The shortest run of the prepared statements, with plans that PostgreSQL chose and with generic ones. */
-  readonly planMs: Record<PlanMode, number>;
+  /** Whether other plans than those that the servers choose are quicker. */
+  readonly generic: PlanTrial;
+  readonly serial: PlanTrial;
   /** The tasks of the last run, without values. */
   last: { readonly key: string; readonly tasks: readonly Task[] } | undefined;
 }
 
 export function fanOutMemory(fanOut: FanOut): FanOutMemory {
   return {
-    texts: new RenderedTexts(fanOut.shardQuery), cost: undefined, shardCost: Number.POSITIVE_INFINITY, runs: 0, judgedAgainAt: 1,
-    union: 'untried', rowsApart: 0, planMs: { chosen: Number.POSITIVE_INFINITY, generic: Number.POSITIVE_INFINITY }, last: undefined,
+    texts: new RenderedTexts(fanOut.shardQuery), boundedTexts: fanOut.bounded === undefined ? undefined : new RenderedTexts(fanOut.bounded), cost: undefined, shardCost: Number.POSITIVE_INFINITY, runs: 0, judgedAgainAt: 1,
+    union: 'untried', rowsApart: 0, generic: new PlanTrial('generic', 12), serial: new PlanTrial('serial', 3), last: undefined,
   };
 }
-
-/** How the servers plan prepared statements. */
-type PlanMode = 'chosen' | 'generic';
 
 export interface ChosenTasks {
   readonly tasks: readonly Task[];
   readonly united: boolean;
-  /** Undefined for statements that are not prepared. */
-  readonly planMode: PlanMode | undefined;
+  /** What the statements may be prepared under. */
+  readonly repeats: number | undefined;
+  /** Undefined where the servers plan as they like. */
+  readonly planning: ChosenPlanning | undefined;
+  /** Given where each task need only bring what is not behind the first rows of others. */
+  readonly bounded: BoundedTasks | undefined;
+}
+
+/** How tasks that are sent later are bounded by the rows of earlier ones. */
+export interface BoundedTasks {
+  readonly keys: readonly SortKey[];
+  /** As many rows as are needed of all. */
+  readonly rowsMax: number;
+  /** The task of this place, for a shard from which rows behind `bound` are not needed. */
+  task(place: number, bound: string): Task;
 }
 
 /** The tasks of a bound fan-out: one per shard group, or fused, or reading a node's shard groups as one. */
 export async function fanOutTasks(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: TaskOptions): Promise<ChosenTasks> {
-  const values = partialValues(bound.fanOut.shardQuery, await withEvaluated(scope, bound.fanOut, bound.values));
+  const evaluated = await withEvaluated(scope, bound.fanOut, bound.values);
+  const values = partialValues(bound.fanOut.shardQuery, evaluated);
   if (memory.cost === undefined) {
     const [first] = shardTasks(memory.texts, present(bound.uses[0]), { ordinals: bound.ordinals.slice(0, 1), values });
     memory.shardCost = await costOf(scope, present(first));
-    memory.cost = memory.shardCost <= lookupCostMax ? 'lookup' : 'scan';
+    memory.cost = memory.shardCost <= (options.lookupCostMax ?? lookupCostMax) ? 'lookup' : 'scan';
   }
   memory.runs += 1;
   const united = unites(bound.fanOut, memory, options);
   const rowsMax = neededRows(bound.fanOut.merge, bound.values);
-  const prepares = memory.cost === 'lookup' && memory.runs > preparedRunsMin;
-  const key = [memory.cost, united, prepares, rowsMax, bound.ordinals].join();
-  if (memory.last?.key !== key) memory.last = { key, tasks: makeTasks(bound, memory, { united, rowsMax, prepares, lanes: options.connectionsPerNode }) };
-  const planMode = prepares && values.length > 0 ? planModeOf(memory, scope) : undefined;
-  return { tasks: memory.last.tasks.map((task) => ({ ...task, values })), united, planMode };
+  const bounded = memory.cost === 'scan' && !united ? boundedTasks(bound, memory, { rowsMax, values: evaluated }) : undefined;
+  const key = [memory.cost, united, bounded !== undefined, rowsMax, bound.ordinals].join();
+  if (memory.last?.key !== key) memory.last = { key, tasks: makeTasks(bound, memory, { united, bounded: bounded !== undefined, rowsMax, lanes: options.connectionsPerNode }) };
+  const trial = trialFor(memory, { united, hasValues: values.length > 0, repeats: options.repeats });
+  const planning = scope.inTransaction ? undefined : trial?.choose();
+  const repeats = planning?.mode === 'serial' ? undefined : options.repeats;
+  return { tasks: memory.last.tasks.map((task) => ({ ...task, values })), united, repeats, planning, bounded };
+}
+
+/** More rows are too many to be looked at one by one. */
+const boundedRowsMax = 20_000;
+
+function boundedTasks({ fanOut, uses, ordinals }: BoundFanOut, { boundedTexts }: FanOutMemory, run: { readonly rowsMax: number | undefined; readonly values: readonly unknown[] }): BoundedTasks | undefined {
+  const { rowsMax } = run;
+  const limit = limitOf(fanOut.merge);
+  if (boundedTexts === undefined || fanOut.bounded === undefined || limit?.input.kind !== 'merge_sorted') return undefined;
+  if (rowsMax === undefined || rowsMax < 1 || rowsMax > boundedRowsMax) return undefined;
+  const values = partialValues(fanOut.bounded, run.values).slice(0, -1);
+  return {
+    keys: limit.input.keys, rowsMax,
+    task: (place, bound) => at(shardTasks(boundedTexts, present(uses[0]), { ordinals: ordinals.slice(place, place + 1), values: [...values, bound] }), 0),
+  };
 }
 
 interface Form {
   readonly united: boolean;
+  readonly bounded: boolean;
   readonly rowsMax: number | undefined;
-  readonly prepares: boolean;
   readonly lanes: number;
 }
 
-function makeTasks({ fanOut, uses, ordinals }: BoundFanOut, memory: FanOutMemory, { united, rowsMax, prepares, lanes }: Form): readonly Task[] {
+function makeTasks({ fanOut, uses, ordinals }: BoundFanOut, memory: FanOutMemory, { united, bounded, rowsMax, lanes }: Form): readonly Task[] {
   const use = present(uses[0]);
-  if (united) return named(unitedTasks(fanOut.shardQuery, use, { ordinals, columns: present(fanOut.united) }), prepares);
+  if (united) return unitedTasks(fanOut.shardQuery, use, { ordinals, columns: present(fanOut.united) });
   const tasks = shardTasks(memory.texts, use, { ordinals, values: [] });
-  if (memory.cost === 'scan' && (rowsMax === undefined || rowsMax < fusedRowsMin)) return tasks;
+  if (bounded || (memory.cost === 'scan' && (rowsMax === undefined || rowsMax < fusedRowsMin))) return tasks;
   if (!isFusable(fanOut)) return tasks;
   const costMax = memory.cost === 'lookup' ? laneCost : Number.POSITIVE_INFINITY;
   const tasksMax = Math.max(1, Math.floor(costMax / memory.shardCost));
-  return named(fusedTasks(tasks, { order: fanOut.shardOrder, rowsMax, tasksMax, lanes }), prepares);
+  return fusedTasks(tasks, { order: fanOut.shardOrder, rowsMax, tasksMax, lanes });
 }
 
 /** Rows of shards have types of their own, which UNION cannot unite; other types of users and extensions are rare enough to go with them. Nor may it lock rows. */
 export function isFusable({ columns, locks }: FanOut): boolean {
   return locks === undefined && columns.every(({ typeOid }) => typeOid < firstUserOid);
-}
-
-/** A statement run more often than this is prepared on the nodes' connections: planning it costs more than running it. */
-const preparedRunsMin = 3;
-
-function named(tasks: readonly Task[], prepares: boolean): readonly Task[] {
-  return prepares ? tasks.map((task) => ({ ...task, name: `shardwright_${createHash('sha1').update(task.sql).digest('base64url')}` })) : tasks;
 }
 
 /** From so many rows on, each node sorts its shard groups' rows together and sends only those that LIMIT and OFFSET can take. */
@@ -146,24 +173,13 @@ export function judgeUnion(memory: FanOutMemory, { united }: FanOut, run: { read
   }
 }
 
-/** Runs that PostgreSQL plans as it likes (by the values the first five times), and then runs by generic plans, before one is kept. */
-const trialRuns = 12;
-/** Asking for generic plans costs a little: they must be quicker by more than that. */
-const genericMsShare = 0.8;
-
 /**
- * PostgreSQL compares estimates only, in which planning a lookup on many shard groups hardly counts: `BETWEEN $1 AND $2` seems to give
- * many rows where the values are not known, so it plans each run anew, which takes several times as long as running it.
+ * PostgreSQL compares estimates only, in which planning a lookup on many shard groups hardly counts: `BETWEEN $1 AND $2` seems to give many rows where the values are not
+ * known, so it plans each run anew, which takes several times as long as running it. And it gives groups that it takes for few to parallel workers, each of which then has all of them.
  */
-function planModeOf({ runs, planMs }: FanOutMemory, { inTransaction }: StatementScope): PlanMode {
-  if (inTransaction || runs <= preparedRunsMin + trialRuns) return 'chosen';
-  if (runs <= preparedRunsMin + 2 * trialRuns) return 'generic';
-  return planMs.generic < planMs.chosen * genericMsShare ? 'generic' : 'chosen';
-}
-
-/** Learns from the time that a run of prepared statements took. */
-export function judgePlans({ planMs }: FanOutMemory, planMode: PlanMode | undefined, ms: number): void {
-  if (planMode !== undefined) planMs[planMode] = Math.min(planMs[planMode], ms);
+function trialFor(memory: FanOutMemory, run: { readonly united: boolean; readonly hasValues: boolean; readonly repeats: number | undefined }): PlanTrial | undefined {
+  if (run.united) return memory.union === 'pays' ? memory.serial : undefined;
+  return memory.cost === 'lookup' && run.repeats !== undefined && run.hasValues ? memory.generic : undefined;
 }
 
 /** A lookup that takes longer is perhaps none. */

@@ -1,16 +1,17 @@
 import { allOrAbort } from '../base/abort.ts';
 import { at, present } from '../base/assert.ts';
-import type { RawRow } from '../cluster/node-connection.ts';
+import type { Planning, RawRow } from '../cluster/node-connection.ts';
 import { partialValues } from '../plan/bind.ts';
 import type { Task } from '../plan/distributed-plan.ts';
 import type { MergePlan } from '../plan/merge-plan.ts';
 import { withEvaluated } from './evaluate.ts';
-import { type BoundFanOut, type FanOutMemory, fanOutTasks, isFusable, judgeCost, judgePlans, judgeUnion, type TaskOptions } from './fan-out-tasks.ts';
+import { type BoundedTasks, type BoundFanOut, type FanOutMemory, fanOutTasks, isFusable, judgeCost, judgeUnion, type TaskOptions } from './fan-out-tasks.ts';
 import { HeldConnections } from './held-connections.ts';
 import { lockedRows } from './locking/locked-rows.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResultLimits } from './staged/hold-rows.ts';
+import { RowBound } from './row-bound.ts';
 import { runResidual } from './run-residual.ts';
 import { fusedTasks, shardTasks, tasksByNode } from './shard-tasks.ts';
 import type { StatementScope } from './statement-scope.ts';
@@ -24,11 +25,12 @@ export interface FanOutOptions extends ResultLimits, TaskOptions {
 /** All rows of a fan-out, merged. */
 export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, memory: FanOutMemory, options: FanOutOptions): Promise<readonly RawRow[]> {
   if (bound.fanOut.locks !== undefined) return mergeSets(scope, bound, { sets: await lockedRows(scope, bound, bound.fanOut.locks), options });
-  const { tasks, united, planMode } = await fanOutTasks(scope, bound, memory, options);
+  const { tasks, united, repeats, planning, bounded } = await fanOutTasks(scope, bound, memory, options);
   const started = performance.now();
-  const sets = await collectTasks(scope, tasks, { ...options, genericPlan: planMode === 'generic', asLookups: memory.cost === 'lookup' });
+  const how = { ...options, repeats, planning: planning?.mode, asLookups: memory.cost === 'lookup' };
+  const sets = bounded === undefined ? await collectTasks(scope, tasks, how) : [await collectBounded(scope, tasks, bounded, how)];
   const ms = performance.now() - started;
-  judgePlans(memory, planMode, ms);
+  planning?.judge(ms);
   judgeCost(memory, ms);
   judgeUnion(memory, bound.fanOut, { united, rows: sets.reduce((sum, { length }) => sum + length, 0) });
   return mergeSets(scope, bound, { sets, options });
@@ -68,19 +70,31 @@ function mergeStreams(scope: StatementScope, { fanOut, values }: BoundFanOut, { 
 interface CollectOptions extends FanOutOptions {
   /** All at once, over shared connections. */
   readonly asLookups: boolean;
-  readonly genericPlan: boolean;
+  readonly planning: Planning | undefined;
 }
 
 /** Row sets in the order of the tasks. */
 async function collectTasks(scope: StatementScope, tasks: readonly Task[], options: CollectOptions): Promise<RawRow[][]> {
-  const { asLookups, genericPlan, wholeBytesMax: bytesMax } = options;
+  const { asLookups, repeats, planning, wholeBytesMax: bytesMax } = options;
   if (asLookups && scope.signal === undefined) {
-    const results = await settleAll(tasks.map(({ node, sql: text, values, name }) => scope.run(node, { text, values, name, genericPlan, bytesMax }, 'read')));
+    const results = await settleAll(tasks.map(({ node, sql: text, values }) => scope.run(node, { text, values, repeats, planning, bytesMax }, 'read')));
     return results.map(({ rows }) => rows);
   }
   const sets = new Map<Task, RawRow[]>();
-  await allOrAbort(scope.signal, [...tasksByNode(tasks).values()].map((own) => () => collectOnNode(scope, own, { sets, options })));
+  const taken = (task: Task, rows: RawRow[]): void => void sets.set(task, rows);
+  await allOrAbort(scope.signal, [...tasksByNode(tasks).values()].map((own) => () => collectOnNode(scope, own, { depth: 2, sent: (task) => task, taken }, options)));
   return tasks.map((task) => present(sets.get(task)));
+}
+
+/** The first rows of all tasks together, in order. Those that are sent later leave out what is behind the first rows that have come. */
+async function collectBounded(scope: StatementScope, tasks: readonly Task[], bounded: BoundedTasks, options: CollectOptions): Promise<readonly RawRow[]> {
+  const first = new RowBound(bounded.keys, bounded.rowsMax);
+  const places = new Map(tasks.map((task, place) => [task, place]));
+  const placeOf = (task: Task): number => present(places.get(task));
+  const sent = (task: Task): Task => (first.bound === undefined ? task : bounded.task(placeOf(task), first.bound));
+  const taken = (task: Task, rows: readonly RawRow[]): void => first.add(placeOf(task), rows);
+  await allOrAbort(scope.signal, [...tasksByNode(tasks).values()].map((own) => () => collectOnNode(scope, own, { depth: 1, sent, taken }, options)));
+  return first.rows;
 }
 
 /** Waits for all, then throws the first error: nothing is left running. */
@@ -92,23 +106,25 @@ async function settleAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   });
 }
 
-/** How many statements are on the way on one connection, so that it never idles between two. */
-const depth = 2;
+interface Collecting {
+  /** How many statements are on the way on one connection: with two it never idles between them. */
+  readonly depth: number;
+  /** What is sent for a task, when its turn has come. */
+  readonly sent: (task: Task) => Task;
+  readonly taken: (task: Task, rows: RawRow[]) => void;
+}
 
 /** Works off a node's tasks over a few connections. */
-async function collectOnNode(
-  scope: StatementScope,
-  tasks: readonly Task[],
-  { sets, options }: { readonly sets: Map<Task, RawRow[]>; readonly options: FanOutOptions },
-): Promise<void> {
+async function collectOnNode(scope: StatementScope, tasks: readonly Task[], { depth, sent, taken }: Collecting, options: CollectOptions): Promise<void> {
   const queue = [...tasks];
   const node = at(tasks, 0).node;
   const lanes = scope.inTransaction ? 1 : Math.min(options.connectionsPerNode, Math.ceil(tasks.length / depth));
   await settleAll(Array.from({ length: lanes }, () => scope.withConnection(node, 'read', async (connection) => {
     const lane = async (): Promise<void> => {
       for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
-        const { rows } = await connection.query({ text: task.sql, values: task.values, bytesMax: options.wholeBytesMax }, { signal: scope.signal, onNotice: scope.onNotice });
-        sets.set(task, rows);
+        const { sql: text, values } = sent(task);
+        const { rows } = await connection.query({ text, values, repeats: options.repeats, planning: options.planning, bytesMax: options.wholeBytesMax }, { signal: scope.signal, onNotice: scope.onNotice });
+        taken(task, rows);
       }
     };
     await settleAll(Array.from({ length: depth }, async () => {

@@ -8,6 +8,4 @@ export interface Task {
   readonly sql: string;
   readonly values: readonly unknown[];
   readonly effect: 'read' | 'write';
-  /** Of a statement that is worth preparing on the node's connections. */
-  readonly name?: string | undefined;
 }

@@ -12,6 +12,8 @@ export interface FanOut {
   readonly shardOrder: string | undefined;
   /** The columns that the shard query needs of its only distributed table, when a node's shard groups may be read as one: see `unitedColumns`. */
   readonly united: readonly string[] | undefined;
+  /** The shard query for a shard that is asked when others have answered, with a last parameter: see `boundedStatement`. */
+  readonly bounded: ShardTemplate | undefined;
   readonly merge: MergePlan;
   /** FOR UPDATE and the like; undefined for a query that only reads. */
   readonly locks: RowLocks | undefined;

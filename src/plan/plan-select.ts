@@ -14,6 +14,7 @@ import { functionRules } from './function-rules.ts';
 import { planWriting } from './write/plan-writing.ts';
 import { certainUses, prunableUses, tablesOf } from './prunable-uses.ts';
 import { evaluateOnce } from './select/evaluate-once.ts';
+import { boundedStatement } from './select/row-bound.ts';
 import { checkResidual } from './select/check-residual.ts';
 import { planFanOut } from './select/plan-fan-out.ts';
 import type { Finishing } from './select/select-context.ts';
@@ -115,15 +116,18 @@ async function makeDirectFanOut(original: Statement, select: SelectStmt, input: 
   const { statement, evaluated } = await evaluateOnce(draft.shard, parameters, input.describe);
   const ownUses = input.part === undefined ? undefined : await certainUses(prunableUses(analyzeSelect(select, input.names), input.snapshot), original, input.describe);
   const made = analyzeSelect(selectOf(statement), input.names, rules);
+  const bounded = made.results.length > 0 ? undefined : boundedStatement(statement, made.query, { merge: draft.merge, rules });
+  const further = [...(evaluated.length > 0 ? ['evaluate_once'] : []), ...(bounded === undefined ? [] : ['bound_later_shards'])];
   return {
     shardQuery: shardTemplate(statement, made.uses, made.results),
     shardOrder: draft.shardOrder,
     united: unitedColumns(selectOf(statement), made.uses, draft.merge),
+    bounded: bounded === undefined ? undefined : shardTemplate(bounded, analyzeSelect(selectOf(bounded), input.names, rules).uses),
     merge: draft.merge,
     locks: rowLocks(selectOf(statement), draft.merge, (unlocked) => analyzeSelect(unlocked, input.names, rules)),
     columns: draft.columns,
     parameters,
-    rules: evaluated.length > 0 ? [...draft.rules, 'evaluate_once'] : draft.rules,
+    rules: [...draft.rules, ...further],
     evaluated,
     firstValues: [],
     stages: [],

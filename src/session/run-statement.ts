@@ -195,7 +195,7 @@ async function runFanOut(prepared: PreparedPlan, plan: SelectPlan, call: Call & 
   const fanOut = await orAborted(plan.fanOut(), context.scope.signal);
   const rows = isStaged(fanOut)
     ? await collected(stagedRows(context.scope, { fanOut, uses: plan.uses, values }, stagedHow(prepared, context)), result.wholeBytesMax)
-    : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), { ...context.options, wholeBytesMax: result.wholeBytesMax });
+    : await collectFanOut(context.scope, { fanOut, uses: plan.uses, ordinals, values }, prepared.memoryOf(fanOut), { ...context.options, repeats: prepared.repeats(), wholeBytesMax: result.wholeBytesMax });
   context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], ordinals, rows.length);
   return makeQueryResult({ command: 'SELECT', rowCount: rows.length, fields: fieldsOf(plan.columns ?? fanOut.columns), rows, ...result });
 }
@@ -250,7 +250,7 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined && only.counts !== true) {
-    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: only.name, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
+    return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);

@@ -15,6 +15,7 @@ const cells: readonly Cell[] = [
   { major: 15, nodes: 1, shardCount: 2, share: { every: 3, offset: 1 }, options: { tuning: { finishing: 'server', batchRows: 1 } } },
   { major: 15, nodes: 3, shardCount: 7, share: { every: 2, offset: 0 }, options: { tuning: { unite: true } } },
   { major: 18, nodes: 1, shardCount: 7, share: { every: 2, offset: 1 }, options: { tuning: { unite: true } } },
+  { major: 18, nodes: 1, shardCount: 7, share: { every: 2, offset: 0 }, options: { tuning: { lookupCostMax: 0, exclusivePerNode: 1 } } },
   { major: 18, nodes: 3, shardCount: 7, singleShard: 'tenants', share: { every: 3, offset: 0 } },
   { major: 15, nodes: 3, shardCount: 3, singleShard: 'all', share: { every: 3, offset: 1 } },
 ];

@@ -111,7 +111,7 @@ async function finished(state: StagedState, rule: string): Promise<FanOut | unde
   }
   if (uses.some(({ table }) => table.kind === 'distributed') || (foreign.length > 0 && uses.length > 0)) return undefined;
   return {
-    shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
+    shardQuery: shardTemplate(state.statement, uses, results), shardOrder: undefined, united: undefined, bounded: undefined, merge: { kind: 'gather' }, columns: [], parameters: 0, rules: [rule],
     evaluated: [], firstValues: [], stages: state.stages, site: foreign.length === 0 && uses.length > 0 ? 'node' : 'coordinator', unit: 'shard', readsLocalTables, rewritten: true, uses: undefined, overWholeTables: undefined, locks: undefined,
   };
 }
