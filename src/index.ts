@@ -19,7 +19,7 @@ export type { Explanation } from './session/explain-statement.ts';
 export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
 export type { AdoptCitusOptions, AdoptedCitus } from './coordinator/cluster-adoption.ts';
-export type { MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
+export type { AddNodeOptions, MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
 export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { RebalanceOptions } from './coordinator/cluster-rebalance.ts';
 export type { RebalanceInfo, RebalanceMoveInfo } from './rebalance/rebalances.ts';

@@ -9,6 +9,8 @@ export interface NodeEndpoint extends NamedNode {
   readonly config: NodeConnectionsConfig;
   /** All servers of the node, where it has several: one of them is the primary, the others are its replicas. */
   readonly servers?: NodeServers | undefined;
+  /** It is not in the catalog: whoever knows its id may use it, what is about all nodes passes it over. */
+  readonly isUnlisted?: boolean | undefined;
 }
 
 export interface NodeServers {
@@ -25,7 +27,7 @@ export interface NodePools {
   readonly nodeIds: readonly NodeId[];
   /** Whether some node has several servers, so that what fails with one may be tried again with another. */
   readonly failsOver?: boolean | undefined;
-  /** Opens nothing yet. Throws `undefinedNode`, and `clusterClosed` after `end`. */
+  /** Opens nothing yet. Also for nodes that are not listed. Throws `undefinedNode`, and `clusterClosed` after `end`. */
   get(node: NodeId): NodeConnections;
   /** Replaces the nodes. The connections to one that is gone, or has a new name, are closed when their work is done. */
   setNodes(nodes: readonly NodeEndpoint[]): void;
@@ -55,7 +57,7 @@ class LazyPools implements NodePools {
   }
 
   get nodeIds(): readonly NodeId[] {
-    return [...this.#endpoints.keys()];
+    return [...this.#endpoints.values()].flatMap(({ id, isUnlisted }) => (isUnlisted === true ? [] : [id]));
   }
 
   get(node: NodeId): NodeConnections {

@@ -2,6 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode, ShardGroup } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardGroupId } from '../catalog/ids.ts';
 import { isAtAddress } from '../catalog/node-address.ts';
+import type { ReferenceTableTransfer } from '../move/add-node/add-node.ts';
 import type { MoveLimits } from '../move/move-context.ts';
 import type { MoveEvent } from '../move/run-move.ts';
 
@@ -10,6 +11,11 @@ export interface MoveOptions extends Partial<MoveLimits> {
   readonly signal?: AbortSignal | undefined;
   /** Called when a state begins, and about twice a second meanwhile. */
   readonly onProgress?: ((event: MoveEvent) => void) | undefined;
+}
+
+export interface AddNodeOptions extends Omit<MoveOptions, 'retainMs'> {
+  /** `'online'` by default: the reference tables are copied while they are read and written. `'block_writes'`: in the transaction that adds the node, while nobody can use them. */
+  readonly referenceTables?: ReferenceTableTransfer | undefined;
 }
 
 /** A move that was made. */

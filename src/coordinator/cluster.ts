@@ -13,7 +13,6 @@ import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { readLsn } from '../cluster/lsn.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
-import { addNode } from '../ddl/add-node.ts';
 import { adoptTables } from '../ddl/adopt/adopt-tables.ts';
 import { releaseTables } from '../ddl/adopt/release-tables.ts';
 import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
@@ -66,7 +65,7 @@ import { createRestorePoint, type RestorePoint } from '../txn/restore-point.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
-import { type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
+import { type AddNodeOptions, type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
@@ -228,12 +227,15 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * Adds a server that will store shards, or several that are one node: a primary and its replicas. It gets a copy of every reference table. Errors: `nodeExists`, `nodeOfAnotherCluster`,
-   * `nodeUnreachable`, `unsupportedNode` (with the command that mends it).
+   * Adds a server that will store shards, or several that are one node: a primary and its replicas. It gets all types, functions and other objects beside tables, and a copy of every reference table, which are written meanwhile: statements
+   * for them wait for some milliseconds at the end. It is a job: any process can carry it on if this one dies, as does the same call again; when it fails nothing is left on the server. `referenceTables: 'block_writes'` copies them while
+   * nobody can use them, and needs no replication slot. Errors: `nodeExists`, `nodeOfAnotherCluster`, `nodeUnreachable`, `unsupportedNode` (with the command that mends it), `moveRefused`, `moveUndone`, `canceled`.
    */
-  async addNode(address: NodeServersInput, options: CallOptions = {}): Promise<ClusterNode> {
-    const snapshot = await this.#coordinator.store.load(options);
-    return addNode(this.#coordinator.ddlContext(snapshot), await this.#coordinator.serversAt(address, options.signal), options);
+  async addNode(address: NodeServersInput, { referenceTables, signal, onProgress, ...limits }: AddNodeOptions = {}): Promise<ClusterNode> {
+    const servers = await this.#coordinator.serversAt(address, signal);
+    const node = await (await this.#moves()).addNode({ address: servers, referenceTables, limits }, { cancel: signal, onProgress });
+    await this.#coordinator.store.refresh();
+    return node;
   }
 
   /** Takes a server out of the cluster. `nodeInUse` while it holds shards, or a change feed has not read what has changed there. */
@@ -481,7 +483,7 @@ export class Cluster extends PoolBase {
     return mergeShards(doing, [Number(shardId), Number(other)], to === undefined ? undefined : this.#nodeAt(doing.snapshot, to));
   }
 
-  /** Moves, splits and merges under way, or all that ever were, in order of their beginning. */
+  /** Moves, splits and merges under way, and nodes that are being added, or all that ever were, in order of their beginning. */
   async jobs({ all = false, ...options }: CallOptions & { readonly all?: boolean | undefined } = {}): Promise<JobInfo[]> {
     return (await this.#moves()).list(all ? 'all' : 'unfinished', options);
   }

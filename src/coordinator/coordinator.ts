@@ -72,6 +72,8 @@ export class Coordinator implements SessionServices {
   readonly #client: ClientConfig;
   readonly #hosts: readonly ServerAddress[] | undefined;
   #nodes: readonly ClusterNode[] = [];
+  /** Servers that jobs need, and the catalog that is known here may not have. One may be there more than once. */
+  readonly #admitted: ClusterNode[] = [];
   #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
   readonly #leaving = new AbortController();
@@ -177,6 +179,7 @@ export class Coordinator implements SessionServices {
       clusterId,
       begin: (onStep) => beginTransaction(this.pools, { clusterId, onStep }),
       refreshCatalog: () => this.store.refresh(),
+      admitNodes: (nodes) => this.#admit(nodes),
     }, this.#leaving.signal);
   }
 
@@ -244,12 +247,28 @@ export class Coordinator implements SessionServices {
 
   #setNodes(nodes: readonly ClusterNode[]): void {
     this.#nodes = nodes;
+    this.#endpointsChanged();
+  }
+
+  #admit(nodes: readonly ClusterNode[]): Disposable {
+    this.#admitted.push(...nodes);
+    this.#endpointsChanged();
+    return {
+      [Symbol.dispose]: () => {
+        for (const node of nodes) this.#admitted.splice(this.#admitted.indexOf(node), 1);
+        this.#endpointsChanged();
+      },
+    };
+  }
+
+  #endpointsChanged(): void {
     this.pools.setNodes(this.#endpoints());
     this.profiles.nodesChanged();
   }
 
   #endpoints(): NodeEndpoint[] {
-    return [this.#coordinatorEndpoint(), ...this.#nodes.map((node) => this.#endpoint(node))];
+    const unlisted = this.#admitted.filter(({ id }) => !this.#nodes.some((node) => node.id === id));
+    return [this.#coordinatorEndpoint(), ...this.#nodes.map((node) => this.#endpoint(node)), ...unlisted.map((node) => ({ ...this.#endpoint(node), isUnlisted: true }))];
   }
 
   #coordinatorEndpoint(): NodeEndpoint {

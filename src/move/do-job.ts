@@ -58,6 +58,6 @@ export function throwIfUndone(id: string, { state, error }: MoveEnd, cancel: Abo
 
 export function leftToUndo(id: string, error: unknown): ClusterError {
   return new ClusterError('moveUndone', `job ${id} was given up: ${error instanceof Error ? error.message : String(error)}`, {
-    detail: 'A server is away: what the job has made there will be removed when it is back. The shard group is where it was.', hint: 'cluster.jobs() lists the job until then; resumeJob() tries at once.', cause: error,
+    detail: 'A server is away: what the job has made there will be removed when it is back. All else is as it was.', hint: 'cluster.jobs() lists the job until then; resumeJob() tries at once.', cause: error,
   });
 }

@@ -1,5 +1,6 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import { unmakeNode } from './add-node/unmake-node.ts';
 import { dropSlot } from '../replication/drop-slot.ts';
 import type { JobObject } from '../store/jobs.ts';
 import { runWithShortLocks, type ShortLocks } from '../cluster/with-connection.ts';
@@ -27,6 +28,8 @@ export async function dropObject(pools: NodePools, { node, kind, name, detail }:
       return restoreIdentity(server, { oid: name, identity: detail ?? 'DEFAULT' }, locks);
     case 'schema':
       return runWithShortLocks(server, [`DROP SCHEMA IF EXISTS ${name} CASCADE`], locks);
+    case 'node':
+      return unmakeNode(server, { clusterId: name, made: detail }, signal);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import type { CommitStep, DistributedTransaction } from '../txn/distributed-transaction.ts';
@@ -7,12 +8,14 @@ import type { ChangeFeed } from './change-feed.ts';
 import type { MoveStep } from './move-state.ts';
 import type { RateLimit } from './rate-limit.ts';
 
-/** What moves need of the cluster. */
+/** What jobs need of the cluster. */
 export interface MoveServices {
   readonly pools: NodePools;
   readonly clusterId: string;
   begin(onStep?: (step: CommitStep) => void | Promise<void>): DistributedTransaction;
   refreshCatalog(): Promise<unknown>;
+  /** Until it is disposed of these servers can be reached under their ids, though they may not be in the catalog, or not yet in what this process knows of it. */
+  admitNodes(nodes: readonly ClusterNode[]): Disposable;
 }
 
 /** How a move is done; each has a default. */

@@ -42,8 +42,14 @@ const transitions: Readonly<Record<WorkingState, Readonly<Record<StepOutcome, Mo
   undo: { succeeded: 'undone', failed: 'undo' },
 };
 
-export function nextState(state: WorkingState, outcome: StepOutcome): MoveState {
-  return transitions[state][outcome];
+/** The way of a job that copies nothing beforehand: all is done by one transaction. */
+const atOnce: Readonly<Partial<Record<WorkingState, MoveState>>> = { preflight: 'cut_over', cut_over: 'done' };
+
+export type MoveWay = 'in_steps' | 'at_once';
+
+export function nextState(state: WorkingState, outcome: StepOutcome, way: MoveWay = 'in_steps'): MoveState {
+  const shorter = way === 'at_once' && outcome === 'succeeded' ? atOnce[state] : undefined;
+  return shorter ?? transitions[state][outcome];
 }
 
 export function isOver(state: MoveState): state is 'done' | 'undone' {

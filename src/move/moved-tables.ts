@@ -11,13 +11,15 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
 import { inheritedNames } from '../ddl/inherited-names.ts';
+import { readObjects } from '../ddl/objects/read-objects.ts';
+import type { UserObject } from '../ddl/objects/user-object.ts';
 import { readDefinition } from '../ddl/read-definition.ts';
 import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
-import type { JobTarget, StoredJob } from '../store/jobs.ts';
-import { definitionChanged } from './streamed-tables.ts';
+import { type JobTarget, referenceTables, type StoredJob } from '../store/jobs.ts';
+import { definitionChanged, definitionsChanged } from './streamed-tables.ts';
 
 /** One table's shard. */
 export interface MovedShard {
@@ -92,9 +94,16 @@ JOIN shardwright.distributed_table t USING (relation)
 LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = t.relation AND a.attnum = t.distribution_attnum
 WHERE g.shard_group_id = ANY ($1::integer[]) ORDER BY g.ordinal, t.relation::oid`;
 
+/** All reference tables, in the same form: as one shard group, on the node from which they are copied. */
+const referenceQuery = `
+SELECT ${referenceTables}, 0, 0, 0, $1::integer, NULL, NULL, relation::oid, shard_id, NULL FROM shardwright.shard WHERE shard_group_id IS NULL ORDER BY relation::oid`;
+
 /** As `readMovedGroups`, in the connection's transaction, which must have `definitionSettings`. */
 export async function readGroupsIn(coordinator: NodeConnection, job: Job, options?: CallOptions): Promise<MovedGroups> {
-  const { rows } = await coordinator.query({ text: groupsQuery, values: [`{${job.sources.map(({ group }) => group).join(',')}}`] }, options);
+  const isNode = job.sources.some(({ group }) => group === referenceTables);
+  const query = isNode ? { text: referenceQuery, values: [at(job.sources, 0).node] } : { text: groupsQuery, values: [`{${job.sources.map(({ group }) => group).join(',')}}`] };
+  const { rows } = await coordinator.query(query, options);
+  if (isNode && rows.length === 0) throw definitionsChanged();
   const missing = job.sources.find(({ group }) => !rows.some(([id]) => Number(id) === group));
   if (missing !== undefined) throw new ClusterError('moveRefused', `shard group ${missing.group} has no tables`, { detail: 'They were dropped, or undistributed, or the shard group was split.' });
   const definitions = new Map<number, TableDefinition>();
@@ -103,7 +112,8 @@ export async function readGroupsIn(coordinator: NodeConnection, job: Job, option
   const hash = hashOf(rows);
   const references = referencesOf(at(sources, 0), Number(at(rows, 0)[1]));
   const targets = job.targets.map((target) => targetOf(target, at(sources, 0), { hash, references }));
-  return { sources, targets, hash, fingerprint: fingerprintOf(sources, references) };
+  const objects = isNode ? await readObjects(coordinator, options ?? {}) : [];
+  return { sources, targets, hash, fingerprint: fingerprintOf(sources, references, objects) };
 }
 
 function sourceOf(rows: readonly RawRow[], definitions: ReadonlyMap<number, TableDefinition>): SourceGroup {
@@ -189,18 +199,33 @@ export function partitionsFirst<T extends MovedShard>(shards: readonly T[]): T[]
   return levels.reverse();
 }
 
-/** The ids of other shards are left out: those of a neighbour that is split meanwhile change nothing here. */
-function fingerprintOf(sources: readonly SourceGroup[], references: References): string {
+/**
+ * The ids of other tables' shards are left out: those of a neighbour that is split meanwhile change nothing here, nor do those of reference tables, which a new node changes: see `sameReferences`. `objects`: those beside tables
+ * that a new node was given.
+ */
+function fingerprintOf(sources: readonly SourceGroup[], references: References, objects: readonly UserObject[]): string {
   const hash = createHash('sha256');
-  const withoutShards = (key: string, value: unknown): unknown => (key === 'distribution' && isDistributed(value) ? { ...value, shardIds: null } : value);
+  if (objects.length > 0) hash.update(JSON.stringify(objects));
+  const withoutShards = (key: string, value: unknown): unknown => (key === 'distribution' && isDistribution(value) ? { ...value, shardIds: null } : value);
   for (const { tables } of sources) {
-    for (const { definition, shard } of tables) hash.update(JSON.stringify([shard, definition, [...(references.get(definition.oid) ?? [])]], withoutShards));
+    for (const { definition, shard } of tables) hash.update(JSON.stringify([shard, definition, [...(references.get(definition.oid) ?? [])].filter(([oid]) => !isReference(definition, oid))], withoutShards));
   }
   return hash.digest('hex');
 }
 
-function isDistributed(value: unknown): value is { readonly kind: 'distributed' } {
-  return typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'distributed';
+function isDistribution(value: unknown): value is { readonly kind: string } {
+  return typeof value === 'object' && value !== null && 'kind' in value;
+}
+
+/** Whether the table of this OID, which a foreign key refers to, is a reference table. */
+function isReference({ constraints }: TableDefinition, oid: number): boolean {
+  return (constraints ?? []).some(({ foreign }) => foreign?.table.oid === oid && foreign.table.distribution?.kind === 'reference');
+}
+
+/** Whether foreign keys made for the one would refer to the same shards as those for the other. */
+export function sameReferences(one: MovedGroups, other: MovedGroups): boolean {
+  const references = ({ targets }: MovedGroups): string => JSON.stringify(targets.map(({ tables }) => tables.map(({ wish }) => [...wish.references])));
+  return references(one) === references(other);
 }
 
 /** Each once, in order of first use. */

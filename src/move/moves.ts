@@ -1,9 +1,13 @@
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
+import { addressName } from '../catalog/node-address.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
-import { type JobGroup, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
+import { type JobGroup, type JobKind, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
 import { loadGrammar } from '../sql/parse.ts';
+import { addNode, type NodeWish } from './add-node/add-node.ts';
+import { nodeOfJob } from './add-node/node-of-job.ts';
 import type { MoveServices } from './move-context.ts';
 import { carryOn, doJob, type JobWish, leftToUndo, throwIfUndone } from './do-job.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
@@ -21,18 +25,20 @@ export interface JobShardGroup {
   readonly max: number;
 }
 
-/** A move, split or merge as `cluster.jobs()` lists it. */
+/** A move, split or merge, or a node that is being added, as `cluster.jobs()` lists it. */
 export interface JobInfo {
   readonly jobId: string;
-  readonly kind: 'move' | 'split' | 'merge';
+  readonly kind: JobKind;
   readonly state: MoveState;
-  /** Shard groups that it takes, and those that come in their place. */
+  /** Shard groups that it takes, and those that come in their place; none of a node that is added. */
   readonly sources: readonly JobShardGroup[];
   readonly targets: readonly JobShardGroup[];
-  /** Of the first of each: the shard group, and ids of the nodes. */
-  readonly shardGroupId: number;
-  readonly from: number;
+  /** Of the first of each: the shard group, and ids of the nodes. Of a node that is added, `to` is that node, and `from` the one that its reference tables are copied from, if there are any. */
+  readonly shardGroupId: number | undefined;
+  readonly from: number | undefined;
   readonly to: number;
+  /** Of a node that is added: `host:port/database`. */
+  readonly address: string | undefined;
   /** As in the events of a move; of the last half second. */
   readonly progress: Readonly<Record<string, unknown>>;
   /** Why it was undone. */
@@ -46,7 +52,7 @@ interface Limited {
   readonly limits?: JobWish['limits'] | undefined;
 }
 
-/** The moves, splits and merges that one process makes, and those that it finds. */
+/** The jobs that one process does, and those that it finds: moves, splits and merges, and nodes that are added. */
 export class Moves {
   /** `leave`: aborted when the process stops working. */
   constructor(
@@ -65,6 +71,11 @@ export class Moves {
 
   async merge({ limits, ...wish }: MergeWish & Limited, options: RunMoveOptions): Promise<JobInfo> {
     return this.#done(await this.#do(await planMerge(this.#coordinator, wish), limits, options));
+  }
+
+  /** Resolves when the node is in the catalog. */
+  addNode(wish: NodeWish, options: RunMoveOptions): Promise<ClusterNode> {
+    return addNode(this.services, wish, { ...options, leave: this.leave });
   }
 
   #do(plan: JobPlan, limits: JobWish['limits'] | undefined = {}, options: RunMoveOptions): Promise<string> {
@@ -94,7 +105,8 @@ export class Moves {
     const { state, error } = await carryOn(this.services, id, { ...options, leave: this.leave });
     if (state === 'undone') return;
     if (state === 'undo') throw leftToUndo(id, error);
-    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: 'undoMove() moves the shard group back.' });
+    const { kind } = await readJob(this.#coordinator, id);
+    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: kind === 'add_node' ? 'removeNode() takes the node out again.' : 'undoMove() moves the shard group back.' });
   }
 
   /** Carries on a move that nobody works on, or waits for it. */
@@ -127,11 +139,12 @@ export class Moves {
   }
 }
 
-function infoOf({ id, kind, state, sources, targets, progress, error, createdAt, changedAt }: StoredJob): JobInfo {
-  const { group, node } = at(sources, 0);
+function infoOf(job: StoredJob): JobInfo {
+  const { id, kind, state, sources, targets, progress, error, createdAt, changedAt } = job;
+  const isNode = kind === 'add_node';
   return {
-    jobId: id, kind, state: readState(state), shardGroupId: group, from: node, to: at(targets, 0).node, sources: sources.map(jobGroup), targets: targets.map(jobGroup),
-    progress, error, createdAt, changedAt,
+    jobId: id, kind, state: readState(state), shardGroupId: isNode ? undefined : at(sources, 0).group, from: sources[0]?.node, to: at(targets, 0).node, address: isNode ? addressName(nodeOfJob(job)) : undefined,
+    sources: isNode ? [] : sources.map(jobGroup), targets: isNode ? [] : targets.map(jobGroup), progress, error, createdAt, changedAt,
   };
 }
 

@@ -63,6 +63,7 @@ export async function planMerge(coordinator: Coordinator, { groups, to }: MergeW
 /** What undoes a job that is done: the shard groups that it made, wherever they are by now, give way to such as it took. */
 export async function planUndo(coordinator: Coordinator, { kind, sources, targets }: Pick<StoredJob, 'kind' | 'sources' | 'targets'>): Promise<JobPlan> {
   if (kind === 'move') return { kind, sources: targets, targets: sources };
+  if (kind === 'add_node') throw new ClusterError('moveRefused', 'the node was added', { hint: 'removeNode() takes it out again.' });
   const made = await readGroups(coordinator, targets.map(({ group }) => group));
   return { kind: kind === 'split' ? 'merge' : 'split', sources: made, targets: await newTargets(coordinator, at(made, 0).group, sources) };
 }

@@ -4,6 +4,9 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { changeState, readJob, storeProgress, type StoredJob } from '../store/jobs.ts';
+import { cutIn } from './add-node/cut-in.ts';
+import { nodeOfJob } from './add-node/node-of-job.ts';
+import { createNode, preflightNode } from './add-node/node-steps.ts';
 import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices, namesOf } from './move-context.ts';
 import { nodesOf } from './moved-tables.ts';
 import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
@@ -11,7 +14,7 @@ import { ProgressMeter, type ProgressRates } from './progress-rates.ts';
 import { type RateLimit, rateLimit } from './rate-limit.ts';
 import { isLockConflict } from '../cluster/with-connection.ts';
 import { settlePrepared } from './settle-prepared.ts';
-import { cleanUp, constrain } from './steps/after-cut-over.ts';
+import { cleanUp, constrain, undo } from './steps/after-cut-over.ts';
 import { catchUp } from './steps/catch-up.ts';
 import { copy } from './steps/copy.ts';
 import { create } from './steps/create.ts';
@@ -22,12 +25,17 @@ import { register } from './steps/register.ts';
 import { verifyCopies } from './steps/verify-copies.ts';
 import { watchSlots } from '../replication/watch-slots.ts';
 
-const steps: Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>> = {
+type Steps = Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>>;
+
+const steps: Steps = {
   preflight, register, create, copy, index: indexTarget, catch_up: catchUp, verify: verifyCopies, cut_over: cutOver, constrain,
   // Entered only when the time is over.
   retain: () => Promise.resolve(),
-  clean_up: cleanUp, undo: cleanUp,
+  clean_up: cleanUp, undo,
 };
+
+/** Reference tables go to a new node as shard groups go to another; what is different is said here. */
+const nodeSteps: Steps = { ...steps, preflight: preflightNode, create: createNode, cut_over: cutIn };
 
 /** States in which a cut-over of another process, or an attempt before, may have left its parts prepared. */
 const besidePrepared: readonly WorkingState[] = ['cut_over', 'constrain', 'clean_up', 'undo'];
@@ -71,6 +79,8 @@ export async function runMove(services: MoveServices, id: string, options: RunMo
   let failure: { readonly error: unknown } | undefined;
   try {
     if (!(await tryLock(claim, services, id))) return undefined;
+    const job = await readJob(claim, id);
+    using _admitted = job.kind === 'add_node' ? services.admitNodes([nodeOfJob(job)]) : undefined;
     const run = new MoveRun(services, claim, { id, options });
     try {
       return await run.toEnd();
@@ -135,7 +145,7 @@ class MoveRun {
       }
       if (this.#failing !== undefined) await this.#tellTrouble(null);
       this.#failing = undefined;
-      await this.#advance(state);
+      await this.#advance(job, state);
     }
   }
 
@@ -184,7 +194,7 @@ class MoveRun {
     const unsettled = this.#isSuspicious && besidePrepared.includes(state) ? await unsettledBy(settlePrepared(context)) : undefined;
     // What is given up cannot be committed any more, so what servers that answer have of it goes at once.
     if (unsettled !== undefined && state !== 'undo') throw unsettled.error;
-    await steps[state](context);
+    await (job.kind === 'add_node' ? nodeSteps : steps)[state](context);
     if (unsettled !== undefined) throw unsettled.error;
     await onStep?.(`${state}:done`);
   }
@@ -244,13 +254,13 @@ class MoveRun {
   }
 
   /** The cut-over has stored its state itself, together with its work. */
-  async #advance(state: WorkingState): Promise<void> {
+  async #advance({ kind, sources }: StoredJob, state: WorkingState): Promise<void> {
     if (state === 'cut_over') {
       await this.services.refreshCatalog();
       return;
     }
     await storeProgress(this.claim, this.how.id, this.#progress);
-    const isOurs = await changeState(this.claim, { id: this.how.id, from: state, to: nextState(state, 'succeeded') });
+    const isOurs = await changeState(this.claim, { id: this.how.id, from: state, to: nextState(state, 'succeeded', kind === 'add_node' && sources.length === 0 ? 'at_once' : 'in_steps') });
     if (!isOurs) throw new ClusterError('moveInProgress', `job ${this.how.id} was carried on by another process`);
   }
 }

@@ -27,6 +27,11 @@ export function appliedTable(table: StreamedTable, relation: RelationMessage): O
   };
 }
 
+/** While a node was being added, which is to have the same. */
+export function definitionsChanged(): ClusterError {
+  return new ClusterError('moveUndone', 'reference tables, or types, functions and the like, were changed while a node was added', { hint: 'Add the node again.' });
+}
+
 export function definitionChanged(name: string): ClusterError {
   return new ClusterError('moveUndone', `table "${name}" was changed while it was moved`, { hint: 'Start the move again.' });
 }

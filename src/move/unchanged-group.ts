@@ -1,7 +1,7 @@
 import { loadGrammar } from '../sql/parse.ts';
 import type { MoveContext } from './move-context.ts';
 import { type MovedGroups, readMovedGroups } from './moved-tables.ts';
-import { definitionChanged } from './streamed-tables.ts';
+import { definitionChanged, definitionsChanged } from './streamed-tables.ts';
 
 /** The tables as they were when their copies were made. `moveUndone` when one has changed, come or gone since. */
 export async function unchangedGroups(context: MoveContext): Promise<MovedGroups> {
@@ -14,5 +14,5 @@ export async function unchangedGroups(context: MoveContext): Promise<MovedGroups
 export function checkUnchanged({ job }: Pick<MoveContext, 'job'>, { sources, fingerprint }: MovedGroups): void {
   const isInPlace = sources.every(({ node }, i) => node === job.sources[i]?.node);
   if (fingerprint === job.definitions && isInPlace) return;
-  throw definitionChanged((sources[0]?.tables ?? []).map(({ definition }) => definition.name).join(', '));
+  throw job.kind === 'add_node' ? definitionsChanged() : definitionChanged((sources[0]?.tables ?? []).map(({ definition }) => definition.name).join(', '));
 }

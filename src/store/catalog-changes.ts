@@ -7,9 +7,9 @@ import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 import { type HostTuples, serversOf, storedHosts } from './node-servers.ts';
 
-/** A connection to the coordinator database in a transaction block: every function here is a part of the caller's transaction. */
+/** A connection to the coordinator database in a transaction block: every function here that changes something is a part of the caller's transaction. */
 export interface Change extends CallOptions {
-  readonly coordinator: NodeConnection;
+  readonly coordinator: Pick<NodeConnection, 'query'>;
 }
 
 /** The channel on which a cluster's processes hear of new versions. */
@@ -53,14 +53,18 @@ export async function readNodes(change: Change): Promise<ClusterNode[]> {
 
 export type NodeAddress = Omit<ClusterNode, 'id'>;
 
+/** An id that no node has, nor ever had. */
+export async function newNodeId(coordinator: Coordinator): Promise<NodeId> {
+  return nodeId(at(await nextIds(coordinator, `pg_get_serial_sequence('shardwright.node', 'node_id')`, 1), 0));
+}
+
 /** `nodeExists` when the address is listed already. */
-export async function insertNode(change: Change, address: NodeAddress): Promise<ClusterNode> {
+export async function insertNode(change: Change, { id, ...address }: ClusterNode): Promise<void> {
   const { host, port, database } = address;
   await checkHosts(change, undefined, address);
   try {
-    const text = 'INSERT INTO shardwright.node (host, port, database, hosts, patroni) VALUES ($1, $2, $3, $4, $5) RETURNING node_id';
-    const [row] = await run(change, text, [host, port, database, ...storedHosts(address)]);
-    return { id: nodeId(Number(present(row, 'node')[0])), ...address };
+    const text = 'INSERT INTO shardwright.node (node_id, host, port, database, hosts, patroni) VALUES ($1, $2, $3, $4, $5, $6)';
+    await run(change, text, [id, host, port, database, ...storedHosts(address)]);
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
     throw new ClusterError('nodeExists', `node ${host}:${port}/${database} is in the cluster already`, { cause: error });
@@ -80,8 +84,8 @@ export async function updateAddress(change: Change, node: NodeId, address: NodeA
   }
 }
 
-/** No server may belong to two nodes with the same database. */
-async function checkHosts(change: Change, own: NodeId | undefined, { host, port, database, hosts = [{ host, port }] }: NodeAddress): Promise<void> {
+/** No server may belong to two nodes with the same database: `nodeExists`. */
+export async function checkHosts(change: Change, own: NodeId | undefined, { host, port, database, hosts = [{ host, port }] }: NodeAddress): Promise<void> {
   const others = (await readNodes(change)).filter((node) => node.id !== own);
   const taken = hosts.find((address) => others.some((node) => isAtAddress(node, { ...address, database })));
   if (taken !== undefined) throw new ClusterError('nodeExists', `node ${taken.host}:${taken.port}/${database} is in the cluster already`);
@@ -320,6 +324,11 @@ export async function renewReferenceShard(change: Change, oid: number): Promise<
   const text = `UPDATE shardwright.shard SET shard_id = nextval('shardwright.shard_id_seq') WHERE relation = $1::oid RETURNING shard_id`;
   const rows = await run(change, text, [oid]);
   return shardId(Number(at(rows, 0)[0]));
+}
+
+/** The same for an id that was made before, with `newShardIds`. */
+export async function setReferenceShard(change: Change, oid: number, id: ShardId): Promise<void> {
+  await run(change, 'UPDATE shardwright.shard SET shard_id = $2 WHERE relation = $1::oid', [oid, id]);
 }
 
 /** The same for all shards of tables: the new ids by the old ones. */

@@ -27,12 +27,12 @@ export async function installSchema(coordinator: Pick<NodeConnections, 'acquire'
   }
 }
 
-/** Runs what needs a table or column of this version; a database whose schema an older version of this library has installed gets it now. */
+/** Runs what needs a table, a column or a value of this version; a database whose schema an older version of this library has installed gets it now. */
 export async function withSchema<T>(coordinator: Pick<NodeConnections, 'acquire'>, run: () => Promise<T>, options?: CallOptions): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (!['42P01', '42703'].includes(sqlStateOf(error) ?? '')) throw error;
+    if (!['42P01', '42703', '23514'].includes(sqlStateOf(error) ?? '')) throw error;
   }
   await installSchema(coordinator, options);
   return run();

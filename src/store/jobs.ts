@@ -1,14 +1,17 @@
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
-import { nodeId, type NodeId, type ShardGroupId, type ShardId } from '../catalog/ids.ts';
+import { nodeId, type NodeId, shardGroupId, type ShardGroupId, type ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 import { withSchema } from './install.ts';
 
 /** The coordinator database, or a connection to it in a transaction. */
 type Coordinator = Pick<NodeConnections, 'query'>;
 
-/** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. */
-export type JobKind = 'move' | 'split' | 'merge';
+/** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. `add_node`: a server comes to be a node, with a copy of every reference table. */
+export type JobKind = 'move' | 'split' | 'merge' | 'add_node';
+
+/** Stands for all reference tables where a job has shard groups. No shard group has this id. */
+export const referenceTables = shardGroupId(0);
 
 /** A slice of the hash space on a node: `min` and `max` are inclusive int32. */
 export interface JobGroup {
@@ -44,10 +47,10 @@ export interface StoredJob {
 /** Something on a node that a job has made, or is about to make. */
 export interface JobObject {
   readonly node: NodeId;
-  readonly kind: 'slot' | 'publication' | 'replica_identity' | 'schema';
-  /** As it stands in SQL, but for slots; of a replica identity: the table's OID. */
+  readonly kind: 'slot' | 'publication' | 'replica_identity' | 'schema' | 'node';
+  /** As it stands in SQL, but for slots; of a replica identity: the table's OID; of a node: the cluster's id. */
   readonly name: string;
-  /** Of a replica identity: what it was. */
+  /** Of a replica identity: what it was. Of a node: what was made there, as JSON. */
   readonly detail: string | undefined;
 }
 
@@ -69,8 +72,8 @@ export async function insertJob(coordinator: Coordinator & Pick<NodeConnections,
     return present(rows[0]?.[0] ?? undefined, 'job id');
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
-    const which = job.sources.map(({ group }) => group).join(' or ');
-    throw new ClusterError('moveInProgress', `shard group ${which} is being moved already`, { hint: 'cluster.jobs() lists what is under way.', cause: error });
+    const which = job.kind === 'add_node' ? 'another node is being added' : `shard group ${job.sources.map(({ group }) => group).join(' or ')} is being moved already`;
+    throw new ClusterError('moveInProgress', which, { hint: 'cluster.jobs() lists what is under way.', cause: error });
   }
 }
 
@@ -100,6 +103,11 @@ export async function changeState(coordinator: Coordinator, job: { readonly id: 
   return rows.length === 1;
 }
 
+/** Lets the shard groups of a job go, which is not over, but has nothing to do with them any more. */
+export async function letGroupsGo(coordinator: Coordinator, id: string): Promise<void> {
+  await coordinator.query({ text: 'DELETE FROM shardwright.job_shard_group WHERE job_id = $1', values: [id] });
+}
+
 export async function storeDefinitions(coordinator: Coordinator, id: string, definitions: string): Promise<void> {
   await coordinator.query({ text: 'UPDATE shardwright.job SET definitions = $2 WHERE job_id = $1', values: [id, definitions] });
 }
@@ -125,8 +133,9 @@ export async function registerObjects(coordinator: Coordinator, id: string, obje
   await coordinator.query({ text, values: [id, JSON.stringify(objects)] });
 }
 
+/** What is there of a node comes last: other things may need it. */
 export async function readObjects(coordinator: Coordinator, id: string): Promise<JobObject[]> {
-  const { rows } = await coordinator.query({ text: 'SELECT node_id, kind, name, detail FROM shardwright.job_object WHERE job_id = $1 ORDER BY kind, node_id, name', values: [id] });
+  const { rows } = await coordinator.query({ text: `SELECT node_id, kind, name, detail FROM shardwright.job_object WHERE job_id = $1 ORDER BY kind = 'node', kind, node_id, name`, values: [id] });
   return rows.map(([node, kind, name, detail]) => ({ node: nodeId(Number(node)), kind: kind as JobObject['kind'], name: name ?? '', detail: detail ?? undefined }));
 }
 
@@ -157,7 +166,7 @@ export async function hasJobs(coordinator: NodeConnection, node: NodeId, options
 function jobOf([id, kind, state, sources, targets, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
   return {
     id: id ?? '',
-    kind: kind === 'split' || kind === 'merge' ? kind : 'move',
+    kind: kind === 'split' || kind === 'merge' || kind === 'add_node' ? kind : 'move',
     state: state ?? '',
     sources: JSON.parse(sources ?? '[]') as JobGroup[],
     targets: JSON.parse(targets ?? '[]') as JobTarget[],

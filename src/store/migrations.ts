@@ -284,4 +284,12 @@ COMMENT ON COLUMN shardwright.node.hosts IS 'Where its servers may be, [host, po
 COMMENT ON COLUMN shardwright.node.patroni IS 'URLs of a Patroni REST interface that tells of further ones.';
 COMMENT ON COLUMN shardwright.node.timeline IS 'The newest that a primary of it was seen on: a server on an older one was the primary once, and is not written to.';
 `,
+  `
+ALTER TABLE shardwright.job DROP CONSTRAINT job_kind_check, ADD CONSTRAINT job_kind_check CHECK (kind IN ('move', 'split', 'merge', 'add_node'));
+ALTER TABLE shardwright.job_object DROP CONSTRAINT job_object_kind_check,
+  ADD CONSTRAINT job_object_kind_check CHECK (kind IN ('slot', 'publication', 'replica_identity', 'schema', 'node'));
+COMMENT ON TABLE shardwright.job IS
+  'Moves, splits and merges of shard groups, and nodes that are added: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
+COMMENT ON COLUMN shardwright.job.sources IS 'Shard groups, each with its node and hashes, whose rows go to the targets; shard group 0 stands for all reference tables.';
+`,
 ];

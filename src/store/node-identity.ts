@@ -17,13 +17,11 @@ export async function readNodeIdentity(connection: NodeConnection, options?: Cal
   return typeof clusterId === 'string' ? { clusterId, node: nodeId(Number(id)) } : undefined;
 }
 
-/**
- * Writes down that the database is this node of this cluster. `nodeExists` when it is one already (perhaps under another address);
- * `nodeOfAnotherCluster`.
- */
-export async function claimNode(connection: NodeConnection, identity: NodeIdentity, options?: CallOptions): Promise<void> {
+/** Whether the database can be, or is, this node of this cluster. `nodeExists` when it is another one already (perhaps under another address); `nodeOfAnotherCluster`. */
+export async function checkUnclaimed(connection: NodeConnection, identity: NodeIdentity, options?: CallOptions): Promise<void> {
   const known = await readNodeIdentity(connection, options);
   if (known?.clusterId === identity.clusterId) {
+    if (known.node === identity.node) return;
     throw new ClusterError('nodeExists', `the database is node ${known.node} of this cluster already`, {
       hint: 'The same database can be reached under two addresses; add it once.',
     });
@@ -34,11 +32,16 @@ export async function claimNode(connection: NodeConnection, identity: NodeIdenti
       hint: 'Remove it there first, or use another database.',
     });
   }
+}
+
+/** Writes down that the database is this node of this cluster. Errors as of `checkUnclaimed`. */
+export async function claimNode(connection: NodeConnection, identity: NodeIdentity, options?: CallOptions): Promise<void> {
+  await checkUnclaimed(connection, identity, options);
   const create = `DO $$ BEGIN IF to_regnamespace('shardwright') IS NULL THEN CREATE SCHEMA shardwright; END IF; END $$;
     CREATE TABLE IF NOT EXISTS shardwright.node_identity (
       one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row), cluster_id uuid NOT NULL, node_id integer NOT NULL)`;
   await connection.query({ text: create, simple: true }, options);
-  const insert = 'INSERT INTO shardwright.node_identity (cluster_id, node_id) VALUES ($1, $2)';
+  const insert = 'INSERT INTO shardwright.node_identity (cluster_id, node_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
   await connection.query({ text: insert, values: [identity.clusterId, identity.node] }, options);
 }
 

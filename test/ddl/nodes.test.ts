@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import { shardName } from '../../src/catalog/shard-name.ts';
-import { addNode } from '../../src/ddl/add-node.ts';
 import { createDistributedTable } from '../../src/ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../../src/ddl/create-reference-table.ts';
 import { removeNode } from '../../src/ddl/remove-node.ts';
@@ -12,19 +11,19 @@ test('added twice, by another cluster, with a wrong database, and out of reach: 
   await using one = await openTestCluster({ nodes: 1 });
   await using other = await openTestCluster({ nodes: 1, added: 0 });
   const node = addressOf(at(one.databases.nodes, 0));
-  await expect(addNode(one.context, node)).rejects.toMatchObject({ id: 'nodeExists', message: expect.stringContaining(`${node.port}/${node.database}`) });
+  await expect(one.addNode(node)).rejects.toMatchObject({ id: 'nodeExists', message: expect.stringContaining(`${node.port}/${node.database}`) });
   const alias = { ...node, host: node.host === '127.0.0.1' ? 'localhost' : '127.0.0.1' };
-  await expect(addNode(one.context, alias)).rejects.toMatchObject({ id: 'nodeExists', hint: expect.stringContaining('two addresses') });
-  await expect(addNode(other.context, node)).rejects.toMatchObject({ id: 'nodeOfAnotherCluster', detail: expect.stringContaining('node 1 of cluster') });
-  await expect(addNode(one.context, { ...node, database: 'nowhere' })).rejects.toMatchObject({ code: '3D000' });
-  await expect(addNode(one.context, { ...node, port: 1 })).rejects.toMatchObject({ id: 'nodeUnreachable' });
+  await expect(one.addNode(alias)).rejects.toMatchObject({ id: 'nodeExists', hint: expect.stringContaining('two addresses') });
+  await expect(other.addNode(node)).rejects.toMatchObject({ id: 'nodeOfAnotherCluster', detail: expect.stringContaining('node 1 of cluster') });
+  await expect(one.addNode({ ...node, database: 'nowhere' })).rejects.toMatchObject({ code: '3D000' });
+  await expect(one.addNode({ ...node, port: 1 })).rejects.toMatchObject({ id: 'nodeUnreachable' });
   expect((await one.snapshot()).nodes).toHaveLength(1);
   expect((await other.snapshot()).nodes).toHaveLength(0);
 });
 
 test('the coordinator database itself as a node', async () => {
   await using cluster = await openTestCluster({ nodes: 1 });
-  await addNode(cluster.context, addressOf(cluster.databases.coordinator));
+  await cluster.addNode(addressOf(cluster.databases.coordinator));
   await cluster.sql(`CREATE TABLE r (k int PRIMARY KEY, v text); INSERT INTO r VALUES (1, 'one');
     CREATE TABLE t (k int REFERENCES r); INSERT INTO t SELECT 1 FROM generate_series(1, 50)`);
   await cluster.sql('ALTER TABLE t DROP CONSTRAINT t_k_fkey');
@@ -55,13 +54,13 @@ test('a new node gets every reference table; writes planned before find no shard
   const before = [await referenceShard(cluster, 'base'), await referenceShard(cluster, 'extra')];
   for (const node of [0, 1]) await cluster.onNode(node, `INSERT INTO ${before[1] ?? ''} SELECT g, g FROM generate_series(1, 10) g`);
 
-  await addNode(cluster.context, addressOf(at(cluster.databases.nodes, 2)));
+  await cluster.addNode(addressOf(at(cluster.databases.nodes, 2)));
 
   const [base, extra] = [await referenceShard(cluster, 'base'), await referenceShard(cluster, 'extra')];
   expect([base, extra]).not.toEqual(before);
   const facts = `SELECT (SELECT count(*)::int FROM ${base}), (SELECT sum(g)::int FROM ${extra}),
-    (SELECT array_agg(x.relname::text ORDER BY 1) FROM pg_index i JOIN pg_class x ON x.oid = indexrelid WHERE indrelid IN ('${base}'::regclass, '${extra}'::regclass)),
-    (SELECT array_agg(conname || pg_get_constraintdef(oid) ORDER BY 1) FROM pg_constraint WHERE contype <> 'n' AND conrelid IN ('${base}'::regclass, '${extra}'::regclass))`;
+    (SELECT array_agg(x.relname::text ORDER BY x.relname) FROM pg_index i JOIN pg_class x ON x.oid = indexrelid WHERE indrelid IN ('${base}'::regclass, '${extra}'::regclass)),
+    (SELECT array_agg(conname || pg_get_constraintdef(oid) ORDER BY conname) FROM pg_constraint WHERE contype <> 'n' AND conrelid IN ('${base}'::regclass, '${extra}'::regclass))`;
   const first = await cluster.onNode(0, facts);
   expect(first[0]?.slice(0, 2)).toEqual([1000, 110]);
   expect(String(first[0]?.[3])).toContain(`REFERENCES ${base}(id)`);
@@ -77,11 +76,11 @@ test('a node that has another domain of the same name is refused, which leaves n
   const shard = await referenceShard(cluster, 'r');
   await cluster.onNode(1, 'CREATE DOMAIN small AS int CHECK (VALUE < 5)');
   const second = addressOf(at(cluster.databases.nodes, 1));
-  await expect(addNode(cluster.context, second)).rejects.toMatchObject({ id: 'unsupportedNode', message: expect.stringContaining('another type public.small') });
+  await expect(cluster.addNode(second)).rejects.toMatchObject({ id: 'unsupportedNode', message: expect.stringContaining('another type public.small') });
   expect(await referenceShard(cluster, 'r')).toBe(shard);
   expect(await cluster.onNode(1, `SELECT to_regclass('shardwright.node_identity') IS NULL`)).toEqual([[true]]);
   await cluster.onNode(1, 'ALTER DOMAIN small DROP CONSTRAINT small_check');
-  await addNode(cluster.context, second);
+  await cluster.addNode(second);
   expect(await cluster.onNode(1, `SELECT * FROM ${await referenceShard(cluster, 'r')}`)).toEqual([[5]]);
 });
 
@@ -104,9 +103,9 @@ test('removed only when it holds nothing; then it can be added again, even to an
   expect(await cluster.onNode(0, `SELECT relname FROM pg_class WHERE relname ~ '^r_'`)).toEqual([]);
   await expect(removeNode(cluster.context, first)).rejects.toMatchObject({ id: 'undefinedNode' });
   await expect(removeNode(cluster.context, second)).rejects.toMatchObject({ id: 'nodeInUse', detail: 'They are public.r.' });
-  await addNode(other.context, first);
-  await expect(addNode(cluster.context, first)).rejects.toMatchObject({ id: 'nodeOfAnotherCluster' });
+  await other.addNode(first);
+  await expect(cluster.addNode(first)).rejects.toMatchObject({ id: 'nodeOfAnotherCluster' });
   await removeNode(other.context, first);
-  await addNode(cluster.context, first);
+  await cluster.addNode(first);
   expect(await cluster.onNode(0, `SELECT * FROM ${await referenceShard(cluster, 'r')}`)).toEqual([[1]]);
 });

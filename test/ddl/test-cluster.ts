@@ -3,10 +3,11 @@ import { at, present } from '../../src/base/assert.ts';
 import type { CatalogSnapshot, CatalogTable, ClusterNode } from '../../src/catalog/catalog-snapshot.ts';
 import { tableKey } from '../../src/catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
-import { createNodePools, type NodeEndpoint } from '../../src/cluster/node-pools.ts';
-import { addNode } from '../../src/ddl/add-node.ts';
+import { createNodePools, type NodeEndpoint, type NodePools } from '../../src/cluster/node-pools.ts';
+import { addNode as doAddNode } from '../../src/move/add-node/add-node.ts';
 import type { DdlContext } from '../../src/ddl/ddl-context.ts';
 import { loadSnapshot } from '../../src/store/load-snapshot.ts';
+import type { NodeAddress } from '../../src/store/catalog-changes.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 import type { BeginOptions } from '../../src/txn/distributed-transaction.ts';
 import type { TestMajor } from '../support/start-test-servers.ts';
@@ -18,6 +19,8 @@ type Row = readonly unknown[];
 export interface TestCluster extends AsyncDisposable {
   readonly databases: TestDatabases;
   readonly context: DdlContext;
+  /** Adds a node, as the first process. */
+  addNode(address: NodeAddress): Promise<ClusterNode>;
   /** Another process of the same cluster. */
   newContext(onStep?: BeginOptions['onStep']): DdlContext;
   snapshot(): Promise<CatalogSnapshot>;
@@ -49,12 +52,12 @@ export async function openTestCluster(options: { readonly major?: TestMajor; rea
   const coordinator = first.get(coordinatorNodeId);
   closing.push(() => first.end());
   const { clusterId } = await loadSnapshot(coordinator);
-  const newContext = (onStep?: BeginOptions['onStep']): DdlContext => {
+  const newProcess = (onStep?: BeginOptions['onStep']): { context: DdlContext; pools: NodePools } => {
     const known = new Map<number, NodeEndpoint>([[0, endpointOf(databases.coordinator, coordinatorNodeId)]]);
     const pools = createNodePools([...known.values()]);
     closing.push(() => pools.end());
     const update = (): void => pools.setNodes([...known.values()]);
-    return {
+    const context: DdlContext = {
       begin: () => beginTransaction(pools, { clusterId, onStep }),
       admitNodes: (list) => {
         for (const node of list) known.set(node.id, endpointOf({ ...databases.coordinator, ...node }, node.id));
@@ -66,12 +69,21 @@ export async function openTestCluster(options: { readonly major?: TestMajor; rea
       },
       refreshCatalog: () => Promise.resolve(),
     };
+    return { context, pools };
   };
-  const context = newContext();
+  const { context, pools } = newProcess();
+  const addNode = (address: NodeAddress): Promise<ClusterNode> => doAddNode({
+    pools, clusterId, begin: (onStep) => beginTransaction(pools, { clusterId, onStep }), refreshCatalog: () => Promise.resolve(),
+    admitNodes: (nodes) => {
+      context.admitNodes(nodes);
+      return { [Symbol.dispose]: () => undefined };
+    },
+  }, { address });
   const cluster: TestCluster = {
     databases,
     context,
-    newContext,
+    addNode,
+    newContext: (onStep) => newProcess(onStep).context,
     snapshot: () => loadSnapshot(coordinator),
     table: async (name, schema = 'public') => present((await loadSnapshot(coordinator)).tables.get(tableKey(schema, name)), `table ${name}`),
     sql: (text, values) => run(databases.coordinator, text, values),
@@ -83,7 +95,7 @@ export async function openTestCluster(options: { readonly major?: TestMajor; rea
       await databases.drop();
     },
   };
-  for (const node of databases.nodes.slice(0, options.added ?? nodes)) await addNode(context, addressOf(node));
+  for (const node of databases.nodes.slice(0, options.added ?? nodes)) await addNode(addressOf(node));
   return cluster;
 }
 

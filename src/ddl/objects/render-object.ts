@@ -23,7 +23,7 @@ function renderGrants({ grants = [], owner }: UserObject, on: string): string[] 
   ];
 }
 
-/** Functions of all sorts are routines. */
-function keyword({ kind }: UserObject): string {
+/** As it stands behind ALTER and DROP: functions of all sorts are routines. */
+export function keyword({ kind }: Pick<UserObject, 'kind'>): string {
   return kind === 'function' || kind === 'procedure' || kind === 'aggregate' ? 'ROUTINE' : kind.toUpperCase();
 }

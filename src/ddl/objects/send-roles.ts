@@ -20,21 +20,26 @@ export interface Role {
   readonly granted: readonly string[];
 }
 
-export async function readRoles({ coordinator, signal }: CatalogChange): Promise<Role[]> {
+export async function readRoles({ coordinator, signal }: Pick<CatalogChange, 'coordinator' | 'signal'>): Promise<Role[]> {
   const { rows } = await coordinator.query({ text: rolesQuery }, { signal });
   return rows.map(([name, attributes, granted]) => ({ name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[] }));
 }
 
 /** Makes those that the node's server lacks. Without passwords, which are no business of ours: who logs in there by such a role needs one. */
-export async function sendRoles({ signal }: CatalogChange, node: NodeConnection, roles: readonly Role[]): Promise<void> {
-  if (roles.length === 0) return;
-  const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [roles.map(({ name }) => name)] }, { signal });
-  const missing = roles.filter(({ name }) => !known.rows.some(([there]) => there === name));
+export async function sendRoles(change: CatalogChange, node: NodeConnection, roles: readonly Role[]): Promise<void> {
+  const missing = await missingRoles(change, node, roles);
   // Another cluster may add a node on the same server at the same moment.
   const texts = missing.map(({ name, attributes }) => unlessThere(`CREATE ROLE ${quoteIdentifier(name)} ${attributes}`));
   const memberships = missing.flatMap(({ name, granted }) => granted.map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name)}`));
   const all = [...texts, ...memberships];
-  if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal });
+  if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal: change.signal });
+}
+
+/** Those that the node's server lacks. */
+export async function missingRoles({ signal }: Pick<CatalogChange, 'signal'>, node: NodeConnection, roles: readonly Role[]): Promise<Role[]> {
+  if (roles.length === 0) return [];
+  const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [roles.map(({ name }) => name)] }, { signal });
+  return roles.filter(({ name }) => !known.rows.some(([there]) => there === name));
 }
 
 function unlessThere(create: string): string {

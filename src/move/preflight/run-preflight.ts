@@ -72,7 +72,7 @@ function placements(pools: NodePools, { sources, targets }: PreflightWish): Pref
   return [{ ...common, ok: true, message: `Rows go from ${names(sources)} to ${names(targets)}` }];
 }
 
-function tableKinds(tables: readonly PreflightTable[]): PreflightCheck[] {
+export function tableKinds(tables: readonly PreflightTable[]): PreflightCheck[] {
   const common = { check: 'table_kind', level: 'error', node: null } as const;
   const wrong = tables.flatMap(({ definition: { name, persistence } }): PreflightCheck[] =>
     persistence === 'p' ? [] : [{ ...common, ok: false, message: `Table "${name}" is not logged, so its changes cannot be followed`, hint: 'ALTER TABLE … SET LOGGED makes it one that can be moved.' }]);

@@ -1,6 +1,6 @@
 import { ClusterError } from '../../base/errors.ts';
 import type { NodeConnections } from '../../cluster/node-connection.ts';
-import { forgetObjects, type JobObject, type JobTarget, readObjects } from '../../store/jobs.ts';
+import { forgetObjects, type JobObject, type JobTarget, letGroupsGo, readObjects } from '../../store/jobs.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { dropObject, lockPatienceMs } from '../drop-objects.ts';
@@ -57,10 +57,22 @@ async function untieOldShards(source: NodeConnections, retired: string, signal: 
   }
 }
 
-/** Removes all that was written down, and then what was written. Also the way back: before the cut-over, what was made is all that has changed. */
+/** Removes all that was written down, and then what was written. */
 export async function cleanUp(context: MoveContext): Promise<void> {
   await stopFeeds(context);
   await drop(context, () => true);
+}
+
+/** The way back: before the cut-over, what was made is all that has changed. A target that stays away keeps the job from its end, but nobody else from moving the shard groups. */
+export async function undo(context: MoveContext): Promise<void> {
+  const { job, claim } = context;
+  try {
+    await cleanUp(context);
+  } catch (error) {
+    const left = await readObjects(claim, job.id);
+    if (!left.some(({ node }) => job.sources.some((source) => source.node === node))) await letGroupsGo(claim, job.id);
+    throw error;
+  }
 }
 
 /** What can be removed is, also while a server is away that has some of it. */

@@ -23,7 +23,7 @@ export function shardsOn<T extends MovedShard>(groups: readonly { readonly node:
   return groups.flatMap((group) => (group.node === node ? group.tables : []));
 }
 
-async function createOnTarget(context: MoveContext, node: NodeId, shards: readonly TargetShard[]): Promise<void> {
+export async function createOnTarget(context: MoveContext, node: NodeId, shards: readonly TargetShard[]): Promise<void> {
   const { pools, signal } = context;
   const { staging } = namesOf(context);
   const schema = quoteIdentifier(staging);
@@ -39,7 +39,7 @@ async function createOnTarget(context: MoveContext, node: NodeId, shards: readon
 /**
  * Replica identities are there before the publication, and go after it: a table that is published without one refuses updates.
  */
-async function prepareSource(context: MoveContext, node: NodeId, shards: readonly MovedShard[]): Promise<void> {
+export async function prepareSource(context: MoveContext, node: NodeId, shards: readonly MovedShard[]): Promise<void> {
   const { pools, job, claim, signal } = context;
   const source = pools.get(node);
   const changed: string[] = [];

@@ -13,7 +13,7 @@ import { changeState } from '../../store/jobs.ts';
 import { notSettled, settleDecided } from '../../txn/settle-decided.ts';
 import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedShard, nodesOf, readGroupsIn, type TargetShard } from '../moved-tables.ts';
+import { type MovedShard, nodesOf, readGroupsIn, sameReferences, type TargetShard } from '../moved-tables.ts';
 import { renderTarget } from '../render-target.ts';
 import { checkUnchanged } from '../unchanged-group.ts';
 import { shardsOn } from './create.ts';
@@ -49,7 +49,7 @@ async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
   const marking = await acquireAll(pools, nodesOf(sources), signal);
   try {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
-    await changeCatalog(context, coordinator);
+    await changeCatalog(context, coordinator, how);
     const cutFeeds = await joinFeeds(context, coordinator, { ...wish, job: context.job.id }, { signal });
     if (cutFeeds.any) await settleDecided({ ...context, nodes: nodesOf([...targets, ...sources]) }, { signal });
     const joined = new Map<NodeId, NodeConnection>();
@@ -60,7 +60,7 @@ async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
     return true;
   } catch (error) {
     await transaction.rollback();
-    if (isForWantOfTime(error) || error === feedsNotReady || error === notSettled) return false;
+    if (isForWantOfTime(error) || [feedsNotReady, notSettled, referencesRenamed].some((one) => one === error)) return false;
     throw error;
   } finally {
     for (const connection of marking.values()) connection.release();
@@ -71,10 +71,15 @@ function cutWish({ sources, targets }: Attempt['groups']): CutWish {
   return { tables: (sources[0]?.tables ?? []).map(({ definition }) => definition.oid), from: nodesOf(sources), to: nodesOf(targets) };
 }
 
-async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConnection): Promise<void> {
+/** What foreign keys refer to has come to have other names, since a node was added; the next attempt reads them again. */
+const referencesRenamed = new ClusterError('moveInProgress', 'a node was added');
+
+async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConnection, { groups }: Attempt): Promise<void> {
   await coordinator.query({ text: definitionSettings, simple: true }, { signal });
   await lockCatalog({ coordinator, signal });
-  checkUnchanged({ job }, await readGroupsIn(coordinator, job, { signal }));
+  const now = await readGroupsIn(coordinator, job, { signal });
+  checkUnchanged({ job }, now);
+  if (!sameReferences(now, groups)) throw referencesRenamed;
   await replaceShardGroups({ coordinator, signal }, job);
   await bumpVersion({ coordinator, signal });
   const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to: 'constrain' });

@@ -12,6 +12,6 @@ export async function preflight({ pools, job, signal }: MoveContext): Promise<vo
   const objections = checks.filter(({ ok, level }) => !ok && level === 'error').map(({ message }) => message);
   if (objections.length === 0) return;
   const which = groups.sources.map(({ id }) => id).join(' and ');
-  const done = { move: 'moved', split: 'split', merge: 'merged' }[job.kind];
+  const done = { move: 'moved', split: 'split', merge: 'merged', add_node: 'copied' }[job.kind];
   throw new ClusterError('moveRefused', `shard group ${which} cannot be ${done}`, { detail: `${objections.join('. ')}.`, hint: 'Nothing was changed. Start the move again when this is settled.' });
 }

@@ -11,7 +11,8 @@ export async function register(context: MoveContext): Promise<void> {
     ...nodesOf(job.sources).flatMap((node): JobObject[] => [
       { node, kind: 'slot', name: slot(node), detail: undefined },
       { node, kind: 'publication', name: quoteIdentifier(publication), detail: undefined },
-      { node, kind: 'schema', name: quoteIdentifier(retired), detail: undefined },
+      // Reference tables stay where they are.
+      ...(job.kind === 'add_node' ? [] : [{ node, kind: 'schema', name: quoteIdentifier(retired), detail: undefined } as const]),
     ]),
     ...nodesOf(job.targets).map((node): JobObject => ({ node, kind: 'schema', name: quoteIdentifier(staging), detail: undefined })),
   ];
