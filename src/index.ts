@@ -26,7 +26,7 @@ export type { RebalanceInfo, RebalanceMoveInfo } from './rebalance/rebalances.ts
 export type { RebalanceEvent } from './rebalance/run-rebalance.ts';
 export type { PlannedShardMove, RebalancePlanOptions } from './rebalance/plan-rebalance.ts';
 export type { JobInfo, JobShardGroup } from './move/moves.ts';
-export type { PreflightCheck, PreflightCheckId, PreflightReport } from './move/preflight/preflight-check.ts';
+export type { DrainPreflight, PreflightCheck, PreflightCheckId, PreflightedMove, PreflightReport } from './move/preflight/preflight-check.ts';
 export type { ChangesOptions } from './coordinator/cluster-feeds.ts';
 export type { ChangeStream } from './feed/change-stream.ts';
 export type { Change, DeleteEvent, InsertEvent, SnapshotBeginEvent, SnapshotEndEvent, TruncateEvent, UpdateEvent } from './feed/change.ts';

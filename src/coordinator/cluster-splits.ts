@@ -4,6 +4,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import { type Cut, cutOut, cutRange } from '../move/cut-range.ts';
 import type { MoveLimits } from '../move/move-context.ts';
 import type { JobInfo, JobShardGroup, Moves } from '../move/moves.ts';
+import type { MergeWish, MoveWish, SplitWish } from '../move/new-job.ts';
 import type { MoveEvent } from '../move/run-move.ts';
 import { shardGroupOf } from './cluster-moves.ts';
 import type { ShardInfo } from './cluster-tables.ts';
@@ -39,12 +40,23 @@ interface Doing {
   readonly onProgress: ((event: MoveEvent) => void) | undefined;
 }
 
-/** `nodes`: of the parts in order; where the shard group is when there are none. `invalidParameter`. */
-export async function splitShards(doing: Doing, shardId: number, { at: points, into, nodes }: SplitOptions & { readonly nodes: readonly NodeId[] | undefined }): Promise<ReplacedShardGroups> {
-  const group = shardGroupOf(doing.snapshot, shardId);
+/** `nodes`: of the parts in order; where the shard group is when there are none. */
+export interface SplitOf extends SplitOptions {
+  readonly shardId: number;
+  readonly nodes: readonly NodeId[] | undefined;
+}
+
+/** `invalidParameter`. */
+export async function splitShards(doing: Doing, split: SplitOf): Promise<ReplacedShardGroups> {
+  return replaced(await doing.moves.split({ ...splitWish(doing.snapshot, split), limits: doing.limits }, optionsOf(doing)));
+}
+
+/** `invalidParameter`. */
+export function splitWish(snapshot: CatalogSnapshot, { shardId, at: points, into, nodes }: SplitOf): SplitWish {
+  const group = shardGroupOf(snapshot, shardId);
   const parts = cutRange(group, cutOf(points, into));
   if (nodes !== undefined && nodes.length !== parts.length) throw new ClusterError('invalidParameter', `${parts.length} parts cannot be on ${nodes.length} nodes`, { hint: 'Name a node for each part, the same one several times if need be.' });
-  return replaced(await doing.moves.split({ group: group.id, parts: parts.map((part, i) => ({ ...part, node: nodes?.[i] })), limits: doing.limits }, optionsOf(doing)));
+  return { group: group.id, parts: parts.map((part, i) => ({ ...part, node: nodes?.[i] })) };
 }
 
 function cutOf(points: readonly number[] | undefined, into: number | undefined): Cut {
@@ -53,25 +65,41 @@ function cutOf(points: readonly number[] | undefined, into: number | undefined):
   throw new ClusterError('invalidParameter', 'a split needs either "at" or "into"');
 }
 
-export async function mergeShards(doing: Doing, shardIds: readonly number[], to: NodeId | undefined): Promise<ReplacedShardGroups> {
-  const groups = shardIds.map((id) => shardGroupOf(doing.snapshot, id).id);
-  return replaced(await doing.moves.merge({ groups, to, limits: doing.limits }, optionsOf(doing)));
+export async function mergeShards(doing: Doing, merge: MergeOf): Promise<ReplacedShardGroups> {
+  return replaced(await doing.moves.merge({ ...mergeWish(doing.snapshot, merge), limits: doing.limits }, optionsOf(doing)));
 }
 
-interface Tenant {
+/** A shard of each of two neighbours; `to`: where the first one is when it is undefined. */
+export interface MergeOf {
+  readonly shardIds: readonly number[];
+  readonly to: NodeId | undefined;
+}
+
+export function mergeWish(snapshot: CatalogSnapshot, { shardIds, to }: MergeOf): MergeWish {
+  return { groups: shardIds.map((id) => shardGroupOf(snapshot, id).id), to };
+}
+
+export interface Tenant {
   /** The shard where the value is. */
   readonly shardId: number;
   readonly hash: number;
   readonly to: NodeId | undefined;
 }
 
-/** The part of the one hash goes to a node, what is left on either side stays where it is. Returns the job; undefined when there was nothing to do. */
-export async function isolate(doing: Doing, { shardId, hash, to }: Tenant): Promise<string | undefined> {
+/** Returns the job; undefined when there was nothing to do. */
+export async function isolate(doing: Doing, tenant: Tenant): Promise<string | undefined> {
   const { moves, limits } = doing;
-  const { node, ...group } = shardGroupOf(doing.snapshot, shardId);
+  const wish = isolationWish(doing.snapshot, tenant);
+  if (wish === undefined) return undefined;
+  return 'parts' in wish ? (await moves.split({ ...wish, limits }, optionsOf(doing))).jobId : moves.move({ ...wish, limits }, optionsOf(doing));
+}
+
+/** The part of the one hash goes to a node, what is left on either side stays where it is. A hash that has its shard group for itself is moved; undefined when it is there already. */
+export function isolationWish(snapshot: CatalogSnapshot, { shardId, hash, to }: Tenant): SplitWish | MoveWish | undefined {
+  const { node, ...group } = shardGroupOf(snapshot, shardId);
   const parts = cutOut(group, hash).map((part) => ({ ...part, node: part.min <= hash && hash <= part.max ? to : undefined }));
-  if (parts.length > 1) return (await moves.split({ group: group.id, parts, limits }, optionsOf(doing))).jobId;
-  return to === undefined || to === node ? undefined : moves.move({ group: group.id, from: node, to, limits }, optionsOf(doing));
+  if (parts.length > 1) return { group: group.id, parts };
+  return to === undefined || to === node ? undefined : { group: group.id, from: node, to };
 }
 
 function optionsOf({ signal, onProgress }: Doing): { cancel: AbortSignal | undefined; onProgress: Doing['onProgress'] } {

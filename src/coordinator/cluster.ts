@@ -36,7 +36,7 @@ import { pullFeed } from '../feed/pull-feed.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { findTable } from '../execute/find-table.ts';
 import type { JobInfo, Moves } from '../move/moves.ts';
-import type { PreflightReport } from '../move/preflight/preflight-check.ts';
+import { drainPreflight, type DrainPreflight, type PreflightedMove, type PreflightReport } from '../move/preflight/preflight-check.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import { againWhileStale } from '../session/again-while-stale.ts';
 import type { PlannedQuery } from '../session/copy-query.ts';
@@ -67,7 +67,7 @@ import type { ClusterOptions } from './cluster-options.ts';
 import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
 import { type AddNodeOptions, type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
-import { isolate, type IsolatedTenant, mergeShards, type ReplacedShardGroups, type SplitOptions, splitShards } from './cluster-splits.ts';
+import { isolate, type IsolatedTenant, isolationWish, mergeShards, mergeWish, type ReplacedShardGroups, type SplitOptions, splitShards, splitWish, type Tenant } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
@@ -461,7 +461,13 @@ export class Cluster extends PoolBase {
   async splitShardGroup(shardId: number | string, options: MoveOptions & SplitOptions & { readonly nodes?: readonly (NodeAddressInput | number)[] | undefined }): Promise<ReplacedShardGroups> {
     const { at: points, into, nodes, ...rest } = options;
     const doing = await this.#doing(rest);
-    return splitShards(doing, Number(shardId), { at: points, into, nodes: nodes?.map((where) => this.#nodeAt(doing.snapshot, where)) });
+    return splitShards(doing, { shardId: Number(shardId), at: points, into, nodes: nodes?.map((where) => this.#nodeAt(doing.snapshot, where)) });
+  }
+
+  /** What `splitShardGroup` would find before it begins: as `movePreflight`. Errors: as of that, and `moveRefused` when the shard group has no tables. */
+  async splitPreflight(shardId: number | string, { at: points, into, nodes, signal }: CallOptions & SplitOptions & { readonly nodes?: readonly (NodeAddressInput | number)[] | undefined }): Promise<PreflightReport> {
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    return (await this.#moves()).preflight(splitWish(snapshot, { shardId: Number(shardId), at: points, into, nodes: nodes?.map((where) => this.#nodeAt(snapshot, where)) }), { signal });
   }
 
   /**
@@ -470,17 +476,27 @@ export class Cluster extends PoolBase {
    */
   async isolateTenant(table: string, value: unknown, { to, ...rest }: MoveOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<IsolatedTenant> {
     const doing = await this.#doing(rest);
-    const coordinator = this.#coordinator.pools.get(coordinatorNodeId);
-    const locate = async (snapshot: CatalogSnapshot): ReturnType<typeof locateValue> => locateValue(snapshot, { table, value }, (query) => coordinator.query(query, rest));
-    const { shard, hash } = await locate(doing.snapshot);
-    const jobId = await isolate(doing, { shardId: shard.shardId, hash, to: to === undefined ? undefined : this.#nodeAt(doing.snapshot, to) });
-    return { jobId, shard: (await locate(await this.#coordinator.store.refresh())).shard };
+    const jobId = await isolate(doing, await this.#tenant(doing.snapshot, { table, value, to, signal: rest.signal }));
+    return { jobId, shard: (await this.#locate(await this.#coordinator.store.refresh(), { table, value, signal: rest.signal })).shard };
+  }
+
+  /** What `isolateTenant` would find before it begins, a split or a move: as `movePreflight`. Undefined when the value has a shard group of its own there already. Errors: as of `isolateTenant`. */
+  async isolatePreflight(table: string, value: unknown, { to, signal }: CallOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<PreflightReport | undefined> {
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    const wish = isolationWish(snapshot, await this.#tenant(snapshot, { table, value, to, signal }));
+    return wish === undefined ? undefined : (await this.#moves()).preflight(wish, { signal });
   }
 
   /** Makes one shard group of two neighbours, given by a shard of each, `to` a node or where the first is. All else as of `splitShardGroup`. */
   async mergeShardGroups(shardId: number | string, other: number | string, { to, ...rest }: MoveOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<ReplacedShardGroups> {
     const doing = await this.#doing(rest);
-    return mergeShards(doing, [Number(shardId), Number(other)], to === undefined ? undefined : this.#nodeAt(doing.snapshot, to));
+    return mergeShards(doing, { shardIds: [Number(shardId), Number(other)], to: to === undefined ? undefined : this.#nodeAt(doing.snapshot, to) });
+  }
+
+  /** What `mergeShardGroups` would find before it begins: as `movePreflight`. */
+  async mergePreflight(shardId: number | string, other: number | string, { to, signal }: CallOptions & { readonly to?: NodeAddressInput | number | undefined } = {}): Promise<PreflightReport> {
+    const snapshot = await this.#coordinator.store.refresh({ signal });
+    return (await this.#moves()).preflight(mergeWish(snapshot, { shardIds: [Number(shardId), Number(other)], to: to === undefined ? undefined : this.#nodeAt(snapshot, to) }), { signal });
   }
 
   /** Moves, splits and merges under way, and nodes that are being added, or all that ever were, in order of their beginning. */
@@ -543,6 +559,17 @@ export class Cluster extends PoolBase {
     const snapshot = await this.#coordinator.store.refresh(options);
     const drained = nodeAt(snapshot, typeof which === 'number' ? which : this.#address(which));
     return this.#makeMoves(await this.#planMoves({ ...options, drained }), options);
+  }
+
+  /** What the moves of `drainNode` would find before they begin: as `movePreflight` for each. Nothing is moved. */
+  async drainPreflight(which: NodeAddressInput | number, options: Omit<RebalancePlanOptions, 'threshold'> = {}): Promise<DrainPreflight> {
+    const drained = this.#nodeAt(await this.#coordinator.store.refresh(options), which);
+    const moves = await this.#moves();
+    const found: PreflightedMove[] = [];
+    for (const { shardGroupId: group, from, to } of await this.#planMoves({ ...options, drained })) {
+      found.push({ shardGroupId: group, from, to, report: await moves.preflight({ group: shardGroupId(group), from: nodeId(from), to: nodeId(to) }, { signal: options.signal }) });
+    }
+    return drainPreflight(found);
   }
 
   /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
@@ -771,6 +798,16 @@ export class Cluster extends PoolBase {
 
   async #doing({ signal, onProgress, ...limits }: MoveOptions) {
     return { moves: await this.#moves(), snapshot: await this.#coordinator.store.refresh({ signal }), limits, signal, onProgress };
+  }
+
+  #locate(snapshot: CatalogSnapshot, { table, value, signal }: CallOptions & { readonly table: string; readonly value: unknown }): ReturnType<typeof locateValue> {
+    const coordinator = this.#coordinator.pools.get(coordinatorNodeId);
+    return locateValue(snapshot, { table, value }, (query) => coordinator.query(query, { signal }));
+  }
+
+  async #tenant(snapshot: CatalogSnapshot, { to, ...named }: CallOptions & { readonly table: string; readonly value: unknown; readonly to: NodeAddressInput | number | undefined }): Promise<Tenant> {
+    const { shard, hash } = await this.#locate(snapshot, named);
+    return { shardId: shard.shardId, hash, to: to === undefined ? undefined : this.#nodeAt(snapshot, to) };
   }
 
   #nodeAt(snapshot: CatalogSnapshot, where: NodeAddressInput | number): NodeId {

@@ -10,6 +10,7 @@ import { addNode, type NodeWish } from './add-node/add-node.ts';
 import { nodeOfJob } from './add-node/node-of-job.ts';
 import type { MoveServices } from './move-context.ts';
 import { carryOn, doJob, type JobWish, leftToUndo, throwIfUndone } from './do-job.ts';
+import { participles } from './steps/preflight.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
 import { readMovedGroups } from './moved-tables.ts';
@@ -86,13 +87,18 @@ export class Moves {
     return infoOf(await readJob(this.#coordinator, id));
   }
 
-  /** Reads only. `moveRefused` when the shard group has no tables. */
-  async preflight(wish: MoveWish, options: CallOptions): Promise<PreflightReport> {
+  /** What the move, split or merge would find. Reads only. `moveRefused` when the shard group has no tables; and what `split` and `merge` refuse by the wish alone. */
+  async preflight(wish: MoveWish | SplitWish | MergeWish, options: CallOptions): Promise<PreflightReport> {
     await loadGrammar();
     const { pools } = this.services;
-    const job = await planMove(this.#coordinator, wish);
+    const job = await this.#plan(wish);
     const { checks, bytes } = await runPreflight(pools, preflightWish(job, await readMovedGroups(pools, job, options)), options);
-    return preflightReport(checks, bytes);
+    return preflightReport(checks, bytes, participles[job.kind]);
+  }
+
+  #plan(wish: MoveWish | SplitWish | MergeWish): Promise<JobPlan> {
+    if ('parts' in wish) return planSplit(this.#coordinator, wish);
+    return 'groups' in wish ? planMerge(this.#coordinator, wish) : planMove(this.#coordinator, wish);
   }
 
   async list(which: 'all' | 'unfinished', options?: CallOptions): Promise<JobInfo[]> {

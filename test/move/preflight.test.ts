@@ -57,6 +57,36 @@ test('nothing is in the way: all checks say so, with what they found', async () 
   await expect(cluster.movePreflight(1, { to: place.to })).rejects.toMatchObject({ id: 'invalidParameter' });
 });
 
+test('splits, merges, isolations and drains say the same before they begin, and change nothing', async () => {
+  await cluster.query('CREATE TABLE halves (k int PRIMARY KEY, v text)');
+  await cluster.createDistributedTable('halves', 'k', { shardCount: 2, colocateWith: 'none' });
+  const before = await cluster.shards();
+  const [first, second] = before.filter(({ table }) => table === 'halves');
+  const ids = [first?.shardId ?? 0, second?.shardId ?? 0] as const;
+  const split = await cluster.splitPreflight(ids[0], { into: 2, nodes: [1, 2] });
+  expect(split).toMatchObject({ ok: true, text: expect.stringMatching(/^the shard group can be split: .*\n {2}ok {6}placement: Rows go from .* to .* and /) as string });
+  expect(new Set(split.checks.map(({ check }) => check))).toContain('collations');
+  expect(await cluster.mergePreflight(ids[1], ids[0])).toMatchObject({ ok: true, text: expect.stringContaining('can be merged') as string });
+  expect(await cluster.isolatePreflight('halves', 7, { to: 1 })).toMatchObject({ ok: true, text: expect.stringContaining('can be split') as string });
+  // A shard group of its own: moved, or nothing to do.
+  await cluster.isolateTenant('halves', 7, { to: 1 });
+  expect(await cluster.isolatePreflight('halves', 7, { to: 1 })).toBeUndefined();
+  expect(await cluster.isolatePreflight('halves', 7, { to: 2 })).toMatchObject({ text: expect.stringContaining('can be moved') as string });
+  const groups = new Set((await cluster.shards()).filter(({ nodeId: node }) => node === 1).map(({ shardGroupId }) => shardGroupId));
+  const drain = await cluster.drainPreflight(1);
+  expect(new Set(drain.moves.map(({ shardGroupId }) => shardGroupId))).toEqual(groups);
+  expect(drain).toMatchObject({ ok: true, text: expect.stringMatching(/^\d+ shard groups to move, 0 of them cannot be: .*\nshard group \d+, from node 1 to node 2: the shard group can be moved/) as string });
+  expect(drain.bytes).toBe(drain.moves.reduce((sum, { report }) => sum + report.bytes, 0));
+  await expect(cluster.splitPreflight(ids[0], {})).rejects.toMatchObject({ id: 'invalidParameter' });
+  expect(await cluster.jobs()).toEqual([]);
+  // What is in the way of one is in the way of the whole.
+  await cluster.query('ALTER TABLE halves SET UNLOGGED');
+  const unlogged = await cluster.drainPreflight(1);
+  expect(unlogged).toMatchObject({ ok: false, text: expect.stringContaining('cannot be moved') as string });
+  expect(unlogged.moves.filter(({ report }) => !report.ok).flatMap(({ report }) => report.checks.filter(({ ok }) => !ok).map(({ check }) => check))).toContain('table_kind');
+  await cluster.query('DROP TABLE halves');
+});
+
 test.each([
   ['a type', 'to', 'ALTER TYPE mood RENAME TO mood2', 'ALTER TYPE mood2 RENAME TO mood', 'types', 'error', 'lacks type public.mood'],
   ['a collation', 'to', 'ALTER COLLATION bytes RENAME TO bits', 'ALTER COLLATION bits RENAME TO bytes', 'collations', 'error', 'lacks collation public.bytes'],
