@@ -1,5 +1,7 @@
 import { at } from '../base/assert.ts';
+import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 
 /**
  * Settings under which definitions are read and replayed, so that they mean the same on every server: names are qualified, constants are
@@ -26,6 +28,14 @@ export async function underDefinitionSettings<T>(connection: NodeConnection, opt
   const result = await work(saved);
   await restoreSettings(connection, saved, options);
   return result;
+}
+
+/** The same on all these nodes, which join the transaction. */
+export async function underNodeSettings<T>(transaction: DistributedTransaction, nodes: readonly NodeId[], { options, work }: { readonly options: CallOptions; readonly work: () => Promise<T> }): Promise<T> {
+  const [node, ...others] = nodes;
+  if (node === undefined) return work();
+  const connection = await transaction.join(node, 'write', options);
+  return underDefinitionSettings(connection, options, () => underNodeSettings(transaction, others, { options, work }));
 }
 
 async function restoreSettings(connection: NodeConnection, saved: Saved, options: CallOptions): Promise<void> {

@@ -38,14 +38,14 @@ export function convertColumns(change: TableChange, shard: ShardNames): string[]
 export function addColumns(change: TableChange, shard: ShardNames): string[] {
   const added = matchColumns(change).added.filter((column) => !comesFromAbove(change, column));
   if (added.length === 0) return [];
-  const commands = added.map((column) => `ADD COLUMN ${renderColumn(filled(change, column), (name) => shard.part(name))}`);
+  const commands = added.map((column) => `ADD COLUMN ${renderColumn(filled(change, column, shard), (name) => shard.part(name))}`);
   const defaults = added.filter(({ position }) => change.fillings.has(position)).map((column) => setDefault(column, shard));
   return [shard.wholeRows(`ALTER TABLE ${shard.sql} ${commands.join(', ')}`), ...defaults, ...added.flatMap((column) => renderColumnSettings(shard.sql, column))];
 }
 
-function filled({ fillings }: TableChange, column: ColumnDefinition): ColumnDefinition {
+function filled({ fillings }: TableChange, column: ColumnDefinition, { id }: ShardNames): ColumnDefinition {
   const filling = fillings.get(column.position);
-  return filling === undefined ? column : { ...column, expression: filling, usesSequence: false };
+  return filling === undefined ? column : { ...column, expression: filling(id), usesSequence: false };
 }
 
 function setDefault({ name, expression, usesSequence }: ColumnDefinition, shard: ShardNames): string {

@@ -1,25 +1,49 @@
-import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
-import { ShardNames } from '../shard-names.ts';
+import { volatility } from '../../store/catalog-document.ts';
 import type { ColumnDefinition } from '../table-definition.ts';
 import { literalOf } from './change-columns.ts';
-import { type DefinitionChange, placementsOf } from './definition-change.ts';
-import { matchColumns, type TableChange } from './table-change.ts';
+import type { DefinitionChange } from './definition-change.ts';
+import { comesFromAbove } from './handed-down.ts';
+import { computeRowValues, nextValueSql, type RowValues } from './row-values.ts';
+import { type Filling, matchColumns, type TableChange } from './table-change.ts';
+
+/** What rows that are there get in the columns that a statement adds, by their positions, and what lies beside the shards for that. */
+export interface Fillings {
+  readonly fillings: ReadonlyMap<number, Filling>;
+  readonly rowValues: RowValues | undefined;
+}
 
 /**
  * What rows that are there get in columns that are added, as PostgreSQL has it: the value that the default has now, or, if it is volatile, one for each row. The
- * coordinator database computes the former, once for all shards; mostly it has written it down itself.
+ * coordinator database computes the former, once for all shards; mostly it has written it down itself. Of the latter it computes those that nodes cannot.
  */
-export async function fillingsOf(change: DefinitionChange, table: CatalogTable, tableChange: TableChange): Promise<Map<number, string>> {
-  const fillings = new Map<number, string>();
-  for (const column of matchColumns(tableChange).added) {
+export async function fillColumns(change: DefinitionChange, table: CatalogTable, tableChange: TableChange): Promise<Fillings> {
+  const fillings = new Map<number, Filling>();
+  const columns: ColumnDefinition[] = [];
+  for (const column of await withDomainDefaults(change, tableChange)) {
     const filling = await fillingOf(change.coordinator, column);
-    if (filling !== undefined) fillings.set(column.position, filling);
-    else if (differsByShard(table, column)) await checkEmpty(change, { table, tableChange, column });
+    if (filling !== undefined) fillings.set(column.position, () => filling);
+    else if (differsByShard(table, column) && !comesFromAbove(tableChange, column)) columns.push(column);
   }
-  return fillings;
+  const { before } = tableChange;
+  const rowValues = columns.length === 0 ? undefined : await computeRowValues(change, { table, before, columns });
+  if (rowValues !== undefined) for (const column of columns) fillings.set(column.position, (shard) => nextValueSql(before, shard, column));
+  return { fillings, rowValues };
 }
+
+/** The added columns, with the default of their domain where they have none: it is what rows that are there get, and no part of the column. */
+async function withDomainDefaults({ coordinator, options }: DefinitionChange, change: TableChange): Promise<ColumnDefinition[]> {
+  const { added } = matchColumns(change);
+  const bare = added.filter(({ expression, identity }) => expression === null && identity === null);
+  if (bare.length === 0) return [...added];
+  const { rows } = await coordinator.query({ text: domainDefaults, values: [change.after.oid, bare.map(({ position }) => position)] }, options);
+  const found = new Map(rows.map(([position, expression, kind]) => [Number(position), { expression: expression ?? null, volatility: kind === 'v' || kind === 's' ? kind : 'i' } as const]));
+  return added.map((column) => ({ ...column, ...found.get(column.position) }));
+}
+
+const domainDefaults = `SELECT a.attnum, pg_get_expr(x.tree, 0), (SELECT ${volatility} FROM (SELECT x.tree::text) x (tree))
+  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (SELECT t.typdefaultbin) x (tree) WHERE a.attrelid = $1::oid AND a.attnum = ANY ($2::int2[]) AND x.tree IS NOT NULL`;
 
 async function fillingOf(coordinator: NodeConnection, column: ColumnDefinition): Promise<string | undefined> {
   if (column.missing !== null) return literalOf(column.missing, column);
@@ -32,25 +56,4 @@ async function fillingOf(coordinator: NodeConnection, column: ColumnDefinition):
 /** Nodes have no sequences, and each would draw other values for the copies of one row. */
 function differsByShard({ kind }: CatalogTable, { usesSequence, generated, volatility }: ColumnDefinition): boolean {
   return usesSequence || (kind === 'reference' && generated === null && volatility === 'v');
-}
-
-interface Added {
-  readonly table: CatalogTable;
-  readonly tableChange: TableChange;
-  readonly column: ColumnDefinition;
-}
-
-async function checkEmpty(change: DefinitionChange, { table, tableChange: { before }, column }: Added): Promise<void> {
-  for (const { node, id } of placementsOf(change.snapshot, table)) {
-    const connection = await change.transaction.join(node, 'write', change.options);
-    const { rows } = await connection.query({ text: `SELECT EXISTS (SELECT FROM ONLY ${new ShardNames(before, id).sql})` }, change.options);
-    if (rows[0]?.[0] === 't') throw notEmpty(column, before);
-  }
-}
-
-function notEmpty({ name: column, usesSequence }: ColumnDefinition, { schema, name: table }: TableChange['before']): ClusterError {
-  const detail = usesSequence ? 'Each of them needs a value of the sequence, which the nodes do not have.' : 'Each copy of a row would get another value of a volatile default.';
-  return new ClusterError('unsupportedDdl', `cannot add column "${column}" to table "${table}", which has rows`, {
-    detail, hint: 'Add the column without a default, fill it, then set the default, or ADD GENERATED, and NOT NULL.', schema, table, column,
-  });
 }

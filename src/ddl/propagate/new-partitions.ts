@@ -1,6 +1,5 @@
-import type { ClusterNode } from '../../catalog/catalog-snapshot.ts';
 import { distributePartition } from '../create-distributed-table.ts';
-import { underDefinitionSettings } from '../definition-settings.ts';
+import { underNodeSettings } from '../definition-settings.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import type { DefinitionChange } from './definition-change.ts';
 
@@ -14,16 +13,10 @@ export async function distributeNewPartitions(change: DefinitionChange, before: 
     values: [parents],
   }, options);
   if (rows.length === 0) return 0;
-  await onNodesOf(change, snapshot.nodes, async () => {
-    const { clusterId, nodes } = snapshot;
+  const { clusterId, nodes } = snapshot;
+  const work = async (): Promise<void> => {
     for (const [oid] of rows) await distributePartition({ transaction, coordinator, clusterId, nodes, signal: options.signal }, Number(oid));
-  });
+  };
+  await underNodeSettings(transaction, nodes.map(({ id }) => id), { options, work });
   return rows.length;
-}
-
-/** Nodes get their settings back afterwards: the transaction may be one of the session's. */
-function onNodesOf(change: DefinitionChange, [node, ...others]: readonly ClusterNode[], work: () => Promise<void>): Promise<void> {
-  if (node === undefined) return work();
-  const { transaction, options } = change;
-  return transaction.join(node.id, 'write', options).then((connection) => underDefinitionSettings(connection, options, () => onNodesOf(change, others, work)));
 }

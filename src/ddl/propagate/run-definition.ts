@@ -17,13 +17,14 @@ import { checkDependencies } from '../check-behaviour.ts';
 import { checkChange, refuseConversions } from './check-change.ts';
 import { concernedTables } from './concerned-tables.ts';
 import { type DefinitionChange, tableByOid } from './definition-change.ts';
-import { fillingsOf } from './fill-columns.ts';
+import { fillColumns } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
 import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
+import { dropRowValues, type RowValues } from './row-values.ts';
 import { schemasFollow } from './schemas-follow.ts';
 import { runEverywhere, surroundingsOf } from './run-everywhere.ts';
 import type { TableChange } from './table-change.ts';
@@ -120,8 +121,9 @@ async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number
   const { transaction, coordinator, snapshot: { nodes }, options } = change;
   for (const { change: one } of outcome.changed) if (dependsAnew(one)) await checkDependencies({ transaction, coordinator, nodes, signal: options.signal }, one.after);
   const servers = await lockedServers(change, before);
-  const filled = { ...outcome, changed: await withFillings(change, outcome) };
-  await doWork(change, filled, servers);
+  const filled = await withFillings(change, outcome);
+  await doWork(change, { ...outcome, changed: filled }, servers);
+  for (const { rowValues, change: { after } } of filled) if (rowValues !== undefined) await dropRowValues(change, rowValues, after);
   for (const { table } of outcome.dropped) await deleteTable({ coordinator: change.coordinator, ...change.options }, table.oid);
 }
 
@@ -178,8 +180,15 @@ async function withFences(change: DefinitionChange, before: ReadonlyMap<number, 
   return readDefinitions(coordinator, [...before.keys()], options);
 }
 
-function withFillings(change: DefinitionChange, { changed }: Outcome): Promise<Outcome['changed']> {
-  return Promise.all(changed.map(async ({ table, change: one }) => ({ table, change: { ...one, fillings: await fillingsOf(change, table, one) } })));
+type Filled = Outcome['changed'][number] & { readonly rowValues: RowValues | undefined };
+
+async function withFillings(change: DefinitionChange, { changed }: Outcome): Promise<Filled[]> {
+  const filled: Filled[] = [];
+  for (const { table, change: one } of changed) {
+    const { fillings, rowValues } = await fillColumns(change, table, one);
+    filled.push({ table, change: { ...one, fillings }, rowValues });
+  }
+  return filled;
 }
 
 /** A server in the transaction, with the settings that its session had. */

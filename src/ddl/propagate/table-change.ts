@@ -1,3 +1,4 @@
+import type { ShardId } from '../../catalog/ids.ts';
 import type { Conversion } from '../../plan/ddl/definition-plan.ts';
 import type { ColumnDefinition, ConstraintDefinition, IndexDefinition, TableDefinition } from '../table-definition.ts';
 
@@ -9,11 +10,14 @@ export interface TableChange {
   readonly conversions: ReadonlyMap<string, Conversion>;
   /** Constraints that the statement adds by name. */
   readonly addedConstraints: ReadonlySet<string>;
-  /** What the rows that are there get in columns that are added, by position: a literal. Absent: what the column's own expression gives each row. */
-  readonly fillings: ReadonlyMap<number, string>;
+  /** What the rows that are there get in columns that are added, by position. Absent: what the column's own expression gives each row. */
+  readonly fillings: ReadonlyMap<number, Filling>;
   /** Of a partition that stays one: what has become of the table above, which hands down much of it. */
   readonly above?: TableChange | undefined;
 }
+
+/** SQL for what the rows of a shard get: a literal, or something that gives each row a value of its own. */
+export type Filling = (shard: ShardId) => string;
 
 /** Parts of a table that are known by an OID and a name. */
 interface Part {
