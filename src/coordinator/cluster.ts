@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { Pool, type PoolConfig, type QueryResult, types as defaultTypes } from 'pg';
 import { canceled, orAborted } from '../base/abort.ts';
-import { at } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
@@ -18,6 +18,7 @@ import { releaseTables } from '../ddl/adopt/release-tables.ts';
 import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
 import { createDistributedTable, type CreateDistributedTableOptions } from '../ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../ddl/create-reference-table.ts';
+import type { Within } from '../ddl/ddl-context.ts';
 import { checkSchema } from '../ddl/drift/check-schema.ts';
 import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
@@ -75,7 +76,7 @@ import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts
 import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
 import { runTransaction, type TransactionOptions } from './run-transaction.ts';
-import { runUtility } from './run-utility.ts';
+import { runUtility, type TableCreator } from './run-utility.ts';
 
 export type { ClusterOptions };
 
@@ -125,10 +126,19 @@ export class Cluster extends PoolBase {
       },
     });
     this.#coordinator = coordinator;
-    coordinator.utility = (run) => runUtility(this, run);
+    coordinator.utility = ({ within, ...run }) => runUtility(this, run, within === undefined ? this : this.#inside(within));
     this.on('release', (_error: unknown, client: unknown) => {
       if (client instanceof SessionClient) client.reset();
     });
+  }
+
+  /** What can be a part of a session's transaction. */
+  #inside(within: Within): TableCreator {
+    const context = { ...this.#coordinator.ddlContext(present(this.#coordinator.store.current())), within };
+    return {
+      createDistributedTable: (table, column, options) => createDistributedTable(context, table, column, options),
+      createReferenceTable: (table, options) => createReferenceTable(context, table, options),
+    };
   }
 
   /** What is long-lived of a cluster, for the wire server. */

@@ -9,10 +9,8 @@ import { readStrategy, type RebalanceStrategyName } from '../rebalance/strategy.
 import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebalance-utility.ts';
 
 /** What the SQL functions call: `Cluster` has these as methods. */
-export interface UtilityTarget extends RebalanceTarget {
-  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+export interface UtilityTarget extends RebalanceTarget, TableCreator {
   alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
-  createReferenceTable(table: string, options: CallOptions): Promise<void>;
   undistributeTable(table: string, options: CallOptions): Promise<void>;
   distributeSchema(schema: string, options: CallOptions): Promise<void>;
   undistributeSchema(schema: string, options: CallOptions): Promise<void>;
@@ -30,8 +28,14 @@ export interface UtilityTarget extends RebalanceTarget {
   shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
 }
 
-/** Runs a call of a Citus function by its own arguments; resolves to what it gives. */
-export async function runUtility(cluster: UtilityTarget, { call, values, signal, shardCount: shardCountSet }: UtilityRun): Promise<UtilityValue> {
+/** What may be a part of a transaction. */
+export interface TableCreator {
+  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+  createReferenceTable(table: string, options: CallOptions): Promise<void>;
+}
+
+/** Runs a call of a Citus function by its own arguments; resolves to what it gives. Tables are distributed by `creator`. */
+export async function runUtility(cluster: UtilityTarget, { call, values, signal, shardCount: shardCountSet }: Omit<UtilityRun, 'within'>, creator: TableCreator): Promise<UtilityValue> {
   const options = { signal };
   const given = (name: string): unknown => argumentValue(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
@@ -43,7 +47,7 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
       const colocateWith = given('colocate_with');
       // What the session has set is for tables that do not follow another.
       const shardCount = given('shard_count') ?? (typeof colocateWith === 'string' && !['default', 'none'].includes(colocateWith) ? undefined : shardCountSet);
-      await cluster.createDistributedTable(text('table_name'), given('distribution_column') === null ? null : text('distribution_column'), {
+      await creator.createDistributedTable(text('table_name'), given('distribution_column') === null ? null : text('distribution_column'), {
         ...options,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
         ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
@@ -71,7 +75,7 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
       return undefined;
     }
     case 'create_reference_table':
-      await cluster.createReferenceTable(text('table_name'), options);
+      await creator.createReferenceTable(text('table_name'), options);
       return undefined;
     case 'undistribute_table':
       await cluster.undistributeTable(text('table_name'), options);

@@ -6,8 +6,8 @@ import { quoteQualified } from '../sql/identifiers.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import { bumpVersion, lockCatalog, readNodes } from '../store/catalog-changes.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
-import type { DdlContext } from './ddl-context.ts';
-import { definitionSettings } from './definition-settings.ts';
+import type { DdlContext, Within } from './ddl-context.ts';
+import { definitionSettings, underDefinitionSettings, underNodeSettings } from './definition-settings.ts';
 import { readDefinition } from './read-definition.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -20,20 +20,20 @@ export interface CatalogChange extends CallOptions {
   readonly nodes: readonly ClusterNode[];
 }
 
+interface ChangeSteps<L, T> {
+  readonly lockFirst: (coordinator: NodeConnection) => Promise<L>;
+  readonly body: (change: CatalogChange, locked: L) => Promise<T>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Runs `body` in one distributed transaction and commits it as a new version of the catalog: all or nothing, on all servers.
  * `lockFirst` may take locks on tables before the catalog's own, so that nobody waits for the catalog behind a slow query.
  */
-export async function changeCatalog<L, T>(
-  context: DdlContext,
-  steps: {
-    readonly lockFirst: (coordinator: NodeConnection) => Promise<L>;
-    readonly body: (change: CatalogChange, locked: L) => Promise<T>;
-    readonly signal?: AbortSignal | undefined;
-  },
-): Promise<T> {
+export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeSteps<L, T>): Promise<T> {
   const { signal } = steps;
   await loadGrammar();
+  if (context.within !== undefined) return changeWithin(context, context.within, steps);
   const transaction = context.begin();
   let result: T;
   try {
@@ -52,6 +52,23 @@ export async function changeCatalog<L, T>(
   }
   await context.refreshCatalog();
   return result;
+}
+
+/** The same as a part of a session's transaction, whose settings hold again afterwards. Waiting for a lock must end: what holds it may be the transaction itself, on another connection. */
+async function changeWithin<L, T>(context: DdlContext, { transaction, lockTimeoutMs }: Within, { signal, lockFirst, body }: ChangeSteps<L, T>): Promise<T> {
+  const options = { signal };
+  const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
+  const locked = await lockFirst(coordinator);
+  const clusterId = await lockCatalog({ coordinator, signal });
+  const nodes = await readNodes({ coordinator, signal });
+  context.admitNodes(nodes);
+  const work = async (): Promise<T> => {
+    for (const { id } of nodes) await (await transaction.join(id, 'write', options)).query({ text: `SET LOCAL lock_timeout = ${lockTimeoutMs}`, simple: true }, options);
+    const result = await body({ transaction, coordinator, clusterId, nodes, signal }, locked);
+    await bumpVersion({ coordinator, signal });
+    return result;
+  };
+  return underDefinitionSettings(coordinator, options, () => underNodeSettings(transaction, nodes.map(({ id }) => id), { options, work }));
 }
 
 /** As `changeCatalog`, for one table, which nobody else can read or write meanwhile. `undefinedTable`. */

@@ -14,4 +14,12 @@ export interface DdlContext {
   refreshCatalog(options?: CallOptions): Promise<unknown>;
   /** The search path under which names of tables are read; the coordinator connection's own when absent. */
   readonly searchPath?: readonly string[] | undefined;
+  /** The change becomes a part of this transaction; nothing is begun, and the catalog is not refreshed. */
+  readonly within?: Within | undefined;
+}
+
+/** A transaction of a session, which commits it. */
+export interface Within {
+  readonly transaction: DistributedTransaction;
+  readonly lockTimeoutMs: number;
 }

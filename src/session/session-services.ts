@@ -9,6 +9,7 @@ import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { UtilityCall } from '../plan/statement-plan.ts';
+import type { Within } from '../ddl/ddl-context.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import type { ShardLoad } from '../store/shard-load.ts';
 import type { TransactionWatch } from '../txn/distributed-transaction.ts';
@@ -40,7 +41,7 @@ export interface SessionServices {
   /** Whether schemas that are made are distributed, unless a session says otherwise. */
   readonly distributesSchemas: boolean;
   nextNode(): NodeId;
-  /** Runs one of the cluster's own functions outside any transaction. */
+  /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }
 
@@ -60,4 +61,6 @@ export interface UtilityRun {
   readonly signal: AbortSignal | undefined;
   /** With how many shards a table is made for which nobody says so, if the session has set that. */
   readonly shardCount?: number | undefined;
+  /** The transaction block that it becomes a part of: for `blockUtilities` alone. */
+  readonly within?: Within | undefined;
 }

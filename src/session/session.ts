@@ -40,7 +40,7 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices } from './session-services.ts';
-import { changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -582,11 +582,13 @@ export class Session {
       scope: this.scope(snapshot, signal, reads), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
-        if (this.#transaction !== undefined && !readingUtilities.has(run.call.name)) {
+        const isInBlock = this.#transaction !== undefined && blockUtilities.has(run.call.name);
+        if (this.#transaction !== undefined && !isInBlock && !readingUtilities.has(run.call.name)) {
           throw new ClusterError('unsupportedDdl', `${run.call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
         }
-        if (run.call.name !== 'create_distributed_table') return this.#services.utility(run);
-        return this.#setShardCount(snapshot).then((shardCount) => this.#services.utility({ ...run, shardCount }));
+        const within = isInBlock ? { transaction: present(this.#transaction), lockTimeoutMs: ddlLockTimeoutMs } : undefined;
+        if (run.call.name !== 'create_distributed_table') return this.#services.utility({ ...run, within });
+        return this.#setShardCount(snapshot).then((shardCount) => this.#services.utility({ ...run, shardCount, within }));
       },
     };
   }

@@ -4,19 +4,28 @@ import { nameParts } from '../sql/ast.ts';
 
 /** Whether a statement calls one of the cluster's own functions, which has a transaction of its own. */
 export function isUtilityCall(node: Node): boolean {
-  if (!('SelectStmt' in node)) return false;
+  const name = calledFunction(node);
+  return name !== undefined && utilityNames.test(name) && !blockUtilities.has(name);
+}
+
+const utilityNames = /^(undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|run_command_on_[a-z_]+|citus_update_node|citus_schema_(distribute|undistribute|move))$/;
+
+function calledFunction(node: Node): string | undefined {
+  if (!('SelectStmt' in node)) return undefined;
   const [target] = node.SelectStmt.targetList ?? [];
   const [item] = node.SelectStmt.fromClause ?? [];
   const list = item !== undefined && 'RangeFunction' in item ? item.RangeFunction.functions?.[0] : undefined;
   const value = list !== undefined && 'List' in list ? list.List.items?.[0] : target !== undefined && 'ResTarget' in target ? target.ResTarget.val : undefined;
-  const name = value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
-  return name !== undefined && /^(create_(distributed|reference)_table|undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|run_command_on_[a-z_]+|citus_update_node|citus_schema_(distribute|undistribute|move))$/.test(name);
+  return value !== undefined && 'FuncCall' in value ? nameParts(value.FuncCall.funcname).at(-1) : undefined;
 }
 
 /** Functions of the cluster that only read, and may do so in a transaction block. */
 export const readingUtilities: ReadonlySet<string> = new Set([
   'get_shard_id_for_distribution_column', 'citus_rebalance_status', 'citus_job_status', 'citus_job_list', 'get_rebalance_table_shards_plan', 'citus_rebalance_strategies',
 ]);
+
+/** Those that change the catalog in the transaction that they are called in. */
+export const blockUtilities: ReadonlySet<string> = new Set(['create_distributed_table', 'create_reference_table']);
 
 /** What a statement may leave behind in its server session: such a session keeps its connection. */
 export function leavesState(node: Node, text: string): boolean {
@@ -52,14 +61,14 @@ export function setsModes({ kind, name }: VariableSetStmt): boolean {
 
 /** Whether running the plan makes another catalog, which the session must see. */
 export function changesCatalog(plan: StatementPlan): boolean {
-  if (plan.kind === 'definition' || plan.kind === 'concurrent_index') return true;
+  if (plan.kind === 'definition' || plan.kind === 'concurrent_index' || (plan.kind === 'utility' && blockUtilities.has(plan.name))) return true;
   return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
 }
 
 /** Whether it takes locks on tables that keep readers away until the transaction ends. */
 export function locksTables(plan: StatementPlan, node: Node): boolean {
   if (plan.kind === 'coordinator') return plan.changesViews === undefined && locking.has(Object.keys(node)[0] ?? '');
-  return plan.kind === 'definition' || plan.kind === 'lock' || plan.kind === 'truncate';
+  return plan.kind === 'definition' || (plan.kind === 'utility' && blockUtilities.has(plan.name)) || plan.kind === 'lock' || plan.kind === 'truncate';
 }
 
 const locking: ReadonlySet<string> = new Set(['AlterTableStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DropStmt', 'TruncateStmt', 'LockStmt', 'ClusterStmt', 'ReindexStmt', 'CreateTrigStmt']);

@@ -59,7 +59,7 @@ test('not in a block', async () => {
   const client = await cluster.connect();
   try {
     await client.query('BEGIN');
-    await expect(client.query(`SELECT create_reference_table('notes')`)).rejects.toMatchObject({ code: '25001' });
+    await expect(client.query(`SELECT undistribute_table('orders')`)).rejects.toMatchObject({ code: '25001' });
     await client.query('ROLLBACK');
   } finally {
     client.release();
