@@ -2,7 +2,7 @@ import type { QueryResult } from 'pg';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
-import type { MaterializePlan } from '../plan/statement-plan.ts';
+import type { MadeByQueryPlan, MaterializePlan } from '../plan/statement-plan.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import { checkLocalTables } from './read-local-tables.ts';
 import { HeldTable } from './staged/hold-rows.ts';
@@ -45,7 +45,8 @@ async function keepReadOnly(coordinator: NodeConnection): Promise<void> {
   if (rows[0]?.[0] === 'on') throw new ClusterError('unsupportedDdl', 'cannot create or fill a relation in a read-only transaction', { sqlState: '25006' });
 }
 
-async function isThere(coordinator: NodeConnection, created: MaterializePlan['created']): Promise<boolean> {
+/** Whether the relation that a statement makes unless there is one is there. */
+export async function isThere(coordinator: NodeConnection, created: MadeByQueryPlan['created'] | undefined): Promise<boolean> {
   if (created?.ifNotExists !== true) return false;
   const { name, isQualified } = created;
   const place = isQualified ? '$1' : `pg_catalog.quote_ident(pg_catalog.current_schema()) || '.' || $1`;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CreateTableAsStmt, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
+import type { CreateTableAsStmt, IntoClause, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
 import type { DependentView } from '../catalog/catalog-snapshot.ts';
 import { nameParts, sameTree } from '../sql/ast.ts';
@@ -11,6 +11,7 @@ import { afterGroup, scanTokens, type Token } from '../sql/scan.ts';
 import type { Named } from './plan-select.ts';
 import { planSelect } from './plan-select.ts';
 import { readsDistributed } from './ddl/reads-distributed.ts';
+import { isInDistributedSchema } from './ddl/schema-tables.ts';
 import { unsupported } from './select/unsupported.ts';
 import type { MaterializePlan, StatementPlan } from './statement-plan.ts';
 
@@ -36,6 +37,7 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   if (!isView && into.rel.relpersistence === 't') throw unsupported('CREATE TEMPORARY TABLE AS reads distributed or reference tables.', 'Leave TEMPORARY out, or make the table first and fill it from the application.');
   const { start, end } = writtenQuery(statement, query.SelectStmt);
   const source = parseOne(statement.text.slice(start, end));
+  if (!isView && isInDistributedSchema(into.rel, names)) return planMade(statement, into, { source, end, ifNotExists: ifNotExists === true });
   const { columns } = await input.describe.statement(source.text, { collations: true });
   const named = columns.map((column, i) => ({ ...column, name: nameParts(into.colNames)[i] ?? column.name }));
   // Two relations may have one: their temporary tables are on different connections.
@@ -49,6 +51,19 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   const { schemaname, relname = '' } = into.rel;
   const name = quoteName(schemaname, relname);
   return { kind: 'materialize', source, query: isView ? checkRights(await planned(source, input)) : await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
+}
+
+/** A table of a distributed schema has its rows on a node: it is made empty, as any other there, and then filled. */
+function planMade({ text }: Statement, { rel, skipData }: IntoClause, { source, end, ifNotExists }: Made): StatementPlan | undefined {
+  if (skipData === true) return undefined;
+  const name = quoteName(rel?.schemaname, rel?.relname ?? '');
+  return { kind: 'made_by_query', create: `${text.slice(0, end)} WITH NO DATA`, insert: `INSERT INTO ${name} ${source.text}`, created: { name, isQualified: rel?.schemaname !== undefined, ifNotExists } };
+}
+
+interface Made {
+  readonly source: Statement;
+  readonly end: number;
+  readonly ifNotExists: boolean;
 }
 
 async function planRefresh({ text }: Statement, { relation, skipData }: RefreshMatViewStmt, input: Named): Promise<StatementPlan | undefined> {

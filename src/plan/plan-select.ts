@@ -67,7 +67,6 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
   checkReadable(select);
   refuseSequences(select);
   if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
-  if (select.intoClause !== undefined) throw unsupported('SELECT INTO reads a distributed table.', 'Write CREATE TABLE … AS.');
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const routable = analyzed.foreign.length === 0 && uses !== undefined && !namesTablesAsValues(select, input.names);
   const plan: SelectPlan = {

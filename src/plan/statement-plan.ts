@@ -28,6 +28,7 @@ export type StatementPlan =
   | LockPlan
   | ConcurrentIndexPlan
   | MaterializePlan
+  | MadeByQueryPlan
   | ExplainPlan
   | ComputedPlan
   | UtilityCall;
@@ -185,6 +186,14 @@ export interface MaterializePlan {
   readonly text: string;
   /** The relation that `text` makes. When there is one already and `text` has IF NOT EXISTS, nothing is to be filled. A view changes the catalog. */
   readonly created: { readonly name: string; readonly isQualified: boolean; readonly ifNotExists: boolean; readonly isView: boolean } | undefined;
+}
+
+/** CREATE TABLE AS over distributed or reference tables into a distributed schema: two statements in one transaction, whose result is that of the second. */
+export interface MadeByQueryPlan {
+  readonly kind: 'made_by_query';
+  readonly create: string;
+  readonly insert: string;
+  readonly created: Omit<NonNullable<MaterializePlan['created']>, 'isView'>;
 }
 
 /** A call of one of the cluster's own functions, such as create_distributed_table. */

@@ -60,6 +60,8 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       return leaf('utility_call', { function: plan.name });
     case 'materialize':
       return { ...leaf('materialize', { sql: shortened(plan.text) }), inputs: [await treeOf(new PreparedPlan(plan.query, context.scope.snapshot, plan.source), context, explaining)] };
+    case 'made_by_query':
+      return leaf('definition', { sql: shortened(plan.create) });
     case 'truncate':
       return leaf('truncate', { tables: plan.tables.map(({ name }) => name) });
     case 'definition':

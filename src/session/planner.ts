@@ -54,7 +54,7 @@ export class PreparedPlan {
     this.#spreads = general === undefined ? new WeakMap() : general.#spreads;
     this.#dependsOnSession = general === undefined && dependsOnSession(plan);
     this.texts = general !== undefined ? general.texts : plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
-    this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' ? undefined : valuesNeeded(plan, statement);
+    this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' || plan.kind === 'made_by_query' ? undefined : valuesNeeded(plan, statement);
     this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }

@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { assert, at, present } from '../base/assert.ts';
+import { assert, AssertionError, at, present } from '../base/assert.ts';
 import { orAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
@@ -89,6 +89,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types };
       return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });
     }
+    case 'made_by_query':
+      throw new AssertionError('the session runs it as two statements');
     case 'utility':
       return runUtility(plan, { values, context, result });
     case 'computed':

@@ -14,13 +14,14 @@ import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
 import { type ReadOptions, routed, routeOf } from './routed-reads.ts';
-import { loadGrammar, type Statement } from '../sql/parse.ts';
+import { loadGrammar, parseOne, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import type { WriteOrder } from '../txn/distributed-transaction.ts';
 import { transactionLost } from '../txn/transaction-lost.ts';
 import { fieldsOf } from '../execute/fields.ts';
+import { isThere } from '../execute/fill-relation.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
@@ -29,7 +30,7 @@ import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-quer
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
 import type { PlannedQuery } from './copy-query.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
-import type { SelectPlan } from '../plan/statement-plan.ts';
+import type { MadeByQueryPlan, SelectPlan } from '../plan/statement-plan.ts';
 import { checkPlacements } from './moved-since.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -546,6 +547,7 @@ export class Session {
 
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
     const planned = this.#planner.known(statement, known) ?? (await orAborted(this.#planner.plan(statement, known), query.signal));
+    if (planned.plan.kind === 'made_by_query') return this.#makeAndFill(planned.plan, query);
     const prepared = planned.plan.kind === 'definition' ? await this.#withOwnCatalog(statement, planned) : planned;
     const { plan, snapshot } = prepared;
     this.#checkPlacements(prepared);
@@ -557,6 +559,23 @@ export class Session {
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
     return result;
+  }
+
+  /** Both statements are one transaction, or a part of that of the session. */
+  async #makeAndFill({ create, insert, created }: MadeByQueryPlan, query: SessionQuery): Promise<QueryResult> {
+    const isOwn = this.#transaction === undefined;
+    if (isOwn) await this.#start('', { signal: query.signal });
+    if (isOwn) this.#implicit = true;
+    try {
+      const exists = await this.#onCoordinator((connection) => isThere(connection, created));
+      const made = await this.#run(parseOne(create), query);
+      const result = exists ? made : { ...(await this.#run(parseOne(insert), query)), command: 'SELECT', oid: made.oid };
+      if (isOwn) await this.#commit();
+      return result;
+    } catch (error) {
+      if (isOwn) await this.rollback();
+      throw error;
+    }
   }
 
   /** In a transaction block a change of definitions cannot be tried again by a newer catalog: it is planned by the one that stays until the block ends. */

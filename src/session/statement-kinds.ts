@@ -2,7 +2,7 @@ import type { DefElem, Node, TransactionStmt, VariableSetStmt } from '@pgsql/typ
 import type { StatementPlan } from '../plan/statement-plan.ts';
 import { nameParts } from '../sql/ast.ts';
 
-/** Whether a statement calls one of the cluster's own functions, which has a transaction of its own. */
+/** Whether a statement calls one of the cluster's own functions that has a transaction of its own. */
 export function isUtilityCall(node: Node): boolean {
   const name = calledFunction(node);
   return name !== undefined && utilityNames.test(name) && !blockUtilities.has(name);
@@ -39,7 +39,7 @@ export function isOnlyRows({ kind }: StatementPlan): boolean {
   return !seenToKinds.has(kind);
 }
 
-const seenToKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'definition', 'maintenance', 'lock', 'concurrent_index']);
+const seenToKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'made_by_query', 'definition', 'maintenance', 'lock', 'concurrent_index']);
 
 /** What stands behind BEGIN or START TRANSACTION, without comments. */
 export function modesOf({ options = [] }: TransactionStmt): string {

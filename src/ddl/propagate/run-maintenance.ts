@@ -1,5 +1,6 @@
 import type { QueryResult } from 'pg';
 import { allOrAbort } from '../../base/abort.ts';
+import { present } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { ParsedQuery } from '../../cluster/node-connection.ts';
@@ -10,9 +11,10 @@ import { type Placement, placementsOf } from './definition-change.ts';
 import { nodeError } from './node-error.ts';
 
 /** Runs VACUUM and the like: on the coordinator database as it is, then on each shard, the nodes side by side. */
-export async function runMaintenance(scope: StatementScope, query: ParsedQuery, { parts, everywhere, text }: MaintenancePlan): Promise<QueryResult> {
+export async function runMaintenance(scope: StatementScope, query: ParsedQuery, { parts, everywhere }: MaintenancePlan): Promise<QueryResult> {
   const result = await scope.runParsed(coordinatorNodeId, { ...query, mayWait: true }, 'write');
-  const texts = new Map<NodeId, string[]>(everywhere ? scope.snapshot.nodes.map(({ id }) => [id, [text]]) : []);
+  const texts = new Map<NodeId, string[]>();
+  if (everywhere !== undefined) for (const { id } of scope.snapshot.nodes) texts.set(id, [everywhere(await databaseOf(scope, id))]);
   for (const { table, index, text: textOf } of parts) {
     for (const { node, id } of placementsOf(scope.snapshot, table)) {
       const shard = new ShardNames(table, id);
@@ -21,6 +23,12 @@ export async function runMaintenance(scope: StatementScope, query: ParsedQuery, 
   }
   await onEachNode(scope, texts, (node, one) => scope.run(node, { text: one, simple: true, mayWait: true }, 'write'));
   return result;
+}
+
+/** As its server calls it: a pooler may have another name for it. */
+async function databaseOf(scope: StatementScope, node: NodeId): Promise<string> {
+  const { rows } = await scope.run(node, { text: 'SELECT pg_catalog.current_database()' }, 'read');
+  return present(rows[0]?.[0] ?? undefined, 'database');
 }
 
 /** LOCK TABLE, in a transaction block: the shells first, which is where two sessions meet, then shards in order. */

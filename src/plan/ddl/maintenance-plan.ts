@@ -8,8 +8,8 @@ export interface MaintenancePlan {
   readonly kind: 'maintenance';
   readonly text: string;
   readonly parts: readonly MaintenancePart[];
-  /** It is about all tables: nodes run it as it is. */
-  readonly everywhere: boolean;
+  /** Given where it is about all tables, or a server's own: what a node runs whose database has this name. */
+  readonly everywhere: ((database: string) => string) | undefined;
 }
 
 /** The statement for one of the tables that it names. */

@@ -1,6 +1,7 @@
 import type { ClusterStmt, LockStmt, RangeVar, ReindexStmt, VacuumStmt } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
-import { at } from '../../base/assert.ts';
+import { at, present } from '../../base/assert.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { LockPlan, MaintenancePart, MaintenancePlan } from './maintenance-plan.ts';
@@ -16,23 +17,31 @@ export function planMaintenance(statement: Statement, names: RelationNames): Mai
 }
 
 function ofVacuum(statement: Statement, { rels }: VacuumStmt, names: RelationNames): MaintenancePlan | undefined {
-  if (rels === undefined) return names.snapshot.tables.size === 0 ? undefined : { kind: 'maintenance', text: statement.text, parts: [], everywhere: true };
+  if (rels === undefined) return everywhere(statement, names, () => statement.text);
   return planned(statement, rels.flatMap((node) => ('VacuumRelation' in node ? (node.VacuumRelation.relation ?? []) : [])), names);
 }
 
-function ofReindex(statement: Statement, { kind, relation }: ReindexStmt, names: RelationNames): MaintenancePlan | undefined {
+/** REINDEX DATABASE and REINDEX SYSTEM name the database that they run in, or, from PostgreSQL 16 on, none. */
+function ofReindex(statement: Statement, { kind, relation, name }: ReindexStmt, names: RelationNames): MaintenancePlan | undefined {
   if (relation !== undefined) return planned(statement, [relation], names);
-  return kind === 'REINDEX_OBJECT_SCHEMA' && names.snapshot.tables.size > 0 ? { kind: 'maintenance', text: statement.text, parts: [], everywhere: true } : undefined;
+  if (kind === 'REINDEX_OBJECT_SCHEMA') return everywhere(statement, names, () => statement.text);
+  const unnamed = name === undefined ? statement.text : statement.text.slice(0, present(scanTokens(statement.text).at(-1)).start);
+  return everywhere(statement, names, (database) => `${unnamed} ${quoteIdentifier(database)}`);
 }
 
+/** Without a table it is about all that were clustered before. */
 function ofCluster(statement: Statement, { relation }: ClusterStmt, names: RelationNames): MaintenancePlan | undefined {
-  return relation === undefined ? undefined : planned(statement, [relation], names);
+  return relation === undefined ? everywhere(statement, names, () => statement.text) : planned(statement, [relation], names);
+}
+
+function everywhere({ text }: Statement, { snapshot }: RelationNames, textOf: (database: string) => string): MaintenancePlan | undefined {
+  return snapshot.tables.size === 0 ? undefined : { kind: 'maintenance', text, parts: [], everywhere: textOf };
 }
 
 function planned(statement: Statement, relations: readonly RangeVar[], names: RelationNames): MaintenancePlan | undefined {
   const first = relations[0];
   const parts = first === undefined ? [] : relations.flatMap((relation) => partOf(statement, { first, relation }, names) ?? []);
-  return parts.length === 0 ? undefined : { kind: 'maintenance', text: statement.text, parts, everywhere: false };
+  return parts.length === 0 ? undefined : { kind: 'maintenance', text: statement.text, parts, everywhere: undefined };
 }
 
 /** What stands before the first relation, the relation, and what belongs to it: its columns, or USING and an index. */

@@ -1,11 +1,11 @@
-import type { CreateTableAsStmt, Node, RangeVar } from '@pgsql/types';
+import type { Node, RangeVar } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
-import { ClusterError } from '../../base/errors.ts';
 import type { DefinitionPlan } from './definition-plan.ts';
 
 /** Whether the statement may put a table into a distributed schema, where it becomes a single-shard table. */
 export function mayMakeTables(node: Node, names: RelationNames): boolean {
   if ('CreateStmt' in node) return isInDistributedSchema(node.CreateStmt.relation, names);
+  if ('CreateTableAsStmt' in node) return node.CreateTableAsStmt.objtype === 'OBJECT_TABLE' && isInDistributedSchema(node.CreateTableAsStmt.into?.rel, names);
   if ('CreateSchemaStmt' in node) return node.CreateSchemaStmt.schemaElts !== undefined;
   if (!('AlterObjectSchemaStmt' in node) || node.AlterObjectSchemaStmt.objectType !== 'OBJECT_TABLE') return false;
   return names.snapshot.distributedSchemas.has(node.AlterObjectSchemaStmt.newschema ?? '');
@@ -16,21 +16,8 @@ export function schemasOf(node: Node): DefinitionPlan['schemas'] {
   return 'DropOwnedStmt' in node || ('DropStmt' in node && node.DropStmt.removeType === 'OBJECT_SCHEMA') ? 'dropped' : undefined;
 }
 
-/** `unsupportedDdl`: CREATE TABLE AS, and SELECT INTO, would make a local table there. */
-export function refuseFilledTable(node: Node, names: RelationNames): void {
-  const table = 'CreateTableAsStmt' in node ? createdTable(node.CreateTableAsStmt) : 'SelectStmt' in node ? node.SelectStmt.intoClause?.rel : undefined;
-  if (!isInDistributedSchema(table, names)) return;
-  throw new ClusterError('unsupportedDdl', `table "${table?.relname ?? ''}" cannot be made in a distributed schema by a query`, {
-    detail: 'It would be a local table, and all tables of such a schema are distributed.', hint: 'Use CREATE TABLE, then INSERT … SELECT.',
-  });
-}
-
-function createdTable({ objtype, into }: CreateTableAsStmt): RangeVar | undefined {
-  return objtype === 'OBJECT_TABLE' ? into?.rel : undefined;
-}
-
 /** Of a name without schema only a server knows where it goes: any schema of the search path may be it. */
-function isInDistributedSchema(table: RangeVar | undefined, { snapshot: { distributedSchemas }, searchPath }: RelationNames): boolean {
+export function isInDistributedSchema(table: RangeVar | undefined, { snapshot: { distributedSchemas }, searchPath }: RelationNames): boolean {
   if (table === undefined || distributedSchemas.size === 0 || table.relpersistence === 't') return false;
   return table.schemaname === undefined ? searchPath.some((schema) => distributedSchemas.has(schema)) : distributedSchemas.has(table.schemaname);
 }
