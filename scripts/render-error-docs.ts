@@ -10,7 +10,7 @@ tables, and \`where\` says which shard it was.
 What the library itself has to say is a \`ClusterError\`, shaped alike: \`code\` is a SQLSTATE, \`detail\`, \`hint\`, \`where\`, \`position\`,
 \`schema\`, \`table\`, \`column\` and \`constraint\` are as PostgreSQL fills them. Besides, it has
 
-- \`number\` and \`id\` as below; they stay the same from version to version,
+- \`number\` and \`id\` as below; they stay the same from version to version. Clients of the wire server find the number where a server names a routine of its own,
 - \`transient\`: whether the same call may succeed when it is tried again,
 - \`transactionId\`, of \`outcomeUnknown\` alone: for \`cluster.outcomeOf\`.
 

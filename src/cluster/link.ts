@@ -269,7 +269,7 @@ export class Link {
   #translate(error: unknown, { query, options }: Statement): unknown {
     const signal = options?.signal;
     // The link's own failure names the node already.
-    const translated = error === this.#failure || error === this.#unsent ? error : translateStatementError(error, this.settings.name, query.text);
+    const translated = error === this.#failure || error === this.#unsent ? error : translateStatementError(error, this.settings, query.text);
     return signal?.aborted === true ? translateCanceled(translated, signal) : translated;
   }
 

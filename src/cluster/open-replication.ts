@@ -78,7 +78,7 @@ class OpenReplication implements ReplicationConnection {
         resolve();
       });
       const failed = (error: unknown): void => {
-        const translated = translateStatementError(error, this.name, text);
+        const translated = translateStatementError(error, { name: this.name }, text);
         this.#stop(translated);
         reject(translated);
       };
@@ -120,7 +120,7 @@ class OpenReplication implements ReplicationConnection {
     try {
       return await this.client.query(text);
     } catch (error) {
-      throw this.#lost === undefined ? translateStatementError(error, this.name, text) : connectionLost(this.#lost.error, this.name);
+      throw this.#lost === undefined ? translateStatementError(error, { name: this.name }, text) : connectionLost(this.#lost.error, this.name);
     }
   }
 

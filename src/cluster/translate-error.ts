@@ -51,9 +51,11 @@ export function saysGoodbye(error: unknown): boolean {
   return error instanceof DatabaseError && /^57P0[1-5]$/.test(error.code ?? '');
 }
 
-/** A statement's error. The server's own passes through whole, with the node appended to its context, and the shards of which one lacks a column. */
-export function translateStatementError(error: unknown, nodeName: string, text: string): unknown {
-  if (!(error instanceof DatabaseError)) return error;
+/**
+ * A statement's error. The server's own passes through whole, with the node appended to its context, and the shards of which one lacks a column. The coordinator database's says what one PostgreSQL would, and no more.
+ */
+export function translateStatementError(error: unknown, { name: nodeName, isCoordinator }: Pick<NodeSettings, 'name' | 'isCoordinator'>, text: string): unknown {
+  if (!(error instanceof DatabaseError) || isCoordinator === true) return error;
   return appendNode(error, error.code === '42703' ? `${nodeName}${shardsNamed(text)}` : nodeName);
 }
 

@@ -4,7 +4,7 @@ import type { NodeNotice } from '../cluster/node-connection.ts';
 
 type Fields = (readonly [letter: string, value: string])[];
 
-/** The fields of an ErrorResponse. A bug of ours is XX000; what ended a node's session does not end the client's. */
+/** The fields of an ErrorResponse. A bug of ours is XX000; what ended a node's session does not end the client's. Where a server names a routine of its own, an error of ours has its number. */
 export function errorFields(error: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR'): Fields {
   const code = sqlStateOf(error);
   const isReported = error instanceof DatabaseError || error instanceof ClusterError || (code !== undefined && /^[0-9A-Z]{5}$/.test(code));
@@ -15,7 +15,7 @@ export function errorFields(error: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR
     const value: unknown = Reflect.get(error, name);
     return typeof value === 'string' && value !== '' ? [[letter, value]] : [];
   });
-  return [...base, ...more];
+  return error instanceof ClusterError ? [...base, ...more, ['R', error.number]] : [...base, ...more];
 }
 
 const errorLetters = [
