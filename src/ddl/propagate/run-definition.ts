@@ -6,8 +6,10 @@ import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapsh
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection, ParsedQuery } from '../../cluster/node-connection.ts';
+import { rightlyPositioned } from '../../execute/rightly-positioned.ts';
 import type { StatementScope } from '../../execute/statement-scope.ts';
 import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
+import { asClusterUser } from '../../store/as-cluster-user.ts';
 import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-changes.ts';
 import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
@@ -57,23 +59,38 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
   return scope.atomically(async (transaction, options) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
-    await begin(change);
-    const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
-    const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
-    const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
-    const lost = plan.reach === 'schemas' ? await readLost(change) : [];
-    if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
-    const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
+    const known = await asClusterUser(coordinator, options, () => lookBefore(change, plan));
     const result = await onShells(change, query);
-    if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
-    const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
-    if (plan.reach === 'schemas') await checkNoneLost(change, lost);
-    if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
-    const hasTables = await schemasFollow(change, plan, schemas);
-    // Plans may have been made with other types and functions.
-    if (isNew || hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
+    await asClusterUser(coordinator, options, () => followStatement(change, plan, known));
     return result;
   });
+}
+
+type Known = Awaited<ReturnType<typeof lookBefore>>;
+
+/** Makes it alone in changing the catalog, and reads what the statement may change. */
+async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
+  const { coordinator, options } = change;
+  await begin(change);
+  const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
+  const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
+  const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
+  const lost = plan.reach === 'schemas' ? await readLost(change) : [];
+  if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
+  const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
+  return { before, surroundings, schemas, lost, bounds };
+}
+
+/** Shards, nodes and the catalog become what the statement has made of the shells. */
+async function followStatement(change: DefinitionChange, plan: DefinitionPlan, { before, surroundings, schemas, lost, bounds }: Known): Promise<void> {
+  const { coordinator, options } = change;
+  if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
+  const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+  if (plan.reach === 'schemas') await checkNoneLost(change, lost);
+  if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
+  const hasTables = await schemasFollow(change, plan, schemas);
+  // Plans may have been made with other types and functions.
+  if (isNew || hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
 }
 
 async function begin({ coordinator, snapshot, options }: DefinitionChange): Promise<void> {
@@ -86,9 +103,10 @@ async function begin({ coordinator, snapshot, options }: DefinitionChange): Prom
 async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChange, query: ParsedQuery): Promise<QueryResult> {
   const { rows } = await coordinator.query({ text: `SELECT current_setting('lock_timeout')` }, options);
   const own = rows[0]?.[0] ?? '0';
-  if (own !== '0') return coordinator.queryParsed(query, options);
+  const run = (): Promise<QueryResult> => coordinator.queryParsed(query, options).catch((error: unknown) => Promise.reject(rightlyPositioned(error)));
+  if (own !== '0') return run();
   await coordinator.query({ text: `SET LOCAL lock_timeout = ${lockTimeoutMs}`, simple: true }, options);
-  const result = await coordinator.queryParsed(query, options);
+  const result = await run();
   await coordinator.query({ text: 'SET LOCAL lock_timeout = 0', simple: true }, options);
   return result;
 }
