@@ -274,7 +274,10 @@ export class Coordinator implements SessionServices {
   #coordinatorEndpoint(): NodeEndpoint {
     const hosts = this.#hosts;
     const name = addressName({ ...addressOf(this.#client), hosts });
-    return { id: coordinatorNodeId, name, config: { client: this.#client, ...this.#limits() }, servers: hosts === undefined ? undefined : { hosts } };
+    const limits = this.#limits();
+    // A job keeps one for as long as it runs, and works with another.
+    const exclusiveMax = Math.max(limits.exclusiveMax ?? defaultNodeLimits.exclusiveMax, 2);
+    return { id: coordinatorNodeId, name, config: { client: this.#client, ...limits, exclusiveMax }, servers: hosts === undefined ? undefined : { hosts } };
   }
 
   /** Where the primary of the coordinator database is. */
