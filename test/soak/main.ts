@@ -7,7 +7,7 @@ import { runMoves } from './moves/run-moves.ts';
 import type { SoakOptions } from './soak-options.ts';
 import { type SoakServers, startSoakServers } from './soak-servers.ts';
 
-const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves] [--seed N] [--seconds S] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
+const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves] [--seed N] [--seconds S | --jobs N] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
 const workloads = { bank, lists: listsAt('consistent snapshots'), 'lists-read-committed': listsAt('read committed'), moves } as const;
 const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
 
@@ -66,7 +66,7 @@ async function moves(servers: SoakServers, options: SoakOptions): Promise<Told> 
 
 function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[]; readonly major: PostgresMajor; readonly nodes: number } {
   const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' } } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, jobs: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' } } });
   const names = positionals.length === 0 ? (Object.keys(workloads) as (keyof typeof workloads)[]) : positionals.map((name) => {
     if (!isWorkload(name)) throw new Error(usage);
     return name;
@@ -74,7 +74,7 @@ function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof w
   const major = majors.find((known) => known === numberOf(values.major, 18));
   if (major === undefined) throw new Error(usage);
   return {
-    names, major, seed: numberOf(values.seed, Math.floor(Math.random() * 1e6)), seconds: numberOf(values.seconds, 60), processes: numberOf(values.processes, 3), nodes: numberOf(values.nodes, 3),
+    names, major, seed: numberOf(values.seed, Math.floor(Math.random() * 1e6)), seconds: numberOf(values.seconds, 60), jobs: values.jobs === undefined ? undefined : numberOf(values.jobs, 0), processes: numberOf(values.processes, 3), nodes: numberOf(values.nodes, 3),
     serverKills: values['spare-servers'] !== true,
   };
 }

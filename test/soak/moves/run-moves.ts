@@ -1,3 +1,6 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { at } from '../../../src/base/assert.ts';
 import { Cluster } from '../../../src/index.ts';
@@ -6,6 +9,7 @@ import { rowsThere, startLoad } from '../../move/writing-load.ts';
 import { Random } from '../../oracle/random.ts';
 import type { SoakOptions } from '../soak-options.ts';
 import type { SoakServers } from '../soak-servers.ts';
+import { skewedTenants, type WritingReport, type WritingTask } from './writing-process.ts';
 
 export interface MovesReport {
   /** How many of each were made. */
@@ -22,34 +26,55 @@ const writers = 32;
 /** Above, neighbours are merged before anything is split again. */
 const groupsMax = 24;
 
+/** Where the keys of the second process begin. */
+const otherKeys = 5e7;
+
 /**
- * Shard groups move, split, are isolated and merged one after the other, at random, while 32 writers over two catalogs of their own insert, update and delete, most of it for few tenants, some of
- * it over all nodes. No statement may fail, and at the end there must be what was acknowledged, where its hash says, and nothing else.
+ * Shard groups move, split, are isolated and merged one after the other, at random, so many or for so long, while 32 writers insert, update and delete, most of it for few tenants, some of it over all nodes: half of them in the process
+ * that moves, half in another, which learns of each move by what its statements find. No statement may fail, and at the end there must be what was acknowledged, where its hash says, and nothing else.
  */
-export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds }: Pick<SoakOptions, 'seed' | 'seconds'>): Promise<MovesReport> {
+export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds, jobs }: Pick<SoakOptions, 'seed' | 'seconds' | 'jobs'>): Promise<MovesReport> {
   const random = new Random(seed);
-  const clusters = [new Cluster({ connectionString }), new Cluster({ connectionString, recoveryIntervalMs: 0 })];
-  const cluster = at(clusters, 0);
+  const cluster = new Cluster({ connectionString });
+  const other = fork(fileURLToPath(new URL('writing-process.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
   try {
     await createMoveTables(cluster);
     // Statements are short, however many rows there are.
     await cluster.query('CREATE INDEX ON orders (id); CREATE INDEX ON items (tenant, id); CREATE INDEX ON items (id)');
-    const skewed = new Random(seed + 1);
-    const load = startLoad(clusters, { tenants, writers, from: 0, tenantOf: () => Math.floor((skewed.int(1, 1000) / 1001) ** 4 * tenants) });
+    other.send({ connectionString, seed: seed + 2, tenants, writers: writers / 2, from: otherKeys } satisfies WritingTask);
+    const load = startLoad([cluster], { tenants, writers: writers / 2, from: 0, tenantOf: skewedTenants(seed + 1, tenants) });
     const made = new Map<Deed, number>();
     const objections: string[] = [];
-    for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
+    const isOver = jobs === undefined ? pastTime(seconds) : (done: number): boolean => done >= jobs;
+    for (let done = 0; !isOver(done); done += 1) {
       const deed = await perform(cluster, random).catch((error: unknown) => void objections.push(String(error)));
       if (deed !== undefined) made.set(deed, (made.get(deed) ?? 0) + 1);
     }
-    const expected = await load.stop();
-    objections.push(...load.failures.map((error) => `a statement failed: ${String(error)}`), ...(await compare(cluster, expected)));
+    const [expected, there] = await Promise.all([load.stop(), stopped(other)]);
+    const failures = [...load.failures.map(String), ...there.failures];
+    objections.push(...failures.map((error) => `a statement failed: ${error}`), ...(await compare(cluster, [...expected, ...there.expected])));
     const ask = async (node: number, text: string): Promise<unknown[][]> => onServer(at(servers, node).connectionString, text);
     objections.push(...(await listRemains(ask, servers.slice(1).map((_, i) => i + 1))));
-    return { made, writes: load.writes(), objections };
+    return { made, writes: load.writes() + there.writes, objections };
   } finally {
-    await Promise.all(clusters.map((one) => one.end()));
+    other.kill('SIGKILL');
+    await cluster.end();
   }
+}
+
+function pastTime(seconds: number): () => boolean {
+  const end = performance.now() + seconds * 1000;
+  return () => performance.now() >= end;
+}
+
+/** Throws when the process has ended by itself. */
+async function stopped(other: ChildProcess): Promise<WritingReport> {
+  const died = once(other, 'exit').then(() => Promise.reject(new Error('the other process has ended')));
+  died.catch(() => undefined);
+  const said = once(other, 'message');
+  other.send('stop');
+  const [report] = (await Promise.race([said, died])) as [WritingReport];
+  return report;
 }
 
 async function perform(cluster: Cluster, random: Random): Promise<Deed> {

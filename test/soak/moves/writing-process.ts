@@ -1,0 +1,35 @@
+import { Cluster } from '../../../src/index.ts';
+import { type LoadOptions, startLoad } from '../../move/writing-load.ts';
+import { Random } from '../../oracle/random.ts';
+
+/** What the process is to do until it is told to stop. */
+export interface WritingTask extends Pick<LoadOptions, 'tenants' | 'writers' | 'from'> {
+  readonly connectionString: string;
+  readonly seed: number;
+}
+
+/** What it says at its end. */
+export interface WritingReport {
+  readonly expected: readonly string[];
+  readonly writes: number;
+  readonly failures: readonly string[];
+}
+
+/** Most of it is for few tenants. */
+export function skewedTenants(seed: number, tenants: number): () => number {
+  const random = new Random(seed);
+  return () => Math.floor((random.int(1, 1000) / 1001) ** 4 * tenants);
+}
+
+/** A process of the application, with its own catalog: it writes from the first message to the second, and then tells what must be there. */
+process.once('message', (message) => {
+  const { connectionString, seed, ...load } = message as WritingTask;
+  const cluster = new Cluster({ connectionString, recoveryIntervalMs: 0 });
+  const { failures, writes, stop } = startLoad([cluster], { ...load, tenantOf: skewedTenants(seed, load.tenants) });
+  process.once('message', () => {
+    void stop().then(async (expected) => {
+      await cluster.end();
+      process.send?.({ expected, writes: writes(), failures: failures.map(String) } satisfies WritingReport, () => process.disconnect());
+    });
+  });
+});
