@@ -6,6 +6,7 @@ import type { UtilityCall } from '../plan/statement-plan.ts';
 import { argumentValue } from '../plan/utility-call.ts';
 import type { UtilityRun, UtilityValue } from '../session/session-services.ts';
 import { readStrategy, type RebalanceStrategyName } from '../rebalance/strategy.ts';
+import type { ShardInfo } from './cluster-tables.ts';
 import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebalance-utility.ts';
 
 /** What the SQL functions call: `Cluster` has these as methods. */
@@ -25,12 +26,13 @@ export interface UtilityTarget extends RebalanceTarget, TableCreator {
   splitShardGroup(shardId: string, options: CallOptions & { at: readonly number[]; nodes: readonly number[] }): Promise<unknown>;
   isolateTenant(table: string, value: unknown, options: CallOptions): Promise<{ readonly shard: { readonly shardId: number } }>;
   drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: RebalanceStrategyName }): Promise<unknown>;
-  shardOf(table: string, value: unknown, options: CallOptions): Promise<{ readonly shardId: number }>;
+  shardOf(table: string, value: unknown, options: CallOptions): Promise<Pick<ShardInfo, 'shardId' | 'shardGroupId'>>;
+  shards(options: CallOptions): Promise<readonly ShardInfo[]>;
 }
 
 /** What may be a part of a transaction. */
 export interface TableCreator {
-  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number }): Promise<void>;
+  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number; defaultShardCount?: number }): Promise<void>;
   createReferenceTable(table: string, options: CallOptions): Promise<void>;
 }
 
@@ -39,18 +41,19 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
   const options = { signal };
   const given = (name: string): unknown => argumentValue(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
+  checkTransferMode(argumentText(given('shard_transfer_mode')));
   switch (call.name) {
     case 'create_distributed_table': {
       if ((given('distribution_type') ?? 'hash') !== 'hash') {
         throw new ClusterError('invalidParameter', 'tables can be distributed by hash only', { hint: 'Leave distribution_type out.' });
       }
       const colocateWith = given('colocate_with');
-      // What the session has set is for tables that do not follow another.
-      const shardCount = given('shard_count') ?? (typeof colocateWith === 'string' && !['default', 'none'].includes(colocateWith) ? undefined : shardCountSet);
+      const shardCount = given('shard_count');
       await creator.createDistributedTable(text('table_name'), given('distribution_column') === null ? null : text('distribution_column'), {
         ...options,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
         ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
+        ...(shardCountSet === undefined ? {} : { defaultShardCount: shardCountSet }),
       });
       return undefined;
     }
@@ -115,6 +118,7 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
       await cluster.splitShardGroup(text('shard_id'), { ...options, at: integersOf('split_points', given('split_points')), nodes: integersOf('node_ids', given('node_ids')) });
       return undefined;
     case 'isolate_tenant_to_new_shard':
+      await checkCascade(cluster, { table: text('table_name'), value: given('tenant_id'), cascade: argumentText(given('cascade_option')) ?? '' }, options);
       return String((await cluster.isolateTenant(text('table_name'), given('tenant_id'), options)).shard.shardId);
     case 'citus_drain_node': {
       const strategy = readStrategy(argumentText(given('rebalance_strategy')) ?? 'by_disk_size');
@@ -144,6 +148,24 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
     default:
       throw new ClusterError('invalidParameter', `function ${call.name}() is not known`);
   }
+}
+
+/** All of them leave shards to be written while they are copied, which is more than the last one asks for. */
+function checkTransferMode(mode: string | undefined): void {
+  if (mode === undefined || ['auto', 'force_logical', 'block_writes'].includes(mode)) return;
+  throw new ClusterError('invalidParameter', `invalid input value for enum citus.shard_transfer_mode: "${mode}"`, { sqlState: '22P02' });
+}
+
+/** As in Citus: the shards of co-located tables are isolated only where that is said. */
+async function checkCascade(cluster: UtilityTarget, { table, value, cascade }: { readonly table: string; readonly value: unknown; readonly cascade: string }, options: CallOptions): Promise<void> {
+  if (/^cascade$/i.test(cascade)) return;
+  if (cascade !== '') throw new ClusterError('invalidParameter', `cascade_option "${cascade}" is not known`, { hint: "It is 'CASCADE', or left out." });
+  const own = await cluster.shardOf(table, value, options);
+  const colocated = (await cluster.shards(options)).filter(({ shardId, shardGroupId }) => shardGroupId === own.shardGroupId && shardId !== own.shardId).map((shard) => shard.table);
+  if (colocated.length === 0) return;
+  throw new ClusterError('invalidParameter', `a tenant of table "${table}" cannot be isolated alone, since it has co-located tables`, {
+    detail: `They are ${colocated.join(', ')}.`, hint: `Isolate it in all of them: isolate_tenant_to_new_shard('${table}', …, 'CASCADE').`,
+  });
 }
 
 /** Of an array, or its text. */

@@ -14,20 +14,23 @@ export interface GroupChoice {
   readonly distributionType: string | undefined;
   /** `default`: with tables of the same type, shard count and hash. `none`: in a group of its own. Else the OID of a table. */
   readonly colocateWith: 'default' | 'none' | number;
-  /** Undefined: 32, or that of the table to colocate with. */
+  /** How many shards the table must have. Undefined: `defaultShardCount`, or as many as the table to colocate with has. */
   readonly shardCount: number | undefined;
+  /** With how many a group was made that the table joins, whatever has been split since, or that is made for it: 32. */
+  readonly defaultShardCount?: number | undefined;
   readonly hash: HashFamily | undefined;
 }
 
-const defaultShardCount = 32;
+const usualShardCount = 32;
 const shardCountMax = 64_000;
 
 /** The existing group that the table joins; undefined when it needs a new one. `notDistributed`, `invalidParameter`. */
 export async function findGroup(change: CatalogChange, choice: GroupChoice): Promise<ColocationGroup | undefined> {
   checkShardCount(choice.shardCount);
+  checkShardCount(choice.defaultShardCount);
   checkSingleShard(choice);
   if (choice.colocateWith === 'none') return undefined;
-  if (choice.colocateWith === 'default') return findDefaultGroup(change, wishOf(choice));
+  if (choice.colocateWith === 'default') return findDefaultGroup(change, wishOf(choice), { unsplit: choice.shardCount !== undefined });
   const table = await readDefinition(change.coordinator, choice.colocateWith, change);
   const group = await groupOf(change, table);
   checkGroupFits(table, group, choice);
@@ -44,7 +47,7 @@ function checkSingleShard({ distributionType, shardCount = 1, hash }: GroupChoic
   throw new ClusterError('invalidParameter', 'a table without a distribution column has one shard, and nothing to hash', { hint: 'Leave shardCount and hash out, or name a column.' });
 }
 
-function wishOf({ distributionType, shardCount = distributionType === undefined ? 1 : defaultShardCount, hash = 'postgres' }: GroupChoice): GroupWish {
+function wishOf({ distributionType, defaultShardCount = usualShardCount, shardCount = distributionType === undefined ? 1 : defaultShardCount, hash = 'postgres' }: GroupChoice): GroupWish {
   return { distributionType, shardCount, hash };
 }
 

@@ -22,8 +22,10 @@ export interface CreateDistributedTableOptions extends CallOptions {
    * name of a distributed table.
    */
   readonly colocateWith?: string | undefined;
-  /** 32, or that of the table to colocate with. */
+  /** How many shards the table must have: it joins no group that has been split or merged to another number since. By default as many as `defaultShardCount`, or as the table to colocate with has. */
   readonly shardCount?: number | undefined;
+  /** Where no `shardCount` is given: with how many shards tables are made. It joins a group made with so many, also one that was split since. 32. */
+  readonly defaultShardCount?: number | undefined;
   readonly hash?: HashFamily | undefined;
 }
 
@@ -56,19 +58,19 @@ export async function distributePartition(change: CatalogChange, oid: number): P
   await distributeTable(change, definition, { column: definition.partitionOf?.table.distribution?.columnName ?? undefined, colocateWith: 'default' });
 }
 
-interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'hash'> {
+interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'defaultShardCount' | 'hash'> {
   /** Undefined: a single-shard table. */
   readonly column: string | undefined;
   /** The OID of a table. */
   readonly colocateWith: 'default' | 'none' | number;
 }
 
-async function distributeTable(change: CatalogChange, definition: TableDefinition, { column, colocateWith, shardCount, hash }: Distributing): Promise<void> {
+async function distributeTable(change: CatalogChange, definition: TableDefinition, { column, colocateWith, shardCount, defaultShardCount, hash }: Distributing): Promise<void> {
   const tree = await readTree(change.coordinator, definition, change);
   const members = tree.map((member) => ({ definition: member, distribution: checkMember(member, column) }));
   const { distribution: own } = at(members, 0);
   checkParent(definition, own);
-  const choice = { distributionType: own?.type.name, colocateWith: definition.partitionOf?.table.oid ?? colocateWith, shardCount, hash };
+  const choice = { distributionType: own?.type.name, colocateWith: definition.partitionOf?.table.oid ?? colocateWith, shardCount, defaultShardCount, hash };
   const existing = (column === undefined && colocateWith === 'default' ? await groupOfSchema(change, definition.schema) : undefined) ?? (await findGroup(change, choice));
   await checkSchemas(change, tree, existing);
   // A partition needs what its parent has brought.

@@ -180,10 +180,12 @@ export interface GroupWish {
   readonly hash: HashFamily;
 }
 
-/** The group that a table of this kind joins when it names no other. */
-export async function findDefaultGroup(change: Change, wish: GroupWish): Promise<ColocationGroup | undefined> {
-  const where = 'joinable_by_default AND distribution_type IS NOT DISTINCT FROM $1 AND shard_count = $2 AND hash_family = $3';
-  return readGroup(change, where, [wish.distributionType ?? null, wish.shardCount, wish.hash]);
+/** The group that a table of this kind joins when it names no other: the oldest. `unsplit`: it must still have as many shard groups as it was made with. */
+export async function findDefaultGroup(change: Change, wish: GroupWish, { unsplit = false }: { readonly unsplit?: boolean } = {}): Promise<ColocationGroup | undefined> {
+  const where = `colocation_id = (SELECT min(c.colocation_id) FROM shardwright.colocation_group c
+    WHERE c.joinable_by_default AND c.distribution_type IS NOT DISTINCT FROM $1 AND c.shard_count = $2 AND c.hash_family = $3
+      AND ($4::boolean IS NOT TRUE OR c.shard_count = (SELECT count(*) FROM shardwright.shard_group g WHERE g.colocation_id = c.colocation_id)))`;
+  return readGroup(change, where, [wish.distributionType ?? null, wish.shardCount, wish.hash, String(unsplit)]);
 }
 
 export async function groupById(change: Change, id: ColocationId): Promise<ColocationGroup> {

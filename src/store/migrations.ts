@@ -292,4 +292,9 @@ COMMENT ON TABLE shardwright.job IS
   'Moves, splits and merges of shard groups, and nodes that are added: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
 COMMENT ON COLUMN shardwright.job.sources IS 'Shard groups, each with its node and hashes, whose rows go to the targets; shard group 0 stands for all reference tables.';
 `,
+  `
+DROP INDEX shardwright.colocation_group_default;
+COMMENT ON COLUMN shardwright.colocation_group.joinable_by_default IS
+  'Tables of this kind join this group when they name no other, the oldest of several; where they name a number of shards, one that still has so many.';
+`,
 ];

@@ -142,6 +142,35 @@ test('by SQL, as in Citus', async () => {
   await cluster.query('SELECT citus_split_shard_by_split_points($1, $2, $3)', [at(await shardsOf('orders'), 0).shardId, [String(at(await shardsOf('orders'), 0).min)], [3, 3]]);
   const { rows } = await cluster.query<{ id: string }>(`SELECT isolate_tenant_to_new_shard('orders', 11, 'CASCADE') AS id`);
   expect(String((await cluster.shardOf('orders', 11)).shardId)).toBe(rows[0]?.id);
+  const jobs = (await cluster.jobs({ all: true })).length;
+  for (const [text, message] of [
+    [`isolate_tenant_to_new_shard('orders', 12)`, /cannot be isolated alone/], [`isolate_tenant_to_new_shard('orders', 12, 'RESTRICT')`, /"RESTRICT" is not known/],
+    [`isolate_tenant_to_new_shard('orders', 12, 'CASCADE', shard_transfer_mode => 'quickly')`, /shard_transfer_mode: "quickly"/],
+  ] as const) await expect(cluster.query(`SELECT ${text}`)).rejects.toMatchObject({ id: 'invalidParameter', message: expect.stringMatching(message) as string });
+  expect((await cluster.jobs({ all: true })).length).toBe(jobs);
+}, 60_000);
+
+test('a table that asks for a number of shards joins a colocation group that still has so many, as in Citus', async () => {
+  const colocationOf = async (table: string): Promise<number | undefined> => (await cluster.tables()).find(({ name }) => name === table)?.colocationId;
+  const make = async (table: string, options?: { readonly shardCount: number }): Promise<number | undefined> => {
+    await cluster.query(`CREATE TABLE ${table} (k smallint)`);
+    await cluster.createDistributedTable(table, 'k', options);
+    return colocationOf(table);
+  };
+  const first = await make('counted_1', { shardCount: 3 });
+  expect(await make('counted_2', { shardCount: 3 })).toBe(first);
+  await cluster.splitShardGroup(at(await shardsOf('counted_1'), 0).shardId, { into: 2 });
+  const second = await make('counted_3', { shardCount: 3 });
+  expect(second).not.toBe(first);
+  expect(await shardsOf('counted_3')).toHaveLength(3);
+  expect(await make('counted_4', { shardCount: 3 })).toBe(second);
+  // The setting only says what is usual.
+  const client = await cluster.connect();
+  await client.query('SET citus.shard_count TO 3; CREATE TABLE counted_5 (k smallint)');
+  await client.query(`SELECT create_distributed_table('counted_5', 'k')`);
+  client.release();
+  expect(await colocationOf('counted_5')).toBe(first);
+  for (let i = 1; i <= 5; i += 1) await cluster.dropTable(`counted_${i}`);
 }, 60_000);
 
 describe('what cannot be done is refused, and nothing is touched', () => {

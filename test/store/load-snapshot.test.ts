@@ -121,7 +121,6 @@ test('the schema itself refuses contradictions', async () => {
     `INSERT INTO shardwright.distributed_table VALUES ('r', 'reference', 1, NULL)`,
     `INSERT INTO shardwright.shard (relation, shard_group_id) VALUES ('t', 1)`,
     `DELETE FROM shardwright.node`,
-    `INSERT INTO shardwright.colocation_group (shard_count, hash_family, distribution_type, joinable_by_default) VALUES (1, 'postgres', 'integer', true)`,
   ];
   for (const text of refused) await expect(coordinator.sql(text), text).rejects.toMatchObject({ code: expect.stringMatching(/^23/) });
 });
