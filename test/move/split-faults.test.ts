@@ -9,7 +9,9 @@ import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-
 import { Cluster, type ShardInfo } from '../../src/index.ts';
 import { isOver, moveStates } from '../../src/move/move-state.ts';
 import type { MergeWish, SplitWish } from '../../src/move/new-job.ts';
+import { startMutingProxy } from '../txn/muting-proxy.ts';
 import { commitSteps } from '../../src/txn/distributed-transaction.ts';
+import { doWish } from './do-wish.ts';
 import type { MoveTask } from './fault-child.ts';
 import { openMoves } from './fault-moves.ts';
 import { listRemains } from './move-cluster.ts';
@@ -136,6 +138,50 @@ describe.each([0, 1] as const)('the server of node %i is killed and comes back',
     expect((await cluster.query('SELECT count(*)::int AS count FROM orders WHERE id = 1')).rows).toEqual([{ count: 201 }]);
   }, 60_000);
 });
+
+/** As the words say in turn: a split and a merge at each. */
+describe.each([0, 1])('connections to the nodes are cut (%i)', () => {
+  test.each(['copy:begun', 'catch_up:begun', 'cut_over:begun', 'prepared', 'decided'])('at %s', async (step) => {
+    await underLoad(async () => {
+      const { kind, wish } = await nextWish();
+      const proxies = await Promise.all([1, 2].map((node) => startMutingProxy(at(servers, node))));
+      const { moves, pools } = await openMoves(coordinator, 'mover', ({ port }) => ({ host: '127.0.0.1', port: at(proxies, servers.findIndex((server) => server.port === port) - 1).port }));
+      let cuts = 0;
+      const onStep = (reached: string): void => {
+        if (reached !== step || cuts > 0) return;
+        cuts += 1;
+        for (const proxy of proxies) proxy.cut();
+      };
+      try {
+        await doWish(moves, wish, { onStep }).catch(() => undefined);
+        expect(cuts).toBe(1);
+        for (const { jobId } of await cluster.jobs()) await cluster.resumeJob(jobId).catch(() => undefined);
+      } finally {
+        await pools.end();
+        for (const proxy of proxies) await proxy[Symbol.asyncDispose]();
+      }
+      await expectOver(kind);
+    });
+  }, 60_000);
+});
+
+test('a target whose disk is full in the middle of the copy: the split is undone', async () => {
+  const { kind, wish, nodes: [, other] } = await nextWish();
+  // Of a merge both parts are copied to the other node.
+  await run(other, `CREATE SCHEMA full_disk; CREATE FUNCTION full_disk.say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'No space left on device' USING ERRCODE = '53100'; END $$;
+    CREATE FUNCTION full_disk.plant() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made text; BEGIN
+      FOR made IN SELECT object_identity FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE 'shardwright_move%.orders_%' AND object_type = 'table' LOOP
+        EXECUTE 'CREATE TRIGGER full_disk BEFORE INSERT ON ' || made || ' FOR EACH ROW WHEN (NEW.tenant > 100) EXECUTE FUNCTION full_disk.say()'; END LOOP; END $$;
+    CREATE EVENT TRIGGER full_disk ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION full_disk.plant()`);
+  const { moves, pools } = await openMoves(coordinator, 'mover');
+  try {
+    await expect(doWish(moves, wish, {})).rejects.toMatchObject({ id: 'moveUndone', cause: expect.objectContaining({ code: '53100' }) as unknown });
+  } finally {
+    await pools.end();
+    await run(other, 'DROP SCHEMA full_disk CASCADE');
+  }
+  expect(await expectOver(kind)).toBe('undone');
+}, 60_000);
 
 function forkChild(): ChildProcess {
   return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
