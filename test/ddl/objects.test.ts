@@ -54,7 +54,14 @@ CREATE OPERATOR CLASS app.pair_ops DEFAULT FOR TYPE app."Pair" USING hash AS OPE
 CREATE FUNCTION app.to_code(int) RETURNS app.code LANGUAGE sql IMMUTABLE AS $$ SELECT $1::text::app.code $$; CREATE CAST (int AS app."Pair") WITH INOUT AS ASSIGNMENT;
 CREATE TEXT SEARCH DICTIONARY app.plain (template = simple, accept = false);
 CREATE TEXT SEARCH CONFIGURATION app.words (copy = simple); ALTER TEXT SEARCH CONFIGURATION app.words ALTER MAPPING FOR word, asciiword WITH app.plain, simple;
-REVOKE USAGE ON TYPE app.mood FROM PUBLIC`;
+REVOKE USAGE ON TYPE app.mood FROM PUBLIC;
+CREATE TEXT SEARCH PARSER app.chopper (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline); CREATE TEXT SEARCH TEMPLATE app.easy (INIT = dsimple_init, LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH DICTIONARY app.easily (template = app.easy, accept = false); CREATE TEXT SEARCH CONFIGURATION app.chopped (parser = app.chopper); ALTER TEXT SEARCH CONFIGURATION app.chopped ADD MAPPING FOR word WITH app.easily;
+CREATE TRUSTED LANGUAGE "plfake $" HANDLER plpgsql_call_handler INLINE plpgsql_inline_handler VALIDATOR plpgsql_validator; COMMENT ON LANGUAGE "plfake $" IS 'no language'; REVOKE USAGE ON LANGUAGE "plfake $" FROM PUBLIC;
+CREATE CONVERSION app.latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8; CREATE ACCESS METHOD heap_two TYPE TABLE HANDLER heap_tableam_handler;
+CREATE FUNCTION app.from_sql(internal) RETURNS internal LANGUAGE internal IMMUTABLE AS 'dsimple_init'; CREATE TRANSFORM FOR app.mood LANGUAGE "plfake $" (FROM SQL WITH FUNCTION app.from_sql(internal));
+COMMENT ON SCHEMA public IS 'ours'; GRANT CREATE ON SCHEMA public TO PUBLIC; REVOKE USAGE ON LANGUAGE sql FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT USAGE ON TYPES TO PUBLIC`;
 
 const tables = `
 CREATE TABLE things (id bigint, mood app.mood NOT NULL DEFAULT 'happy', code app.code, pair app."Pair", span app.spans, name text COLLATE "Odd s".ci, number int DEFAULT app.twice(3), PRIMARY KEY (id, name));
@@ -77,6 +84,27 @@ const statements = [
   'SELECT id, mood, further FROM things ORDER BY mood, id',
   `SELECT id FROM things WHERE pair OPERATOR(app.===) ROW('p', NULL, NULL, NULL)::app."Pair"`,
 ];
+
+/** A role that is there already is left as it is. */
+test('a role that a new node does not know comes with its settings', async () => {
+  const [first, , last] = databases.nodes;
+  if (first === undefined || last === undefined) throw new Error('three nodes');
+  const role = `settled_${databases.coordinator.database}`;
+  const settings = `SELECT setconfig FROM pg_db_role_setting WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = '${role}')`;
+  await cluster.query(`CREATE ROLE ${role}; GRANT CREATE ON SCHEMA public TO ${role}; ALTER ROLE ${role} SET search_path TO "Odd s", public; ALTER ROLE ${role} SET app.words TO 'it''s, "so"'; ALTER ROLE ${role} SET work_mem TO '2MB'`);
+  try {
+    await using there = await asking(first);
+    const expected = await there.ask(settings);
+    expect(expected).toHaveLength(1);
+    await cluster.addNode(addressOf(last));
+    await using new_ = await asking(last);
+    expect(await new_.ask(settings)).toEqual(expected);
+    await cluster.removeNode(addressOf(last));
+    await run(last.connectionString, `REVOKE CREATE ON SCHEMA public FROM ${role}; DROP ROLE IF EXISTS ${role}`);
+  } finally {
+    await cluster.query(`REVOKE CREATE ON SCHEMA public FROM ${role}; DROP ROLE ${role}`);
+  }
+});
 
 test('a schema made through the cluster alone: rows as on one PostgreSQL, objects on every node, and on one that is added later', async () => {
   for (const side of [cluster, plain]) await side.query(`${objects}; ${tables}`);

@@ -6,6 +6,8 @@ interface ObjectKind {
   /** Its access list, and the letter that `acldefault` knows the kind by. */
   readonly access?: readonly [column: string, letter: string];
   readonly where?: string;
+  /** Also objects that every database has from the beginning, which are not to be made, but may have changed. What the server's first superuser has of them, who has another name elsewhere, is left out. */
+  readonly fromTheBeginning?: boolean;
   /** SQL for the statements that make `o`. */
   readonly create: string;
   /** SQL for those that complete it when all objects are there: they may need objects that need it. */
@@ -34,6 +36,7 @@ const types = (typtype: string, create: string, further = 'true', complete = 'NU
 
 const kinds: readonly ObjectKind[] = [
   { catalog: 'pg_namespace', namespace: 'o.oid', owner: 'o.nspowner', access: ['o.nspacl', 'n'], where: `o.nspname <> 'public'`, create: `format('CREATE SCHEMA %I', o.nspname)` },
+  { catalog: 'pg_namespace', namespace: 'o.oid', owner: 'nullif(o.nspowner, 10)', access: ['o.nspacl', 'n'], where: `o.nspname = 'public'`, fromTheBeginning: true, create: `'CREATE SCHEMA public'` },
   {
     catalog: 'pg_extension', namespace: undefined, owner: undefined, where: `o.extname <> 'plpgsql'`,
     create: `format('CREATE EXTENSION %I SCHEMA %s VERSION %L CASCADE', o.extname, o.extnamespace::regnamespace, o.extversion)`,
@@ -90,6 +93,35 @@ const kinds: readonly ObjectKind[] = [
       || ${optional('LOCALE', `quote_literal(coalesce(to_jsonb(o)->>'colllocale', to_jsonb(o)->>'colliculocale'))`)} || ${optional('LC_COLLATE', 'quote_literal(o.collcollate)')}
       || ${optional('LC_CTYPE', 'quote_literal(o.collctype)')} || ${optional('RULES', `quote_literal(to_jsonb(o)->>'collicurules')`)} || format(', DETERMINISTIC = %s)', CASE WHEN o.collisdeterministic THEN 'true' ELSE 'false' END)`,
   },
+  { catalog: 'pg_language', namespace: undefined, owner: 'nullif(o.lanowner, 10)', access: ['o.lanacl', 'l'], where: `o.lanname IN ('plpgsql', 'sql')`, fromTheBeginning: true, create: `''` },
+  {
+    catalog: 'pg_language', namespace: undefined, owner: 'o.lanowner', access: ['o.lanacl', 'l'],
+    create: `format('CREATE %sLANGUAGE %I HANDLER %s', CASE WHEN o.lanpltrusted THEN 'TRUSTED ' ELSE '' END, o.lanname, o.lanplcallfoid::oid::regproc)
+      || coalesce(' INLINE ' || nullif(o.laninline, 0)::oid::regproc::text, '') || coalesce(' VALIDATOR ' || nullif(o.lanvalidator, 0)::oid::regproc::text, '')`,
+  },
+  {
+    catalog: 'pg_am', namespace: undefined, owner: undefined,
+    create: `format('CREATE ACCESS METHOD %I TYPE %s HANDLER %s', o.amname, CASE o.amtype WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END, o.amhandler::oid::regproc)`,
+  },
+  {
+    catalog: 'pg_conversion', namespace: 'o.connamespace', owner: 'o.conowner',
+    create: `format('CREATE %sCONVERSION %s FOR %L TO %L FROM %s', CASE WHEN o.condefault THEN 'DEFAULT ' ELSE '' END, ${qualified('o.connamespace', 'o.conname')}, pg_encoding_to_char(o.conforencoding),
+      pg_encoding_to_char(o.contoencoding), o.conproc::oid::regproc)`,
+  },
+  {
+    catalog: 'pg_transform', namespace: undefined, owner: undefined,
+    create: `format('CREATE TRANSFORM FOR %s LANGUAGE %I (%s)', format_type(o.trftype, NULL), (SELECT lanname FROM pg_language WHERE oid = o.trflang), concat_ws(', ',
+      'FROM SQL WITH FUNCTION ' || nullif(o.trffromsql, 0)::oid::regprocedure::text, 'TO SQL WITH FUNCTION ' || nullif(o.trftosql, 0)::oid::regprocedure::text))`,
+  },
+  {
+    catalog: 'pg_ts_parser', namespace: 'o.prsnamespace', owner: undefined,
+    create: `format('CREATE TEXT SEARCH PARSER %s (START = %s, GETTOKEN = %s, END = %s, LEXTYPES = %s', ${qualified('o.prsnamespace', 'o.prsname')}, o.prsstart::oid::regproc, o.prstoken::oid::regproc,
+      o.prsend::oid::regproc, o.prslextype::oid::regproc) || ${optional('HEADLINE', procedure('o.prsheadline'))} || ')'`,
+  },
+  {
+    catalog: 'pg_ts_template', namespace: 'o.tmplnamespace', owner: undefined,
+    create: `format('CREATE TEXT SEARCH TEMPLATE %s (LEXIZE = %s', ${qualified('o.tmplnamespace', 'o.tmplname')}, o.tmpllexize::oid::regproc) || ${optional('INIT', procedure('o.tmplinit'))} || ')'`,
+  },
   {
     catalog: 'pg_ts_dict', namespace: 'o.dictnamespace', owner: 'o.dictowner',
     create: `format('CREATE TEXT SEARCH DICTIONARY %s (TEMPLATE = %s%s)', ${qualified('o.dictnamespace', 'o.dictname')},
@@ -101,17 +133,26 @@ const kinds: readonly ObjectKind[] = [
       || coalesce((SELECT string_agg(format('; ALTER TEXT SEARCH CONFIGURATION %s ADD MAPPING FOR %I WITH %s', ${qualified('o.cfgnamespace', 'o.cfgname')}, (SELECT alias FROM ts_token_type(o.cfgparser) WHERE tokid = maptokentype), dicts), '' ORDER BY maptokentype)
         FROM (SELECT maptokentype, string_agg(mapdict::regdictionary::text, ', ' ORDER BY mapseqno) AS dicts FROM pg_ts_config_map WHERE mapcfg = o.oid GROUP BY 1) AS m), '')`,
   },
+  // Those of tables and sequences are for the coordinator database. When all else is there: it must not get other privileges than it has.
+  {
+    catalog: 'pg_default_acl', namespace: undefined, owner: undefined, where: `o.defaclobjtype NOT IN ('r', 'S', 'L')`, create: `''`,
+    complete: `(SELECT string_agg(format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s %s', pg_get_userbyid(o.defaclrole), ' IN SCHEMA ' || nullif(o.defaclnamespace, 0)::regnamespace, c.command), '; ' ORDER BY c.place, c.command)
+      FROM (VALUES ('f', 'FUNCTIONS'), ('T', 'TYPES'), ('n', 'SCHEMAS')) AS k (letter, objects), LATERAL (
+        SELECT 1, format('REVOKE ALL ON %s FROM PUBLIC, %I', k.objects, pg_get_userbyid(o.defaclrole)) WHERE o.defaclnamespace = 0
+        UNION ALL SELECT 2, format('GRANT %s ON %s TO %s%s', privilege_type, k.objects, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, CASE WHEN is_grantable AND grantee <> o.defaclrole THEN ' WITH GRANT OPTION' ELSE '' END)
+          FROM aclexplode(o.defaclacl)) AS c (place, command) WHERE k.letter = o.defaclobjtype::text)`,
+  },
 ];
 
-function objectsOfKind({ catalog, namespace, owner, access, where = 'true', create, complete = 'NULL' }: ObjectKind): string {
+function objectsOfKind({ catalog, namespace, owner, access, where = 'true', fromTheBeginning = false, create, complete = 'NULL' }: ObjectKind): string {
   const known = namespace === undefined ? 'true' : `${namespace}::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'shardwright', 'pg_toast') AND ${namespace}::regnamespace::text !~ '^pg_(toast_)?temp_'`;
-  const granted = access === undefined ? 'NULL' : `(SELECT json_agg(json_build_object('grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, 'privilege', privilege_type, 'grantable', is_grantable))
-    FROM aclexplode(${access[0]}) WHERE ${access[0]} IS NOT NULL)`;
+  const granted = access === undefined ? 'NULL' : `(SELECT json_agg(json_build_object('grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, 'privilege', privilege_type, 'grantable', is_grantable) ORDER BY pg_get_userbyid(grantee), privilege_type)
+    FROM aclexplode(${access[0]}) WHERE ${access[0]} IS NOT NULL${fromTheBeginning ? ' AND grantee <> 10' : ''})`;
   return `SELECT '${catalog}'::regclass::oid::bigint, o.oid::bigint, i.type, i.identity, ${create}, ${owner === undefined ? 'NULL' : `pg_get_userbyid(${owner})`}, ${granted}::text,
       ${access === undefined ? 'false' : `${access[0]} IS NOT NULL`}, obj_description(o.oid, '${catalog}'), ${complete}
     FROM ${catalog} o, LATERAL pg_identify_object('${catalog}'::regclass, o.oid, 0) i
-    WHERE o.oid >= 16384 AND ${known} AND ${where}
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = o.oid AND d.deptype IN ('e', 'i') AND d.refclassid <> 'pg_opfamily'::regclass AND d.refclassid <> 'pg_class'::regclass)`;
+    WHERE ${fromTheBeginning ? 'true' : 'o.oid >= 16384'} AND ${known} AND ${where}
+      AND ${fromTheBeginning ? 'true' : `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = o.oid AND d.deptype IN ('e', 'i') AND d.refclassid <> 'pg_opfamily'::regclass AND d.refclassid <> 'pg_class'::regclass)`}`;
 }
 
 /** One row for each object that users made: catalog, OID, kind, identity, statements that make it, owner, privileges as JSON, whether they are not the default ones, comment, statements that complete it. In order of OID. */

@@ -8,16 +8,16 @@ export function renderObject(object: UserObject, there: UserObject | undefined):
   return [
     ...(there === undefined ? [create] : []),
     ...(owner === undefined || owner === there?.owner ? [] : [`ALTER ${on} OWNER TO ${quoteIdentifier(owner)}`]),
-    ...(JSON.stringify(object.grants) === JSON.stringify(there?.grants) ? [] : renderGrants(object, on)),
+    ...(JSON.stringify(object.grants) === JSON.stringify(there?.grants) ? [] : renderGrants(object, on, there)),
     ...(comment === there?.comment ? [] : [`COMMENT ON ${on} IS ${comment === undefined ? 'NULL' : quoteLiteral(comment)}`]),
   ];
 }
 
-/** All privileges are taken away first, those that the kind has by default included. */
-function renderGrants({ grants = [], owner }: UserObject, on: string): string[] {
-  const holder = owner === undefined ? '' : `, ${quoteIdentifier(owner)}`;
+/** All privileges are taken away first, those that the kind has by default, and those that others have `there`, included. */
+function renderGrants({ grants = [], owner }: UserObject, on: string, there: UserObject | undefined): string[] {
+  const holders = new Set([owner, ...(there?.grants ?? []).map(({ grantee }) => grantee)].flatMap((role) => (role === undefined || role === null ? [] : [quoteIdentifier(role)])));
   return [
-    `REVOKE ALL ON ${on} FROM PUBLIC${holder}`,
+    `REVOKE ALL ON ${on} FROM ${['PUBLIC', ...holders].join(', ')}`,
     ...grants.map(({ grantee, privilege, grantable }) =>
       `GRANT ${privilege} ON ${on} TO ${grantee === null ? 'PUBLIC' : quoteIdentifier(grantee)}${grantable && grantee !== owner ? ' WITH GRANT OPTION' : ''}`),
   ];

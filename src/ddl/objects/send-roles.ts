@@ -10,7 +10,8 @@ WITH RECURSIVE used (oid) AS (
 SELECT rolname, format('%s %s %s %s %s %s %s CONNECTION LIMIT %s', CASE WHEN rolsuper THEN 'SUPERUSER' ELSE 'NOSUPERUSER' END, CASE WHEN rolinherit THEN 'INHERIT' ELSE 'NOINHERIT' END,
     CASE WHEN rolcreaterole THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END, CASE WHEN rolcreatedb THEN 'CREATEDB' ELSE 'NOCREATEDB' END, CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
     CASE WHEN rolreplication THEN 'REPLICATION' ELSE 'NOREPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END, rolconnlimit),
-  (SELECT json_agg(g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)
+  (SELECT json_agg(g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid),
+  (SELECT json_agg(entry) FROM pg_db_role_setting s, unnest(s.setconfig) AS entry WHERE s.setrole = r.oid AND s.setdatabase = 0)
 FROM pg_roles r WHERE r.oid IN (SELECT oid FROM used) AND r.oid >= 16384 ORDER BY r.oid`;
 
 export interface Role {
@@ -18,11 +19,15 @@ export interface Role {
   readonly attributes: string;
   /** Roles that it is a member of. */
   readonly granted: readonly string[];
+  /** What its sessions begin with in whatever database: `name=value`. */
+  readonly settings: readonly string[];
 }
 
 export async function readRoles({ coordinator, signal }: Pick<CatalogChange, 'coordinator' | 'signal'>): Promise<Role[]> {
   const { rows } = await coordinator.query({ text: rolesQuery }, { signal });
-  return rows.map(([name, attributes, granted]) => ({ name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[] }));
+  return rows.map(([name, attributes, granted, settings]) => ({
+    name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[], settings: JSON.parse(settings ?? '[]') as string[],
+  }));
 }
 
 /** Makes those that the node's server lacks. Without passwords, which are no business of ours: who logs in there by such a role needs one. */
@@ -31,7 +36,7 @@ export async function sendRoles(change: CatalogChange, node: NodeConnection, rol
   // Another cluster may add a node on the same server at the same moment.
   const texts = missing.map(({ name, attributes }) => unlessThere(`CREATE ROLE ${quoteIdentifier(name)} ${attributes}`));
   const memberships = missing.flatMap(({ name, granted }) => granted.map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name)}`));
-  const all = [...texts, ...memberships];
+  const all = [...texts, ...memberships, ...missing.flatMap(settingsOf)];
   if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal: change.signal });
 }
 
@@ -40,6 +45,16 @@ export async function missingRoles({ signal }: Pick<CatalogChange, 'signal'>, no
   if (roles.length === 0) return [];
   const known = await node.query({ text: 'SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', values: [roles.map(({ name }) => name)] }, { signal });
   return roles.filter(({ name }) => !known.rows.some(([there]) => there === name));
+}
+
+/** Settings that are lists of names are kept as they are written behind TO. */
+const lists: ReadonlySet<string> = new Set(['search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries']);
+
+function settingsOf({ name: role, settings }: Role): string[] {
+  return settings.map((entry) => {
+    const [name, value] = [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)];
+    return `ALTER ROLE ${quoteIdentifier(role)} SET ${quoteIdentifier(name)} TO ${lists.has(name) && value !== '' ? value : quoteLiteral(value)}`;
+  });
 }
 
 function unlessThere(create: string): string {

@@ -35,7 +35,13 @@ const queries = [
   `SELECT concat_ws(' ', 'collation', collnamespace::regnamespace, collname, collprovider, collisdeterministic, collcollate, pg_get_userbyid(collowner)) FROM pg_collation WHERE ${own('collnamespace', 'pg_collation', 'pg_collation.oid')}`,
   `SELECT concat_ws(' ', 'text search', cfgnamespace::regnamespace, cfgname, pg_get_userbyid(cfgowner), (SELECT string_agg(concat_ws('/', maptokentype, mapdict::regdictionary), ' ' ORDER BY maptokentype, mapseqno) FROM pg_ts_config_map WHERE mapcfg = c.oid))
     FROM pg_ts_config c WHERE ${own('cfgnamespace', 'pg_ts_config', 'c.oid')}`,
-  `SELECT concat_ws(' ', 'dictionary', dictnamespace::regnamespace, dictname, dicttemplate, dictinitoption) FROM pg_ts_dict WHERE ${own('dictnamespace', 'pg_ts_dict', 'pg_ts_dict.oid')}`,
+  `SELECT concat_ws(' ', 'dictionary', dictnamespace::regnamespace, dictname, (SELECT tmplname FROM pg_ts_template t WHERE t.oid = dicttemplate), dictinitoption) FROM pg_ts_dict WHERE ${own('dictnamespace', 'pg_ts_dict', 'pg_ts_dict.oid')}`,
+  `SELECT concat_ws(' ', 'parser', prsname, prsstart, prstoken, prsend, prsheadline, prslextype) FROM pg_ts_parser WHERE ${own('prsnamespace', 'pg_ts_parser', 'pg_ts_parser.oid')}`,
+  `SELECT concat_ws(' ', 'template', tmplname, tmplinit, tmpllexize) FROM pg_ts_template WHERE ${own('tmplnamespace', 'pg_ts_template', 'pg_ts_template.oid')}`,
+  `SELECT concat_ws(' ', 'language', lanname, lanpltrusted, lanplcallfoid::regproc, laninline::regproc, lanvalidator::regproc, pg_get_userbyid(lanowner), ${access('lanacl', 'l', 'lanowner')}, obj_description(oid, 'pg_language')) FROM pg_language`,
+  `SELECT concat_ws(' ', 'access method', amname, amtype, amhandler) FROM pg_am`,
+  `SELECT concat_ws(' ', 'conversion', conname, conforencoding, contoencoding, conproc, condefault) FROM pg_conversion WHERE ${own('connamespace', 'pg_conversion', 'pg_conversion.oid')}`,
+  `SELECT concat_ws(' ', 'transform', trftype::regtype, trffromsql::regproc, trftosql::regproc, (SELECT lanname FROM pg_language l WHERE l.oid = trflang)) FROM pg_transform`,
   `SELECT concat_ws(' ', 'extension', extname, extversion, extnamespace::regnamespace) FROM pg_extension`,
   `SELECT concat_ws(' ', 'default privileges', nullif(defaclnamespace, 0)::regnamespace, pg_get_userbyid(defaclrole), defaclobjtype, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(defaclacl) a)) FROM pg_default_acl WHERE defaclobjtype NOT IN ('r', 'S')`,
 ];
