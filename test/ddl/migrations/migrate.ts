@@ -1,8 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { PoolClient } from 'pg';
+import { flyway } from './flyway.ts';
+import { knex } from './knex.ts';
 
-export const tools = ['drizzle', 'prisma', 'node-pg-migrate'] as const;
+export const tools = ['drizzle', 'prisma', 'node-pg-migrate', 'knex', 'flyway'] as const;
 export type Tool = (typeof tools)[number];
+
+/** Called before a statement of a migration is sent; the last one writes down that it is done. */
+export type OnStatement = (migration: string, index: number) => void;
+
+/** Those that keep to a table and a transaction of our own making. */
+type Plain = Exclude<Tool, 'knex' | 'flyway'>;
 
 interface Migration {
   readonly name: string;
@@ -10,41 +18,48 @@ interface Migration {
 }
 
 /** The migrations of a tool's history, in order. */
-function historyOf(tool: Tool): Migration[] {
+function historyOf(tool: Plain): Migration[] {
   const folder = new URL(`fixtures/${tool}/`, import.meta.url);
   return readdirSync(folder).toSorted().map((name) => ({ name, sql: readFileSync(new URL(tool === 'prisma' ? `${name}/migration.sql` : name, folder), 'utf8') }));
 }
 
-/**
- * Does what the tool does with what it has not done yet: takes its lock, sends each migration in its way, and writes down that it is done. Returns the names of what it ran. Where the tool has a transaction
- * for each migration, those that call functions of the cluster are run without, which node-pg-migrate has a comment for.
- */
-export async function migrate(tool: Tool, client: PoolClient, onDone: (name: string) => void = () => undefined): Promise<string[]> {
+/** Does what the tool does with what it has not done yet: takes its lock, sends each migration in its way, and writes down that it is done. Returns the names of what it ran. */
+export async function migrate(tool: Tool, client: PoolClient, onStatement: OnStatement = () => undefined): Promise<string[]> {
+  if (tool === 'knex') return knex(client, onStatement);
+  return tool === 'flyway' ? flyway(client, onStatement) : plain(tool, client, onStatement);
+}
+
+async function plain(tool: Plain, client: PoolClient, onStatement: OnStatement): Promise<string[]> {
   await client.query('SELECT pg_advisory_lock(72707369)');
   await client.query('CREATE SCHEMA IF NOT EXISTS tool; CREATE TABLE IF NOT EXISTS tool.migrations (name text PRIMARY KEY, at timestamptz DEFAULT now())');
   const { rows } = await client.query<{ name: string }>('SELECT name FROM tool.migrations ORDER BY name');
   const pending = historyOf(tool).filter(({ name }) => !rows.some((row) => row.name === name));
-  for (const migration of pending) {
-    await senders[tool](client, migration);
-    onDone(migration.name);
-  }
+  // drizzle's migrator has one transaction for all.
+  await inTransaction(client, tool === 'drizzle' && pending.length > 0, async () => {
+    for (const migration of pending) await senders[tool](client, migration, onStatement);
+  });
   await client.query('SELECT pg_advisory_unlock(72707369)');
   return pending.map(({ name }) => name);
 }
 
 const done = 'INSERT INTO tool.migrations (name) VALUES ($1)';
 
-const senders: Readonly<Record<Tool, (client: PoolClient, migration: Migration) => Promise<void>>> = {
-  drizzle: (client, { name, sql }) => inTransaction(client, !/SELECT create_/.test(sql), async () => {
-    for (const statement of sql.split('--> statement-breakpoint')) await client.query(statement);
+const senders: Readonly<Record<Plain, (client: PoolClient, migration: Migration, onStatement: OnStatement) => Promise<void>>> = {
+  drizzle: async (client, { name, sql }, onStatement) => {
+    for (const [i, statement] of sql.split('--> statement-breakpoint').entries()) {
+      onStatement(name, i);
+      await client.query(statement);
+    }
     await client.query(done, [name]);
-  }),
+  },
   /** All of a file is one text. */
-  prisma: async (client, { name, sql }) => {
+  prisma: async (client, { name, sql }, onStatement) => {
+    onStatement(name, 0);
     await client.query(sql);
     await client.query(done, [name]);
   },
-  'node-pg-migrate': (client, { name, sql }) => inTransaction(client, !sql.includes('pgm.noTransaction'), async () => {
+  'node-pg-migrate': (client, { name, sql }, onStatement) => inTransaction(client, true, async () => {
+    onStatement(name, 0);
     await client.query(sql);
     await client.query(done, [name]);
   }),
