@@ -57,6 +57,9 @@ export const errorCatalogue = {
   transactionLost: { number: 'SW091', sqlState: '40001', transient: true, about: 'The primary of a node was lost while a transaction was open: nothing of it was committed. The same transaction may be tried again.' },
   switchoverFailed: { number: 'SW092', sqlState: '55000', transient: true, about: 'No other server of the node came to be its primary in a planned switchover. The cause says why; the node is used as before.' },
   noReplica: { number: 'SW093', sqlState: '55000', transient: true, about: 'A query that may read on replicas only found none, of a node with several servers, within its limits of lag.' },
+  duplicateKeys: { number: 'SW110', sqlState: '23505', transient: false, about: 'Rows have equal keys, so a unique lookup cannot be made; nothing of it is left. The detail has the keys.' },
+  tableHasLookup: { number: 'SW111', sqlState: '2BP01', transient: false, about: 'A unique lookup of the table does not allow a change of it. `cluster.dropUniqueLookup()` drops the lookup.' },
+  unknownLookup: { number: 'SW112', sqlState: '42704', transient: false, about: 'The table has no unique lookup of these columns.' },
   embeddedServer: { number: 'SW033', sqlState: '58000', transient: false, about: 'An embedded PostgreSQL server is not installed, or did not start. The detail has the end of its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

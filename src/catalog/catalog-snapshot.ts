@@ -1,3 +1,4 @@
+import type { UniqueLookup } from './unique-lookup.ts';
 import type { ColocationId, NodeId, ShardGroupId, ShardId } from './ids.ts';
 
 /** `postgres`: as the server's own hash functions compute. `murmur3`: of the canonical text, seed 0. */
@@ -167,6 +168,8 @@ export interface CatalogSnapshot {
   readonly tables: ReadonlyMap<string, CatalogTable>;
   /** By keys as `tableKey` makes them. */
   readonly dependentViews: ReadonlyMap<string, DependentView>;
+  /** In order of id. */
+  readonly lookups: readonly UniqueLookup[];
   readonly server: ServerFacts;
 }
 

@@ -1,6 +1,7 @@
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable, DistributedTable, HashFamily } from '../catalog/catalog-snapshot.ts';
+import { isLookupTable } from '../catalog/unique-lookup.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { findTable } from '../execute/find-table.ts';
@@ -36,7 +37,7 @@ export interface ShardInfo {
 }
 
 export function listTables(snapshot: CatalogSnapshot): TableInfo[] {
-  return [...snapshot.tables.values()].map((table) => ({
+  return [...snapshot.tables.values()].filter(({ oid }) => !isLookupTable(snapshot, oid)).map((table) => ({
     schema: table.schema,
     name: table.name,
     kind: table.kind,

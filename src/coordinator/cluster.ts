@@ -22,6 +22,8 @@ import type { Within } from '../ddl/ddl-context.ts';
 import { checkSchema } from '../ddl/drift/check-schema.ts';
 import type { SchemaReport } from '../ddl/drift/schema-report.ts';
 import { dropDistributedTable } from '../ddl/drop-distributed-table.ts';
+import { createUniqueLookup, type CreateUniqueLookupOptions } from '../ddl/lookups/create-unique-lookup.ts';
+import { dropUniqueLookup } from '../ddl/lookups/drop-unique-lookup.ts';
 import { removeNode } from '../ddl/remove-node.ts';
 import { replaceNode } from '../ddl/replace-node.ts';
 import { distributeSchema } from '../ddl/schemas/distribute-schema.ts';
@@ -70,6 +72,7 @@ import { type AddNodeOptions, type MovedShardGroup, movedGroup, type MoveOptions
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, isolationWish, mergeShards, mergeWish, type ReplacedShardGroups, type SplitOptions, splitShards, splitWish, type Tenant } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
+import { columnsOf, listLookups, type LookupInfo } from './cluster-lookups.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
 import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
@@ -333,6 +336,27 @@ export class Cluster extends PoolBase {
   async alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await alterDistributedTable(this.#coordinator.ddlContext(snapshot), table, options);
+  }
+
+  /**
+   * Makes columns of a distributed table unique over all of its rows, as `UNIQUE (…)` does where the distribution column is among them: NULLs are distinct, and a row with a key that another one has is refused with 23505 and the constraint's name. The
+   * keys are in a distributed table of the library's own, each with the distribution value of its row, and are written in the transaction that writes the row; so a query that compares the columns with constants or parameters goes to one
+   * shard. It is built beside reads and writes. Where that is broken off, a second call goes on. Errors: `duplicateKeys` (nothing is left of it), `unsupportedTable`, `undefinedColumn`, `invalidParameter`, `lockNotAvailable`.
+   */
+  async createUniqueLookup(table: string, columns: string | readonly string[], options: CreateUniqueLookupOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await createUniqueLookup(this.#coordinator.ddlContext(snapshot), table, columnsOf(columns), options);
+  }
+
+  /** Drops a unique lookup, whole or half made. `unknownLookup`. */
+  async dropUniqueLookup(table: string, columns: string | readonly string[], options: CallOptions = {}): Promise<void> {
+    const snapshot = await this.#coordinator.store.load(options);
+    await dropUniqueLookup(this.#coordinator.ddlContext(snapshot), table, columnsOf(columns), options);
+  }
+
+  /** The unique lookups of all tables. */
+  async lookups(options: CallOptions = {}): Promise<LookupInfo[]> {
+    return listLookups(await this.#coordinator.store.refresh(options));
   }
 
   /** Makes a distributed or reference table a local one again, with its rows. */

@@ -13,6 +13,8 @@ import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebal
 export interface UtilityTarget extends RebalanceTarget, TableCreator {
   alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
   undistributeTable(table: string, options: CallOptions): Promise<void>;
+  createUniqueLookup(table: string, columns: string | readonly string[], options: CallOptions & { name?: string }): Promise<void>;
+  dropUniqueLookup(table: string, columns: string | readonly string[], options: CallOptions): Promise<void>;
   distributeSchema(schema: string, options: CallOptions): Promise<void>;
   undistributeSchema(schema: string, options: CallOptions): Promise<void>;
   moveSchema(schema: string, options: CallOptions & { to: { host: string; port: number } }): Promise<unknown>;
@@ -82,6 +84,14 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
       return undefined;
     case 'undistribute_table':
       await cluster.undistributeTable(text('table_name'), options);
+      return undefined;
+    case 'create_unique_lookup': {
+      const name = given('name');
+      await cluster.createUniqueLookup(text('table_name'), columnsGiven(call, given('columns')), { ...options, ...(typeof name === 'string' ? { name } : {}) });
+      return undefined;
+    }
+    case 'drop_unique_lookup':
+      await cluster.dropUniqueLookup(text('table_name'), columnsGiven(call, given('columns')), options);
       return undefined;
     case 'citus_schema_distribute':
       await cluster.distributeSchema(text('schemaname'), options);
@@ -166,6 +176,11 @@ async function checkCascade(cluster: UtilityTarget, { table, value, cascade }: {
   throw new ClusterError('invalidParameter', `a tenant of table "${table}" cannot be isolated alone, since it has co-located tables`, {
     detail: `They are ${colocated.join(', ')}.`, hint: `Isolate it in all of them: isolate_tenant_to_new_shard('${table}', …, 'CASCADE').`,
   });
+}
+
+/** A name, or an array of names. */
+function columnsGiven(call: UtilityCall, value: unknown): string | readonly string[] {
+  return Array.isArray(value) ? value.map(String) : required(call, 'columns', value);
 }
 
 /** Of an array, or its text. */

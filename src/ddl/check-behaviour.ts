@@ -6,6 +6,7 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
 import { type BodyNames, bodyNames } from '../sql/function-body.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import { type Objection, unsupportedTable } from './check-table.ts';
+import { isLookupTrigger } from './lookups/lookup-triggers.ts';
 import type { CalledFunction, PolicyDefinition, TableDefinition, TriggerDefinition } from './table-definition.ts';
 
 /** How the rows of a table are placed. */
@@ -70,7 +71,7 @@ const sessionFunctions = /^(nextval|currval|lastval|setval|pg_notify|set_config|
 const shardVariables = new Set(['tg_relid', 'tg_relname', 'tg_table_name', 'tableoid', 'ctid']);
 
 async function objectionToFunctions(servers: BehaviourServers, table: TableDefinition): Promise<Objection | undefined> {
-  const called = [...(table.policies ?? []).flatMap(({ functions }) => functions ?? []), ...(table.triggers ?? []).map((trigger) => trigger.function)];
+  const called = [...(table.policies ?? []).flatMap(({ functions }) => functions ?? []), ...(table.triggers ?? []).flatMap((trigger) => (isLookupTrigger(trigger) ? [] : [trigger.function]))];
   const seen = new Set<string>();
   let next = called;
   while (next.length > 0) {

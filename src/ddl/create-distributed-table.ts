@@ -58,6 +58,11 @@ export async function distributePartition(change: CatalogChange, oid: number): P
   await distributeTable(change, definition, { column: definition.partitionOf?.table.distribution?.columnName ?? undefined, colocateWith: 'default' });
 }
 
+/** A table that the library has made for itself, in the same transaction. */
+export async function distributeMade(change: CatalogChange, oid: number, { column, shardCount }: { readonly column: string; readonly shardCount: number }): Promise<void> {
+  await distributeTable(change, await readDefinition(change.coordinator, oid, change), { column, shardCount, colocateWith: 'default' });
+}
+
 interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'defaultShardCount' | 'hash'> {
   /** Undefined: a single-shard table. */
   readonly column: string | undefined;

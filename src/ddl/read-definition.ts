@@ -195,7 +195,7 @@ const referencedBy = (distribution: DistributionSql): string => `(
 
 const definitionsWhere = (which: string, distribution: DistributionSql): string => `
 SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
-  'system', c.oid < 16384 OR n.nspname IN ('pg_catalog', 'information_schema', 'shardwright'), 'typed', c.reloftype <> 0,
+  'system', c.oid < 16384 OR n.nspname IN ('pg_catalog', 'information_schema') OR (n.nspname = 'shardwright' AND c.relname !~ '^unique_lookup_[0-9]'), 'typed', c.reloftype <> 0,
   'partition', c.relispartition,
   'partitionOf', CASE WHEN c.relispartition THEN (SELECT json_build_object('bound', pg_get_expr(c.relpartbound, c.oid),
     'table', ${relatedTable('h.inhparent', distribution)}) FROM pg_inherits h WHERE h.inhrelid = c.oid) END,

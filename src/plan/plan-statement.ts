@@ -3,6 +3,7 @@ import { analyzeAny, namedRelations } from '../analyze/analyze-statement.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
+import { isLookupTable } from '../catalog/unique-lookup.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { writesRows } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -20,6 +21,7 @@ import { selectOf } from './staged/staged-state.ts';
 import type { StatementPlan } from './statement-plan.ts';
 import { namesTablesAsValues } from './tables-as-values.ts';
 import { planUtilityCall } from './utility-call.ts';
+import { checkConflicts } from './write/check-conflicts.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
 import { planMerge } from './write/plan-merge.ts';
 import { planModify } from './write/plan-modify.ts';
@@ -34,6 +36,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   await checkNames(node, named);
   const create = selectIntoAsCreate(statement, named.names);
   if (create !== undefined) return planStatement(create, input);
+  checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(computed, named);
   if ('SelectStmt' in node) return planRows(statement, named);
@@ -82,6 +85,7 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
   const relations = namedRelations(node);
   for (const relation of relations) {
     checkTemporary(relation, names.snapshot);
+    checkLookupTable(relation, names);
     if (relation.inh !== true && names.resolve(relation.schemaname, relation.relname ?? '')?.partitioned === true) {
       throw unsupported(`ONLY stands before "${relation.relname ?? ''}", which is partitioned: there are no rows in it alone.`, 'Leave ONLY out, or name a partition.');
     }
@@ -98,6 +102,13 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
     if (columns.every(({ tableOid }) => tableOid === table.oid)) continue;
     throw unsupported(`A local table "${name}" hides "${table.schema}.${name}" in search_path.`, 'Name the table with its schema.');
   }
+}
+
+/** Its rows are the cluster's own to write, and tell of rows that a role may not read. */
+function checkLookupTable({ schemaname, relname = '' }: RangeVar, names: RelationNames): void {
+  const table = names.snapshot.lookups.length === 0 ? undefined : names.resolve(schemaname, relname);
+  if (table === undefined || !isLookupTable(names.snapshot, table.oid)) return;
+  throw unsupported(`"${relname}" has the keys of a unique lookup, which only the cluster reads and writes.`, 'Read the table of the lookup: a condition on its columns goes to one shard.');
 }
 
 /** A temporary table stands before every schema of the search path. */

@@ -9,6 +9,8 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
   alter_distributed_table: ['table_name', 'distribution_column', 'shard_count', 'colocate_with', 'cascade_to_colocated'],
   create_reference_table: ['table_name'],
   undistribute_table: ['table_name', 'cascade_via_foreign_keys'],
+  create_unique_lookup: ['table_name', 'columns', 'name'],
+  drop_unique_lookup: ['table_name', 'columns'],
   citus_schema_distribute: ['schemaname'],
   citus_schema_undistribute: ['schemaname'],
   citus_schema_move: ['schema_id', 'target_node_name', 'target_node_port', 'shard_transfer_mode'],
@@ -52,7 +54,7 @@ export const utilityFunctions: Readonly<Record<string, readonly string[]>> = {
 
 /** How many leading arguments have no default. */
 const argumentsNeeded: Readonly<Record<string, number>> = {
-  create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, citus_schema_distribute: 1, citus_schema_undistribute: 1, citus_schema_move: 3, citus_add_node: 2, master_add_node: 2,
+  create_distributed_table: 2, create_reference_table: 1, alter_distributed_table: 1, undistribute_table: 1, create_unique_lookup: 2, drop_unique_lookup: 2, citus_schema_distribute: 1, citus_schema_undistribute: 1, citus_schema_move: 3, citus_add_node: 2, master_add_node: 2,
   citus_remove_node: 2, master_remove_node: 2, get_shard_id_for_distribution_column: 1, shardwright_check_schema: 0, shardwright_verify: 0,
   citus_move_shard_placement: 5, citus_split_shard_by_split_points: 3, isolate_tenant_to_new_shard: 2, citus_drain_node: 2, master_move_shard_placement: 5,
   create_distributed_table_concurrently: 2, truncate_local_data_after_distributing_table: 1, citus_set_coordinator_host: 1, start_metadata_sync_to_node: 2, run_command_on_workers: 1, run_command_on_all_nodes: 1,

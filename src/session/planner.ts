@@ -4,6 +4,7 @@ import { namedRelations } from '../analyze/analyze-statement.ts';
 import { ClusterError } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { lookupsWrittenThrough } from '../catalog/unique-lookup.ts';
 import { type FanOutMemory, fanOutMemory } from '../execute/fan-out-tasks.ts';
 import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
@@ -36,6 +37,8 @@ export class PreparedPlan {
   #isOutgrown = false;
   /** It reads or defines tables that the snapshot takes for local ones. Those that it writes are fenced themselves. */
   readonly readsLocalTables: boolean;
+  /** It may write to tables with unique lookups, which then have to be written as well. */
+  readonly keepsLookups: boolean;
   readonly #isTimeless: boolean;
   readonly #dependsOnSession: boolean;
   /** The plan for any session, of which this is the one for a session that is known. */
@@ -55,6 +58,7 @@ export class PreparedPlan {
     this.#dependsOnSession = general === undefined && dependsOnSession(plan);
     this.texts = general !== undefined ? general.texts : plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' || plan.kind === 'made_by_query' ? undefined : valuesNeeded(plan, statement);
+    this.keepsLookups = writesLookups(plan, snapshot);
     this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
@@ -134,6 +138,12 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
   const ours = plan.kind === 'modify' && plan.sequences.length > 0;
   const numbers = (plan.kind === 'select' || plan.kind === 'modify') && !ours ? plan.whole.parameters : parameterNumbers(node);
   return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
+}
+
+function writesLookups(plan: StatementPlan, { lookups }: CatalogSnapshot): boolean {
+  if (lookups.length === 0) return false;
+  if (plan.kind === 'insert') return lookupsWrittenThrough(lookups, [plan.table]).length > 0;
+  return (plan.kind === 'modify' || plan.kind === 'truncate') && lookupsWrittenThrough(lookups, plan.tables).length > 0;
 }
 
 /** Whether a query or write names a relation to read that may be a table of the user's. */

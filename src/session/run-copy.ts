@@ -2,6 +2,7 @@ import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import { lookupsWrittenThrough } from '../catalog/unique-lookup.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
@@ -22,6 +23,8 @@ import type { StatementScope } from '../execute/statement-scope.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { keepingLookups } from './keep-lookups.ts';
 import { copiedQuery, copiedRows, type PlannedQuery } from './copy-query.ts';
 import type { RunContext } from './run-statement.ts';
 
@@ -33,7 +36,8 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
   if (table === undefined) {
     return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal }));
   }
-  return scope.atomically((transaction) => {
+  const keeps = lookupsWrittenThrough(scope.snapshot.lookups, [table]).length > 0;
+  const copied = (transaction: DistributedTransaction): Promise<number> => {
     const { snapshot, signal, onNotice } = scope;
     const shared = {
       copy, transaction, signal, onNotice, serverVersion: snapshot.server.version,
@@ -51,7 +55,8 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
     }
     const { shardGroups } = placerOf(table, snapshot).group;
     return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope), onRows: (ordinal, rows) => context.load.note(at(shardGroups, ordinal).id, rows) });
-  });
+  };
+  return keeps ? keepingLookups(scope, ({ transaction }) => copied(transaction)) : scope.atomically(copied);
 }
 
 export interface CopyContext {

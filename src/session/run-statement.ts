@@ -17,10 +17,11 @@ import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
+import { emptyLookups } from '../execute/lookups/empty-lookups.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
 import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
-import type { Effect, ResultOptions, StatementScope } from '../execute/statement-scope.ts';
+import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runBriefSpread, runEverywhere, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import { runWrite } from '../execute/write/run-write.ts';
@@ -33,6 +34,7 @@ import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
+import { keepingLookups } from './keep-lookups.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
 import { bindComputed } from './bind-computed.ts';
@@ -59,8 +61,12 @@ export interface RunContext {
 
 /** Runs a planned statement; the result is pg's own. */
 export function runStatement(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
-  const { plan } = prepared;
   if (prepared.parameters !== undefined && prepared.parameters !== values.length) return refuseValues(prepared, values, { scope: context.scope, name: result.name });
+  return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
+}
+
+function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
+  const { plan } = prepared;
   switch (plan.kind) {
     case 'coordinator': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
@@ -273,6 +279,7 @@ async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<Que
     const coordinator = plan.cascade || plan.restartIdentity ? await transaction.join(coordinatorNodeId, 'write', options) : undefined;
     const tables = plan.cascade ? await referringTables(present(coordinator), { snapshot, tables: plan.tables }, options) : plan.tables;
     await truncateTables(transaction, { snapshot, tables }, { signal: options.signal });
+    await emptyLookups(transaction, { snapshot, tables }, options);
     if (coordinator === undefined || !plan.restartIdentity) return;
     for (const sequence of sequencesOf(tables)) await coordinator.query({ text: `ALTER SEQUENCE ${sequence} RESTART` }, options);
   });

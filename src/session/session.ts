@@ -844,7 +844,8 @@ export class Session {
     }
     const coordinator = await transaction.join(coordinatorNodeId, 'read');
     try {
-      if (names.length === 0) await transaction.broadcast(text);
+      // What was written is looked at when the lookups have followed, not before.
+      if (names.length === 0) await transaction.broadcast(snapshot.lookups.length === 0 ? text : `${text};\nSET CONSTRAINTS shardwright.lookups_are_kept DEFERRED`);
       else await coordinator.query({ text, simple: true });
     } catch (error) {
       throw withLogicalNames(error, snapshot);

@@ -8,7 +8,7 @@ export function isUtilityCall(node: Node): boolean {
   return name !== undefined && utilityNames.test(name) && !blockUtilities.has(name);
 }
 
-const utilityNames = /^(undistribute_table|alter_distributed_table|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|run_command_on_[a-z_]+|citus_update_node|citus_schema_(distribute|undistribute|move))$/;
+const utilityNames = /^(undistribute_table|alter_distributed_table|(create|drop)_unique_lookup|shardwright_check_schema|shardwright_verify|(citus|master)_(add|remove)_node|citus_(rebalance|job)_[a-z]+|rebalance_table_shards|run_command_on_[a-z_]+|citus_update_node|citus_schema_(distribute|undistribute|move))$/;
 
 function calledFunction(node: Node): string | undefined {
   if (!('SelectStmt' in node)) return undefined;

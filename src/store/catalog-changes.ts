@@ -270,7 +270,7 @@ async function insertShards(change: Change, oid: number, group: ColocationGroup)
 }
 
 /**
- * Distributes a table anew, or makes it a reference table where there is no group. Its shards get new ids, in the order of the group's shard groups; what was planned for the old ones finds nothing. `tableInFeed`.
+ * Distributes a table anew, or makes it a reference table where there is no group. Its shards get new ids, in the order of the group's shard groups; what was planned for the old ones finds nothing. `tableInFeed`, `tableHasLookup`.
  */
 export async function replaceShards(
   change: Change,
@@ -278,7 +278,7 @@ export async function replaceShards(
 ): Promise<ShardId[]> {
   const { oid, distributionPosition, group } = table;
   await run(change, 'DELETE FROM shardwright.shard WHERE relation = $1::oid', [oid]);
-  await runUnlessInFeed(
+  await runUnlessInUse(
     change,
     `UPDATE shardwright.distributed_table SET kind = $2, distribution_attnum = $3, colocation_id = $4 WHERE relation = $1::oid`,
     [oid, group === undefined ? 'reference' : 'distributed', distributionPosition ?? null, group?.id ?? null],
@@ -352,9 +352,9 @@ export async function lockVersion(change: Change): Promise<number> {
   return Number(present(row, 'cluster')[0]);
 }
 
-/** Forgets the table and its shards, and its colocation group when it was the last in it. `tableInFeed`. */
+/** Forgets the table and its shards, and its colocation group when it was the last in it. `tableInFeed`, `tableHasLookup`. */
 export async function deleteTable(change: Change, oid: number): Promise<void> {
-  await runUnlessInFeed(change, 'DELETE FROM shardwright.distributed_table WHERE relation = $1::oid', [oid]);
+  await runUnlessInUse(change, 'DELETE FROM shardwright.distributed_table WHERE relation = $1::oid', [oid]);
   await deleteEmptyGroups(change);
 }
 
@@ -367,11 +367,12 @@ export async function deleteEmptyGroups(change: Change): Promise<void> {
   );
 }
 
-/** A trigger says so, also to whom knows no feeds. */
-async function runUnlessInFeed(change: Change, text: string, values: readonly unknown[]): Promise<void> {
+/** Triggers say so, also to whom knows no feeds or lookups. */
+async function runUnlessInUse(change: Change, text: string, values: readonly unknown[]): Promise<void> {
   try {
     await run(change, text, values);
   } catch (error) {
+    if (sqlStateOf(error) === '2BP01' && error instanceof Error && error.message.startsWith('the table has the unique lookup')) throw new ClusterError('tableHasLookup', error.message, { hint: 'Drop the lookup first: cluster.dropUniqueLookup().', cause: error });
     if (sqlStateOf(error) !== '55006' || !(error instanceof Error)) throw error;
     throw new ClusterError('tableInFeed', error.message, { hint: 'Drop the feed first: cluster.dropFeed().', cause: error });
   }

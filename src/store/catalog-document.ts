@@ -97,7 +97,7 @@ const indexes = `
   GROUP BY i.indrelid`;
 
 /** Of the user's. */
-const hasTriggers = (where: string): string => `EXISTS (SELECT FROM pg_trigger g WHERE ${where} AND NOT g.tgisinternal AND g.tgfoid <> 'shardwright.refuse_shell_write'::regproc)`;
+const hasTriggers = (where: string): string => `EXISTS (SELECT FROM pg_trigger g WHERE ${where} AND NOT g.tgisinternal AND g.tgfoid NOT IN ('shardwright.refuse_shell_write'::regproc, 'shardwright.note_lookup_change'::regproc))`;
 
 /** In order of name, as PostgreSQL applies them. */
 const policies = `SELECT json_agg(json_build_array(p.polname, p.polpermissive, p.polcmd,
@@ -105,6 +105,14 @@ const policies = `SELECT json_agg(json_build_array(p.polname, p.polpermissive, p
     pg_get_expr(p.polqual, p.polrelid)) ORDER BY p.polname) FROM pg_policy p WHERE p.polrelid = r.oid`;
 
 const isSet = (option: string): string => `EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = '${option}' AND option_value::bool)`;
+
+/** Tables through which a table may be written: itself, and those from which the actions of foreign keys reach it. */
+const writtenThrough = (oid: string): string => `WITH RECURSIVE reaching (oid) AS (
+    SELECT ${oid} UNION SELECT k.confrelid FROM reaching r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+  SELECT json_agg(oid::bigint) FROM reaching`;
+
+const lookups = `SELECT json_agg(json_build_array(l.lookup_id, l.name, l.relation::oid::bigint, l.lookup_relation::oid::bigint, l.columns, l.state = 'valid',
+    (${writtenThrough('l.relation::oid')})) ORDER BY l.lookup_id) FROM shardwright.unique_lookup l`;
 
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
@@ -148,6 +156,7 @@ SELECT json_build_object(
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
   'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),
       ${isSet('security_barrier')}, ${isSet('security_invoker')})) FROM readers JOIN pg_class v USING (oid)
-    JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')))
+    JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')),
+  'lookups', (${lookups}))
 FROM shardwright.cluster c
 `;

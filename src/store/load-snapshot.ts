@@ -4,6 +4,7 @@ import type {
   CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, Policy, RowSecurity, ServerFacts, ShardGroup, TableIndex,
 } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
+import type { UniqueLookup } from '../catalog/unique-lookup.ts';
 import { type HostTuples, serversOf } from './node-servers.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
 import { checkInvariants } from '../catalog/invariants.ts';
@@ -21,6 +22,7 @@ interface CatalogDocument {
   readonly schemas?: readonly [name: string, colocation: number][] | null;
   readonly tables: readonly TableTuple[] | null;
   readonly views: readonly ViewTuple[] | null;
+  readonly lookups?: readonly LookupTuple[] | null;
 }
 
 type NodeTuple = [
@@ -43,6 +45,8 @@ type SecurityTuple = [owner: string, forced: boolean, policies: readonly PolicyT
 
 /** The command as in pg_policy. */
 type PolicyTuple = [name: string, permissive: boolean, command: string, roles: readonly string[], using: string | null];
+
+type LookupTuple = [id: number, name: string, table: number, lookupTable: number, columns: readonly string[], valid: boolean, writtenThrough: readonly number[]];
 
 type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean, securityInvoker?: boolean];
 
@@ -97,6 +101,7 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
     distributedSchemas: new Map((document.schemas ?? []).map(([name, colocation]) => [name, colocationId(colocation)])),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map((document.views ?? []).map(viewOf).map((view) => [tableKey(view.schema, view.name), view])),
+    lookups: (document.lookups ?? []).map(lookupOf),
     server: serverOf(document, JSON.parse(searchPathJson) as string[], JSON.parse(settingsJson) as Record<string, string>),
   };
   checkInvariants(snapshot);
@@ -109,6 +114,10 @@ const fillName = /\bshardwright\.materialized_rows\('(\w+)'::text\)/;
 function viewOf([oid, schema, name, materialized, sql, securityBarrier, securityInvoker = false]: ViewTuple): DependentView {
   const fill = materialized ? fillName.exec(sql)?.[1] : undefined;
   return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier, securityInvoker };
+}
+
+function lookupOf([id, name, table, lookupTable, columns, valid, writtenThrough]: LookupTuple): UniqueLookup {
+  return { id, name, table, lookupTable, columns, valid, writtenThrough: new Set(writtenThrough) };
 }
 
 function nodeOf([id, host, port, database, hosts, patroni, systemIdentifier, timeline]: NodeTuple): ClusterNode {

@@ -297,4 +297,33 @@ DROP INDEX shardwright.colocation_group_default;
 COMMENT ON COLUMN shardwright.colocation_group.joinable_by_default IS
   'Tables of this kind join this group when they name no other, the oldest of several; where they name a number of shards, one that still has so many.';
 `,
+  `
+CREATE TABLE shardwright.unique_lookup (
+  lookup_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  relation regclass NOT NULL REFERENCES shardwright.distributed_table,
+  name text NOT NULL CHECK (name <> ''),
+  columns text[] NOT NULL,
+  lookup_relation regclass NOT NULL UNIQUE REFERENCES shardwright.distributed_table,
+  state text NOT NULL DEFAULT 'building' CHECK (state IN ('building', 'valid')),
+  filled_shards bigint[] NOT NULL DEFAULT '{}',
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  UNIQUE (relation, columns)
+);
+COMMENT ON TABLE shardwright.unique_lookup IS 'Unique constraints over all shards of a table, each with the distributed table that holds its keys.';
+COMMENT ON COLUMN shardwright.unique_lookup.filled_shards IS 'While it is built: the shards all of whose rows are in it.';
+
+CREATE FUNCTION shardwright.refuse_table_with_lookup() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE lookup text;
+BEGIN
+  SELECT l.name INTO lookup FROM shardwright.unique_lookup l WHERE OLD.relation IN (l.relation, l.lookup_relation) LIMIT 1;
+  IF lookup IS NOT NULL THEN
+    RAISE EXCEPTION 'the table has the unique lookup "%"', lookup USING
+      ERRCODE = 'dependent_objects_still_exist', HINT = 'Drop the lookup first: cluster.dropUniqueLookup().';
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+CREATE TRIGGER refuse_table_with_lookup BEFORE DELETE OR UPDATE OF kind ON shardwright.distributed_table
+  FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_table_with_lookup();
+`,
 ];

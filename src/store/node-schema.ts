@@ -4,6 +4,9 @@
  * `decision` has the outcome of two-phase commits whose last agent is this database. A row is written once and never changed:
  * its unique key is what makes "commit" and "abort" exclude each other. `decided_at` is this server's clock, used only to tell
  * when a row may be forgotten. Everybody may insert, since a session commits in whatever role it has set.
+ *
+ * `lookup_change` has, within a transaction, the keys of unique lookups that rows of this node's shards have left and taken: triggers of the shards write it, in whatever way rows are written, and the process that runs
+ * the transaction takes it out again and follows. A deferred trigger refuses a commit while there is something left, so that a process which does not know of a lookup cannot pass it by. See docs/decisions/0030-unique-lookups.md.
  */
 export const nodeSchemaSql = `
 CREATE SCHEMA IF NOT EXISTS shardwright;
@@ -14,4 +17,74 @@ CREATE TABLE IF NOT EXISTS shardwright.decision (
 );
 GRANT USAGE ON SCHEMA shardwright TO PUBLIC;
 GRANT INSERT ON shardwright.decision TO PUBLIC;
+
+CREATE TABLE IF NOT EXISTS shardwright.lookup_change (
+  transaction_id xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+  change_id bigint GENERATED ALWAYS AS IDENTITY,
+  shard text NOT NULL,
+  lookup_id integer NOT NULL,
+  gone text[],
+  came text[],
+  PRIMARY KEY (transaction_id, change_id)
+);
+
+CREATE OR REPLACE FUNCTION shardwright.lookup_key(written jsonb, columns text[]) RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$
+DECLARE
+  key text[] := '{}';
+  name text;
+BEGIN
+  FOREACH name IN ARRAY columns LOOP
+    IF NOT written ? name THEN
+      RAISE EXCEPTION 'column "%" of a unique lookup does not exist', name USING ERRCODE = 'undefined_column';
+    END IF;
+    IF written ->> name IS NULL THEN
+      RETURN NULL;
+    END IF;
+    key := key || (written ->> name);
+  END LOOP;
+  RETURN key;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION shardwright.note_lookup_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog SET extra_float_digits = 1 AS $$
+DECLARE
+  columns text[] := TG_ARGV[1:];
+  gone text[];
+  came text[];
+BEGIN
+  IF TG_OP <> 'INSERT' THEN
+    gone := shardwright.lookup_key(to_jsonb(OLD), columns);
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    came := shardwright.lookup_key(to_jsonb(NEW), columns);
+  END IF;
+  IF gone IS NOT NULL OR came IS NOT NULL THEN
+    INSERT INTO shardwright.lookup_change (shard, lookup_id, gone, came) VALUES (TG_TABLE_NAME, TG_ARGV[0]::integer, gone, came);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION shardwright.take_lookup_changes() RETURNS TABLE (lookup_id integer, gone json, came json) LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  WITH taken AS (DELETE FROM shardwright.lookup_change WHERE transaction_id = pg_current_xact_id_if_assigned() RETURNING *)
+  SELECT t.lookup_id, array_to_json(t.gone), array_to_json(t.came) FROM taken t ORDER BY t.change_id
+$$;
+
+CREATE OR REPLACE FUNCTION shardwright.refuse_unkept_lookup() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  IF EXISTS (SELECT FROM shardwright.lookup_change c WHERE c.transaction_id = NEW.transaction_id AND c.change_id = NEW.change_id) THEN
+    RAISE EXCEPTION 'relation "%" has a unique lookup that was not written', NEW.shard USING
+      ERRCODE = 'undefined_table', DETAIL = 'The process that wrote to the table has not heard of the lookup.', HINT = 'Try it again.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+DO $do$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'shardwright.lookup_change'::pg_catalog.regclass AND tgname = 'lookups_are_kept') THEN
+    CREATE CONSTRAINT TRIGGER lookups_are_kept AFTER INSERT ON shardwright.lookup_change DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_unkept_lookup();
+  END IF;
+END
+$do$;
 `;

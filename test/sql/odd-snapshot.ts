@@ -33,6 +33,7 @@ export function oddSnapshot(): CatalogSnapshot {
     distributedSchemas: new Map(),
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map(),
+    lookups: [],
     server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {} },
   };
 }

@@ -24,6 +24,7 @@ import { heldLocks, lockShards } from './lock-shards.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
 import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
+import { checkLookupsStay } from '../lookups/check-lookups-stay.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
 import { dropRowValues, type RowValues } from './row-values.ts';
@@ -116,7 +117,10 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   const after = await withFences(change, before, await readDefinitions(change.coordinator, [...before.keys()], change.options));
   const outcome = outcomeOf(change, plan, { before, after });
   if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
-  for (const { table, change: one } of outcome.changed) checkChange(change.snapshot, table, one);
+  for (const { table, change: one } of outcome.changed) {
+    checkLookupsStay(change.snapshot, one);
+    checkChange(change.snapshot, table, one);
+  }
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
   // CASCADE may have reached views.

@@ -1,5 +1,6 @@
 import { at, present } from '../../base/assert.ts';
 import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { isLookupTable } from '../../catalog/unique-lookup.ts';
 import type { NodeId, ShardId } from '../../catalog/ids.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 
@@ -15,7 +16,7 @@ type Row = Readonly<Record<string, string | number | null>>;
 /** What the catalog says, as rows with the columns of `input-columns.ts`. */
 export const catalogRows: Readonly<Record<'nodes' | 'tables' | 'schemas' | 'shards' | 'placements' | 'shard_relations' | 'colocation_groups', (snapshot: CatalogSnapshot) => Row[]>> = {
   nodes: ({ nodes }) => nodes.map(({ id, host, port, database }) => ({ node_id: id, host, port, database })),
-  tables: ({ tables, distributedSchemas }) => [...tables.values()].map((table) => ({
+  tables: ({ tables, distributedSchemas, lookups }) => [...tables.values()].filter(({ oid }) => !isLookupTable({ lookups }, oid)).map((table) => ({
     relation: table.oid, kind: kindOf(table, distributedSchemas.has(table.schema)),
     distribution_column: table.kind === 'distributed' ? (table.distributionColumn?.name ?? null) : null,
     colocation_id: table.kind === 'distributed' ? table.colocationId : 0,

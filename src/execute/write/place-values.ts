@@ -13,7 +13,7 @@ export interface PlacedTable {
 }
 
 /** The ordinals of the shard groups that rows with these distribution values belong to. Asks a server only about values that cannot be read here. */
-export async function placeValues(scope: StatementScope, target: PlacedTable, values: readonly unknown[]): Promise<readonly number[]> {
+export async function placeValues(scope: Pick<StatementScope, 'run'>, target: PlacedTable, values: readonly unknown[]): Promise<readonly number[]> {
   if (target.placer.type === undefined) return values.map(() => 0);
   const ordinals = values.map((value) => ordinalHere(target, value));
   const placed = ordinals.filter((ordinal) => ordinal !== undefined);
@@ -33,7 +33,7 @@ function ordinalHere({ table, placer }: PlacedTable, value: unknown): number | u
   return isRefusedByServer(placer, value) ? 0 : undefined;
 }
 
-async function askOrdinal(scope: StatementScope, { placer, table }: PlacedTable, value: unknown): Promise<number> {
+async function askOrdinal(scope: Pick<StatementScope, 'run'>, { placer, table }: PlacedTable, value: unknown): Promise<number> {
   const hash = await askServerHash(placer, table, value, (query) => scope.run(coordinatorNodeId, query, 'read'));
   if (hash === null) throw distributionValueMissing(table, present(table.distributionColumn));
   return shardGroupFor(placer.group, hash).ordinal;

@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { throwIfAborted } from '../../base/abort.ts';
+import { at, present } from '../../base/assert.ts';
+import { ClusterError, sqlStateOf } from '../../base/errors.ts';
+import type { CatalogSnapshot, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { NodeId, ShardId } from '../../catalog/ids.ts';
+import { shardName } from '../../catalog/shard-name.ts';
+import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
+import { lookupTableOf, tableOfOid } from '../../execute/lookups/lookup-shards.ts';
+import { placerOf } from '../../plan/prune.ts';
+import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { readSnapshot } from '../../store/load-snapshot.ts';
+import { findLookup, noteFilled } from '../../store/unique-lookups.ts';
+import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
+import type { DdlContext } from '../ddl-context.ts';
+import type { GrowingLookup } from './create-unique-lookup.ts';
+import { fillBatch, type FilledRow } from './fill-batch.ts';
+import { withLockRetries } from './with-lock-retries.ts';
+
+/** Rows that are brought in, and locked meanwhile, in one transaction. */
+const batchRows = 2_000;
+/** A shard that is not where it was said to be is looked for again: it may be in the middle of a move's commit, until recovery if its process dies there. */
+const missingMax = 300;
+const missingWaitMs = 300;
+
+/** Brings in the rows of all shards that have not been. What is written meanwhile comes by itself. `duplicateKeys`, `unknownLookup` where it has been dropped. */
+export async function fillLookup(context: DdlContext, lookup: GrowingLookup, { signal }: CallOptions): Promise<void> {
+  for (let missing = 0; ;) {
+    throwIfAborted(signal);
+    const source = await nextSource(context, lookup, signal);
+    if (source === undefined) return;
+    try {
+      await fillFrom(context, source, signal);
+      await inTransaction(context, async (transaction) => noteFilled({ coordinator: await transaction.join(coordinatorNodeId, 'write', { signal }), signal }, lookup.id, source.shard));
+    } catch (error) {
+      missing += 1;
+      if (sqlStateOf(error) !== '42P01' || missing > missingMax) throw error;
+      await delay(missingWaitMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** A shard whose rows are to be brought in. */
+export interface FillSource {
+  readonly snapshot: CatalogSnapshot;
+  readonly lookupTable: DistributedTable;
+  readonly table: DistributedTable;
+  /** Names of the lookup's columns. */
+  readonly columns: readonly string[];
+  readonly shard: ShardId;
+  readonly node: NodeId;
+  readonly sql: string;
+}
+
+/** By the newest catalog; undefined when there is none left. */
+async function nextSource(context: DdlContext, lookup: GrowingLookup, signal: AbortSignal | undefined): Promise<FillSource | undefined> {
+  const { snapshot, stored } = await inTransaction(context, async (transaction) => {
+    const coordinator = await transaction.join(coordinatorNodeId, 'read', { signal });
+    return { snapshot: await readSnapshot(coordinator, { signal }), stored: await findLookup({ coordinator, signal }, lookup) };
+  });
+  const known = snapshot.lookups.find(({ id }) => id === lookup.id);
+  const table = tableOfOid(snapshot, lookup.table);
+  if (stored === undefined || known === undefined || table?.kind !== 'distributed') throw new ClusterError('unknownLookup', `the unique lookup "${lookup.name}" was dropped while it was built`);
+  const ordinal = table.shardIds.findIndex((id) => !stored.filled.has(id));
+  if (ordinal < 0) return undefined;
+  const shard = at(table.shardIds, ordinal);
+  return {
+    snapshot, table, lookupTable: lookupTableOf(snapshot, known), columns: lookup.columns, shard,
+    node: at(placerOf(table, snapshot).group.shardGroups, ordinal).node, sql: quoteQualified(table.schema, shardName(table.name, shard)),
+  };
+}
+
+/**
+ * The cursor's rows are those of one moment, after which every change is noted by triggers. A batch takes from them what is still there, under locks that keep it there until it is in the lookup: so whoever deletes it afterwards finds it
+ * in the lookup, and takes it out.
+ */
+async function fillFrom(context: DdlContext, source: FillSource, signal: AbortSignal | undefined): Promise<void> {
+  const names = [...source.columns, present(source.table.distributionColumn).name].map(quoteIdentifier);
+  await inTransaction(context, async (reading) => {
+    const connection = await reading.join(source.node, 'read', { signal });
+    const isKey = source.columns.map((column) => `${quoteIdentifier(column)} IS NOT NULL`).join(' AND ');
+    await connection.query({ text: `DECLARE shardwright_rows NO SCROLL CURSOR FOR SELECT ctid::text, ${names.map((name) => `${name}::text`).join(', ')} FROM ${source.sql} WHERE ${isKey}`, simple: true }, { signal });
+    for await (const rows of batchesOf(connection, signal)) {
+      await withLockRetries(signal, () => inTransaction(context, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));
+    }
+  });
+}
+
+async function* batchesOf(connection: NodeConnection, signal: AbortSignal | undefined): AsyncGenerator<readonly FilledRow[]> {
+  for (;;) {
+    throwIfAborted(signal);
+    const { rows } = await connection.query({ text: `FETCH ${batchRows} FROM shardwright_rows`, simple: true }, { signal });
+    if (rows.length > 0) yield rows.map(([place, ...key]) => ({ place: place ?? '', key: key.map((value) => value ?? '') }));
+    if (rows.length < batchRows) return;
+  }
+}
+
+async function inTransaction<T>(context: DdlContext, work: (transaction: DistributedTransaction) => Promise<T>): Promise<T> {
+  const transaction = context.begin();
+  try {
+    const result = await work(transaction);
+    await transaction.commit();
+    return result;
+  } catch (error) {
+    await transaction.rollback();
+    throw error;
+  }
+}

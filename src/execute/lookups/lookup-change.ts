@@ -1,0 +1,48 @@
+import { present } from '../../base/assert.ts';
+import type { RawRow } from '../../cluster/node-connection.ts';
+
+/** The columns of a lookup and the distribution value of a row, as texts. */
+export type LookupKey = readonly string[];
+
+/** What one row's write means for a lookup. */
+export interface LookupChange {
+  readonly lookup: number;
+  readonly gone: LookupKey | undefined;
+  readonly came: LookupKey | undefined;
+}
+
+/** What is to be taken out of a lookup, and then put into it. */
+export interface NetChange {
+  readonly gone: readonly LookupKey[];
+  readonly came: readonly LookupKey[];
+}
+
+/** Takes the changes of this transaction that its triggers have noted on a node since they were taken before. */
+export const takeChangesSql = 'SELECT lookup_id, gone, came FROM shardwright.take_lookup_changes()';
+
+export function changeOf([lookup, gone = null, came = null]: RawRow): LookupChange {
+  return { lookup: Number(lookup), gone: keyOf(gone), came: keyOf(came) };
+}
+
+function keyOf(json: string | null): LookupKey | undefined {
+  return json === null ? undefined : (JSON.parse(json) as LookupKey);
+}
+
+/** What a statement has changed in the end: a key that has gone as often as it came stays as it is. In order of keys, so that two transactions come to the same ones in the same order. */
+export function netChange(changes: readonly Pick<LookupChange, 'gone' | 'came'>[]): NetChange {
+  const counts = new Map<string, { readonly key: LookupKey; count: number }>();
+  const count = (key: LookupKey | undefined, by: number): void => {
+    if (key === undefined) return;
+    const text = JSON.stringify(key);
+    const known = counts.get(text) ?? { key, count: 0 };
+    known.count += by;
+    counts.set(text, known);
+  };
+  for (const { gone, came } of changes) {
+    count(gone, -1);
+    count(came, 1);
+  }
+  const ordered = [...counts.keys()].sort().map((text) => present(counts.get(text)));
+  const repeated = (by: number) => ordered.flatMap(({ key, count: times }) => Array.from({ length: Math.max(0, times * by) }, () => key));
+  return { gone: repeated(-1), came: repeated(1) };
+}

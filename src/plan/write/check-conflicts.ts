@@ -1,0 +1,35 @@
+import type { InsertStmt, Node } from '@pgsql/types';
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
+import { walk } from '../../sql/ast.ts';
+import { refused } from '../insert/refused.ts';
+
+/** `unsupportedWrite` for ON CONFLICT that means the key of a unique lookup: a shard does not know it, and would insert the row. */
+export function checkConflicts(node: Node, names: RelationNames): void {
+  const { lookups } = names.snapshot;
+  if (lookups.length === 0) return;
+  walk(node, (kind, body) => {
+    if (kind === 'InsertStmt') checkInsert(body, { names, lookups });
+    return undefined;
+  });
+}
+
+interface Known {
+  readonly names: RelationNames;
+  readonly lookups: readonly UniqueLookup[];
+}
+
+function checkInsert({ relation, onConflictClause }: InsertStmt, { names, lookups }: Known): void {
+  const table = relation === undefined || onConflictClause === undefined ? undefined : names.resolve(relation.schemaname, relation.relname ?? '');
+  const own = table === undefined ? [] : lookups.filter((lookup) => lookup.table === table.oid);
+  const [first] = own;
+  if (first === undefined) return;
+  const { infer } = onConflictClause ?? {};
+  if (infer === undefined) {
+    throw refused(`ON CONFLICT without columns means the unique lookup "${first.name}" as well, of which the rows' own shard knows nothing.`, 'Name the columns of the primary key or constraint that is meant: ON CONFLICT (…). A key of the lookup that is taken is then an error.');
+  }
+  const columns = (infer.indexElems ?? []).map((element) => ('IndexElem' in element ? (element.IndexElem.name ?? '') : ''));
+  const meant = own.find(({ name, columns: keys }) => infer.conname === name || (keys.length === columns.length && keys.every((key) => columns.includes(key))));
+  if (meant === undefined) return;
+  throw refused(`ON CONFLICT means the unique lookup "${meant.name}", of which the rows' own shard knows nothing.`, 'Look for the key first, and update or insert the row in the same transaction; where another inserts it at the same moment, that fails with 23505.');
+}

@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { at, present } from '../../src/base/assert.ts';
+import type { Cluster } from '../../src/index.ts';
+import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
+import { lookupRows, startUsers, tableRows } from './lookup-pair.ts';
+
+let pair: ClusterAndPlain;
+let cluster: Cluster;
+beforeAll(async () => {
+  pair = await startUsers();
+  cluster = pair.cluster;
+});
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+beforeEach(async () => {
+  for (const { columns } of await cluster.lookups()) await cluster.dropUniqueLookup('users', columns);
+});
+
+const rows = 12_000;
+const fill = `INSERT INTO users (tenant_id, id, email, name) SELECT 1 + i % 12, i, 'm' || i, '' FROM generate_series(1, ${rows}) i`;
+
+async function checkKept(): Promise<void> {
+  expect(await lookupRows(pair, ['email'])).toEqual(await tableRows(cluster, ['email']));
+}
+
+test('writers of another process go on while it is built, and none is lost', async () => {
+  await cluster.query('TRUNCATE users');
+  await cluster.query(fill);
+  const other = pair.another();
+  const built = new AbortController();
+  let writes = 0;
+  const write = async (own: number): Promise<void> => {
+    for (let i = 0; !built.signal.aborted || i < 20; i += 1) {
+      const id = 1 + ((i * 7919 + own * 104_729) % rows);
+      // Some change keys, some go, some move on their page or to another shard.
+      if (i % 4 === 0) await other.query(`UPDATE users SET email = $1 WHERE id = $2`, [`w${own}-${i}`, id]);
+      else if (i % 4 === 1) await other.query(`DELETE FROM users WHERE tenant_id = $1 AND id = $2`, [1 + (id % 12), id]);
+      else if (i % 4 === 2) await other.query(`UPDATE users SET name = repeat('x', 500) WHERE id BETWEEN $1 AND $1 + 20`, [id]);
+      else await other.query(`INSERT INTO users (tenant_id, id, email) VALUES ($1, $2, $3)`, [1 + (i % 12), 100_000 * (own + 1) + i, `n${own}-${i}`]);
+      writes += 1;
+    }
+  };
+  const writers = [0, 1, 2].map(write);
+  await cluster.createUniqueLookup('users', 'email').finally(() => built.abort());
+  await Promise.all(writers);
+  expect(writes).toBeGreaterThanOrEqual(60);
+  expect(await cluster.lookups()).toMatchObject([{ name: 'users_email_key', table: 'users', columns: ['email'], valid: true }]);
+  await checkKept();
+  expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+}, 60_000);
+
+test.each([
+  ['in one shard', `(1, 500001, 'twin'), (1, 500002, 'twin')`], ['in two', `(1, 500001, 'twin'), (2, 500002, 'twin')`], ['of one tenant, far apart', `(1, 500001, 'm12'), (1, 500002, 'far')`],
+])('equal keys %s are found, and nothing is left of the lookup', async (_where, values) => {
+  await cluster.query('TRUNCATE users');
+  await cluster.query(fill);
+  await cluster.query(`INSERT INTO users (tenant_id, id, email) VALUES ${values}`);
+  const key = values.includes('m12') ? 'm12' : 'twin';
+  await expect(cluster.createUniqueLookup('users', 'email')).rejects.toMatchObject({ id: 'duplicateKeys', code: '23505', detail: `Key (email)=(${key}) is duplicated.` });
+  expect(await cluster.lookups()).toEqual([]);
+  expect((await cluster.shards()).filter(({ schema }) => schema === 'shardwright')).toEqual([]);
+  await cluster.query(`INSERT INTO users (tenant_id, id, email) VALUES (3, 500003, '${key}')`);
+});
+
+test('a build whose process is killed goes on when it is called again, and is written meanwhile', async () => {
+  await cluster.query('TRUNCATE users');
+  await cluster.query(fill);
+  let broken = 0;
+  for (const waitMs of [1_500, 2_300]) {
+    const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('builder-process.ts', import.meta.url)), pair.databases.coordinator.connectionString], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    await expect.poll(async () => (await cluster.lookups()).length, { timeout: 30_000, interval: 20 }).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, waitMs - 1_500));
+    child.kill('SIGKILL');
+    await ended;
+    if (!at(await cluster.lookups(), 0).valid) broken += 1;
+    await cluster.query(`UPDATE users SET email = 'after' || id WHERE id % 100 = ${broken}`);
+  }
+  expect(broken).toBeGreaterThan(0);
+  await cluster.recover();
+  await cluster.createUniqueLookup('users', 'email');
+  expect(at(await cluster.lookups(), 0).valid).toBe(true);
+  await checkKept();
+}, 90_000);
+
+test('who does not know the lookup cannot write past it', async () => {
+  await cluster.query('TRUNCATE users');
+  await cluster.createUniqueLookup('users', 'email');
+  const shard = await cluster.shardOf('users', 3);
+  const client = new Client({ connectionString: present(pair.databases.nodes[shard.nodeId - 1]).connectionString });
+  await client.connect();
+  try {
+    const refused = { code: '42P01', message: `relation "${shard.name}" has a unique lookup that was not written` };
+    await expect(client.query(`INSERT INTO ${shard.name} (tenant_id, id, email) VALUES (3, 1, 'x')`)).rejects.toMatchObject(refused);
+    await client.query(`BEGIN; INSERT INTO ${shard.name} (tenant_id, id, email) VALUES (3, 1, 'x')`);
+    await expect(client.query('COMMIT')).rejects.toMatchObject(refused);
+    await client.query(`INSERT INTO ${shard.name} (tenant_id, id) VALUES (3, 1)`);
+  } finally {
+    await client.end();
+  }
+  await checkKept();
+});
+
+test('lookups of any types that have a hash, by any names', async () => {
+  await cluster.query(`CREATE TABLE "Odd ""Users" ("Ten ant" uuid, n numeric(10, 2), at timestamptz, "e mail" text COLLATE "C", b bytea, f float8, PRIMARY KEY ("Ten ant", n))`);
+  await cluster.createDistributedTable('"Odd ""Users"', 'Ten ant', { shardCount: 3 });
+  for (const columns of ['n', 'at', '"e mail"', 'b', ['f', 'at', 'n']]) await cluster.createUniqueLookup('"Odd ""Users"', columns);
+  const insert = (n: string, at: string, mail: string, b: string, f: string) =>
+    cluster.query(`INSERT INTO "Odd ""Users" VALUES (gen_random_uuid(), ${n}, '${at}', '${mail}', '${b}', ${f})`);
+  await insert('1.5', '2024-01-01 12:00+02', 'a"b,{c}', '\\x00ff', '0.1');
+  const client = await cluster.connect();
+  try {
+    await client.query(`SET datestyle = 'SQL, DMY'; SET timezone = 'Asia/Tokyo'; SET extra_float_digits = 0; SET bytea_output = 'escape'`);
+    await client.query(`INSERT INTO "Odd ""Users" VALUES (gen_random_uuid(), 2, '03/02/2024 10:00', 'z', 'q\\001', 1.0 / 3)`);
+    await client.query(`UPDATE "Odd ""Users" SET at = at + interval '1 day', f = f * 3`);
+  } finally {
+    client.release();
+  }
+  const rejected = async (run: Promise<unknown>, constraint: string) => expect(run).rejects.toMatchObject({ code: '23505', constraint, table: 'Odd "Users', message: `duplicate key value violates unique constraint "${constraint}"` });
+  await rejected(insert('1.50', '2020-01-01', 'b', '\\x01', '9'), 'Odd "Users_n_key');
+  await rejected(insert('3', '2024-01-02 10:00+00', 'b', '\\x01', '9'), 'Odd "Users_at_key');
+  await rejected(insert('3', '2020-01-01', 'a"b,{c}', '\\x01', '9'), 'Odd "Users_e mail_key');
+  await rejected(insert('3', '2020-01-01', 'b', '\\x00ff', '9'), 'Odd "Users_b_key');
+  await cluster.query(`DELETE FROM "Odd ""Users"`);
+  await insert('1.5', '2024-01-02 12:00+02', 'a"b,{c}', '\\x00ff', '0.1');
+  for (const columns of ['n', 'at', '"e mail"', 'b', ['f', 'at', 'n']]) await cluster.dropUniqueLookup('"Odd ""Users"', columns);
+  await cluster.query(`DROP TABLE "Odd ""Users"`);
+});

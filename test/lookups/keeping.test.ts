@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Pool } from 'pg';
+import { at } from '../../src/base/assert.ts';
+import { Random } from '../oracle/random.ts';
+import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
+import { lookupRows, outcomeOf, startLookups, tableRows } from './lookup-pair.ts';
+
+let pair: ClusterAndPlain;
+beforeAll(async () => {
+  pair = await startLookups();
+});
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+
+const keys = [['email'], ['login', 'site']] as const;
+
+/** The lookups have the keys of exactly the rows that there are, and these are those of one PostgreSQL. */
+async function checkKept(): Promise<void> {
+  for (const columns of keys) {
+    const expected = await tableRows(pair.cluster, columns);
+    expect(await lookupRows(pair, columns)).toEqual(expected);
+    expect(expected).toEqual(await tableRows(pair.plain, columns));
+  }
+}
+
+async function same(step: string): Promise<void> {
+  expect({ step, got: await outcomeOf(pair.cluster, step) }).toEqual({ step, got: await outcomeOf(pair.plain, step) });
+}
+
+/** Every way in which rows are written. Each stands for itself, the state goes on from one to the next. */
+const writes = [
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 1000, 'new@x') RETURNING email`, `INSERT INTO users (tenant_id, id, email) VALUES (2, 1000, 'new@x')`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 1001, NULL), (2, 1001, NULL)`, `INSERT INTO users (tenant_id, id, email) VALUES (3, 1002, 'a@x'), (4, 1002, 'b@x'), (5, 1002, 'c@x') RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (3, 1003, 'd@x'), (4, 1003, 'a@x')`, `INSERT INTO users (tenant_id, id, email) VALUES (6, 1004, 'twice@x'), (7, 1004, 'twice@x')`, `INSERT INTO users (tenant_id, id, email) VALUES (6, 1004, 'two''s "quotes", {}\\')`,
+  `INSERT INTO users (tenant_id, id, login, site) VALUES (1, 1005, 'l1', 77), (2, 1005, 'l1', NULL), (3, 1005, 'l1', NULL)`, `INSERT INTO users (tenant_id, id, login, site) VALUES (4, 1005, 'l1', 77)`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 1000, 'other@x') ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 1000, 'a@x') ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 1000, 'none@x'), (9, 1000, 'nine@x') ON CONFLICT (tenant_id, id) DO NOTHING`, `INSERT INTO users (tenant_id, id, email) VALUES (9, 1009, 'nine@x') ON CONFLICT (tenant_id, id) DO NOTHING`,
+  `INSERT INTO users (tenant_id, id, email) SELECT 1 + id % 12, 2000 + id, 's' || id FROM users WHERE id < 30`, `INSERT INTO users (tenant_id, id, email) SELECT tenant_id, 3000 + id, 's' || id FROM users WHERE id = 2003`,
+  `UPDATE users SET email = 'up@x' WHERE tenant_id = 2 AND id = 1`, `UPDATE users SET email = 'up@x' WHERE tenant_id = 3 AND id = 2`, `UPDATE users SET email = email || '2' WHERE id BETWEEN 40 AND 60`, `UPDATE users SET name = 'only' WHERE tenant_id = 4`, `UPDATE users SET name = email`,
+  `UPDATE users SET email = NULL WHERE id = 41`, `UPDATE users SET email = 'back@x' WHERE id = 41`, `UPDATE users SET email = 'all@x' WHERE tenant_id = 5`, `UPDATE users SET site = 1000 + id WHERE tenant_id = 5`, `UPDATE users u SET email = t.name || '/' || u.id FROM tenants t WHERE t.id = u.tenant_id AND u.tenant_id = 6`,
+  `UPDATE users SET tenant_id = 8 WHERE tenant_id = 7 AND id = 66 RETURNING tenant_id, id, email`, `UPDATE users SET tenant_id = 1 + tenant_id % 12, email = 'k' || id WHERE id BETWEEN 70 AND 80`,
+  `DELETE FROM users WHERE tenant_id = 8 AND id = 66`, `DELETE FROM users WHERE id BETWEEN 90 AND 95 RETURNING email`, `DELETE FROM users USING tenants t WHERE t.id = users.tenant_id AND t.name = 't9'`, `INSERT INTO users (tenant_id, id, email) VALUES (9, 1, 'u91@x'), (9, 2, 'nine@x')`,
+  `DELETE FROM tenants WHERE id = 10`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 4000, 'u10@x')`, `UPDATE users SET rank = 'gone' WHERE tenant_id IN (11, 12)`, `DELETE FROM ranks WHERE name = 'gone'`, `INSERT INTO users (tenant_id, id, email) VALUES (2, 4000, 'u11@x')`,
+  `WITH d AS (DELETE FROM users WHERE id = 50 RETURNING tenant_id) UPDATE tenants SET name = name || '!' FROM d WHERE d.tenant_id = tenants.id`, `WITH d AS (DELETE FROM users WHERE tenant_id = 2 AND id = 1 RETURNING email) INSERT INTO users (tenant_id, id, email) SELECT 2, 5000, 'from' || email FROM d`,
+  `MERGE INTO users u USING (VALUES (1::bigint, 1000, 'm1@x'), (3, 6000, 'm2@x')) v (t, i, e) ON u.tenant_id = v.t AND u.id = v.i WHEN MATCHED THEN UPDATE SET email = v.e WHEN NOT MATCHED THEN INSERT (tenant_id, id, email) VALUES (v.t, v.i, v.e)`,
+  `MERGE INTO users u USING tenants t ON u.tenant_id = t.id AND u.id = 6000 WHEN MATCHED THEN DELETE`, `BEGIN; INSERT INTO users (tenant_id, id, email) VALUES (1, 7000, 'block@x'); DELETE FROM users WHERE tenant_id = 1 AND id = 7000; INSERT INTO users (tenant_id, id, email) VALUES (2, 7000, 'block@x'); COMMIT`,
+  `BEGIN; INSERT INTO users (tenant_id, id, email) VALUES (3, 7001, 'undone@x'); ROLLBACK`, `INSERT INTO users (tenant_id, id, email) VALUES (4, 7001, 'undone@x')`,
+  `BEGIN; SAVEPOINT s; INSERT INTO users (tenant_id, id, email) VALUES (3, 7002, 'saved@x'); ROLLBACK TO s; INSERT INTO users (tenant_id, id, email) VALUES (4, 7002, 'saved@x'); COMMIT`,
+  `BEGIN; SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO users (tenant_id, id, email) VALUES (3, 7003, 'soon@x'); UPDATE users SET email = 'sooner@x' WHERE id = 7003; COMMIT`, `BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE users SET email = 'serial@x' WHERE id = 7003; INSERT INTO users (tenant_id, id, email) VALUES (1, 7004, 'sooner@x'); COMMIT`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 7005, 'x1'); INSERT INTO users (tenant_id, id, email) VALUES (2, 7005, 'x1')`, `SET extra_float_digits = 0; INSERT INTO users (tenant_id, id, email) VALUES (2, 7006, 'set@x'); RESET extra_float_digits`,
+] as const;
+
+test('every write is as with UNIQUE on one PostgreSQL, and kept', async () => {
+  for (const [i, step] of writes.entries()) {
+    await same(step);
+    if (i % 6 === 5) await checkKept();
+  }
+  await checkKept();
+}, 60_000);
+
+test('COPY keeps them, all or nothing', async () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => `${1 + (i % 8)},${20_000 + i},copy${i}@x\n`).join('');
+  const sql = 'COPY users (tenant_id, id, email) FROM STDIN (FORMAT csv)';
+  expect(await pair.cluster.copyFrom(sql, lines)).toEqual({ rowCount: 3000 });
+  await expect(pair.cluster.copyFrom(sql, '1,30000,fresh@x\n2,30000,copy77@x\n')).rejects.toMatchObject({ code: '23505', constraint: 'users_email_key', table: 'users', detail: 'Key (email)=(copy77@x) already exists.' });
+  await pair.plain.query(`INSERT INTO users (tenant_id, id, email) SELECT 1 + i % 8, 20000 + i, 'copy' || i || '@x' FROM generate_series(0, 2999) i`);
+  await checkKept();
+});
+
+test('values may be swapped within a statement', async () => {
+  await pair.cluster.query(`UPDATE users SET email = CASE id WHEN 20001 THEN 'copy2@x' ELSE 'copy1@x' END WHERE id IN (20001, 20002)`);
+  await pair.plain.query(`UPDATE users SET email = NULL WHERE id IN (20001, 20002); UPDATE users SET email = 'copy2@x' WHERE id = 20001; UPDATE users SET email = 'copy1@x' WHERE id = 20002`);
+  await checkKept();
+});
+
+/** Which of several rows is found first that cannot be inserted is as arbitrary as their order. */
+function withoutChoice(outcome: unknown): unknown {
+  return typeof outcome === 'object' && outcome !== null && 'code' in outcome ? outcome.code : outcome;
+}
+
+/** Nothing is shifted from row to row within a statement, which one PostgreSQL refuses by the order of rows. */
+test.each([1, 2])('random statements of a session, in blocks and out (%i)', async (seed) => {
+  const random = new Random(seed);
+  const upTo = (n: number): number => random.int(0, n - 1);
+  const email = (): string => (upTo(8) === 0 ? 'NULL' : `'r${upTo(25)}'`);
+  const row = (): string => `(${1 + upTo(6)}, ${40_000 + upTo(20)}, ${email()})`;
+  const one = (): string => `tenant_id = ${1 + upTo(6)} AND id = ${40_000 + upTo(20)}`;
+  const statements: (() => string)[] = [
+    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()}`,
+    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `UPDATE users SET email = ${email()} WHERE ${one()}`, () => `UPDATE users SET tenant_id = ${1 + upTo(6)} WHERE ${one()}`,
+    () => `DELETE FROM users WHERE ${one()}`, () => `DELETE FROM users WHERE id = ${40_000 + upTo(20)}`, () => 'BEGIN', () => 'COMMIT', () => 'ROLLBACK', () => 'SAVEPOINT s', () => 'ROLLBACK TO s',
+  ];
+  const client = await pair.cluster.connect();
+  const plain = await pair.plain.connect();
+  try {
+    for (let i = 0; i < 150; i += 1) {
+      const step = at(statements, upTo(statements.length))();
+      const [got, expected] = await Promise.all([outcomeOf(client as unknown as Pool, step), outcomeOf(plain as unknown as Pool, step)]);
+      expect({ seed, i, step, got: withoutChoice(got) }).toEqual({ seed, i, step, got: withoutChoice(expected) });
+    }
+    for (const one of [client, plain]) await one.query('ROLLBACK');
+  } finally {
+    client.release();
+    plain.release();
+  }
+  await checkKept();
+}, 60_000);
+
+test('of two that insert a key at the same time, one does', async () => {
+  for (let i = 0; i < 50; i += 1) {
+    const insert = (tenant: number) => pair.cluster.query('INSERT INTO users (tenant_id, id, email) VALUES ($1, $2, $3)', [tenant, 50_000 + i, `race${i}@x`]);
+    const settled = await Promise.allSettled([insert(1), insert(2), insert(3)]);
+    expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const one of settled) if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: '23505', constraint: 'users_email_key' });
+  }
+  await pair.plain.query(`INSERT INTO users (tenant_id, id, email) SELECT 1, 50000 + i, 'race' || i || '@x' FROM generate_series(0, 49) i`);
+  expect(await lookupRows(pair, ['email'])).toHaveLength((await tableRows(pair.plain, ['email'])).length);
+  await pair.cluster.query('UPDATE users SET tenant_id = 1 WHERE id >= 50000');
+  await checkKept();
+}, 60_000);
+
+test('sessions that write the same few keys at once leave the lookup as the table', async () => {
+  const work = async (seed: number): Promise<void> => {
+    const random = new Random(seed);
+    const upTo = (n: number): number => random.int(0, n - 1);
+    for (let i = 0; i < 40; i += 1) {
+      const [tenant, id, email] = [1 + upTo(6), 60_000 + upTo(6), `c${upTo(4)}@x`];
+      const text = at([
+        `INSERT INTO users (tenant_id, id, email) VALUES (${tenant}, ${id}, '${email}')`, `DELETE FROM users WHERE email = '${email}'`, `DELETE FROM users WHERE tenant_id = ${tenant} AND id = ${id}`,
+        `UPDATE users SET email = '${email}' WHERE tenant_id = ${tenant} AND id = ${id}`, `UPDATE users SET tenant_id = ${tenant} WHERE id = ${id} AND email = '${email}'`,
+      ], upTo(5));
+      await pair.cluster.query(text).catch((error: unknown) => expect(['23505', '40P01', '40001']).toContain((error as { code: string }).code));
+    }
+  };
+  await Promise.all([1, 2, 3, 4, 5].map(work));
+  expect(await lookupRows(pair, ['email'])).toEqual(await tableRows(pair.cluster, ['email']));
+  await pair.cluster.query('DELETE FROM users WHERE id BETWEEN 60000 AND 60010');
+  await checkKept();
+}, 60_000);
+
+test('TRUNCATE empties them', async () => {
+  await same('TRUNCATE users');
+  await checkKept();
+  await same(`INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'u1@x')`);
+  await same('TRUNCATE tenants CASCADE');
+  await checkKept();
+});
