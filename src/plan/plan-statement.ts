@@ -10,6 +10,7 @@ import type { Statement } from '../sql/parse.ts';
 import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
+import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
 import { planMaterialized } from './plan-materialized.ts';
 import type { Named, PlanInput } from './plan-select.ts';
@@ -39,11 +40,15 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(computed, named);
-  if ('SelectStmt' in node) return planRows(statement, named);
+  if ('SelectStmt' in node) return planLookedUp(statement, named);
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
-  if (writesRows(node)) return planRows(statement, named);
+  if (writesRows(node)) return planLookedUp(statement, named);
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
+}
+
+async function planLookedUp(statement: Statement, named: Named): Promise<StatementPlan> {
+  return withLookup(await planRows(statement, named), { statement, names: named.names, plan: (rewritten) => planRows(rewritten, named) });
 }
 
 /** Without anything to compute, it is the statement that was made of it: PostgreSQL's catalogs without what is the cluster's own. */

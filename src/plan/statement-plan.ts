@@ -11,6 +11,7 @@ import type { FanOut } from './fan-out.ts';
 import type { ComputedValue, InsertPlan } from './insert/insert-plan.ts';
 import type { ExplainOptions } from './plan-explain.ts';
 import type { UseSecurity } from './policy-restrictions.ts';
+import type { LookedUpPlan } from './lookups/looked-up-plan.ts';
 import type { Placer } from './prune.ts';
 import type { ShardTemplate } from './shard-template.ts';
 import type { StageSource } from './staged/stage.ts';
@@ -72,6 +73,8 @@ export interface SelectPlan {
   readonly locks: boolean;
   /** What the statement returns, where that names views that are not in the plan any more. */
   readonly columns?: readonly DescribedColumn[];
+  /** How it runs on one shard, once a unique lookup has told which. */
+  readonly lookedUp?: LookedUpPlan;
   /** For many shard groups; made when first needed. Rejects with the refusal. */
   fanOut(): Promise<FanOut>;
 }
@@ -89,6 +92,8 @@ export interface ModifyPlan {
   readonly everywhere: boolean;
   /** Sequences whose next values are sent behind the caller's. */
   readonly sequences: readonly string[];
+  /** How it runs on one shard, once a unique lookup has told which. */
+  readonly lookedUp?: LookedUpPlan;
   spread(): Promise<SpreadModify | WritingParts>;
 }
 

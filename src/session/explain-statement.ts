@@ -13,6 +13,7 @@ import { type FanOut, isStaged } from '../plan/fan-out.ts';
 import { renderTemplate, type ShardTemplate } from '../plan/shard-template.ts';
 import type { FirstValue, Stage, StageSource } from '../plan/staged/stage.ts';
 import type { ModifyPlan, PrunableUse, SelectPlan, WritingParts, WrittenRows } from '../plan/statement-plan.ts';
+import { bindLookup } from './bind-lookup.ts';
 import { bindComputed } from './bind-computed.ts';
 import { type MeasuredRun, measureRun } from './measure-run.ts';
 import { PreparedPlan } from './planner.ts';
@@ -36,6 +37,12 @@ export async function explainStatement(prepared: PreparedPlan, context: RunConte
   if (prepared.plan.kind === 'computed') {
     const bound = await bindComputed(prepared.plan, values, context);
     return explainStatement(bound.prepared, context, bound.values, how);
+  }
+  if (prepared.lookedUp !== undefined) {
+    const bound = await bindLookup(prepared, values, context);
+    const { plan: below } = await explainStatement(bound.prepared, context, bound.values, how);
+    const plan = { kind: 'lookup', properties: { constraint: bound.lookup.name, columns: bound.lookup.columns }, inputs: [below] };
+    return { plan, text: planText(plan) };
   }
   const verbose = how.verbose === true;
   const measured = how.analyze === true ? await measureRun(prepared, context, { values, explains: verbose }) : undefined;

@@ -43,6 +43,8 @@ export class PreparedPlan {
   readonly #dependsOnSession: boolean;
   /** The plan for any session, of which this is the one for a session that is known. */
   readonly #general: PreparedPlan | undefined;
+  /** The same for one shard, once a unique lookup has told which. */
+  readonly lookedUp: PreparedPlan | undefined;
   #runs = 0;
   #tag: string | undefined;
 
@@ -59,6 +61,8 @@ export class PreparedPlan {
     this.texts = general !== undefined ? general.texts : plan.kind === 'select' || plan.kind === 'modify' ? new RenderedTexts(plan.whole) : undefined;
     this.parameters = plan.kind === 'coordinator' || plan.kind === 'utility' || plan.kind === 'materialize' || plan.kind === 'made_by_query' ? undefined : valuesNeeded(plan, statement);
     this.keepsLookups = writesLookups(plan, snapshot);
+    const lookedUp = plan.kind === 'select' || plan.kind === 'modify' ? plan.lookedUp : undefined;
+    this.lookedUp = lookedUp === undefined ? undefined : new PreparedPlan(lookedUp.plan, snapshot, lookedUp.statement);
     this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }

@@ -37,6 +37,7 @@ import { explainStatement } from './explain-statement.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
+import { bindLookup } from './bind-lookup.ts';
 import { bindComputed } from './bind-computed.ts';
 import type { UtilityRun, UtilityValue } from './session-services.ts';
 import type { TableStatistics } from './table-statistics.ts';
@@ -62,6 +63,7 @@ export interface RunContext {
 /** Runs a planned statement; the result is pg's own. */
 export function runStatement(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   if (prepared.parameters !== undefined && prepared.parameters !== values.length) return refuseValues(prepared, values, { scope: context.scope, name: result.name });
+  if (prepared.lookedUp !== undefined) return bindLookup(prepared, values, context).then((bound) => runStatement(bound.prepared, bound.values, context, result));
   return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
 }
 

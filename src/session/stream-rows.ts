@@ -9,6 +9,7 @@ import { present } from '../base/assert.ts';
 import { orAborted } from '../base/abort.ts';
 import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
+import { bindLookup } from './bind-lookup.ts';
 import type { PreparedPlan } from './planner.ts';
 import { anyNode, groupOf, refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
@@ -24,6 +25,11 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   const { plan } = prepared;
   const { scope, objects, load } = context;
   if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
+  if (prepared.lookedUp !== undefined) {
+    const bound = await bindLookup(prepared, input.values, context);
+    yield* streamStatement(bound.prepared, context, { ...input, values: bound.values });
+    return;
+  }
   if (plan.kind === 'coordinator') {
     const effect = plan.effect === 'read' ? 'read' : 'write';
     yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables }, input);

@@ -23,6 +23,7 @@ const tables = `
   CREATE TABLE solo (id int PRIMARY KEY, tenant_id bigint, n int);
   CREATE TABLE solo_parts (solo int REFERENCES solo, part int);
   CREATE TABLE apart (id int PRIMARY KEY, name text);
+  CREATE TABLE people (tenant_id bigint NOT NULL, id int NOT NULL, email text, site int, login varchar(8), PRIMARY KEY (tenant_id, id));
 `;
 
 const views = `
@@ -53,6 +54,9 @@ export async function openPlanCluster(): Promise<PlanCluster> {
   await cluster.createReferenceTable('regions');
   for (const table of ['solo', 'solo_parts']) await cluster.createDistributedTable(table, null);
   await cluster.createDistributedTable('apart', null, { colocateWith: 'none' });
+  await cluster.createDistributedTable('people', 'tenant_id', { colocateWith: 'orders' });
+  await cluster.createUniqueLookup('people', 'email');
+  await cluster.createUniqueLookup('people', ['site', 'login'], { name: 'one_login' });
   await cluster.query(views);
   return {
     cluster,
