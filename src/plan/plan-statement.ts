@@ -10,6 +10,7 @@ import type { Statement } from '../sql/parse.ts';
 import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
+import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
 import { planMaterialized } from './plan-materialized.ts';
@@ -37,6 +38,8 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   await checkNames(node, named);
   const create = selectIntoAsCreate(statement, named.names);
   if (create !== undefined) return planStatement(create, input);
+  const skipping = skippingInsert(statement, named.names);
+  if (skipping !== undefined) return planSkipping(skipping, named);
   checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(computed, named);
@@ -45,6 +48,13 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   if (writesRows(node)) return planLookedUp(statement, named);
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
+}
+
+/** A write whose rows are not VALUES alone, after all, has no rows that could be left out one by one. */
+async function planSkipping({ statement, lookups }: SkippingInsert, named: Named): Promise<StatementPlan> {
+  const plan = await planRows(statement, named);
+  if (plan.kind === 'insert') return { ...plan, skips: lookups.map(({ name }) => name) };
+  throw refused('ON CONFLICT means a unique lookup, and the rows are not VALUES alone.', 'Compute what the rows need first, and pass it as parameters.');
 }
 
 async function planLookedUp(statement: Statement, named: Named): Promise<StatementPlan> {

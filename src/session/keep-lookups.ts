@@ -1,6 +1,6 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
-import { followChanges } from '../execute/lookups/follow-changes.ts';
+import { followChanges, type Following } from '../execute/lookups/follow-changes.ts';
 import type { AtomicHow, StatementScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
 import { TransactionScope } from './transaction-scope.ts';
@@ -15,15 +15,15 @@ export interface KeepingScope {
  * Runs a statement that writes to a table with unique lookups, and then writes to these what it has changed: in the session's transaction, or in one of its own, since the keys are on other nodes than the rows. See
  * docs/decisions/0030-unique-lookups.md.
  */
-export function keepingLookups<T>(scope: StatementScope, work: (keeping: KeepingScope) => Promise<T>, how?: AtomicHow): Promise<T> {
+export function keepingLookups<T>(scope: StatementScope, work: (keeping: KeepingScope) => Promise<T>, how?: Partial<AtomicHow> & Pick<Following, 'first'>): Promise<T> {
   const { snapshot, signal, onNotice } = scope;
   return scope.atomically(async (inner, options) => {
     const transaction = new NotedWriters(inner);
     const own = new TransactionScope(transaction, { snapshot, signal, onNotice });
     const result = await work({ scope: own, transaction });
-    await followChanges({ snapshot, transaction: inner, scope: own }, [...transaction.writers], options);
+    await followChanges({ snapshot, transaction: inner, scope: own, first: how?.first }, [...transaction.writers], options);
     return result;
-  }, how);
+  }, { mayRunAgain: how?.mayRunAgain === true });
 }
 
 /** A transaction of which it is noted where it writes from here on. */

@@ -34,6 +34,7 @@ import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
+import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
@@ -64,6 +65,7 @@ export interface RunContext {
 export function runStatement(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   if (prepared.parameters !== undefined && prepared.parameters !== values.length) return refuseValues(prepared, values, { scope: context.scope, name: result.name });
   if (prepared.lookedUp !== undefined) return bindLookup(prepared, values, context).then((bound) => runStatement(bound.prepared, bound.values, context, result));
+  if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
   return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
 }
 

@@ -46,6 +46,11 @@ const writes = [
   `BEGIN; INSERT INTO users (tenant_id, id, email) VALUES (3, 7001, 'undone@x'); ROLLBACK`, `INSERT INTO users (tenant_id, id, email) VALUES (4, 7001, 'undone@x')`,
   `BEGIN; SAVEPOINT s; INSERT INTO users (tenant_id, id, email) VALUES (3, 7002, 'saved@x'); ROLLBACK TO s; INSERT INTO users (tenant_id, id, email) VALUES (4, 7002, 'saved@x'); COMMIT`,
   `BEGIN; SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO users (tenant_id, id, email) VALUES (3, 7003, 'soon@x'); UPDATE users SET email = 'sooner@x' WHERE id = 7003; COMMIT`, `BEGIN ISOLATION LEVEL SERIALIZABLE; UPDATE users SET email = 'serial@x' WHERE id = 7003; INSERT INTO users (tenant_id, id, email) VALUES (1, 7004, 'sooner@x'); COMMIT`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 8000, 'block@x') ON CONFLICT DO NOTHING RETURNING id`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 8000, 'q0@x') ON CONFLICT (email) DO NOTHING RETURNING id, email`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 8000, 'q9@x') ON CONFLICT (email) DO NOTHING`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 8001, 'q1@x'), (2, 8001, 'block@x'), (3, 8001, 'q1@x'), (4, 8001, 'q2@x'), (1, 8001, 'q3@x'), (5, 8001, NULL), (6, 8001, 'q0@x') ON CONFLICT DO NOTHING RETURNING tenant_id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 8002, 'q4@x'), (2, 8002, 'q4@x') ON CONFLICT (email) DO NOTHING`, `INSERT INTO users (tenant_id, id, login, site) VALUES (1, 8003, 'lq', 9), (2, 8003, 'lq', 9) ON CONFLICT (site, login) DO NOTHING`,
+  `INSERT INTO users (tenant_id, id, login, site, email) VALUES (3, 8003, 'lq', 9, 'q4@x') ON CONFLICT ON CONSTRAINT one_login DO NOTHING`, `INSERT INTO users (tenant_id, id, login, site, email) VALUES (3, 8003, 'lr', 9, 'q4@x') ON CONFLICT ON CONSTRAINT one_login DO NOTHING`,
+  `BEGIN; INSERT INTO users (tenant_id, id, email) VALUES (1, 8004, 'q5@x'); INSERT INTO users (tenant_id, id, email) VALUES (2, 8004, 'q5@x'), (3, 8004, 'q6@x') ON CONFLICT (email) DO NOTHING; COMMIT`,
   `INSERT INTO users (tenant_id, id, email) VALUES (1, 7005, 'x1'); INSERT INTO users (tenant_id, id, email) VALUES (2, 7005, 'x1')`, `SET extra_float_digits = 0; INSERT INTO users (tenant_id, id, email) VALUES (2, 7006, 'set@x'); RESET extra_float_digits`,
 ] as const;
 

@@ -16,6 +16,8 @@ export interface Following {
   readonly transaction: DistributedTransaction;
   /** For values that only a server can hash. */
   readonly scope: Pick<StatementScope, 'run'>;
+  /** Names of lookups that are written before others: a key that is taken in one of them is to be known first. */
+  readonly first?: readonly string[] | undefined;
 }
 
 /**
@@ -23,17 +25,19 @@ export interface Following {
  * unique constraint of the table gives it; `shardMissing` for a lookup that the catalog does not know.
  */
 export async function followChanges(following: Following, nodes: Iterable<NodeId>, options: CallOptions): Promise<void> {
-  const { snapshot, transaction } = following;
+  const { snapshot, transaction, first = [] } = following;
   const taken = await allSettledOrThrow([...nodes].filter((node) => node !== coordinatorNodeId).map(async (node) => {
     const connection = await transaction.join(node, 'write', options);
     return (await connection.query({ text: takeChangesSql }, options)).rows.map(changeOf);
   }));
   const changes = taken.flat();
   if (changes.length === 0) return;
-  for (const id of [...new Set(changes.map(({ lookup }) => lookup))].sort((a, b) => a - b)) {
-    const lookup = snapshot.lookups.find((known) => known.id === id);
-    if (lookup === undefined) throw unknownLookup();
-    await follow(following, { lookup, changes: changes.filter((change) => change.lookup === id) }, options);
+  const changed = new Set(changes.map(({ lookup }) => lookup));
+  const known = snapshot.lookups.filter(({ id }) => changed.has(id));
+  if (known.length < changed.size) throw unknownLookup();
+  const isFirst = ({ name }: UniqueLookup): boolean => first.includes(name);
+  for (const lookup of [...known.filter(isFirst), ...known.filter((one) => !isFirst(one))]) {
+    await follow(following, { lookup, changes: changes.filter((change) => change.lookup === lookup.id) }, options);
   }
 }
 

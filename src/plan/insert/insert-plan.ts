@@ -47,4 +47,6 @@ export interface InsertPlan {
   readonly groups: boolean;
   /** Undefined when the rows must be sent as VALUES. */
   readonly arrays: ArrayRows | undefined;
+  /** Names of unique lookups: a row whose key in one of them is taken is left out. */
+  readonly skips?: readonly string[];
 }

@@ -2,6 +2,7 @@ import type { InsertStmt, Node } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
 import { walk } from '../../sql/ast.ts';
+import { lookupMeant } from '../lookups/skipping-insert.ts';
 import { refused } from '../insert/refused.ts';
 
 /** `unsupportedWrite` for ON CONFLICT that means the key of a unique lookup: a shard does not know it, and would insert the row. */
@@ -24,12 +25,10 @@ function checkInsert({ relation, onConflictClause }: InsertStmt, { names, lookup
   const own = table === undefined ? [] : lookups.filter((lookup) => lookup.table === table.oid);
   const [first] = own;
   if (first === undefined) return;
-  const { infer } = onConflictClause ?? {};
-  if (infer === undefined) {
-    throw refused(`ON CONFLICT without columns means the unique lookup "${first.name}" as well, of which the rows' own shard knows nothing.`, 'Name the columns of the primary key or constraint that is meant: ON CONFLICT (…). A key of the lookup that is taken is then an error.');
+  if (onConflictClause?.infer === undefined) {
+    throw refused(`ON CONFLICT without columns means the unique lookup "${first.name}" as well, of which the rows' own shard knows nothing.`, 'Use VALUES in a statement of its own. Or name the columns of the primary key or constraint that is meant: ON CONFLICT (…). A key of the lookup that is taken is then an error.');
   }
-  const columns = (infer.indexElems ?? []).map((element) => ('IndexElem' in element ? (element.IndexElem.name ?? '') : ''));
-  const meant = own.find(({ name, columns: keys }) => infer.conname === name || (keys.length === columns.length && keys.every((key) => columns.includes(key))));
+  const meant = lookupMeant(onConflictClause, own);
   if (meant === undefined) return;
-  throw refused(`ON CONFLICT means the unique lookup "${meant.name}", of which the rows' own shard knows nothing.`, 'Look for the key first, and update or insert the row in the same transaction; where another inserts it at the same moment, that fails with 23505.');
+  throw refused(`ON CONFLICT means the unique lookup "${meant.name}", of which the rows' own shard knows nothing.`, 'DO NOTHING can, in INSERT … VALUES. Else look for the key first, and update or insert the row in the same transaction; where another inserts it at the same moment, that fails with 23505.');
 }
