@@ -98,6 +98,25 @@ test('writes that are about one key', async () => {
   await checkKept();
 });
 
+test('a role that may write the table keeps its lookups, and may not write them itself', async () => {
+  const role = 'shardwright_lookup_user';
+  for (const server of [cluster, pair.plain as unknown as Cluster]) await server.query(`DROP ROLE IF EXISTS ${role}`).catch(() => undefined);
+  await cluster.query(`CREATE ROLE ${role}; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON users TO ${role}; GRANT SELECT ON tenants, ranks TO ${role}`);
+  try {
+    await cluster.transaction(async (client) => {
+      await client.query(`SET LOCAL ROLE ${role}`);
+      await client.query(`INSERT INTO users (tenant_id, id, email) VALUES (1, 800, 'role@x'), (2, 800, 'other@x')`);
+      await client.query(`UPDATE users SET email = 'role@y' WHERE email = 'role@x'`);
+      expect((await client.query(`SELECT tenant_id FROM users WHERE email = 'role@y'`)).rows).toEqual([{ tenant_id: '1' }]);
+      await client.query(`DELETE FROM users WHERE id = 800`);
+    });
+  } finally {
+    await cluster.query(`REVOKE ALL ON users, tenants, ranks FROM ${role}`);
+    await cluster.query(`DROP ROLE ${role}`);
+  }
+  await checkKept();
+});
+
 test('shard groups of the table and of the lookup may be moved and split', async () => {
   const shardsOf = async (name: string) => (await cluster.shards()).filter(({ table }) => table === name);
   const lookup = present((await cluster.lookups())[0]).lookupTable;
