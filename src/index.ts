@@ -22,6 +22,7 @@ export type { PlanNode } from './plan/explain/plan-tree.ts';
 export { SessionClient } from './session/session-client.ts';
 export type { AdoptCitusOptions, AdoptedCitus } from './coordinator/cluster-adoption.ts';
 export type { AddNodeOptions, MovedShardGroup, MoveOptions } from './coordinator/cluster-moves.ts';
+export type { OnlineDistributionOptions } from './coordinator/distribute-online.ts';
 export type { IsolatedTenant, ReplacedShardGroups, SplitOptions } from './coordinator/cluster-splits.ts';
 export type { RebalanceOptions } from './coordinator/cluster-rebalance.ts';
 export type { RebalanceInfo, RebalanceMoveInfo } from './rebalance/rebalances.ts';

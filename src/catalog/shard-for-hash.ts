@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { ColocationGroup, ShardGroup } from './catalog-snapshot.ts';
 
 /** The shard group whose slice holds an int32 hash. Binary search: O(log shard groups), no allocation. */
-export function shardGroupFor(colocation: ColocationGroup, hash: number): ShardGroup {
+export function shardGroupFor(colocation: Pick<ColocationGroup, 'shardGroups'>, hash: number): ShardGroup {
   const groups = colocation.shardGroups;
   let low = 0;
   let high = groups.length - 1;
@@ -12,7 +12,7 @@ export function shardGroupFor(colocation: ColocationGroup, hash: number): ShardG
     else high = middle - 1;
   }
   const group = groups[low];
-  assert(group !== undefined && group.min <= hash && hash <= group.max, `no shard group of ${colocation.id} holds hash ${hash}`);
+  assert(group !== undefined && group.min <= hash && hash <= group.max, `no shard group holds hash ${hash}`);
   return group;
 }
 

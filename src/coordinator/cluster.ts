@@ -68,6 +68,7 @@ import { createRestorePoint, type RestorePoint } from '../txn/restore-point.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
 import type { ClusterOptions } from './cluster-options.ts';
 import { type ChangesOptions, checkedBytes, fedTables, feedPatienceMs, waitingBytesMax } from './cluster-feeds.ts';
+import { distributeOnline, type OnlineDistributionOptions } from './distribute-online.ts';
 import { type AddNodeOptions, type MovedShardGroup, movedGroup, type MoveOptions, nodeAt, shardGroupOf } from './cluster-moves.ts';
 import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, isolationWish, mergeShards, mergeWish, type ReplacedShardGroups, type SplitOptions, splitShards, splitWish, type Tenant } from './cluster-splits.ts';
@@ -317,10 +318,16 @@ export class Cluster extends PoolBase {
    * Distributes a table by the hash of `column`, with its rows. `null` makes it a single-shard table: all of its rows are on one node, beside those of the other single-shard tables of its colocation
    * group, so that nothing needs a distribution column. All or nothing. Errors: `unsupportedTable` with reason and hint, and
    * others of `docs/errors.md`.
+   *
+   * Nobody can read or write the table meanwhile, unless it is done `online`: then it goes on being read and written, and its statements wait for some milliseconds at the end. That is a job, as moves are: any process can carry it on if this
+   * one dies. Besides: `moveRefused` (the detail has all the reasons), `moveInProgress`, `moveUndone` (the cause says why), `canceled`.
    */
-  async createDistributedTable(table: string, column: string | null, options: CreateDistributedTableOptions = {}): Promise<void> {
+  async createDistributedTable(table: string, column: string | null, options: (CreateDistributedTableOptions & { readonly online?: false }) | OnlineDistributionOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
-    await createDistributedTable(this.#coordinator.ddlContext(snapshot), table, column, options);
+    const context = this.#coordinator.ddlContext(snapshot);
+    const { online = false, ...how } = options;
+    if (online) await distributeOnline(await this.#moves(), context, { ...how, table, column });
+    else await createDistributedTable(context, table, column, how);
   }
 
   /** Puts a full copy of a table on every node. */

@@ -34,7 +34,7 @@ export interface UtilityTarget extends RebalanceTarget, TableCreator {
 
 /** What may be a part of a transaction. */
 export interface TableCreator {
-  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number; defaultShardCount?: number }): Promise<void>;
+  createDistributedTable(table: string, column: string | null, options: CallOptions & { colocateWith?: string; shardCount?: number; defaultShardCount?: number; online?: boolean }): Promise<void>;
   createReferenceTable(table: string, options: CallOptions): Promise<void>;
 }
 
@@ -45,7 +45,8 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
   const text = (name: string): string => required(call, name, given(name));
   checkTransferMode(argumentText(given('shard_transfer_mode')));
   switch (call.name) {
-    case 'create_distributed_table': {
+    case 'create_distributed_table':
+    case 'create_distributed_table_concurrently': {
       if ((given('distribution_type') ?? 'hash') !== 'hash') {
         throw new ClusterError('invalidParameter', 'tables can be distributed by hash only', { hint: 'Leave distribution_type out.' });
       }
@@ -56,13 +57,10 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
         ...(typeof colocateWith === 'string' ? { colocateWith } : {}),
         ...(shardCount === undefined || shardCount === null ? {} : { shardCount: Number(shardCount) }),
         ...(shardCountSet === undefined ? {} : { defaultShardCount: shardCountSet }),
+        online: call.name === 'create_distributed_table_concurrently',
       });
       return undefined;
     }
-    case 'create_distributed_table_concurrently':
-      throw new ClusterError('unsupportedDdl', 'create_distributed_table_concurrently() is not supported', {
-        detail: 'A table with rows cannot be written while it is distributed.', hint: 'Call create_distributed_table(), which locks the table until its rows are on the shards.',
-      });
     // Its rows went to the shards when it was distributed; where the coordinator database is, every node knows; nodes hold no metadata.
     case 'truncate_local_data_after_distributing_table':
     case 'citus_set_coordinator_host':

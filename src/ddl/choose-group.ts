@@ -4,7 +4,7 @@ import type { ColocationGroup, HashFamily } from '../catalog/catalog-snapshot.ts
 import { colocationId } from '../catalog/ids.ts';
 import { tileHashSpace } from '../catalog/shard-for-hash.ts';
 import { findDefaultGroup, groupById, insertGroup } from '../store/catalog-changes.ts';
-import type { GroupWish } from '../store/catalog-changes.ts';
+import type { GroupWish, NewGroup } from '../store/catalog-changes.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import { readDefinition } from './read-definition.ts';
 import type { TableDefinition } from './table-definition.ts';
@@ -80,8 +80,13 @@ function differenceOfTypes(group: ColocationGroup, choice: GroupChoice): string 
   return choice.distributionType === undefined ? `It has a distribution column, of type ${group.distributionType}.` : `Its distribution column is of type ${group.distributionType}, not ${choice.distributionType}.`;
 }
 
-/** A new group whose shard groups go round the nodes; that of single-shard tables goes where there are the fewest of them. `noNodes`. */
+/** A new group, as `planGroup` says. `noNodes`. */
 export async function createGroup(change: CatalogChange, choice: GroupChoice): Promise<ColocationGroup> {
+  return insertGroup(change, await planGroup(change, choice));
+}
+
+/** What a new group will be: its shard groups go round the nodes; that of single-shard tables goes where there are the fewest of them. `noNodes`. */
+export async function planGroup(change: CatalogChange, choice: GroupChoice): Promise<NewGroup> {
   const { nodes } = change;
   if (nodes.length === 0) {
     throw new ClusterError('noNodes', 'the cluster has no node that could hold shards', { hint: 'Add one with addNode or citus_add_node.' });
@@ -89,7 +94,7 @@ export async function createGroup(change: CatalogChange, choice: GroupChoice): P
   const wish = wishOf(choice);
   const first = choice.distributionType === undefined ? await nodeOfFewest(change) : 0;
   const slices = tileHashSpace(wish.shardCount).map((range, i) => ({ ...range, node: at(nodes, (first + i) % nodes.length).id }));
-  return insertGroup(change, { ...wish, joinableByDefault: choice.colocateWith === 'default', slices });
+  return { ...wish, joinableByDefault: choice.colocateWith === 'default', slices };
 }
 
 /** Its place among the nodes. */

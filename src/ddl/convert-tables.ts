@@ -163,7 +163,7 @@ async function moveRows(change: CatalogChange, { definition: table, as, shardIds
     const connection = await change.transaction.join(node, 'write', change);
     if (as.kind === 'distributed' && group !== undefined) {
       const target: DistributionTarget = { table, distribution: as.distribution, group, shardIds };
-      await distributeRows(change, target, cursorRows(connection, placedRows(target, oldSql(table, shard)), change));
+      await distributeRows(change, target, { rows: cursorRows(connection, placedRows(target, oldSql(table, shard)), change) });
     } else await copyToAll(change, { table, id: at(shardIds, 0) }, cursorRows(connection, `SELECT ${columnList(table)} FROM ${wholeTable(oldSql(table, shard), table)}`, change));
   }
 }

@@ -1,5 +1,5 @@
 import { at } from '../base/assert.ts';
-import type { HashFamily } from '../catalog/catalog-snapshot.ts';
+import type { ColocationGroup, HashFamily } from '../catalog/catalog-snapshot.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { groupOfSchema } from '../store/distributed-schemas.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
@@ -8,9 +8,9 @@ import { checkBehaviour, checkDependencies } from './check-behaviour.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
 import { checkReferrers } from './check-referrers.ts';
 import { checkTable, unsupportedTable } from './check-table.ts';
-import { createGroup, findGroup } from './choose-group.ts';
+import { createGroup, findGroup, type GroupChoice } from './choose-group.ts';
 import type { DdlContext } from './ddl-context.ts';
-import { distributeTrees } from './distribute-trees.ts';
+import { distributeTrees, type Tree } from './distribute-trees.ts';
 import { sendObjectsOf } from './objects/send-objects.ts';
 import { readAncestors, readDefinition, readTree } from './read-definition.ts';
 import { checkSchemas } from './schemas/check-schemas.ts';
@@ -63,14 +63,31 @@ export async function distributeMade(change: CatalogChange, oid: number, { colum
   await distributeTable(change, await readDefinition(change.coordinator, oid, change), { column, shardCount, colocateWith: 'default' });
 }
 
-interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'defaultShardCount' | 'hash'> {
+/** How a table is to be distributed. */
+export interface Distributing extends Pick<CreateDistributedTableOptions, 'shardCount' | 'defaultShardCount' | 'hash'> {
   /** Undefined: a single-shard table. */
   readonly column: string | undefined;
   /** The OID of a table. */
   readonly colocateWith: 'default' | 'none' | number;
 }
 
-async function distributeTable(change: CatalogChange, definition: TableDefinition, { column, colocateWith, shardCount, defaultShardCount, hash }: Distributing): Promise<void> {
+async function distributeTable(change: CatalogChange, definition: TableDefinition, how: Distributing): Promise<void> {
+  const { members, choice, existing } = await prepareDistribution(change, definition, how);
+  const group = existing ?? (await createGroup(change, choice));
+  await distributeTrees(change, [members], { group, above: await readAncestors(change.coordinator, definition, change) });
+}
+
+/** A table that can be distributed. */
+export interface PreparedDistribution {
+  /** With its partitions, parents first. */
+  readonly members: Tree;
+  readonly choice: GroupChoice;
+  /** The colocation group that it joins; undefined when it needs a new one. */
+  readonly existing: ColocationGroup | undefined;
+}
+
+/** Looks whether a table can be distributed so, and gives the nodes the types, functions and the like that it needs. */
+export async function prepareDistribution(change: CatalogChange, definition: TableDefinition, { column, colocateWith, shardCount, defaultShardCount, hash }: Distributing): Promise<PreparedDistribution> {
   const tree = await readTree(change.coordinator, definition, change);
   const members = tree.map((member) => ({ definition: member, distribution: checkMember(member, column) }));
   const { distribution: own } = at(members, 0);
@@ -86,8 +103,7 @@ async function distributeTable(change: CatalogChange, definition: TableDefinitio
     checkBehaviour(member, existing?.hash ?? hash ?? 'postgres');
     await checkDependencies(change, member);
   }
-  const group = existing ?? (await createGroup(change, choice));
-  await distributeTrees(change, [members], { group, above: await readAncestors(change.coordinator, definition, change) });
+  return { members, choice, existing };
 }
 
 /** A partition has the column of its parent. */

@@ -5,9 +5,9 @@ import type { DistributionType } from '../catalog/hash/distribution-type.ts';
 import type { NodeId, ShardId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
-import type { CatalogChange } from './change-catalog.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import { columnList } from './column-list.ts';
 import { unescapeCopyText } from './copy-text.ts';
 import type { DistributionColumn } from './check-distribution-column.ts';
@@ -15,13 +15,28 @@ import { wholeTable } from './shell.ts';
 import { splitRows, type RowLocator } from './split-rows.ts';
 import type { TableDefinition } from './table-definition.ts';
 
+/** Of a catalog change, or of another transaction that writes to nodes. */
+interface RowMove extends CallOptions {
+  readonly transaction: Pick<DistributedTransaction, 'join'>;
+  readonly coordinator: Pick<NodeConnection, 'copyOut'>;
+}
+
 export interface DistributionTarget {
   readonly table: TableDefinition;
   /** Undefined for a single-shard table. */
   readonly distribution: DistributionColumn | undefined;
-  readonly group: ColocationGroup;
+  readonly group: Pick<ColocationGroup, 'hash' | 'shardGroups'>;
   /** In the order of the group's shard groups. */
   readonly shardIds: readonly ShardId[];
+}
+
+export interface DistributeRowsOptions {
+  /** What `placedRows` selects, in COPY's text format; that of the shell where not given. */
+  readonly rows?: AsyncIterable<Uint8Array> | undefined;
+  /** Where the shards are while they are filled, if not in the table's schema. */
+  readonly schema?: string | undefined;
+  /** The shards were made or truncated by the same transaction, so their rows can be written as they will stay. */
+  readonly freeze?: boolean | undefined;
 }
 
 /** All buffers of one move together, and one shard's part of them. */
@@ -29,15 +44,14 @@ const bufferBytes = 16 * 2 ** 20;
 const partBytesMax = 512 * 2 ** 10;
 
 /**
- * Copies rows to the shards, in one reading: those of the shell, or `source`, which has what `placedRows` selects in COPY's text format. Memory: 16 MiB, whatever the table's size. Returns the number of
- * rows. `distributionValueMissing` for a NULL in the distribution column. The text format keeps every value, and unlike the binary one
+ * Copies rows to the shards, in one reading. Memory: 16 MiB, whatever the table's size. Returns the number of rows. `distributionValueMissing` for a NULL in the distribution column. The text format keeps every value, and unlike the binary one
  * does not depend on OIDs, which differ from server to server.
  */
-export async function distributeRows(change: CatalogChange, target: DistributionTarget, given?: AsyncIterable<Uint8Array>): Promise<number> {
+export async function distributeRows(change: RowMove, target: DistributionTarget, options: DistributeRowsOptions = {}): Promise<number> {
   const { table, group } = target;
   const columns = columnList(table);
-  const source = given ?? change.coordinator.copyOut(`COPY (${placedRows(target, quoteQualified(table.schema, table.name))}) TO STDOUT`, change);
-  const writer = new ShardWriter(change, target, columns);
+  const source = options.rows ?? change.coordinator.copyOut(`COPY (${placedRows(target, quoteQualified(table.schema, table.name))}) TO STDOUT`, change);
+  const writer = new ShardWriter(change, target, { ...options, columns });
   const partBytes = Math.min(partBytesMax, Math.ceil(bufferBytes / group.shardGroups.length));
   const rows = await writer.drainAfter(() =>
     splitRows(source, { parts: group.shardGroups.length, locate: locator(target), sink: (part, bytes) => writer.write(part, bytes), partBytes }),
@@ -80,7 +94,7 @@ function ordinalOf(field: Buffer): number {
   return bucket - 1;
 }
 
-function placeOfValue(field: Buffer, type: DistributionType, group: ColocationGroup): number {
+function placeOfValue(field: Buffer, type: DistributionType, group: DistributionTarget['group']): number {
   const text = unescapeCopyText(field);
   const hash = type.hashOf(text, group.hash, { timeZone: 'UTC' });
   assert(hash !== undefined, `no hash of ${type.name} "${text}"`);
@@ -104,9 +118,9 @@ class ShardWriter {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(
-    readonly change: CatalogChange,
+    readonly change: RowMove,
     readonly target: DistributionTarget,
-    readonly columns: string,
+    readonly how: Pick<DistributeRowsOptions, 'schema' | 'freeze'> & { readonly columns: string },
   ) {}
 
   async write(ordinal: number, bytes: Buffer): Promise<void> {
@@ -140,8 +154,9 @@ class ShardWriter {
 
   async #copyInto(connection: NodeConnection, shard: ShardId, bytes: Buffer): Promise<number> {
     const { table } = this.target;
-    const relation = quoteQualified(table.schema, shardName(table.name, shard));
-    const sink = await connection.copyIn(`COPY ${relation} (${this.columns}) FROM STDIN`, { signal: this.change.signal });
+    const { schema = table.schema, columns, freeze = false } = this.how;
+    const relation = quoteQualified(schema, shardName(table.name, shard));
+    const sink = await connection.copyIn(`COPY ${relation} (${columns}) FROM STDIN${freeze ? ' (FREEZE)' : ''}`, { signal: this.change.signal });
     await sink.write(bytes);
     return sink.end();
   }

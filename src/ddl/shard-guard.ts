@@ -6,7 +6,7 @@ import type { ShardWish } from './render-shard.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 interface Guarded {
-  readonly group: ColocationGroup;
+  readonly group: Pick<ColocationGroup, 'hash' | 'shardGroups'>;
   readonly ordinal: number;
 }
 

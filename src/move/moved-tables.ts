@@ -7,12 +7,8 @@ import { type NodeId, nodeId, type ShardGroupId, shardGroupId, type ShardId, sha
 import type { HashRange } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
-import type { NodePools } from '../cluster/node-pools.ts';
-import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import { definitionSettings } from '../ddl/definition-settings.ts';
 import { inheritedNames } from '../ddl/inherited-names.ts';
 import { readObjects } from '../ddl/objects/read-objects.ts';
-import type { UserObject } from '../ddl/objects/user-object.ts';
 import { readDefinition } from '../ddl/read-definition.ts';
 import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
@@ -21,14 +17,19 @@ import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { type JobTarget, referenceTables, type StoredJob } from '../store/jobs.ts';
 import { definitionChanged, definitionsChanged } from './streamed-tables.ts';
 
-/** One table's shard. */
+/** One table's rows where they are: a shard, or a local table that is being distributed. */
 export interface MovedShard {
   readonly definition: TableDefinition;
-  readonly shard: ShardId;
+  /** Undefined of a local table. */
+  readonly shard: ShardId | undefined;
   /** The shard's own name. */
   readonly name: string;
   /** Quoted and qualified, where statements look for it. */
   readonly sql: string;
+}
+
+interface NumberedShard extends MovedShard {
+  readonly shard: ShardId;
 }
 
 /** A shard group that a job takes rows from, as the catalog has it. */
@@ -39,7 +40,7 @@ export interface SourceGroup extends HashRange {
 }
 
 /** A shard that a job makes. */
-export interface TargetShard extends MovedShard {
+export interface TargetShard extends NumberedShard {
   readonly wish: ShardWish;
 }
 
@@ -56,6 +57,8 @@ export interface RowHash {
   readonly type: DistributionType;
   /** Name of the distribution column of each table, by its OID. */
   readonly columns: ReadonlyMap<number, string>;
+  /** Whether a row without a value, which no shard should have, is kept, in the first part; those of a table that is distributed are refused. */
+  readonly takesNull: boolean;
 }
 
 /** The shard groups of a job, all with the same tables in the same order. */
@@ -66,25 +69,6 @@ export interface MovedGroups {
   readonly hash: RowHash | undefined;
   /** Of all definitions: when it has changed, what was made of them is out of date. */
   readonly fingerprint: string;
-}
-
-type Job = Pick<StoredJob, 'sources' | 'targets'>;
-
-/** Reads them in a transaction of their own. `moveRefused` when there is no such group, `moveUndone` when tables have come or gone since the job began. */
-export async function readMovedGroups(pools: NodePools, job: Job, options?: CallOptions): Promise<MovedGroups> {
-  const coordinator = await pools.get(coordinatorNodeId).acquire(options);
-  let failure: { readonly error: unknown } | undefined;
-  try {
-    await coordinator.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${definitionSettings}`, simple: true }, options);
-    const groups = await readGroupsIn(coordinator, job, options);
-    await coordinator.query({ text: 'COMMIT' }, options);
-    return groups;
-  } catch (error) {
-    failure = { error };
-    throw error;
-  } finally {
-    coordinator.release(failure);
-  }
 }
 
 const groupsQuery = `
@@ -98,8 +82,8 @@ WHERE g.shard_group_id = ANY ($1::integer[]) ORDER BY g.ordinal, t.relation::oid
 const referenceQuery = `
 SELECT ${referenceTables}, 0, 0, 0, $1::integer, NULL, NULL, relation::oid, shard_id, NULL FROM shardwright.shard WHERE shard_group_id IS NULL ORDER BY relation::oid`;
 
-/** As `readMovedGroups`, in the connection's transaction, which must have `definitionSettings`. */
-export async function readGroupsIn(coordinator: NodeConnection, job: Job, options?: CallOptions): Promise<MovedGroups> {
+/** Those that the catalog has, in the connection's transaction, which must have `definitionSettings`. `moveRefused` when there is no such group. */
+export async function readShardGroups(coordinator: NodeConnection, job: Pick<StoredJob, 'sources' | 'targets'>, options?: CallOptions): Promise<MovedGroups> {
   const isNode = job.sources.some(({ group }) => group === referenceTables);
   const query = isNode ? { text: referenceQuery, values: [at(job.sources, 0).node] } : { text: groupsQuery, values: [`{${job.sources.map(({ group }) => group).join(',')}}`] };
   const { rows } = await coordinator.query(query, options);
@@ -113,18 +97,23 @@ export async function readGroupsIn(coordinator: NodeConnection, job: Job, option
   const references = referencesOf(at(sources, 0), Number(at(rows, 0)[1]));
   const targets = job.targets.map((target) => targetOf(target, at(sources, 0), { hash, references }));
   const objects = isNode ? await readObjects(coordinator, options ?? {}) : [];
-  return { sources, targets, hash, fingerprint: fingerprintOf(sources, references, objects) };
+  const parts = sources.flatMap(({ tables }) => tables.map(({ definition, shard }) => [shard, definition, withoutReferenceTables(definition, references.get(definition.oid) ?? new Map())]));
+  return { sources, targets, hash, fingerprint: fingerprintOf(objects.length > 0 ? [objects, ...parts] : parts) };
 }
 
-function sourceOf(rows: readonly RawRow[], definitions: ReadonlyMap<number, TableDefinition>): SourceGroup {
+interface NumberedGroup extends SourceGroup {
+  readonly tables: readonly NumberedShard[];
+}
+
+function sourceOf(rows: readonly RawRow[], definitions: ReadonlyMap<number, TableDefinition>): NumberedGroup {
   const [id, , min, max, node] = at(rows, 0).map(Number);
   return {
     id: shardGroupId(present(id)), node: nodeId(present(node)), min: present(min), max: present(max),
-    tables: rows.map((row) => movedShard(present(definitions.get(Number(row[7]))), shardId(Number(row[8])))),
+    tables: rows.map((row) => numberedShard(present(definitions.get(Number(row[7]))), shardId(Number(row[8])))),
   };
 }
 
-function movedShard(definition: TableDefinition, shard: ShardId): MovedShard {
+export function numberedShard(definition: TableDefinition, shard: ShardId): NumberedShard {
   const name = shardName(definition.name, shard);
   return { definition, shard, name, sql: quoteQualified(definition.schema, name) };
 }
@@ -136,6 +125,7 @@ function hashOf(rows: readonly RawRow[]): RowHash | undefined {
     family: family === 'murmur3' ? 'murmur3' : 'postgres',
     type: present(distributionType(type), 'distribution type'),
     columns: new Map(rows.map((row) => [Number(row[7]), row[9] ?? ''])),
+    takesNull: true,
   };
 }
 
@@ -156,14 +146,14 @@ interface Targeting {
   readonly references: References;
 }
 
-function targetOf({ group, node, min, max, shards }: JobTarget, source: SourceGroup, { hash, references }: Targeting): TargetGroup {
+function targetOf({ group, node, min, max, shards }: JobTarget, source: NumberedGroup, { hash, references }: Targeting): TargetGroup {
   const idOf = (oid: number, own: ShardId): ShardId => {
     const id = shards === undefined ? own : shards[oid];
     if (id === undefined) throw definitionChanged(source.tables.map(({ definition }) => definition.name).join(', '));
     return id;
   };
   const tables = source.tables.map(({ definition, shard }) => {
-    const own = movedShard(definition, idOf(definition.oid, shard));
+    const own = numberedShard(definition, idOf(definition.oid, shard));
     const referred = [...(references.get(definition.oid) ?? [])].map(([oid, id]) => [oid, shards?.[oid] ?? id] as const);
     const range = hash?.family === 'postgres' && definition.partitionKey === null ? { sql: hashSql(hash, definition), range: { min, max } } : undefined;
     return { ...own, wish: { id: own.shard, hash: range, references: new Map(referred) } };
@@ -172,7 +162,7 @@ function targetOf({ group, node, min, max, shards }: JobTarget, source: SourceGr
 }
 
 /** A partition's tree is in its shard group as a whole. */
-function withInheritedNames(tables: readonly TargetShard[]): TargetShard[] {
+export function withInheritedNames(tables: readonly TargetShard[]): TargetShard[] {
   const definitions = tables.map(({ definition }) => definition);
   const shards = new Map(tables.map(({ definition, shard }) => [definition.oid, shard]));
   return tables.map((table) => ({ ...table, wish: { ...table.wish, inherited: inheritedNames(table.definition, definitions, shards) } }));
@@ -199,22 +189,21 @@ export function partitionsFirst<T extends MovedShard>(shards: readonly T[]): T[]
   return levels.reverse();
 }
 
-/**
- * The ids of other tables' shards are left out: those of a neighbour that is split meanwhile change nothing here, nor do those of reference tables, which a new node changes: see `sameReferences`. `objects`: those beside tables
- * that a new node was given.
- */
-function fingerprintOf(sources: readonly SourceGroup[], references: References, objects: readonly UserObject[]): string {
+/** The ids of other tables' shards are left out: those of a neighbour that is split meanwhile change nothing here. */
+export function fingerprintOf(parts: readonly unknown[]): string {
   const hash = createHash('sha256');
-  if (objects.length > 0) hash.update(JSON.stringify(objects));
   const withoutShards = (key: string, value: unknown): unknown => (key === 'distribution' && isDistribution(value) ? { ...value, shardIds: null } : value);
-  for (const { tables } of sources) {
-    for (const { definition, shard } of tables) hash.update(JSON.stringify([shard, definition, [...(references.get(definition.oid) ?? [])].filter(([oid]) => !isReference(definition, oid))], withoutShards));
-  }
+  for (const part of parts) hash.update(JSON.stringify(part, withoutShards));
   return hash.digest('hex');
 }
 
 function isDistribution(value: unknown): value is { readonly kind: string } {
   return typeof value === 'object' && value !== null && 'kind' in value;
+}
+
+/** What a table's foreign keys refer to but for reference tables, whose shards get other ids with a new node: see `sameReferences`. */
+export function withoutReferenceTables(definition: TableDefinition, references: ReadonlyMap<number, ShardId>): [number, ShardId][] {
+  return [...references].filter(([oid]) => !isReference(definition, oid));
 }
 
 /** Whether the table of this OID, which a foreign key refers to, is a reference table. */

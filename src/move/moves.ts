@@ -1,19 +1,22 @@
 import { at } from '../base/assert.ts';
+import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { addressName } from '../catalog/node-address.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { type JobGroup, type JobKind, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
+import type { DdlContext } from '../ddl/ddl-context.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import { addNode, type NodeWish } from './add-node/add-node.ts';
 import { nodeOfJob } from './add-node/node-of-job.ts';
+import { beginDistribution, type DistributionWish } from './distribute/begin-distribution.ts';
 import type { MoveServices } from './move-context.ts';
 import { carryOn, doJob, type JobWish, leftToUndo, throwIfUndone } from './do-job.ts';
 import { participles } from './steps/preflight.ts';
 import { isOver, type MoveState, readState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
-import { readMovedGroups } from './moved-tables.ts';
+import { readMovedGroups } from './read-groups.ts';
 import { type PreflightReport, preflightReport } from './preflight/preflight-check.ts';
 import { preflightWish, runPreflight } from './preflight/run-preflight.ts';
 import { runMove, type RunMoveOptions } from './run-move.ts';
@@ -26,12 +29,14 @@ export interface JobShardGroup {
   readonly max: number;
 }
 
-/** A move, split or merge, or a node that is being added, as `cluster.jobs()` lists it. */
+/** A move, split or merge, a node that is being added, or a table that is distributed while it is written to, as `cluster.jobs()` lists it. */
 export interface JobInfo {
   readonly jobId: string;
   readonly kind: JobKind;
+  /** The table that is distributed, as it was called at the beginning; undefined of other jobs. */
+  readonly table: { readonly schema: string; readonly name: string } | undefined;
   readonly state: MoveState;
-  /** Shard groups that it takes, and those that come in their place; none of a node that is added. */
+  /** Shard groups that it takes, and those that come in their place; none of a node that is added. A table that is distributed takes none, and comes to the others. */
   readonly sources: readonly JobShardGroup[];
   readonly targets: readonly JobShardGroup[];
   /** Of the first of each: the shard group, and ids of the nodes. Of a node that is added, `to` is that node, and `from` the one that its reference tables are copied from, if there are any. */
@@ -79,6 +84,18 @@ export class Moves {
     return addNode(this.services, wish, { ...options, leave: this.leave });
   }
 
+  /**
+   * Distributes a local table while it is read and written. Resolves to the job's id. `moveInProgress` when it is being distributed already, or a shard group that it would come to is moved; `moveRefused`, `moveUndone`, and what
+   * `createDistributedTable` throws.
+   */
+  async distribute(context: DdlContext, wish: DistributionWish, options: RunMoveOptions): Promise<string> {
+    throwIfAborted(options.cancel);
+    await this.list('unfinished');
+    const id = await beginDistribution(context, wish, { signal: options.cancel });
+    throwIfUndone(id, await carryOn(this.services, id, { ...options, leave: this.leave }), options.cancel);
+    return id;
+  }
+
   #do(plan: JobPlan, limits: JobWish['limits'] | undefined = {}, options: RunMoveOptions): Promise<string> {
     return doJob(this.services, { ...plan, limits }, { ...options, leave: this.leave });
   }
@@ -108,11 +125,11 @@ export class Moves {
   /** Resolves when the move is undone. `unknownJob` when it is over; `moveInProgress` when it cannot be given up any more, and is made instead. */
   async cancel(id: string, options: RunMoveOptions): Promise<void> {
     await requestCancel(this.#coordinator, id);
+    const { kind } = await readJob(this.#coordinator, id);
     const { state, error } = await carryOn(this.services, id, { ...options, leave: this.leave });
     if (state === 'undone') return;
     if (state === 'undo') throw leftToUndo(id, error);
-    const { kind } = await readJob(this.#coordinator, id);
-    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: kind === 'add_node' ? 'removeNode() takes the node out again.' : 'undoMove() moves the shard group back.' });
+    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: waysBack[kind] });
   }
 
   /** Carries on a move that nobody works on, or waits for it. */
@@ -128,6 +145,9 @@ export class Moves {
       await carryOn(this.services, id, { ...options, leave: this.leave });
     }
     const ended = await readJob(this.#coordinator, id);
+    if (ended.state === 'done' && ended.distributed !== undefined) {
+      throw new ClusterError('moveRefused', `job ${id} has distributed table "${ended.distributed.name}"`, { detail: 'Its rows are on the nodes.', hint: 'undistributeTable() brings them back.' });
+    }
     if (ended.state === 'done') await this.#do(await planUndo(this.#coordinator, ended), {}, options);
   }
 
@@ -145,12 +165,17 @@ export class Moves {
   }
 }
 
+const waysBack: Readonly<Record<JobKind, string>> = {
+  move: 'undoMove() moves the shard group back.', split: 'undoMove() merges the parts.', merge: 'undoMove() splits it again.', add_node: 'removeNode() takes the node out again.',
+  distribute: 'undistributeTable() brings the rows back.',
+};
+
 function infoOf(job: StoredJob): JobInfo {
-  const { id, kind, state, sources, targets, progress, error, createdAt, changedAt } = job;
+  const { id, kind, state, sources, targets, distributed, progress, error, createdAt, changedAt } = job;
   const isNode = kind === 'add_node';
   return {
-    jobId: id, kind, state: readState(state), shardGroupId: isNode ? undefined : at(sources, 0).group, from: sources[0]?.node, to: at(targets, 0).node, address: isNode ? addressName(nodeOfJob(job)) : undefined,
-    sources: isNode ? [] : sources.map(jobGroup), targets: isNode ? [] : targets.map(jobGroup), progress, error, createdAt, changedAt,
+    jobId: id, kind, table: distributed === undefined ? undefined : { schema: distributed.schema, name: distributed.name }, state: readState(state), shardGroupId: isNode ? undefined : at(sources, 0).group, from: sources[0]?.node, to: at(targets, 0).node, address: isNode ? addressName(nodeOfJob(job)) : undefined,
+    sources: isNode || distributed !== undefined ? [] : sources.map(jobGroup), targets: isNode ? [] : targets.map(jobGroup), progress, error, createdAt, changedAt,
   };
 }
 

@@ -15,12 +15,13 @@ export interface RowRoute {
 
 /**
  * By the hash that JavaScript computes, as for every statement: the tests of the hash functions show that the server's is the same, and a row that it were not for would violate
- * the CHECK of its new shard. NULL, which nobody should have written, is in the first part.
+ * the CHECK of its new shard. NULL, which nobody should have written, is in the first part, if it is taken.
  */
-export function routeByHash({ type, family }: Pick<RowHash, 'type' | 'family'>, targets: readonly HashRange[], column: string): RowRoute {
+export function routeByHash({ type, family, takesNull }: Pick<RowHash, 'type' | 'family' | 'takesNull'>, targets: readonly HashRange[], column: string): RowRoute {
   return {
     column,
     placeOf(value) {
+      if (value === null && !takesNull) throw valueMissing(column);
       if (value === null) return 0;
       const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
       const hash = type.hashOf(text, family, { timeZone: 'UTC' });
@@ -29,6 +30,10 @@ export function routeByHash({ type, family }: Pick<RowHash, 'type' | 'family'>, 
       throw misplaced(text);
     },
   };
+}
+
+function valueMissing(column: string): ClusterError {
+  return new ClusterError('distributionValueMissing', `a row came with NULL in column "${column}"`, { hint: 'Make the column NOT NULL first.', column });
 }
 
 /** For a row that is not on the shard of its hash, or whose hash only a server can tell. */

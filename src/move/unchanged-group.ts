@@ -1,6 +1,7 @@
 import { loadGrammar } from '../sql/parse.ts';
 import type { MoveContext } from './move-context.ts';
-import { type MovedGroups, readMovedGroups } from './moved-tables.ts';
+import type { MovedGroups } from './moved-tables.ts';
+import { readMovedGroups } from './read-groups.ts';
 import { definitionChanged, definitionsChanged } from './streamed-tables.ts';
 
 /** The tables as they were when their copies were made. `moveUndone` when one has changed, come or gone since. */

@@ -591,7 +591,7 @@ export class Session {
   #checkPlacements({ plan, snapshot }: PreparedPlan): void {
     if (this.#transaction === undefined || !this.#hasOneSnapshot) return;
     this.#firstCatalog ??= snapshot;
-    checkPlacements(plan, this.#firstCatalog, snapshot);
+    checkPlacements(plan, { first: this.#firstCatalog, now: snapshot, hasOwn: this.#ownSnapshot !== undefined });
   }
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): RunContext {
@@ -606,7 +606,7 @@ export class Session {
           throw new ClusterError('unsupportedDdl', `${run.call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
         }
         const within = isInBlock ? { transaction: present(this.#transaction), lockTimeoutMs: ddlLockTimeoutMs } : undefined;
-        if (run.call.name !== 'create_distributed_table') return this.#services.utility({ ...run, within });
+        if (!['create_distributed_table', 'create_distributed_table_concurrently'].includes(run.call.name)) return this.#services.utility({ ...run, within });
         return this.#setShardCount(snapshot).then((shardCount) => this.#services.utility({ ...run, shardCount, within }));
       },
     };

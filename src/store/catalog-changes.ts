@@ -226,6 +226,28 @@ export interface NewGroup extends GroupWish {
   readonly slices: readonly Pick<ShardGroup, 'min' | 'max' | 'node'>[];
 }
 
+/** A group whose shard groups have their ids already, in order of `min`. 23505 when tables of this kind join another group by default. */
+export async function insertPlannedGroup(change: Change, group: GroupWish & Pick<NewGroup, 'joinableByDefault'>, placed: readonly PlacedGroup[]): Promise<void> {
+  const [row] = await run(
+    change,
+    'INSERT INTO shardwright.colocation_group (distribution_type, shard_count, hash_family, joinable_by_default) VALUES ($1, $2, $3, $4) RETURNING colocation_id',
+    [group.distributionType ?? null, group.shardCount, group.hash, String(group.joinableByDefault)],
+  );
+  await insertShardGroups(change, placed.map((one) => ({ ...one, shards: {} })), [Number(present(row)[0]), 0]);
+}
+
+/** The group that these are all shard groups of, as they are given, in order; undefined when that is not so. */
+export async function groupOfPlaced(change: Change, placed: readonly PlacedGroup[]): Promise<ColocationGroup | undefined> {
+  const [row] = await run(change, 'SELECT colocation_id FROM shardwright.shard_group WHERE shard_group_id = $1', [placed[0]?.group]);
+  if (row === undefined) return undefined;
+  const group = await groupById(change, colocationId(Number(row[0])));
+  const isSame = placed.length === group.shardGroups.length && group.shardGroups.every(({ id, node, min, max }, i) => {
+    const one = at(placed, i);
+    return one.group === id && one.node === node && one.min === min && one.max === max;
+  });
+  return isSame ? group : undefined;
+}
+
 export async function insertGroup(change: Change, group: NewGroup): Promise<ColocationGroup> {
   const [row] = await run(
     change,
@@ -358,12 +380,15 @@ export async function deleteTable(change: Change, oid: number): Promise<void> {
   await deleteEmptyGroups(change);
 }
 
+/** But for those that a table is about to come to. */
 export async function deleteEmptyGroups(change: Change): Promise<void> {
   await run(
     change,
     `DELETE FROM shardwright.colocation_group g
      WHERE NOT EXISTS (SELECT FROM shardwright.distributed_table t WHERE t.colocation_id = g.colocation_id)
-       AND NOT EXISTS (SELECT FROM shardwright.distributed_schema s WHERE s.colocation_id = g.colocation_id)`,
+       AND NOT EXISTS (SELECT FROM shardwright.distributed_schema s WHERE s.colocation_id = g.colocation_id)
+       AND NOT EXISTS (SELECT FROM shardwright.shard_group s JOIN shardwright.job_shard_group USING (shard_group_id) JOIN shardwright.job j USING (job_id)
+         WHERE s.colocation_id = g.colocation_id AND j.kind = 'distribute')`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import type { HashFamily } from '../catalog/catalog-snapshot.ts';
 import { nodeId, type NodeId, shardGroupId, type ShardGroupId, type ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
 import { withSchema } from './install.ts';
@@ -7,8 +8,8 @@ import { withSchema } from './install.ts';
 /** The coordinator database, or a connection to it in a transaction. */
 type Coordinator = Pick<NodeConnections, 'query'>;
 
-/** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. `add_node`: a server comes to be a node, with a copy of every reference table. */
-export type JobKind = 'move' | 'split' | 'merge' | 'add_node';
+/** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. `add_node`: a server comes to be a node, with a copy of every reference table. `distribute`: a local table gets shards. */
+export type JobKind = 'move' | 'split' | 'merge' | 'add_node' | 'distribute';
 
 /** Stands for all reference tables where a job has shard groups. No shard group has this id. */
 export const referenceTables = shardGroupId(0);
@@ -26,15 +27,33 @@ export interface JobTarget extends JobGroup {
   readonly shards?: Readonly<Record<string, ShardId>> | undefined;
 }
 
+/** A table of the coordinator database that is distributed while it is written to. */
+export interface DistributedTable {
+  readonly oid: number;
+  /** As it was called when the job began. */
+  readonly schema: string;
+  readonly name: string;
+  /** Name of the distribution column; undefined of a single-shard table. */
+  readonly column?: string | undefined;
+  /** Of the colocation group, as the next two. */
+  readonly hash: HashFamily;
+  /** Undefined where the tables have no distribution column. */
+  readonly type?: string | undefined;
+  /** Of a group that does not exist yet, and is made by the job: with the targets as its shard groups. */
+  readonly newGroup?: { readonly joinableByDefault: boolean } | undefined;
+}
+
 /** A job as it is stored. `state` is the folder `move`'s to understand. */
 export interface StoredJob {
   /** A bigint's text. */
   readonly id: string;
   readonly kind: JobKind;
   readonly state: string;
-  /** In order of `min`. Their hashes are those of the targets together. */
+  /** In order of `min`. Their hashes are those of the targets together. Of a table that is distributed: one with all hashes on the coordinator database's node, under the first target's id. */
   readonly sources: readonly JobGroup[];
   readonly targets: readonly JobTarget[];
+  /** Of kind `distribute`. */
+  readonly distributed?: DistributedTable | undefined;
   readonly options: Readonly<Record<string, unknown>>;
   readonly progress: Readonly<Record<string, unknown>>;
   readonly definitions: string | undefined;
@@ -54,25 +73,30 @@ export interface JobObject {
   readonly detail: string | undefined;
 }
 
-const columns = `job_id, kind, state, sources, targets, options, progress, definitions, cancel_requested, error,
+const columns = `job_id, kind, state, sources, targets, distributed, options, progress, definitions, cancel_requested, error,
   extract(epoch FROM created_at) * 1000, extract(epoch FROM changed_at) * 1000`;
 
-export type NewJob = Pick<StoredJob, 'kind' | 'state' | 'sources' | 'targets' | 'options'>;
+export type NewJob = Pick<StoredJob, 'kind' | 'state' | 'sources' | 'targets' | 'distributed' | 'options'>;
 
 /** `moveInProgress` when one of the shard groups has a job that is not over. */
 export async function insertJob(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, job: NewJob, options?: CallOptions): Promise<string> {
+  return withSchema(coordinator, () => insertJobIn(coordinator, job, options), options);
+}
+
+/** The same in a transaction, whose database must have the newest schema. */
+export async function insertJobIn(coordinator: Coordinator, job: NewJob, options?: CallOptions): Promise<string> {
   const text = `
-    WITH made AS (INSERT INTO shardwright.job (kind, state, sources, targets, options) VALUES ($1, $2, $3, $4, $5) RETURNING job_id),
-    taken AS (INSERT INTO shardwright.job_shard_group SELECT shard_group_id, job_id FROM made, unnest($6::integer[]) AS shard_group_id)
+    WITH made AS (INSERT INTO shardwright.job (kind, state, sources, targets, distributed, options) VALUES ($1, $2, $3, $4, $5, $6) RETURNING job_id),
+    taken AS (INSERT INTO shardwright.job_shard_group SELECT shard_group_id, job_id FROM made, unnest($7::integer[]) AS shard_group_id)
     SELECT job_id FROM made`;
   const groups = [...new Set([...job.sources, ...job.targets].map(({ group }) => group))];
-  const values = [job.kind, job.state, JSON.stringify(job.sources), JSON.stringify(job.targets), JSON.stringify(job.options), `{${groups.join(',')}}`];
+  const values = [job.kind, job.state, JSON.stringify(job.sources), JSON.stringify(job.targets), job.distributed === undefined ? null : JSON.stringify(job.distributed), JSON.stringify(job.options), `{${groups.join(',')}}`];
   try {
-    const { rows } = await withSchema(coordinator, () => coordinator.query({ text, values }, options), options);
+    const { rows } = await coordinator.query({ text, values }, options);
     return present(rows[0]?.[0] ?? undefined, 'job id');
   } catch (error) {
     if (sqlStateOf(error) !== '23505') throw error;
-    const which = job.kind === 'add_node' ? 'another node is being added' : `shard group ${job.sources.map(({ group }) => group).join(' or ')} is being moved already`;
+    const which = job.kind === 'add_node' ? 'another node is being added' : `shard group ${(job.kind === 'distribute' ? job.targets : job.sources).map(({ group }) => group).join(' or ')} is being moved already`;
     throw new ClusterError('moveInProgress', which, { hint: 'cluster.jobs() lists what is under way.', cause: error });
   }
 }
@@ -133,6 +157,13 @@ export async function registerObjects(coordinator: Coordinator, id: string, obje
   await coordinator.query({ text, values: [id, JSON.stringify(objects)] });
 }
 
+/** Whether a job that is not over distributes the table. */
+export async function isBeingDistributed(coordinator: Coordinator, oid: number, options?: CallOptions): Promise<boolean> {
+  const text = `SELECT EXISTS (SELECT FROM shardwright.job WHERE state NOT IN ('done', 'undone') AND (distributed->>'oid')::bigint = $1)`;
+  const { rows } = await coordinator.query({ text, values: [oid] }, options);
+  return rows[0]?.[0] === 't';
+}
+
 /** What is there of a node comes last: other things may need it. */
 export async function readObjects(coordinator: Coordinator, id: string): Promise<JobObject[]> {
   const { rows } = await coordinator.query({ text: `SELECT node_id, kind, name, detail FROM shardwright.job_object WHERE job_id = $1 ORDER BY kind = 'node', kind, node_id, name`, values: [id] });
@@ -163,13 +194,14 @@ export async function hasJobs(coordinator: NodeConnection, node: NodeId, options
   return rows[0]?.[0] === 't';
 }
 
-function jobOf([id, kind, state, sources, targets, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
+function jobOf([id, kind, state, sources, targets, distributed, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
   return {
     id: id ?? '',
-    kind: kind === 'split' || kind === 'merge' || kind === 'add_node' ? kind : 'move',
+    kind: kind === 'split' || kind === 'merge' || kind === 'add_node' || kind === 'distribute' ? kind : 'move',
     state: state ?? '',
     sources: JSON.parse(sources ?? '[]') as JobGroup[],
     targets: JSON.parse(targets ?? '[]') as JobTarget[],
+    distributed: typeof distributed === 'string' ? (JSON.parse(distributed) as DistributedTable) : undefined,
     options: JSON.parse(options ?? '{}') as Record<string, unknown>,
     progress: JSON.parse(progress ?? '{}') as Record<string, unknown>,
     definitions: definitions ?? undefined,

@@ -326,4 +326,10 @@ $$;
 CREATE TRIGGER refuse_table_with_lookup BEFORE DELETE OR UPDATE OF kind ON shardwright.distributed_table
   FOR EACH ROW EXECUTE FUNCTION shardwright.refuse_table_with_lookup();
 `,
+  `
+ALTER TABLE shardwright.job DROP CONSTRAINT job_kind_check, ADD CONSTRAINT job_kind_check CHECK (kind IN ('move', 'split', 'merge', 'add_node', 'distribute')), ADD COLUMN distributed jsonb;
+COMMENT ON TABLE shardwright.job IS
+  'Moves, splits and merges of shard groups, nodes that are added, and tables that are distributed while they are written to: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
+COMMENT ON COLUMN shardwright.job.distributed IS 'The local table whose rows go to the targets, and what is to be known of its colocation group.';
+`,
 ];

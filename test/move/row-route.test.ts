@@ -5,7 +5,7 @@ import { routeByHash, routeChange } from '../../src/move/row-route.ts';
 
 const type = present(distributionType('text'));
 const targets = [{ min: -(2 ** 31), max: -1 }, { min: 0, max: 2 ** 31 - 1 }];
-const route = routeByHash({ type, family: 'postgres' }, targets, 'k');
+const route = routeByHash({ type, family: 'postgres', takesNull: true }, targets, 'k');
 const place = (value: string): number => (present(type.hashOf(value, 'postgres')) < 0 ? 0 : 1);
 const values = Array.from({ length: 40 }, (_, i) => `ü${i}`);
 const [low, high, low2] = [present(values.find((value) => place(value) === 0)), present(values.find((value) => place(value) === 1)), present(values.filter((value) => place(value) === 0)[1])];
@@ -21,7 +21,7 @@ describe('a row goes to the part of its value', () => {
     expect(routed(change)).toEqual([{ place: place(value), change }]);
   });
   test('a value of none of them is told', () => {
-    const narrow = routeByHash({ type, family: 'postgres' }, [{ min: 5, max: 5 }], 'k');
+    const narrow = routeByHash({ type, family: 'postgres', takesNull: true }, [{ min: 5, max: 5 }], 'k');
     expect(() => narrow.placeOf(latin1(low))).toThrow(expect.objectContaining({ id: 'moveUndone' }) as Error);
   });
 });

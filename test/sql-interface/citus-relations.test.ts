@@ -245,7 +245,7 @@ test('SET citus.shard_count is for tables that follow no other; other settings o
     await client.query(`SET citus.shard_count = 'many'`);
     await client.query('CREATE TABLE none (k text)');
     await expect(client.query(`SELECT create_distributed_table('none', 'k')`)).rejects.toMatchObject({ code: '22023' });
-    await expect(client.query(`SELECT create_distributed_table_concurrently('none', 'k')`)).rejects.toMatchObject({ number: 'SW002' });
+    await expect(client.query(`SELECT create_distributed_table_concurrently('none', 'k')`)).rejects.toMatchObject({ code: '22023' });
     expect((await client.query(`SELECT truncate_local_data_after_distributing_table('few')`)).rowCount).toBe(1);
   } finally {
     client.release();

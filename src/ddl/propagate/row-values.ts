@@ -154,7 +154,7 @@ async function computeValues(change: DefinitionChange, { table, before, columns,
   else {
     const firsts = shares.map(({ first }) => first).join(',');
     const source = coordinator.copyOut(`COPY (SELECT width_bucket(n, '{${firsts}}'::int8[]), n, ${columns.map(valueColumn).join(', ')} FROM ${relation}) TO STDOUT`, options);
-    await distributeRows(inCatalog, { table: values, distribution: undefined, group, shardIds: shares.map(({ id }) => id) }, source);
+    await distributeRows(inCatalog, { table: values, distribution: undefined, group, shardIds: shares.map(({ id }) => id) }, { rows: source });
   }
   await coordinator.query({ text: `DROP TABLE ${relation}` }, options);
 }

@@ -14,7 +14,8 @@ import { bumpVersion, lockCatalog, readNodes, setReferenceShard } from '../../st
 import { changeState, forgetObjects } from '../../store/jobs.ts';
 import type { MoveContext } from '../move-context.ts';
 import { namesOf } from '../move-context.ts';
-import { readGroupsIn, type TargetGroup } from '../moved-tables.ts';
+import type { TargetGroup } from '../moved-tables.ts';
+import { readGroupsIn } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
 import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from '../steps/attempts.ts';
 import { lockSources } from '../steps/lock-sources.ts';
@@ -134,7 +135,7 @@ async function takePlaces(context: MoveContext, { groups, feeds, timeoutMs, conn
   await run(connection, [definitionSettings, ...new Set(tables.map(({ definition }) => ensureSchema(definition)))]);
   const began = await lockSources([...others.values()].map((one) => ({ connection: one, shards: old })), timeoutMs, signal);
   await drained([...feeds.values()].map((feed) => feed.drain(marking)), began + timeoutMs - performance.now());
-  const renames = old.flatMap(({ definition, shard }, i) => renameShard(definition, { from: shard, to: at(tables, i).shard, hasHash: false }));
+  const renames = old.flatMap(({ definition, shard }, i) => renameShard(definition, { from: present(shard), to: at(tables, i).shard, hasHash: false }));
   const rendered = tables.map((table) => renderTarget(table, namesOf(context).staging));
   await Promise.all([
     ...[...others.values()].map((one) => run(one, [definitionSettings, ...renames])),

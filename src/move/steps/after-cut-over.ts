@@ -1,11 +1,13 @@
 import { ClusterError } from '../../base/errors.ts';
 import type { NodeConnections } from '../../cluster/node-connection.ts';
-import { forgetObjects, type JobObject, type JobTarget, letGroupsGo, readObjects } from '../../store/jobs.ts';
+import { forgetObjects, type JobObject, type JobTarget, letGroupsGo, readObjects, type StoredJob } from '../../store/jobs.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { dropObject, lockPatienceMs } from '../drop-objects.ts';
+import { releaseGroup } from '../distribute/register-group.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { partitionsFirst, readMovedGroups, type TargetGroup } from '../moved-tables.ts';
+import { partitionsFirst, type TargetGroup, type TargetShard } from '../moved-tables.ts';
+import { readMovedGroups } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
 import { isLockConflict, runWithShortLocks } from '../../cluster/with-connection.ts';
 
@@ -20,8 +22,10 @@ export async function constrain(context: MoveContext): Promise<void> {
   const isOfOldShards = ({ name }: JobObject): boolean => name === quoteIdentifier(retired);
   for (const { node } of (await readObjects(context.claim, job.id)).filter(isOfOldShards)) await untieOldShards(pools.get(node), retired, signal);
   for (const target of job.targets) {
-    const group = await groupThere(context, target);
-    for (const shard of partitionsFirst(group?.tables ?? []).flat()) {
+    const shards = (await groupThere(context, target))?.tables.filter((shard) => isOf(job, target, shard)) ?? [];
+    // So are the other groups' then, and they need not be looked at.
+    if (!shards.some(hasForeignKeys)) break;
+    for (const shard of partitionsFirst(shards).flat()) {
       for (const statement of renderTarget(shard, staging).validate) await runWithShortLocks(pools.get(target.node), [statement], { signal });
     }
   }
@@ -38,6 +42,15 @@ async function groupThere({ pools, signal }: MoveContext, { group, node, min, ma
     if (error instanceof ClusterError && error.id === 'moveRefused') return undefined;
     throw error;
   }
+}
+
+/** A table that was distributed has come to others, which are not the job's. */
+function isOf({ distributed }: Pick<StoredJob, 'distributed'>, { shards }: JobTarget, { definition }: TargetShard): boolean {
+  return distributed === undefined || shards?.[definition.oid] !== undefined;
+}
+
+function hasForeignKeys({ definition }: TargetShard): boolean {
+  return (definition.constraints ?? []).some(({ kind }) => kind === 'foreign');
 }
 
 /**
@@ -61,6 +74,7 @@ async function untieOldShards(source: NodeConnections, retired: string, signal: 
 export async function cleanUp(context: MoveContext): Promise<void> {
   await stopFeeds(context);
   await drop(context, () => true);
+  if (context.job.distributed !== undefined) await releaseGroup(context);
 }
 
 /** The way back: before the cut-over, what was made is all that has changed. A target that stays away keeps the job from its end, but nobody else from moving the shard groups. */

@@ -59,10 +59,12 @@ function streamedTables({ sources, targets, hash }: MovedGroups, { source, targe
   return sources.filter(({ node }) => node === source).flatMap(({ tables }) => shardsWithRows(tables).map(({ definition, name }, i) => ({
     schema: definition.schema, name, columns: definition.columns,
     targets: targets.map((group) => (group.node === target ? quoteQualified(staging, present(shardsWithRows(group.tables)[i]).name) : undefined)),
-    route: targets.length === 1 ? undefined : routeTo(targets, present(hash, 'hash of rows'), definition),
+    route: routeTo(targets, hash, definition),
   })));
 }
 
-function routeTo(targets: MovedGroups['targets'], hash: RowHash, { oid }: TableDefinition): RowRoute {
-  return routeByHash(hash, targets, present(hash.columns.get(oid), 'distribution column'));
+function routeTo(targets: MovedGroups['targets'], hash: RowHash | undefined, { oid }: TableDefinition): RowRoute | undefined {
+  if (targets.length === 1 && hash?.takesNull !== false) return undefined;
+  const known = present(hash, 'hash of rows');
+  return routeByHash(known, targets, present(known.columns.get(oid), 'distribution column'));
 }

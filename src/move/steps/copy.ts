@@ -1,9 +1,10 @@
 import { at, present } from '../../base/assert.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { HashRange } from '../../catalog/shard-for-hash.ts';
 import { lsnText } from '../../cluster/lsn.ts';
 import type { CreatedSlot, ReplicationConnection } from '../../cluster/replication-connection.ts';
-import type { NodeConnection, NodeConnections } from '../../cluster/node-connection.ts';
+import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { columnList } from '../../ddl/column-list.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
@@ -15,7 +16,9 @@ import { type MovedGroups, type MovedShard, nodesOf, type RowHash, shardsWithRow
 import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../../cluster/with-connection.ts';
+import { copyTable } from '../distribute/copy-table.ts';
 import { positionTable, shardsOn } from './create.ts';
+import { withSnapshot } from './with-snapshot.ts';
 
 /** Shards that are filled side by side. */
 const copiesMax = 2;
@@ -60,6 +63,9 @@ interface Filling {
 }
 
 async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
+  const { distributed } = context.job;
+  const slot = copying.snapshots.get(coordinatorNodeId);
+  if (distributed !== undefined && slot !== undefined) return copyTable(context, groups, { distributed, slot, onBytes: (bytes) => copying.counted.add(bytes) });
   await inLanes(fillings(groups), { lanesMax: copiesMax, signal: context.signal }, (filling, signal) => fill({ ...context, signal }, filling, copying));
 }
 
@@ -93,14 +99,6 @@ async function fill({ pools, rate, signal, ...context }: MoveContext, { node, sh
         await sink.end();
       });
     }
-    await connection.query({ text: 'COMMIT' });
-  });
-}
-
-async function withSnapshot(source: NodeConnections, { snapshot }: CreatedSlot, signal: AbortSignal, read: (connection: NodeConnection) => Promise<void>): Promise<void> {
-  await withConnection(source, signal, async (connection) => {
-    await connection.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '${snapshot}'; ${definitionSettings}`, simple: true }, { signal });
-    await read(connection);
     await connection.query({ text: 'COMMIT' });
   });
 }

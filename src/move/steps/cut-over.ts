@@ -13,10 +13,12 @@ import { changeState } from '../../store/jobs.ts';
 import { notSettled, settleDecided } from '../../txn/settle-decided.ts';
 import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedShard, nodesOf, readGroupsIn, sameReferences, type TargetShard } from '../moved-tables.ts';
+import { type MovedShard, nodesOf, sameReferences, type TargetShard } from '../moved-tables.ts';
+import { readGroupsIn } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
 import { checkUnchanged } from '../unchanged-group.ts';
 import { shardsOn } from './create.ts';
+import { becomeShells, insertShards } from '../distribute/cut-over-table.ts';
 import { lockSources } from './lock-sources.ts';
 
 /**
@@ -27,7 +29,7 @@ import { lockSources } from './lock-sources.ts';
  * 3. On the sources: ACCESS EXCLUSIVE on the shards, in short tries and then a longer one. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too
  *    long makes the attempt fail, never himself.
  * 4. What committed before is applied. Nothing can commit any more.
- * 5. The old shards go to a schema where nobody looks for them, the new ones come to their place, with their foreign keys; feeds are told, by a message in each node's log, and publish the new ones.
+ * 5. The old shards go to a schema where nobody looks for them; a table that is distributed becomes an empty shell. The new ones come to their place, with their foreign keys; feeds are told, by a message in each node's log, and publish the new ones.
  * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the targets.
  *
  * The attempt is given up, and all that waits goes on at the sources, when 3 and 4 take too long; then it is tried again, first soon and with little time, later with more.
@@ -80,10 +82,16 @@ async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConn
   const now = await readGroupsIn(coordinator, job, { signal });
   checkUnchanged({ job }, now);
   if (!sameReferences(now, groups)) throw referencesRenamed;
-  await replaceShardGroups({ coordinator, signal }, job);
+  if (job.distributed === undefined) await replaceShardGroups({ coordinator, signal }, job);
+  else await insertShards({ coordinator, signal }, now, { ...job, distributed: job.distributed });
   await bumpVersion({ coordinator, signal });
   const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to: 'constrain' });
   if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
+}
+
+/** Where a local table was, its shell stays. */
+function hasOldShards({ distributed }: MoveContext['job']): boolean {
+  return distributed === undefined;
 }
 
 interface Sides extends Attempt {
@@ -108,7 +116,7 @@ async function prepareAttempt(context: MoveContext, sides: Sides): Promise<void>
     const schemas = new Set(shardsOn(targets, node).map(({ definition }) => ensureSchema(definition)));
     return [
       `${definitionSettings}; SET LOCAL lock_timeout = ${sides.timeoutMs}`,
-      ...(sources.some((source) => source.node === node) ? [`CREATE SCHEMA ${quoteIdentifier(retired)}`] : []),
+      ...(hasOldShards(context.job) && sources.some((source) => source.node === node) ? [`CREATE SCHEMA ${quoteIdentifier(retired)}`] : []),
       ...schemas,
       ...(referenced.size === 0 ? [] : [`LOCK TABLE ${[...referenced].join(', ')} IN SHARE ROW EXCLUSIVE MODE`]),
     ];
@@ -135,7 +143,7 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
   await onEach(sides, signal, (node) => {
     const rendered = shardsOn(targets, node).map((shard) => renderTarget(shard, staging));
     return [
-      ...shards(node).map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`),
+      ...(hasOldShards(context.job) ? shards(node).map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`) : becomeShells(shards(node))),
       ...rendered.flatMap(({ putInPlace }) => putInPlace),
       ...rendered.flatMap(({ bringToLife }) => bringToLife),
       ...sides.cutFeeds.statements(node, shardsOn(targets, node).map(({ definition, sql }) => ({ table: definition.oid, sql }))),
