@@ -23,6 +23,8 @@ export interface CatalogChange extends CallOptions {
 interface ChangeSteps<L, T> {
   readonly lockFirst: (coordinator: NodeConnection) => Promise<L>;
   readonly body: (change: CatalogChange, locked: L) => Promise<T>;
+  /** Nothing is changed that a plan may depend on, so that no statement need be planned anew. */
+  readonly keepsVersion?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,7 +46,7 @@ export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeStep
     const nodes = await readNodes({ coordinator, signal });
     context.admitNodes(nodes);
     result = await steps.body({ transaction, coordinator, clusterId, nodes, signal }, locked);
-    await bumpVersion({ coordinator, signal });
+    if (steps.keepsVersion !== true) await bumpVersion({ coordinator, signal });
     await transaction.commit({ signal });
   } catch (error) {
     await transaction.rollback();

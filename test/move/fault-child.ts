@@ -16,5 +16,5 @@ process.once('message', (message) => {
     process.send?.('reached');
     await new Promise(() => undefined);
   };
-  openMoves(coordinator, 'child').then(({ moves }) => doWish(moves, wish, { onStep })).catch((error: unknown) => process.send?.(String(error)));
+  openMoves(coordinator, 'child').then(({ moves, context }) => doWish({ moves, context }, wish, { onStep })).catch((error: unknown) => process.send?.(String(error)));
 });

@@ -1,13 +1,14 @@
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import type { ClusterNode } from '../../src/catalog/catalog-snapshot.ts';
 import { createNodePools, type NodeEndpoint, type NodePools } from '../../src/cluster/node-pools.ts';
+import type { DdlContext } from '../../src/ddl/ddl-context.ts';
 import type { MoveServices } from '../../src/move/move-context.ts';
 import { Moves } from '../../src/move/moves.ts';
 import { loadSnapshot } from '../../src/store/load-snapshot.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
 
 /** The moves of a process that has nothing else, named so on its servers. */
-export async function openMoves(coordinator: string, applicationName: string, addresses: (node: { readonly host: string; readonly port: number }) => { readonly host: string; readonly port: number } = (node) => node): Promise<{ readonly moves: Moves; readonly pools: NodePools; readonly leave: AbortController }> {
+export async function openMoves(coordinator: string, applicationName: string, addresses: (node: { readonly host: string; readonly port: number }) => { readonly host: string; readonly port: number } = (node) => node): Promise<{ readonly moves: Moves; readonly pools: NodePools; readonly leave: AbortController; readonly context: DdlContext }> {
   const client = { connectionString: coordinator, application_name: applicationName };
   const first: NodeEndpoint = { id: coordinatorNodeId, name: 'coordinator', config: { client } };
   const pools = createNodePools([first]);
@@ -28,5 +29,6 @@ export async function openMoves(coordinator: string, applicationName: string, ad
       return { [Symbol.dispose]: () => undefined };
     },
   };
-  return { moves: new Moves(services, leave.signal), pools, leave };
+  const context = { begin: () => services.begin(), admitNodes: () => undefined, dismissNode: () => undefined, refreshCatalog: () => Promise.resolve() };
+  return { moves: new Moves(services, leave.signal), pools, leave, context };
 }

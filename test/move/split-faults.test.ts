@@ -145,7 +145,7 @@ describe.each([0, 1])('connections to the nodes are cut (%i)', () => {
     await underLoad(async () => {
       const { kind, wish } = await nextWish();
       const proxies = await Promise.all([1, 2].map((node) => startMutingProxy(at(servers, node))));
-      const { moves, pools } = await openMoves(coordinator, 'mover', ({ port }) => ({ host: '127.0.0.1', port: at(proxies, servers.findIndex((server) => server.port === port) - 1).port }));
+      const { moves, pools, context } = await openMoves(coordinator, 'mover', ({ port }) => ({ host: '127.0.0.1', port: at(proxies, servers.findIndex((server) => server.port === port) - 1).port }));
       let cuts = 0;
       const onStep = (reached: string): void => {
         if (reached !== step || cuts > 0) return;
@@ -153,7 +153,7 @@ describe.each([0, 1])('connections to the nodes are cut (%i)', () => {
         for (const proxy of proxies) proxy.cut();
       };
       try {
-        await doWish(moves, wish, { onStep }).catch(() => undefined);
+        await doWish({ moves, context }, wish, { onStep }).catch(() => undefined);
         expect(cuts).toBe(1);
         for (const { jobId } of await cluster.jobs()) await cluster.resumeJob(jobId).catch(() => undefined);
       } finally {
@@ -173,9 +173,9 @@ test('a target whose disk is full in the middle of the copy: the split is undone
       FOR made IN SELECT object_identity FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE 'shardwright_move%.orders_%' AND object_type = 'table' LOOP
         EXECUTE 'CREATE TRIGGER full_disk BEFORE INSERT ON ' || made || ' FOR EACH ROW WHEN (NEW.tenant > 100) EXECUTE FUNCTION full_disk.say()'; END LOOP; END $$;
     CREATE EVENT TRIGGER full_disk ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION full_disk.plant()`);
-  const { moves, pools } = await openMoves(coordinator, 'mover');
+  const { moves, pools, context } = await openMoves(coordinator, 'mover');
   try {
-    await expect(doWish(moves, wish, {})).rejects.toMatchObject({ id: 'moveUndone', cause: expect.objectContaining({ code: '53100' }) as unknown });
+    await expect(doWish({ moves, context }, wish, {})).rejects.toMatchObject({ id: 'moveUndone', cause: expect.objectContaining({ code: '53100' }) as unknown });
   } finally {
     await pools.end();
     await run(other, 'DROP SCHEMA full_disk CASCADE');

@@ -31,6 +31,7 @@ export interface DistributionWish extends Pick<Distributing, 'column' | 'shardCo
 export function beginDistribution(context: DdlContext, wish: DistributionWish, { signal }: CallOptions): Promise<string> {
   return changeCatalog(context, {
     signal,
+    keepsVersion: true,
     lockFirst: async (coordinator) => {
       const isName = !['default', 'none'].includes(wish.colocateWith);
       const found = await resolveTable(coordinator, wish.table, signal);

@@ -1,6 +1,6 @@
-import { sqlStateOf, ClusterError } from '../../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
-import { bumpVersion, type Change, deleteEmptyGroups, groupOfPlaced, insertPlannedGroup, lockCatalog } from '../../store/catalog-changes.ts';
+import { type Change, deleteEmptyGroups, groupOfPlaced, insertPlannedGroup, lockCatalog } from '../../store/catalog-changes.ts';
 import { type DistributedTable, letGroupsGo } from '../../store/jobs.ts';
 import type { MoveContext } from '../move-context.ts';
 
@@ -27,6 +27,7 @@ export async function releaseGroup(context: MoveContext): Promise<void> {
   });
 }
 
+/** Statements know nothing of a group without tables, so none need be planned anew. */
 async function inCatalog(context: MoveContext, work: (change: Change) => Promise<void>): Promise<void> {
   const { signal } = context;
   const transaction = context.begin();
@@ -34,7 +35,6 @@ async function inCatalog(context: MoveContext, work: (change: Change) => Promise
     const change = { coordinator: await transaction.join(coordinatorNodeId, 'write', { signal }), signal };
     await lockCatalog(change);
     await work(change);
-    await bumpVersion(change);
     await transaction.commit({ signal });
   } catch (error) {
     await transaction.rollback();
