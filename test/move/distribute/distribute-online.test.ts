@@ -147,7 +147,7 @@ test('by SQL, as in Citus', async () => {
 async function during(state: string, work: () => Promise<unknown>): Promise<{ readonly outcome: unknown; readonly met: unknown }> {
   let met: Promise<unknown> | undefined;
   const moving = cluster.createDistributedTable('t', 'tenant', {
-    ...online, maxLagMs: 1e9,
+    ...online, colocateWith: 'none',
     onProgress: (event) => {
       if (event.state === state) met ??= work().catch((error: unknown) => error);
     },
@@ -231,7 +231,7 @@ describe('processes that have not heard of it', () => {
   /** Nobody hears of changes until it has connected anew. */
   const deafen = (): Promise<unknown> => tested.on(0, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen%'`);
 
-  test('a statement that waits for the lock goes to the shards, and so do those of a process without notifications', async () => {
+  test('statements of a process that has no notifications go to the shards, and none that is past the library writes to the shell', async () => {
     await cluster.query(ledgerTable('t'));
     await cluster.query('INSERT INTO t VALUES (1, 1)');
     await other.query('SELECT total FROM t WHERE tenant = 1');
@@ -263,6 +263,32 @@ describe('processes that have not heard of it', () => {
     }
     await cluster.query('DROP TABLE t');
   });
+});
+
+test('a transaction that has written to the table comes first, and who waits meanwhile goes on in between', async () => {
+  await cluster.query(ledgerTable('t'));
+  const client = await other.connect();
+  let ending: Promise<unknown> | undefined;
+  const commitLater = async (): Promise<void> => {
+    // Attempts are made and given up by then.
+    for (let id = 10; id < 30; id += 1) await other.query('INSERT INTO t VALUES (2, $1)', [id]);
+    await client.query('INSERT INTO t VALUES (1, 2)');
+    await client.query('COMMIT');
+  };
+  try {
+    await cluster.createDistributedTable('t', 'tenant', {
+      ...online, verify: false, drainTimeoutMs: 50,
+      onProgress: ({ state }) => {
+        if (state === 'index') void client.query('BEGIN').then(() => client.query('INSERT INTO t VALUES (1, 1)'));
+        if (state === 'cut_over') ending ??= commitLater();
+      },
+    });
+    await ending;
+  } finally {
+    client.release();
+  }
+  expect((await cluster.query('SELECT tenant, count(*)::int FROM t GROUP BY tenant ORDER BY tenant')).rows).toEqual([{ tenant: '1', count: 2 }, { tenant: '2', count: 20 }]);
+  await nothingRemains();
 });
 
 test('rows that are written past the library come along, and large values that an update leaves as they are', async () => {
