@@ -169,7 +169,7 @@ async function checkCascade(cluster: UtilityTarget, { table, value, cascade }: {
   if (/^cascade$/i.test(cascade)) return;
   if (cascade !== '') throw new ClusterError('invalidParameter', `cascade_option "${cascade}" is not known`, { hint: "It is 'CASCADE', or left out." });
   const own = await cluster.shardOf(table, value, options);
-  const colocated = (await cluster.shards(options)).filter(({ shardId, shardGroupId }) => shardGroupId === own.shardGroupId && shardId !== own.shardId).map((shard) => shard.table);
+  const colocated = (await cluster.shards(options)).filter(({ shardId, shardGroupId, schema }) => shardGroupId === own.shardGroupId && shardId !== own.shardId && schema !== 'shardwright').map((shard) => shard.table);
   if (colocated.length === 0) return;
   throw new ClusterError('invalidParameter', `a tenant of table "${table}" cannot be isolated alone, since it has co-located tables`, {
     detail: `They are ${colocated.join(', ')}.`, hint: `Isolate it in all of them: isolate_tenant_to_new_shard('${table}', …, 'CASCADE').`,
