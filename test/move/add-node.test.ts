@@ -30,6 +30,7 @@ beforeAll(async () => {
     CREATE ROLE clerk; CREATE TYPE shade AS ENUM ('light', 'dark'); CREATE FUNCTION known(shade) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
     CREATE DOMAIN hue AS shade CHECK (known(VALUE)); CREATE SCHEMA shop;
     CREATE TABLE shop.plans (code text PRIMARY KEY, total int NOT NULL DEFAULT 0, hue hue, note text); GRANT SELECT ON shop.plans TO clerk;
+    ALTER DEFAULT PRIVILEGES FOR ROLE clerk REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT USAGE ON TYPES TO clerk;
     CREATE TABLE offers (code text REFERENCES shop.plans ON DELETE CASCADE, line int); CREATE INDEX ON offers (line);
     CREATE TABLE orders (tenant bigint, id bigint, plan text REFERENCES shop.plans, PRIMARY KEY (tenant, id))`);
   await cluster.createReferenceTable('shop.plans');

@@ -13,7 +13,7 @@ export async function dropsOfMissing(change: Pick<CatalogChange, 'coordinator' |
   const there = new Set((await readObjects(node, change)).map(objectKey));
   const roles = await missingRoles(change, node, await readRoles(change));
   return [
-    ...ordered.filter((object) => !there.has(objectKey(object))).reverse().map((object) => `DROP ${keyword(object)} IF EXISTS ${object.identity}`),
+    ...ordered.filter((object) => !there.has(objectKey(object))).reverse().map((object) => object.drop ?? `DROP ${keyword(object)} IF EXISTS ${object.identity}`),
     ...roles.reverse().map(({ name }) => `DROP ROLE IF EXISTS ${quoteIdentifier(name)}`),
   ];
 }

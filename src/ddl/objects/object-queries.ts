@@ -12,6 +12,8 @@ interface ObjectKind {
   readonly create: string;
   /** SQL for those that complete it when all objects are there: they may need objects that need it. */
   readonly complete?: string;
+  /** SQL for the statements that take it away again, where DROP has no word for it. */
+  readonly drop?: string;
 }
 
 const qualified = (namespace: string, name: string): string => `format('%s.%I', ${namespace}::regnamespace, ${name})`;
@@ -33,6 +35,13 @@ const aggregate = `(SELECT format('CREATE AGGREGATE %s.%I(%s) (SFUNC = %s, STYPE
 const types = (typtype: string, create: string, further = 'true', complete = 'NULL'): ObjectKind => ({
   catalog: 'pg_type', namespace: 'o.typnamespace', owner: 'o.typowner', access: ['o.typacl', 'T'], where: `o.typtype = '${typtype}' AND ${further}`, create, complete,
 });
+
+const granteeName = `CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END`;
+
+/** `commands` gives pairs of a place in order and what stands behind ALTER DEFAULT PRIVILEGES … */
+const defaultPrivileges = (commands: string): string => `
+    (SELECT string_agg(format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s %s', pg_get_userbyid(o.defaclrole), ' IN SCHEMA ' || nullif(o.defaclnamespace, 0)::regnamespace, c.command), '; ' ORDER BY c.place, c.command)
+      FROM (VALUES ('f', 'FUNCTIONS'), ('T', 'TYPES'), ('n', 'SCHEMAS')) AS k (letter, objects), LATERAL (${commands}) AS c (place, command) WHERE k.letter = o.defaclobjtype::text)`;
 
 const kinds: readonly ObjectKind[] = [
   { catalog: 'pg_namespace', namespace: 'o.oid', owner: 'o.nspowner', access: ['o.nspacl', 'n'], where: `o.nspname <> 'public'`, create: `format('CREATE SCHEMA %I', o.nspname)` },
@@ -112,6 +121,7 @@ const kinds: readonly ObjectKind[] = [
     catalog: 'pg_transform', namespace: undefined, owner: undefined,
     create: `format('CREATE TRANSFORM FOR %s LANGUAGE %I (%s)', format_type(o.trftype, NULL), (SELECT lanname FROM pg_language WHERE oid = o.trflang), concat_ws(', ',
       'FROM SQL WITH FUNCTION ' || nullif(o.trffromsql, 0)::oid::regprocedure::text, 'TO SQL WITH FUNCTION ' || nullif(o.trftosql, 0)::oid::regprocedure::text))`,
+    drop: `format('DROP TRANSFORM IF EXISTS FOR %s LANGUAGE %I', format_type(o.trftype, NULL), (SELECT lanname FROM pg_language WHERE oid = o.trflang))`,
   },
   {
     catalog: 'pg_ts_parser', namespace: 'o.prsnamespace', owner: undefined,
@@ -136,26 +146,29 @@ const kinds: readonly ObjectKind[] = [
   // Those of tables and sequences are for the coordinator database. When all else is there: it must not get other privileges than it has.
   {
     catalog: 'pg_default_acl', namespace: undefined, owner: undefined, where: `o.defaclobjtype NOT IN ('r', 'S', 'L')`, create: `''`,
-    complete: `(SELECT string_agg(format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s %s', pg_get_userbyid(o.defaclrole), ' IN SCHEMA ' || nullif(o.defaclnamespace, 0)::regnamespace, c.command), '; ' ORDER BY c.place, c.command)
-      FROM (VALUES ('f', 'FUNCTIONS'), ('T', 'TYPES'), ('n', 'SCHEMAS')) AS k (letter, objects), LATERAL (
+    complete: defaultPrivileges(`
         SELECT 1, format('REVOKE ALL ON %s FROM PUBLIC, %I', k.objects, pg_get_userbyid(o.defaclrole)) WHERE o.defaclnamespace = 0
-        UNION ALL SELECT 2, format('GRANT %s ON %s TO %s%s', privilege_type, k.objects, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, CASE WHEN is_grantable AND grantee <> o.defaclrole THEN ' WITH GRANT OPTION' ELSE '' END)
-          FROM aclexplode(o.defaclacl)) AS c (place, command) WHERE k.letter = o.defaclobjtype::text)`,
+        UNION ALL SELECT 2, format('GRANT %s ON %s TO %s%s', privilege_type, k.objects, ${granteeName}, CASE WHEN is_grantable AND grantee <> o.defaclrole THEN ' WITH GRANT OPTION' ELSE '' END) FROM aclexplode(o.defaclacl)`),
+    // What is as it would be without is forgotten.
+    drop: defaultPrivileges(`
+        SELECT 1, format('REVOKE ALL ON %s FROM %s', k.objects, ${granteeName}) FROM (SELECT DISTINCT grantee FROM aclexplode(o.defaclacl)) AS g
+        UNION ALL SELECT 2, format('GRANT ALL ON %s TO %I', k.objects, pg_get_userbyid(o.defaclrole)) WHERE o.defaclnamespace = 0
+        UNION ALL SELECT 3, format('GRANT ALL ON %s TO PUBLIC', k.objects) WHERE o.defaclnamespace = 0 AND k.letter IN ('f', 'T')`),
   },
 ];
 
-function objectsOfKind({ catalog, namespace, owner, access, where = 'true', fromTheBeginning = false, create, complete = 'NULL' }: ObjectKind): string {
+function objectsOfKind({ catalog, namespace, owner, access, where = 'true', fromTheBeginning = false, create, complete = 'NULL', drop = 'NULL' }: ObjectKind): string {
   const known = namespace === undefined ? 'true' : `${namespace}::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'shardwright', 'pg_toast') AND ${namespace}::regnamespace::text !~ '^pg_(toast_)?temp_'`;
   const granted = access === undefined ? 'NULL' : `(SELECT json_agg(json_build_object('grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, 'privilege', privilege_type, 'grantable', is_grantable) ORDER BY pg_get_userbyid(grantee), privilege_type)
     FROM aclexplode(${access[0]}) WHERE ${access[0]} IS NOT NULL${fromTheBeginning ? ' AND grantee <> 10' : ''})`;
   return `SELECT '${catalog}'::regclass::oid::bigint, o.oid::bigint, i.type, i.identity, ${create}, ${owner === undefined ? 'NULL' : `pg_get_userbyid(${owner})`}, ${granted}::text,
-      ${access === undefined ? 'false' : `${access[0]} IS NOT NULL`}, obj_description(o.oid, '${catalog}'), ${complete}
+      ${access === undefined ? 'false' : `${access[0]} IS NOT NULL`}, obj_description(o.oid, '${catalog}'), ${complete}, ${drop}
     FROM ${catalog} o, LATERAL pg_identify_object('${catalog}'::regclass, o.oid, 0) i
     WHERE ${fromTheBeginning ? 'true' : 'o.oid >= 16384'} AND ${known} AND ${where}
       AND ${fromTheBeginning ? 'true' : `NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '${catalog}'::regclass AND d.objid = o.oid AND d.deptype IN ('e', 'i') AND d.refclassid <> 'pg_opfamily'::regclass AND d.refclassid <> 'pg_class'::regclass)`}`;
 }
 
-/** One row for each object that users made: catalog, OID, kind, identity, statements that make it, owner, privileges as JSON, whether they are not the default ones, comment, statements that complete it. In order of OID. */
+/** One row for each object that users made: catalog, OID, kind, identity, statements that make it, owner, privileges as JSON, whether they are not the default ones, comment, statements that complete it, and that take it away where DROP does not. In order of OID. */
 export const objectsQuery = `${kinds.map(objectsOfKind).map((query) => `(${query})`).join('\nUNION ALL ')}\nORDER BY 2`;
 
 /** Pairs of objects, the first of which needs the second; parts of objects (constraints of domains, composite types' relations, array types) count as the whole; and whether it

@@ -9,10 +9,10 @@ export async function readObjects(connection: NodeConnection, options: CallOptio
   return rows.map(objectOf);
 }
 
-function objectOf([catalog, oid, kind, identity, create, owner, grants, hasOwnAccess, comment, complete]: RawRow): UserObject {
+function objectOf([catalog, oid, kind, identity, create, owner, grants, hasOwnAccess, comment, complete, drop]: RawRow): UserObject {
   return {
     catalog: Number(catalog), oid: Number(oid), kind: kind ?? '', identity: identity ?? '', create: create ?? '', owner: owner ?? undefined,
-    grants: hasOwnAccess === 't' ? (JSON.parse(grants ?? '[]') as ObjectGrant[]) : undefined, comment: comment ?? undefined, complete: complete ?? undefined,
+    grants: hasOwnAccess === 't' ? (JSON.parse(grants ?? '[]') as ObjectGrant[]) : undefined, comment: comment ?? undefined, complete: complete ?? undefined, drop: drop ?? undefined,
   };
 }
 

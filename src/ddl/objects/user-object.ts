@@ -9,6 +9,8 @@ export interface UserObject {
   readonly create: string;
   /** What is to be run when all objects are there: constraints of domains, whose functions may need the domain. */
   readonly complete: string | undefined;
+  /** What takes it away, where DROP has no word for it. */
+  readonly drop: string | undefined;
   /** Undefined for kinds that have none, or no owner but that of something else. */
   readonly owner: string | undefined;
   /** Undefined while they are those that such an object has by default. */
