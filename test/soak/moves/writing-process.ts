@@ -25,11 +25,11 @@ export function skewedTenants(seed: number, tenants: number): () => number {
 process.once('message', (message) => {
   const { connectionString, seed, ...load } = message as WritingTask;
   const cluster = new Cluster({ connectionString, recoveryIntervalMs: 0 });
-  const { failures, writes, stop } = startLoad([cluster], { ...load, tenantOf: skewedTenants(seed, load.tenants) });
+  const writing = startLoad([cluster], { ...load, tenantOf: skewedTenants(seed, load.tenants) });
   process.once('message', () => {
-    void stop().then(async (expected) => {
+    void writing.stop().then(async (expected) => {
       await cluster.end();
-      process.send?.({ expected, writes: writes(), failures: failures.map(String) } satisfies WritingReport, () => process.disconnect());
+      process.send?.({ expected, writes: writing.writes(), failures: writing.failures.map(String) } satisfies WritingReport, () => process.disconnect());
     });
   });
 });
