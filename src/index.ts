@@ -1,5 +1,5 @@
 export { Cluster, type NodeAddressInput, type NodeServersInput, type StreamOptions } from './coordinator/cluster.ts';
-export type { ClusterClient, ClusterQuery, SignalOption } from './coordinator/pool-interface.ts';
+export type { ClusterClient, ClusterQuery, ConnectOptions, SignalOption } from './coordinator/pool-interface.ts';
 export type { SnapshotOptions } from './coordinator/run-snapshot.ts';
 export type { TransactionOptions } from './coordinator/run-transaction.ts';
 export type { TransactionOutcome } from './txn/outcome-of.ts';
@@ -43,4 +43,5 @@ export type { CustomStrategy, RebalanceStrategy, RebalanceStrategyName, Strategy
 export type { ServerHealth } from './ha/cluster-health.ts';
 export type { ServerState } from './ha/health-machine.ts';
 export type { SwitchoverOptions } from './ha/switch-over.ts';
-export type { ReadOptions } from './session/routed-reads.ts';
+export type { ReadYourWrites, WithReadToken } from './session/own-writes.ts';
+export type { ReadOptions } from './session/read-options.ts';

@@ -140,6 +140,11 @@ export function runRaw(link: Link, query: NodeQuery, options: CallOptions | unde
   });
 }
 
+/** For questions behind what commits on a link. */
+export function committer(node: NodeId, link: Link): Pick<NodeConnection, 'node' | 'query'> {
+  return { node, query: async (query) => at(await runRaw(link, query, undefined), 0) };
+}
+
 export function runParsed(link: Link, query: ParsedQuery, options: CallOptions | undefined): Promise<QueryResult> {
   return new Promise((resolve, reject) => {
     link.start(

@@ -1,10 +1,13 @@
 import { BatchStatement } from './batch-statement.ts';
 import { ParsedStatement } from './collect-statement.ts';
-import { runParsed } from './exclusive-connection.ts';
+import { collecting } from './commit-positions.ts';
+import { committer, runParsed } from './exclusive-connection.ts';
 import type { ExclusivePool } from './exclusive-pool.ts';
 import type { Link } from './link.ts';
+import { positionQuery } from './log-position.ts';
 import type { CallOptions, ParsedQuery } from './node-connection.ts';
 import { isConnectionFailure } from './translate-error.ts';
+import type { NodeId } from '../catalog/ids.ts';
 import type { QueryResult } from 'pg';
 
 /** Links that carry groups at the same time, while none of them is slow. */
@@ -16,8 +19,15 @@ const slowMs = 20;
 interface Write {
   readonly query: ParsedQuery;
   readonly options: CallOptions | undefined;
-  readonly resolve: (result: QueryResult) => void;
+  readonly resolve: (result: QueryResult | Promise<QueryResult>) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Target {
+  readonly node: NodeId;
+  readonly pool: ExclusivePool;
+  /** Runs a statement over a connection of its own. */
+  readonly alone: (query: ParsedQuery, options: CallOptions | undefined) => Promise<QueryResult>;
 }
 
 interface Lane {
@@ -43,11 +53,7 @@ export class GroupedWrites {
   #limit = groupMax;
   #watch: NodeJS.Timeout | undefined = undefined;
 
-  /** `alone` runs a statement over a connection of its own. */
-  constructor(
-    private readonly pool: ExclusivePool,
-    private readonly alone: (query: ParsedQuery, options: CallOptions | undefined) => Promise<QueryResult>,
-  ) {}
+  constructor(private readonly to: Target) {}
 
   get waiting(): number {
     return this.#queue.length;
@@ -96,11 +102,11 @@ export class GroupedWrites {
     const lane: Lane = { sinceMs: Number.POSITIVE_INFINITY };
     this.#lanes.add(lane);
     try {
-      const link = await this.pool.acquire(undefined);
+      const link = await this.to.pool.acquire(undefined);
       try {
         while (this.#queue.length > 0 && link.state === 'open') await this.#runNext(link, lane);
       } finally {
-        this.pool.release(link, {});
+        this.to.pool.release(link, {});
       }
     } catch (error) {
       if (!this.#isServed()) for (const write of this.#queue.splice(0)) write.reject(error);
@@ -116,7 +122,7 @@ export class GroupedWrites {
     const [only] = group;
     if (only !== undefined && group.length === 1) {
       this.#grow();
-      await runParsed(link, only.query, only.options).then(only.resolve, only.reject);
+      await collecting(only.options?.committed, committer(this.to.node, link), () => runParsed(link, only.query, only.options)).then(only.resolve, only.reject);
     } else await this.#runGroup(link, group);
   }
 
@@ -126,7 +132,7 @@ export class GroupedWrites {
   }
 
   async #runGroup(link: Link, group: readonly Write[]): Promise<void> {
-    const failure = await sent(link, group);
+    const failure = await sent(link, group, committer(this.to.node, link));
     if (failure === undefined) {
       this.#grow();
       return;
@@ -136,21 +142,36 @@ export class GroupedWrites {
     const isUnknown = isConnectionFailure(failure.error) || link.state !== 'open';
     for (const { query, options, resolve, reject } of group) {
       if (isUnknown) reject(failure.error);
-      else void this.alone(query, options).then(resolve, reject);
+      else void this.to.alone(query, options).then(resolve, reject);
     }
   }
 }
 
 /** Resolves when the group has committed and its results are out; with the error if it failed. */
-function sent(link: Link, group: readonly Write[]): Promise<{ readonly error: unknown } | undefined> {
+function sent(link: Link, group: readonly Write[], behind: ReturnType<typeof committer>): Promise<{ readonly error: unknown } | undefined> {
   return new Promise((resolve) => {
+    let asked: Promise<unknown> | undefined;
     const members = group.map(({ query, options, resolve: settle, reject }) => new ParsedStatement(query, options, (error, result) => {
       if (result === undefined) reject(error);
-      else settle(result);
+      else settle(asked === undefined || options?.committed === undefined ? result : behindAnswer(asked, result));
     }));
     const limit = new ParsedStatement(limitWaiting, undefined, () => resolve(undefined));
     link.start(new BatchStatement([limit, ...members], undefined, (error) => resolve({ error })));
+    asked = askedBehind(group, behind);
   });
+}
+
+async function behindAnswer(asked: Promise<unknown>, result: QueryResult): Promise<QueryResult> {
+  await asked;
+  return result;
+}
+
+/** One question for all of a group that want to know where it was committed. */
+function askedBehind(group: readonly Write[], { node, query }: ReturnType<typeof committer>): Promise<unknown> | undefined {
+  const wanting = group.flatMap(({ options }) => (options?.committed?.wants(node) === true ? [options.committed] : []));
+  if (wanting.length === 0) return undefined;
+  const answer = query(positionQuery);
+  return Promise.all(wanting.map((committed) => committed.askBehind(node, () => answer)));
 }
 
 /** For the group's transaction alone; unlike SET LOCAL it may stand in a transaction without BEGIN. */

@@ -1,5 +1,6 @@
 import type { CustomTypesConfig, QueryResult } from 'pg';
 import type { NodeId } from '../catalog/ids.ts';
+import type { CommitPositions } from './commit-positions.ts';
 import type { ReadRoute } from './read-route.ts';
 import type { ReplicationConnection } from './replication-connection.ts';
 
@@ -100,6 +101,8 @@ export interface CallOptions {
   readonly entered?: Set<NodeId> | undefined;
   /** The statement only reads, and may do so elsewhere than on the primary. */
   readonly reads?: ReadRoute | undefined;
+  /** Is told where its commits are in the logs of nodes. */
+  readonly committed?: CommitPositions | undefined;
 }
 
 export interface StreamOptions extends CallOptions {
@@ -187,6 +190,8 @@ export interface NodeConnections {
   /** Opens a connection in replication mode, beside the pools. The role needs the attribute REPLICATION. */
   replicate(options?: CallOptions): Promise<ReplicationConnection>;
   readonly counts: ConnectionCounts;
+  /** Whether others than the primary may be read. */
+  readonly hasReplicas?: boolean | undefined;
   /** Breaks all connections, as when the server had closed them: what runs fails. For a server that must not be used any more. */
   break(): void;
   /** Waits for running statements and held connections, then closes all. Later calls reject with `clusterClosed`. */

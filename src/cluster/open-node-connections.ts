@@ -1,4 +1,5 @@
-import { ExclusiveConnection, type ReleaseOutcome, runParsed, runRaw } from './exclusive-connection.ts';
+import { collecting } from './commit-positions.ts';
+import { committer, ExclusiveConnection, type ReleaseOutcome, runParsed, runRaw } from './exclusive-connection.ts';
 import { ExclusivePool } from './exclusive-pool.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { runDescribe } from './describe-statement.ts';
@@ -40,7 +41,9 @@ class PooledConnections implements NodeConnections {
   ) {
     this.#shared = new SharedLinks(settings);
     this.#exclusive = new ExclusivePool(settings);
-    this.#grouped = new GroupedWrites(this.#exclusive, (query, options) => this.#alone((own) => runParsed(own, query, options), options));
+    this.#grouped = new GroupedWrites({
+      node: this.node, pool: this.#exclusive, alone: (query, options) => this.#alone((own) => this.#parsed(own, query, options), options),
+    });
   }
 
   get name(): string {
@@ -57,15 +60,15 @@ class PooledConnections implements NodeConnections {
 
   async query(query: NodeQuery, options?: CallOptions): Promise<RawResult> {
     const link = this.#sharedFor(query, options);
-    const results = await (link === undefined ? this.#alone((own) => runRaw(own, query, options), options) : runRaw(link, query, options));
+    const results = await (link === undefined ? this.#alone((own) => this.#raw(own, query, options), options) : this.#raw(link, query, options));
     return at(results, results.length - 1);
   }
 
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult> {
     if (query.groups === true && options?.signal === undefined && this.#ending === undefined) return this.#grouped.run(query, options);
     const link = this.#sharedFor(query, options);
-    if (link === undefined) return this.#alone((own) => runParsed(own, query, options), options);
-    return runParsed(link, query, options);
+    if (link === undefined) return this.#alone((own) => this.#parsed(own, query, options), options);
+    return this.#parsed(link, query, options);
   }
 
   describe(text: string, types?: readonly number[]): Promise<StatementShape> {
@@ -90,6 +93,16 @@ class PooledConnections implements NodeConnections {
   end(): Promise<void> {
     this.#ending ??= Promise.all([this.#shared.end(), this.#exclusive.end()]).then(() => undefined);
     return this.#ending;
+  }
+
+  #raw(link: Link, query: NodeQuery, options: CallOptions | undefined): Promise<RawResult[]> {
+    const committed = options?.committed;
+    return committed === undefined ? runRaw(link, query, options) : collecting(committed, committer(this.node, link), () => runRaw(link, query, options));
+  }
+
+  #parsed(link: Link, query: ParsedQuery, options: CallOptions | undefined): Promise<QueryResult> {
+    const committed = options?.committed;
+    return committed === undefined ? runParsed(link, query, options) : collecting(committed, committer(this.node, link), () => runParsed(link, query, options));
   }
 
   #sharedFor(query: NodeQuery, options: CallOptions | undefined): Link | undefined {

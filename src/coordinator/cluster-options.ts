@@ -1,7 +1,7 @@
 import type { ClientConfig, PoolConfig } from 'pg';
 import type { RowEstimate } from '../plan/staged/statistics.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
-import type { ReadOptions } from '../session/routed-reads.ts';
+import type { ReadOptions } from '../session/read-options.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 
 /**
@@ -51,6 +51,12 @@ export interface ClusterOptions extends PoolConfig, Omit<ReadOptions, 'token'> {
    * Whether `CREATE SCHEMA` makes distributed schemas, as `createDistributedSchema` does: false by default. A session's own `citus.enable_schema_based_sharding` says more.
    */
   readonly enableSchemaBasedSharding?: boolean | undefined;
+  /**
+   * Whether what writes gives a `readToken` with its result, and clients have one after COMMIT: false by default. In `withReadYourWrites`, and in sessions that read on replicas, they are collected anyway. No round trip more; only of nodes with replicas.
+   */
+  readonly readTokens?: boolean | undefined;
+  /** Signs read tokens, and refuses those that are not: for tokens that pass through hands that are not trusted, such as cookies. All processes need the same. */
+  readonly readTokenSecret?: string | undefined;
   /** For tests. */
   readonly tuning?: ClusterTuning | undefined;
 }

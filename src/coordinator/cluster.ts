@@ -5,14 +5,12 @@ import { at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
-import { formatReadToken } from '../ha/read-token.ts';
 import { switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
 import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
-import { readLsn } from '../cluster/lsn.ts';
-import type { ReadRoute } from '../cluster/read-route.ts';
+import { positionQuery, readPosition } from '../cluster/log-position.ts';
 import { adoptTables } from '../ddl/adopt/adopt-tables.ts';
 import { releaseTables } from '../ddl/adopt/release-tables.ts';
 import { alterDistributedTable, type AlterDistributedTableOptions } from '../ddl/alter-distributed-table.ts';
@@ -42,14 +40,17 @@ import type { JobInfo, Moves } from '../move/moves.ts';
 import { drainPreflight, type DrainPreflight, type PreflightedMove, type PreflightReport } from '../move/preflight/preflight-check.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
 import { againWhileStale } from '../session/again-while-stale.ts';
-import type { PlannedQuery } from '../session/copy-query.ts';
+import { plannedCopy, type PlannedQuery } from '../session/copy-query.ts';
 import { type ExplainHow, type Explanation, explainStatement } from '../session/explain-statement.ts';
 import { PoolScope } from '../session/pool-scope.ts';
 import { positionedError } from '../session/positioned-error.ts';
-import { answer, type QueryCallback, readQueryCall } from '../session/query-call.ts';
+import { answer, askedReads, type QueryCallback, readQueryCall } from '../session/query-call.ts';
 import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
-import { routed, routeOf } from '../session/routed-reads.ts';
+import type { ReadYourWrites, WithReadToken } from '../session/own-writes.ts';
+import { checkReadOptions, mergedReads, type ReadOptions, readsOfServer } from '../session/read-options.ts';
+import { mayReadOnReplicas, routeBy } from '../session/routed-reads.ts';
 import { RowIterator } from '../session/row-iterator.ts';
+import { type Routing, runRouted } from '../session/run-routed.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
@@ -77,7 +78,7 @@ import { columnsOf, listLookups, type LookupInfo } from './cluster-lookups.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
 import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
-import type { ClusterClient, ClusterQuery, ConnectCallback, PoolMethods, SignalOption } from './pool-interface.ts';
+import type { ClusterClient, ClusterQuery, ConnectCallback, ConnectOptions, PoolMethods, SignalOption } from './pool-interface.ts';
 import { runSnapshot, type SnapshotOptions } from './run-snapshot.ts';
 import { runTransaction, type TransactionOptions } from './run-transaction.ts';
 import { runUtility, type TableCreator } from './run-utility.ts';
@@ -86,7 +87,7 @@ export type { ClusterOptions };
 
 export type { NodeAddressInput, NodeServersInput };
 
-export interface StreamOptions extends CallOptions {
+export interface StreamOptions extends SignalOption, ReadOptions {
   /** Rows per batch read from the servers, a hint: 256 by default. */
   readonly batchRows?: number | undefined;
   readonly rowMode?: 'array' | undefined;
@@ -153,21 +154,28 @@ export class Cluster extends PoolBase {
   /** As pg.Pool's `query`, in all its shapes; a query config may also have a `signal`, which cancels on the servers. */
   readonly query: ClusterQuery = ((...args: readonly unknown[]) => this.#query(args)) as ClusterQuery;
 
-  /** As pg.Pool's `connect`: a session, with pg's client interface. Aborting `signal` gives up the wait for one. */
-  override connect(options?: SignalOption): Promise<ClusterClient>;
+  /** As pg.Pool's `connect`: a session, with pg's client interface. Aborting `signal` gives up the wait for one; the other options say where it reads until it is released. */
+  override connect(options?: ConnectOptions): Promise<ClusterClient>;
   override connect(callback: ConnectCallback): void;
-  override connect(given?: SignalOption | ConnectCallback): Promise<ClusterClient> | undefined {
+  override connect(given?: ConnectOptions | ConnectCallback): Promise<ClusterClient> | undefined {
     if (typeof given === 'function') {
       super.connect(given);
       return undefined;
     }
     if (given?.signal?.aborted === true) return Promise.reject(canceled(given.signal));
-    const connected = super.connect();
+    const connected = given === undefined ? super.connect() : this.#connected(given, () => super.connect());
     return orAborted(connected, given?.signal).catch((error: unknown) => {
       // Nobody waits for it any more; if it never comes, its error is the one thrown.
       if (given?.signal?.aborted === true) connected.then((client) => client.release(), () => undefined);
       throw error;
     });
+  }
+
+  async #connected(reads: ReadOptions, connect: () => Promise<ClusterClient>): Promise<ClusterClient> {
+    checkReadOptions(reads);
+    const client = await connect();
+    if (client instanceof SessionClient) client.readBy(reads);
+    return client;
   }
 
   /**
@@ -181,15 +189,23 @@ export class Cluster extends PoolBase {
   /** As `stream`, in batches: cheaper for very many rows. */
   streamBatches<Row = Record<string, unknown>>(sql: string, values: readonly unknown[] = [], options: StreamOptions = {}): AsyncGenerator<readonly Row[], void, undefined> {
     const { statementTimeoutMs } = this.#coordinator;
-    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal }, () => this.#batches<Row>(sql, values, { ...options, signal })));
+    return eachWithinTime(statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal, onlyReplicas: this.#readsOnlyReplicas(options) }, () => this.#batches<Row>(sql, values, { ...options, signal })));
+  }
+
+  #readsOnlyReplicas(asked: ReadOptions): boolean {
+    const { reads, store } = this.#coordinator;
+    const server = store.current()?.server;
+    return mergedReads(reads, server === undefined ? undefined : readsOfServer(server), asked).reads === 'replica';
   }
 
   async *#batches<Row>(sql: string, values: readonly unknown[], options: StreamOptions): AsyncGenerator<readonly Row[], void, undefined> {
-    const session = new Session(this.#coordinator);
+    const session = new Session(this.#coordinator, { isBrief: true });
     try {
-      const { prepared, context } = await this.#prepare(session, sql, options.signal);
-      const { rowMode, batchRows } = options;
-      for await (const batch of streamStatement(prepared, context, { values, rowMode, batchRows, types: this.#types() })) yield batch as readonly Row[];
+      const { rowMode, batchRows, signal } = options;
+      const reads = askedReads(options);
+      const { prepared } = await this.#prepare(session, sql, { signal, reads });
+      const batches = session.routedRows(prepared, { reads }, (routing) => streamStatement(prepared, this.#contextOf(session, prepared.snapshot, signal, routing), { values, rowMode, batchRows, types: this.#types() }));
+      for await (const batch of batches) yield batch as readonly Row[];
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -201,14 +217,16 @@ export class Cluster extends PoolBase {
    * COPY … FROM STDIN: text, CSV or binary, from a stream, async iterable, string or buffer. All or nothing; an error's `where` has the
    * line of the input.
    */
-  async copyFrom(sql: string, source: CopySource, options: CallOptions = {}): Promise<{ readonly rowCount: number }> {
-    const session = new Session(this.#coordinator);
+  async copyFrom(sql: string, source: CopySource, options: CallOptions = {}): Promise<{ readonly rowCount: number } & WithReadToken> {
+    const session = new Session(this.#coordinator, { isBrief: true });
     try {
-      const rowCount = await withinTime(this.#coordinator.statementTimeoutMs, options.signal, async (signal) => {
-        const { statement, context, snapshot } = await this.#open(session, sql, signal);
-        return runCopyIn(statement, source, { context, searchPath: snapshot.server.searchPath });
+      return await withinTime(this.#coordinator.statementTimeoutMs, options.signal, async (signal) => {
+        const { statement, snapshot } = await this.#open(session, sql, signal);
+        return session.writing(snapshot, async (routing) => {
+          const context = this.#contextOf(session, snapshot, signal, routing);
+          return { rowCount: await runCopyIn(statement, source, { context, searchPath: snapshot.server.searchPath }) };
+        });
       });
-      return { rowCount };
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -217,8 +235,8 @@ export class Cluster extends PoolBase {
   }
 
   /** COPY … TO STDOUT of a table or query as a stream of bytes. Destroying it cancels on the servers. */
-  copyTo(sql: string, options: CallOptions = {}): Readable {
-    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal }, () => this.#copyOut(sql, { signal })));
+  copyTo(sql: string, options: SignalOption & ReadOptions = {}): Readable {
+    const chunks = eachWithinTime(this.#coordinator.statementTimeoutMs, options.signal, (signal) => againWhileStale(this.#coordinator.store, { text: sql, signal, onlyReplicas: this.#readsOnlyReplicas(options) }, () => this.#copyOut(sql, { ...options, signal })));
     return Readable.from(chunks, { objectMode: false });
   }
 
@@ -227,10 +245,10 @@ export class Cluster extends PoolBase {
    * node's own plan to each task.
    */
   async explain(sql: string, values: readonly unknown[] = [], options: CallOptions & ExplainHow = {}): Promise<Explanation> {
-    const session = new Session(this.#coordinator);
+    const session = new Session(this.#coordinator, { isBrief: true });
     try {
       return await withinTime(this.#coordinator.statementTimeoutMs, options.signal, async (signal) => {
-        const { prepared, context } = await this.#prepare(session, sql, signal);
+        const { prepared, context } = await this.#prepare(session, sql, { signal });
         return explainStatement(prepared, context, values, options);
       });
     } catch (error) {
@@ -284,16 +302,29 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * A short text that stands for all that is committed by now, on all nodes: a query that is given it (`{ text, token }`) sees that, on whichever server it reads. One question to each primary. `nodeUnreachable`.
+   * A short text that stands for all that is committed by now, on all nodes: a query that is given it (`{ text, token }`) sees that, on whichever server it reads. One question to each primary; the tokens of results, of clients and of
+   * `withReadYourWrites` stand for their own writes, and cost none. `nodeUnreachable`.
    */
   async readToken(options: CallOptions = {}): Promise<string> {
-    const { pools, store } = this.#coordinator;
-    await store.load(options);
-    const positions = await Promise.all(pools.nodeIds.map(async (node) => {
-      const { rows } = await pools.get(node).query({ text: 'SELECT pg_catalog.pg_current_wal_insert_lsn()' });
-      return [node, readLsn(rows[0]?.[0] ?? '')] as const;
-    }));
-    return formatReadToken(new Map(positions));
+    const { pools, store, writes } = this.#coordinator;
+    const { version } = await store.load(options);
+    const positions = await Promise.all(pools.nodeIds.map(async (node) => [node, readPosition(await pools.get(node).query(positionQuery))] as const));
+    return writes.tokens.format({ positions: new Map(positions), catalogVersion: version });
+  }
+
+  /**
+   * Runs `work` so that its queries see what it has written, wherever they read: what is written in it is kept, also behind awaits, in parallel and in functions that it calls, with nothing to pass on (by an `AsyncLocalStorage`). `token`: what was
+   * written before, perhaps in another process, as `readToken` of what `work` is given said then. One inside of another sees what that has written, and that sees what the inner one does. Resolves to what `work` does. `invalidParameter` for a bad token.
+   *
+   * ```ts
+   * app.use((request, response, next) => cluster.withReadYourWrites((own) => {
+   *   onHeaders(response, () => own.readToken && response.cookie('seen', own.readToken));
+   *   next();
+   * }, { token: request.cookies.seen }));
+   * ```
+   */
+  withReadYourWrites<T>(work: (own: ReadYourWrites) => T, { token }: Pick<ReadOptions, 'token'> = {}): T {
+    return this.#coordinator.writes.within(work, token);
   }
 
   /**
@@ -741,9 +772,13 @@ export class Cluster extends PoolBase {
     const prepared = snapshot === undefined ? undefined : this.#coordinator.planner.cached(query.text, snapshot);
     if (snapshot === undefined || prepared === undefined || !isOnlyRows(prepared.plan) || this.#ended !== undefined) return undefined;
     const asked = { rowMode: query.rowMode, types: query.types ?? this.#types(), name: query.name };
+    const { pools, reads, statementTimeoutMs, writes } = this.#coordinator;
     try {
-      const route = routeOf(prepared.plan, this.#coordinator.reads, query.reads);
-      const result = withinTime(this.#coordinator.statementTimeoutMs, query.signal, (signal) => routed(route, (reads) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal, reads), asked)));
+      const route = mayReadOnReplicas(prepared.plan) ? routeBy(mergedReads(reads, readsOfServer(snapshot.server), query.reads), writes) : undefined;
+      // Whoever has written by a newer catalog may have written elsewhere.
+      if (route !== undefined && route.catalogVersion > snapshot.version) return undefined;
+      const by = { route, committed: writes.collect(pools), writes, catalogVersion: snapshot.version };
+      const result = withinTime(statementTimeoutMs, query.signal, (signal) => runRouted(by, (routing) => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal, routing), asked)));
       this.#running += 1;
       return result.then(
         (value) => {
@@ -782,20 +817,16 @@ export class Cluster extends PoolBase {
     return positionedError(withLogicalNames(error, snapshot), sql, this.#coordinator.pools.get(coordinatorNodeId));
   }
 
-  async #prepare(session: Session, sql: string, signal: AbortSignal | undefined) {
+  async #prepare(session: Session, sql: string, { signal, reads }: Pick<SessionQuery, 'signal' | 'reads'>): Promise<PlannedQuery> {
     await loadGrammar();
-    return this.#planned(session, this.#only(sql), signal);
-  }
-
-  async #planned(session: Session, statement: Statement, signal: AbortSignal | undefined): Promise<PlannedQuery> {
-    const prepared = await orAborted(session.prepare(statement), signal);
+    const prepared = await orAborted(session.prepare(this.#only(sql), reads), signal);
     return { prepared, context: this.#contextOf(session, prepared.snapshot, signal) };
   }
 
-  async #open(session: Session, sql: string, signal: AbortSignal | undefined) {
+  async #open(session: Session, sql: string, signal: AbortSignal | undefined, reads?: ReadOptions) {
     await loadGrammar();
-    const snapshot = await this.#coordinator.store.load({ signal });
-    return { statement: this.#only(sql), context: this.#contextOf(session, snapshot, signal), snapshot };
+    const snapshot = await session.newEnough(await this.#coordinator.store.load({ signal }), { reads, signal });
+    return { statement: this.#only(sql), snapshot };
   }
 
   #only(sql: string): Statement {
@@ -804,15 +835,25 @@ export class Cluster extends PoolBase {
     return at(statements, 0);
   }
 
-  #contextOf(session: Session, snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext {
-    return { ...this.#context(snapshot, signal), scope: session.scope(snapshot, signal) };
+  #contextOf(session: Session, snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
+    return { ...this.#context(snapshot, signal), scope: session.scope(snapshot, signal, routing) };
   }
 
-  async *#copyOut(sql: string, options: CallOptions): AsyncGenerator<Uint8Array> {
-    const session = new Session(this.#coordinator);
+  async *#copyOut(sql: string, options: SignalOption & ReadOptions): AsyncGenerator<Uint8Array> {
+    const session = new Session(this.#coordinator, { isBrief: true });
     try {
-      const { statement, context, snapshot } = await this.#open(session, sql, options.signal);
-      yield* runCopyOut(statement, { context, searchPath: snapshot.server.searchPath, planned: (query) => this.#planned(session, query, options.signal) });
+      const { signal } = options;
+      const reads = askedReads(options);
+      const { statement, snapshot } = await this.#open(session, sql, signal, reads);
+      yield* session.copiedRows(snapshot, { reads }, (routing) => {
+        const planned = async (query: Statement): Promise<PlannedQuery> => {
+          const prepared = await orAborted(session.prepare(query, reads), signal);
+          return plannedCopy(prepared, (how) => this.#contextOf(session, prepared.snapshot, signal, how), routing);
+        };
+        return runCopyOut(statement, {
+          planned, context: this.#contextOf(session, snapshot, signal), reading: this.#contextOf(session, snapshot, signal, routing), searchPath: snapshot.server.searchPath,
+        });
+      });
     } catch (error) {
       throw await this.#translated(error, sql);
     } finally {
@@ -820,10 +861,10 @@ export class Cluster extends PoolBase {
     }
   }
 
-  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): RunContext {
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
     const coordinator = this.#coordinator;
     return {
-      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks, reads }),
+      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks, ...routing }),
       sequences: coordinator.sequences,
       hotTexts: coordinator.hotTexts,
       load: coordinator.load,

@@ -25,7 +25,8 @@ import { HotTexts } from '../execute/write/hot-texts.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import { DescribeMemory } from '../session/describer.ts';
-import { checkReadOptions, type ReadOptions } from '../session/routed-reads.ts';
+import { OwnWrites } from '../session/own-writes.ts';
+import { checkReadOptions, type ReadOptions } from '../session/read-options.ts';
 import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from '../session/session-services.ts';
@@ -62,6 +63,7 @@ export class Coordinator implements SessionServices {
   readonly finishing: Finishing;
   readonly statementTimeoutMs: Milliseconds;
   readonly reads: ReadOptions;
+  readonly writes: OwnWrites;
   readonly ddlLockTimeoutMs: number;
   readonly distributesSchemas: boolean;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
@@ -137,6 +139,7 @@ export class Coordinator implements SessionServices {
     const { reads, maxLagMs, maxLagBytes } = settings;
     this.reads = { reads, maxLagMs, maxLagBytes };
     checkReadOptions(this.reads);
+    this.writes = new OwnWrites({ always: settings.readTokens ?? false, secret: settings.readTokenSecret });
     this.statementTimeoutMs = checkedMs('statementTimeoutMs', settings.statementTimeoutMs);
     this.ddlLockTimeoutMs = checkedMs('ddlLockTimeoutMs', settings.ddlLockTimeoutMs) ?? ddlLockTimeoutMsDefault;
     this.distributesSchemas = settings.enableSchemaBasedSharding ?? false;

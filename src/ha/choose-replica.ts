@@ -1,19 +1,23 @@
+import { isBehind, type LogPosition } from '../cluster/log-position.ts';
+
 export interface ReplicaState<Server> {
   readonly server: Server;
   /** Undefined while it is not known. */
   readonly lagMs: number | undefined;
   readonly lagBytes: number | undefined;
   /** Up to where it has applied the log. */
-  readonly lsn: bigint;
+  readonly applied: LogPosition;
+  /** Of its probes, the last ones counting most. */
   readonly latencyMs: number;
-  /** Connections in use. */
+  /** What this process has under way there. */
   readonly load: number;
 }
 
 export interface ReplicaLimits {
   readonly maxLagMs: number | undefined;
   readonly maxLagBytes: number | undefined;
-  readonly after: bigint;
+  /** What the reader must see. */
+  readonly after: LogPosition | undefined;
 }
 
 /** Replicas within the limits of lag, whether or not they have applied what the reader must see. */
@@ -22,11 +26,19 @@ export function fitReplicas<Server>(replicas: readonly ReplicaState<Server>[], {
   return replicas.filter((replica) => isWithin(replica.lagMs, maxLagMs) && isWithin(replica.lagBytes, maxLagBytes));
 }
 
-/** Of replicas within the limits the one that is likely to answer first: by its latency, and what it is at. Undefined when none is fit. */
-export function chooseReplica<Server>(replicas: readonly ReplicaState<Server>[], limits: ReplicaLimits): Server | undefined {
-  const fit = fitReplicas(replicas, limits).filter(({ lsn }) => lsn >= limits.after);
-  const [first, ...others] = fit;
-  if (first === undefined) return undefined;
-  const cost = ({ latencyMs, load }: ReplicaState<Server>): number => latencyMs * (1 + load);
-  return others.reduce((best, one) => (cost(one) < cost(best) ? one : best), first).server;
+/**
+ * Of replicas within the limits, two are drawn at random, perhaps the same one twice, and the one that is likely to answer first is taken: by its latency, and what it is at. So the quicker ones get more, but never all, and many
+ * processes that know the same do not come to the same one at once. Undefined when none is fit. `chance`: from 0 to below 1. Source: Mitzenmacher, The power of two choices in randomized load balancing, 2001.
+ */
+export function chooseReplica<Server>(replicas: readonly ReplicaState<Server>[], limits: ReplicaLimits, chance: () => number = Math.random): Server | undefined {
+  const { after } = limits;
+  const fit = fitReplicas(replicas, limits).filter(({ applied }) => after === undefined || !isBehind(applied, after));
+  const draw = (): ReplicaState<Server> | undefined => fit[Math.floor(chance() * fit.length)];
+  const [one, other] = [draw(), draw()];
+  if (one === undefined || other === undefined) return undefined;
+  return cost(other) < cost(one) ? other.server : one.server;
+}
+
+function cost({ latencyMs, load }: ReplicaState<unknown>): number {
+  return latencyMs * (1 + load);
 }

@@ -25,6 +25,7 @@ export class ReplicatedConnections implements NodeConnections {
   readonly node: NodeId;
   readonly name: string;
   readonly watch: ServerWatch;
+  readonly hasReplicas = true;
   readonly #failoverTimeoutMs: number;
   #ended = false;
 
@@ -90,14 +91,15 @@ export class ReplicatedConnections implements NodeConnections {
     if (server === undefined) return this.#onPrimary(call, run);
     reads.chosen.set(this.node, server.name);
     reads.onReplicas += 1;
-    return run(server.reading);
+    server.reads += 1;
+    return run(server.reading).finally(() => (server.reads -= 1));
   }
 
   /** The one that the statement reads on already, or the best that has applied what it must see; one that is about to is waited for briefly. */
   async #replicaFor(reads: ReadRoute, signal: AbortSignal | undefined): Promise<WatchedServer | undefined> {
     if (this.#ended) throw new ClusterError('clusterClosed', `the connections to node ${this.name} were closed`);
     const { maxLagMs, maxLagBytes, chosen, after } = reads;
-    const limits = { maxLagMs, maxLagBytes, after: after.get(this.node) ?? 0n };
+    const limits = { maxLagMs, maxLagBytes, after: after.get(this.node) };
     if (maxLagMs !== undefined) this.watch.askEvery(maxLagMs / 4);
     await this.watch.known(signal);
     const known = this.watch.servers.find(({ name, health: { state } }) => name === chosen.get(this.node) && state === 'replica');

@@ -87,11 +87,12 @@ export class ServerWatch {
     return answer === undefined ? undefined : this.#samples.ageMs(answer.lsn, performance.now());
   }
 
-  /** Those that can be read. */
+  /** Those that can be read. One that does not follow the newest primary yet may show what the promotion has lost. */
   replicas(): ReplicaState<WatchedServer>[] {
-    return this.#servers.filter(({ health }) => health.state === 'replica').map((server) => {
-      const { counts } = server.reading;
-      return { server, lagMs: this.lagMs(server), lagBytes: this.lagBytes(server), lsn: server.answer?.lsn ?? 0n, latencyMs: server.latencyMs ?? 0, load: counts.open - counts.idle };
+    return this.#servers.flatMap((server) => {
+      const { answer, health, latencyMs = 0, reads, reading: { counts } } = server;
+      if (answer === undefined || health.state !== 'replica' || answer.timeline < this.#timelineMax) return [];
+      return [{ server, lagMs: this.lagMs(server), lagBytes: this.lagBytes(server), applied: answer, latencyMs, load: reads + counts.open - counts.idle }];
     });
   }
 

@@ -10,15 +10,20 @@ import { probe, type ProbeAnswer } from '../cluster/probe.ts';
 
 /** How long a probe may take until it counts as not answered. */
 const probeTimeoutMs = 1_500;
+/** Of the last probe in the latency. */
+const newestWeight = 0.3;
 
 /** One server of a node: the connections for writing, for reading and for probes, and what is known of it. None is opened before it is needed. */
 export class WatchedServer {
   health: Health = neverAsked;
   /** The last answer, however old. */
   answer: ProbeAnswer | undefined;
-  /** When it was asked for that, and how long it took. */
+  /** When it was asked for that. */
   askedMs = 0;
+  /** How long its answers take, the last ones counting most. */
   latencyMs: number | undefined;
+  /** Statements of this process that read on it, and waits for a connection to do so. */
+  reads = 0;
   /** Why the last probe failed. */
   failure: unknown;
   readonly name: string;
@@ -53,7 +58,8 @@ export class WatchedServer {
       const answer = await inTime(probe(connections), probeTimeoutMs, new ClusterError('nodeUnreachable', `server ${this.name} did not answer within ${probeTimeoutMs} ms`));
       this.answer = answer;
       this.askedMs = begunMs;
-      this.latencyMs = performance.now() - begunMs;
+      const tookMs = performance.now() - begunMs;
+      this.latencyMs = (this.latencyMs ?? tookMs) * (1 - newestWeight) + tookMs * newestWeight;
       this.failure = undefined;
       return answer;
     } catch (error) {

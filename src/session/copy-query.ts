@@ -15,6 +15,8 @@ import { parseOne } from '../sql/parse.ts';
 import { afterGroup, scanTokens } from '../sql/scan.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
+import { mayReadOnReplicas } from './routed-reads.ts';
+import type { Routing } from './run-routed.ts';
 import { type RunContext, runStatement } from './run-statement.ts';
 
 /** The query in `COPY (query) TO`, as a statement of its own. */
@@ -35,6 +37,11 @@ export type CopiedRows =
 export interface PlannedQuery {
   readonly prepared: PreparedPlan;
   readonly context: RunContext;
+}
+
+/** The query of a COPY in a context by its plan: where it may read elsewhere than on primaries, it does. */
+export function plannedCopy(prepared: PreparedPlan, contextOf: (routing: Routing | undefined) => RunContext, routing: Routing): PlannedQuery {
+  return { prepared, context: contextOf(mayReadOnReplicas(prepared.plan) ? routing : undefined) };
 }
 
 export async function copiedRows(copy: CopyStatement, { prepared, context }: PlannedQuery): Promise<CopiedRows> {

@@ -4,22 +4,20 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
-import type { ReadRoute } from '../cluster/read-route.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
 import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
 import { isLostToFailover, transactionLost } from '../txn/transaction-lost.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
+import type { Routing } from './run-routed.ts';
 import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
-export interface ScopeInput {
+export interface ScopeInput extends Routing {
   readonly snapshot: CatalogSnapshot;
   readonly signal?: AbortSignal | undefined;
   readonly onNotice?: ((notice: NodeNotice) => void) | undefined;
   readonly watch?: TransactionWatch | undefined;
-  /** Where it may read. */
-  readonly reads?: ReadRoute | undefined;
 }
 
 /** Outside a transaction, without settings of a session: statements ride shared connections. */
@@ -29,7 +27,9 @@ export class PoolScope implements StatementScope {
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
   readonly #watch: TransactionWatch | undefined;
-  readonly #reads: ReadRoute | undefined;
+  readonly reads: Routing['reads'];
+  readonly committed: Routing['committed'];
+  readonly #readsMayWrite: boolean;
   #entered: Set<NodeId> | undefined;
 
   constructor(
@@ -41,7 +41,9 @@ export class PoolScope implements StatementScope {
     this.signal = input.signal;
     this.onNotice = input.onNotice;
     this.#watch = input.watch;
-    this.#reads = input.reads;
+    this.reads = input.reads;
+    this.committed = input.committed;
+    this.#readsMayWrite = input.readsMayWrite === true;
   }
 
   run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
@@ -56,7 +58,9 @@ export class PoolScope implements StatementScope {
     const connection = await this.pools.get(node).acquire(this.#options(effect));
     let failure: { readonly error: unknown } | undefined;
     try {
-      return await use(connection);
+      const used = await use(connection);
+      await this.#committedBy(effect)?.askAfter(connection);
+      return used;
     } catch (error) {
       failure = connection.transactionStatus === 'idle' ? undefined : { error };
       throw error;
@@ -67,7 +71,7 @@ export class PoolScope implements StatementScope {
 
   atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
     this.#countRequest();
-    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, ...how });
+    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, committed: this.committed, ...how });
   }
 
   steady(): SteadyScope {
@@ -89,7 +93,7 @@ export class PoolScope implements StatementScope {
 
   /** A part of the statement runs on a primary, unless a replica takes it. */
   #countRequest(): void {
-    if (this.#reads !== undefined) this.#reads.requests += 1;
+    if (this.reads !== undefined) this.reads.requests += 1;
   }
 
   #options(effect: Effect = 'write'): CallOptions {
@@ -97,8 +101,13 @@ export class PoolScope implements StatementScope {
     return {
       signal: this.signal, onNotice: this.onNotice,
       entered: this.pools.failsOver === true ? (this.#entered ??= new Set()) : undefined,
-      reads: effect === 'read' ? this.#reads : undefined,
+      reads: effect === 'read' ? this.reads : undefined,
+      committed: this.#committedBy(effect),
     };
+  }
+
+  #committedBy(effect: Effect): Routing['committed'] {
+    return effect === 'write' || this.#readsMayWrite ? this.committed : undefined;
   }
 }
 
@@ -129,7 +138,7 @@ async function inOne<T>(transaction: DistributedTransaction, work: AtomicWork<T>
   const options = { signal: input.signal, onNotice: input.onNotice };
   try {
     const result = await work(transaction, options, new TransactionScope(transaction, input));
-    await transaction.commit(options);
+    await transaction.commit({ ...options, committed: input.committed });
     return result;
   } catch (error) {
     await transaction.rollback();

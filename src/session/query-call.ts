@@ -1,6 +1,6 @@
 import type { QueryResult } from 'pg';
 import { ClusterError } from '../base/errors.ts';
-import type { ReadOptions } from './routed-reads.ts';
+import { checkReadOptions, type ReadOptions } from './read-options.ts';
 import type { SessionQuery } from './session.ts';
 
 export type QueryCallback = (error: unknown, result?: QueryResult | QueryResult[]) => void;
@@ -43,14 +43,17 @@ export function readQueryCall(args: readonly unknown[]): QueryCall {
   }
   const { name, rowMode, types, signal } = config;
   return {
-    query: { text: config.text, values: values ?? config.values, name, rowMode, types, signal, reads: readsOf(config) },
+    query: { text: config.text, values: values ?? config.values, name, rowMode, types, signal, reads: askedReads(config) },
     callback: asCallback(given ?? config.callback),
   };
 }
 
-function readsOf({ reads, maxLagMs, maxLagBytes, token }: ConfigLike): ReadOptions | undefined {
+/** Undefined where nothing is asked for. `invalidParameter`. */
+export function askedReads({ reads, maxLagMs, maxLagBytes, token }: ReadOptions): ReadOptions | undefined {
   if (reads === undefined && maxLagMs === undefined && maxLagBytes === undefined && token === undefined) return undefined;
-  return Object.fromEntries(Object.entries({ reads, maxLagMs, maxLagBytes, token }).filter(([, value]) => value !== undefined));
+  const asked = { reads, maxLagMs, maxLagBytes, token };
+  checkReadOptions(asked);
+  return asked;
 }
 
 function asCallback(value: unknown): QueryCallback | undefined {

@@ -1,47 +1,50 @@
-import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { sqlStateOf } from '../base/errors.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
-import { parseReadToken } from '../ha/read-token.ts';
 import type { StatementPlan } from '../plan/statement-plan.ts';
+import type { OwnWrites } from './own-writes.ts';
+import type { ReadOptions } from './read-options.ts';
+import { joinedTokens, type SeenPositions } from './seen-positions.ts';
 
-/** Where queries of distributed and reference tables read, of nodes that have replicas. */
-export interface ReadOptions {
-  /** `primary` by default. `prefer-replica`: on a replica within the limits, or on the primary where there is none. `replica`: fails with `noReplica` then. A node with one server alone is read there. */
-  readonly reads?: 'primary' | 'prefer-replica' | 'replica' | undefined;
-  /** Milliseconds that what a replica shows may be old, at most; it is found to be within them by probes, so replicas are passed over rather than trusted. No limit by default. */
-  readonly maxLagMs?: number | undefined;
-  /** Bytes of the primary's log that a replica may lack, as of its last probe. No limit by default. */
-  readonly maxLagBytes?: number | undefined;
-  /** Of `cluster.readToken()`: what was committed before is seen. */
-  readonly token?: string | undefined;
+/** Whether a statement may read elsewhere than on primaries: one that writes or locks rows may not. */
+export function mayReadOnReplicas(plan: StatementPlan): boolean {
+  return plan.kind === 'select' && !plan.locks;
 }
 
-const choices: ReadonlySet<string> = new Set(['primary', 'prefer-replica', 'replica']);
-
-/** Throws `invalidParameter`. */
-export function checkReadOptions({ reads, maxLagMs, maxLagBytes }: ReadOptions): void {
-  if (reads !== undefined && !choices.has(reads)) throw new ClusterError('invalidParameter', `reads must be one of ${[...choices].join(', ')}`, { detail: `It is "${reads}".` });
-  for (const [name, value] of Object.entries({ maxLagMs, maxLagBytes })) {
-    if (value !== undefined && !(value >= 0)) throw new ClusterError('invalidParameter', `${name} must not be negative`, { detail: `It is ${value}.` });
-  }
-}
-
-/** Undefined for what must run on primaries: writes, row locks, and all that nobody wants elsewhere. */
-export function routeOf(plan: StatementPlan, ...[defaults, asked]: readonly (ReadOptions | undefined)[]): ReadRoute | undefined {
-  if (plan.kind !== 'select' || plan.locks) return undefined;
-  const { reads = 'primary', maxLagMs, maxLagBytes, token } = { ...defaults, ...asked };
-  if (asked !== undefined) checkReadOptions(asked);
+/** The route of a reader that sees what its token stands for, and the writes of its session and of the work that it is a part of. Undefined for primaries. `invalidParameter` for a token that is none. */
+export function routeBy({ reads = 'primary', maxLagMs, maxLagBytes, token }: ReadOptions, writes: OwnWrites, session?: SeenPositions): ReadRoute | undefined {
+  const given = token === undefined ? undefined : writes.tokens.parse(token);
   if (reads === 'primary') return undefined;
-  return { from: reads, maxLagMs, maxLagBytes, after: token === undefined ? new Map() : parseReadToken(token), chosen: new Map(), requests: 0, onReplicas: 0 };
+  const { positions, catalogVersion } = joinedTokens([given, session?.token, writes.scope?.token].filter((one) => one !== undefined));
+  return { from: reads, maxLagMs, maxLagBytes, after: positions, catalogVersion, chosen: new Map(), requests: 0, onReplicas: 0 };
 }
 
 /** Runs a reading by its route. What fails on a replica for reasons that the primary may not have runs on primaries again, unless a primary has run a part of it, which may have called a function that writes. */
 export function routed<T>(route: ReadRoute | undefined, run: (route: ReadRoute | undefined) => Promise<T>): Promise<T> {
   if (route === undefined) return run(undefined);
   return run(route).catch((error: unknown) => {
-    if (route.from === 'replica' || route.requests > route.onReplicas || !mayNotFailOnPrimary(error)) throw error;
+    if (!mayRunOnPrimaries(route, error)) throw error;
     return run(undefined);
   });
+}
+
+/** The same of rows in batches: with the first of them it is decided. */
+export async function* routedBatches<T>(route: ReadRoute | undefined, run: (route: ReadRoute | undefined) => AsyncIterable<T>): AsyncGenerator<T> {
+  let begun = false;
+  try {
+    for await (const batch of run(route)) {
+      begun = true;
+      yield batch;
+    }
+    return;
+  } catch (error) {
+    if (begun || route === undefined || !mayRunOnPrimaries(route, error)) throw error;
+  }
+  yield* run(undefined);
+}
+
+function mayRunOnPrimaries({ from, requests, onReplicas }: ReadRoute, error: unknown): boolean {
+  return from === 'prefer-replica' && onReplicas > 0 && requests === onReplicas && mayNotFailOnPrimary(error);
 }
 
 /** It wrote (25006), met a definition that has not come to the replica, was in the way of its recovery (40001), or the replica is gone. */

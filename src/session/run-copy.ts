@@ -67,14 +67,17 @@ export interface CopyContext {
 export interface CopyOutContext extends CopyContext {
   /** Plans the query of COPY (query) TO; perhaps by a newer catalog than the context's. */
   readonly planned: (query: Statement) => Promise<PlannedQuery>;
+  /** Where shards are read. */
+  readonly reading: RunContext;
 }
 
 /** COPY … TO STDOUT as chunks of bytes. */
-export async function* runCopyOut(statement: Statement, { context, searchPath, planned }: CopyOutContext): AsyncGenerator<Uint8Array> {
+export async function* runCopyOut(statement: Statement, { context, reading, searchPath, planned }: CopyOutContext): AsyncGenerator<Uint8Array> {
   const copy = copyOf(statement, 'to');
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
-  const query = copy.subject.kind === 'query' ? await copiedRows(copy, await planned(copiedQuery(statement))) : undefined;
+  const plan = copy.subject.kind === 'query' ? await planned(copiedQuery(statement)) : undefined;
+  const query = plan === undefined ? undefined : await copiedRows(copy, plan);
   if (query?.kind === 'merged') {
     yield* query.chunks;
     return;
@@ -87,7 +90,7 @@ export async function* runCopyOut(statement: Statement, { context, searchPath, p
   yield* shardedCopyOut({
     copy,
     parts,
-    copyOut: (node, sql, options) => heldCopyOut(scope, node, sql, options),
+    copyOut: (node, sql, options) => heldCopyOut((plan?.context ?? reading).scope, node, sql, options),
     translateError: (error) => withLogicalNames(error, scope.snapshot),
     signal: scope.signal,
   });

@@ -4,6 +4,7 @@ import type { SessionServices } from './session-services.ts';
 import { answer, type QueryCallback, readQueryCall } from './query-call.ts';
 import { Session } from './session.ts';
 import { adoptCursor, cursorIn } from './adopted-cursor.ts';
+import type { ReadOptions } from './read-options.ts';
 import { StatementNames } from './statement-names.ts';
 
 /**
@@ -76,6 +77,19 @@ export class SessionClient extends EventEmitter {
     return this.#session;
   }
 
+  /** Where it reads, until it is given back. */
+  readBy(options: ReadOptions): void {
+    this.#session.readBy(options);
+  }
+
+  /**
+   * Stands for all that this client has written: a query that is given it as its `token` sees that. Undefined where nothing was written, or tokens are not collected: they are with `readTokens`, in `withReadYourWrites`, and for a client that reads on
+   * replicas.
+   */
+  readToken(): string | undefined {
+    return this.#session.readToken;
+  }
+
   /** Begins a transaction with a consistent snapshot of all servers, after all earlier statements. */
   beginSnapshot(modes: string, signal: AbortSignal | undefined): Promise<void> {
     return this.enqueue(() => this.#session.beginSnapshot(modes, signal));
@@ -83,6 +97,7 @@ export class SessionClient extends EventEmitter {
 
   /** Rolls back what is open: nobody else may inherit it. */
   reset(): void {
+    this.#session.forgetReads();
     if (this.#session.status !== 'idle') this.#tail = this.#tail.then(() => this.#session.rollback()).catch(() => undefined);
   }
 

@@ -1,4 +1,5 @@
-import type { ReadOptions } from './routed-reads.ts';
+import type { OwnWrites } from './own-writes.ts';
+import type { ReadOptions } from './read-options.ts';
 import type { Milliseconds } from '../base/deadline.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
@@ -34,6 +35,7 @@ export interface SessionServices {
   readonly deadlocks: TransactionWatch;
   /** Where queries read that do not say so themselves. */
   readonly reads?: ReadOptions | undefined;
+  readonly writes: OwnWrites;
   /** How long one statement may take. */
   readonly statementTimeoutMs: Milliseconds;
   /** How long a change of definitions waits for its locks; 0: for ever. */

@@ -1,8 +1,12 @@
+import { isReadSetting } from './read-options.ts';
+
 /** A statement that sets something for the session: SET, RESET or a call of set_config. */
 export interface Setting {
   /** Lower case; a later statement of the same name replaces this one. */
   readonly name: string;
   readonly text: string;
+  /** What it is set to, of those that say where the session reads; undefined for what it is by default. */
+  readonly value?: string | undefined;
 }
 
 interface Savepoint {
@@ -23,12 +27,26 @@ export class SessionSettings {
   }
 
   /** Settings with a dot in their names, which mean nothing to a server: each server of the session has the same values for them. */
+  get isBlank(): boolean {
+    return this.#current.length === 0;
+  }
+
   get customNames(): readonly string[] {
     return [...new Set([...this.#current.map(({ name }) => name), ...this.#local])].filter((name) => name.includes('.'));
   }
 
+  /** Of those, what a node must know: not where it is read. */
+  get nodeTexts(): readonly string[] {
+    return this.#current.filter(({ name }) => !isReadSetting(name)).map(({ text }) => text);
+  }
+
+  /** No node must know anything. */
   get isEmpty(): boolean {
-    return this.#current.length === 0;
+    return this.#current.every(({ name }) => isReadSetting(name));
+  }
+
+  valueOf(name: string): string | undefined {
+    return this.#current.find((setting) => setting.name === name)?.value;
   }
 
   get hasSavepoints(): boolean {

@@ -13,7 +13,10 @@ import type { CopySource } from '../execute/copy/copy-source.ts';
 import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
-import { type ReadOptions, routed, routeOf } from './routed-reads.ts';
+import { isReadSetting, type ReadOptions, readSettings, readSettingSet } from './read-options.ts';
+import { mayReadOnReplicas } from './routed-reads.ts';
+import { type RoutedBy, routedRows, type Routing, runRouted } from './run-routed.ts';
+import { SessionReads } from './session-reads.ts';
 import { loadGrammar, parseOne, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
@@ -28,7 +31,8 @@ import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
-import type { PlannedQuery } from './copy-query.ts';
+import { plannedCopy, type PlannedQuery } from './copy-query.ts';
+import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan, SelectPlan } from '../plan/statement-plan.ts';
 import { checkPlacements } from './moved-since.ts';
@@ -86,6 +90,7 @@ export class Session {
   readonly #pinned: PinnedCoordinator;
   readonly #onNotice: ((notice: NodeNotice) => void) | undefined;
   readonly #settings = new SessionSettings();
+  #reads: SessionReads;
   #transaction: SessionTransaction | undefined;
   /** The transaction was not begun by the caller: it is that of one text. */
   #implicit = false;
@@ -111,6 +116,7 @@ export class Session {
 
   constructor(services: SessionServices, { isBrief = false, ...events }: SessionOptions = {}) {
     this.#services = services;
+    this.#reads = new SessionReads(services, this.#settings, isBrief);
     this.#isBrief = isBrief;
     this.#onNotice = events.onNotice;
     this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
@@ -170,34 +176,68 @@ export class Session {
 
   async *#streamStatement(asked: Statement, query: SessionQuery & Pick<StreamInput, 'onFields'>): AsyncGenerator<readonly unknown[]> {
     if (this.#failed) throw transactionAborted();
-    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
+    const known = this.#ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
+    let snapshot = known;
     let statement = asked;
     try {
+      snapshot = await this.newEnough(known, query);
       const executed = await this.#executed(asked, query);
       statement = executed?.statement ?? asked;
       const prepared = await this.#planner.plan(statement, snapshot);
       this.#checkPlacements(prepared);
-      yield* streamStatement(prepared, this.#context(prepared.snapshot, query.signal), { ...query, values: executed?.values ?? query.values ?? [] });
+      yield* this.routedRows(prepared, query, (routing) => streamStatement(prepared, this.#context(prepared.snapshot, query.signal, routing), { ...query, values: executed?.values ?? query.values ?? [] }));
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
   }
 
-  /** The statement's plan, under this session's search path. */
-  async prepare(statement: Statement): Promise<PreparedPlan> {
-    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
+  /** The statement's plan, under this session's search path. `reads`: of a query that says where it reads. */
+  async prepare(statement: Statement, reads?: ReadOptions): Promise<PreparedPlan> {
+    const snapshot = await this.newEnough(this.#ownSnapshot ?? (await this.#services.store.load()), { reads });
     return this.#planner.plan(statement, snapshot);
   }
 
+  /** Rows of a planned statement, read where the session reads. */
+  routedRows<T>(prepared: PreparedPlan, asked: Pick<SessionQuery, 'reads'>, run: (routing: Routing) => AsyncIterable<T>): AsyncGenerator<T> {
+    return routedRows(this.#routedBy(this.#routeOf(prepared, asked), prepared.snapshot), run);
+  }
+
+  /** The same of a COPY of a table or query, which is planned by `snapshot`, or by a newer one. */
+  async *copiedRows<T>(snapshot: CatalogSnapshot, asked: Pick<SessionQuery, 'reads'>, run: (routing: Routing) => AsyncIterable<T>): AsyncGenerator<T> {
+    const route = this.#transaction === undefined ? this.#reads.route(snapshot.server, asked.reads) : undefined;
+    yield* routedRows(this.#routedBy(route, snapshot), run);
+  }
+
+  /** Runs something that may write, and keeps what it has written for those who must see it. */
+  async writing<T extends object>(snapshot: CatalogSnapshot, run: (routing: Routing) => Promise<T>): Promise<T & WithReadToken> {
+    const by = this.#routedBy(undefined, snapshot);
+    return this.#services.writes.note(await run(by), by);
+  }
+
   /** A scope for the statement that runs next. */
-  scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): StatementScope {
-    const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, reads };
+  scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): StatementScope {
+    const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, ...routing };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
     const begin: Begin = (modes, order) => this.#begin(snapshot, modes, order);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
-    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.texts, begin, modes: () => this.#withDefaults('') });
+    return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.nodeTexts, begin, modes: () => this.#withDefaults('') });
+  }
+
+  /** Where it reads, from now on, where that is not as for the whole cluster; the session's own settings, and statements, may say otherwise. */
+  readBy(options: ReadOptions): void {
+    this.#reads.given = options;
+  }
+
+  /** It goes to another owner, who has written nothing. */
+  forgetReads(): void {
+    this.#reads = new SessionReads(this.#services, this.#settings, this.#isBrief);
+  }
+
+  /** Stands for all that it has written, as far as positions were collected; undefined where there is none. */
+  get readToken(): string | undefined {
+    return this.#reads.token;
   }
 
   /** Ends the session: rolls back what is open. */
@@ -229,7 +269,8 @@ export class Session {
         await this.joinUnit(statement);
         results.push(await this.run(statement, query).catch((error: unknown) => Promise.reject(movedError(error, before))));
       }
-      await this.commitImplicit();
+      const readToken = await this.commitImplicit();
+      if (readToken !== undefined) Object.assign(at(results, results.length - 1), { readToken });
     } catch (error) {
       if (this.#implicit) await this.rollback();
       throw error;
@@ -249,8 +290,9 @@ export class Session {
     }
   }
 
-  async commitImplicit(): Promise<void> {
-    if (this.#implicit) await this.#commit();
+  /** Resolves to the token of what was committed, if one is collected. */
+  async commitImplicit(): Promise<string | undefined> {
+    return this.#implicit ? (await this.#commit()).readToken : undefined;
   }
 
   /** Something about the transaction went wrong that is no statement's error: nothing but its end is accepted. */
@@ -280,9 +322,10 @@ export class Session {
     if (prepared === undefined || !isOnlyRows(prepared.plan)) return undefined;
     const { rowMode, types, name, wholeBytesMax, values = [] } = query;
     try {
-      const route = routeOf(prepared.plan, this.#services.reads, query.reads);
+      const route = this.#routeOf(prepared, query);
+      if (route !== undefined && route.catalogVersion > snapshot.version) return undefined;
       const run = (signal: AbortSignal | undefined): Promise<QueryResult> =>
-        routed(route, (reads) => runStatement(prepared, values, this.#context(prepared.snapshot, signal, reads), { rowMode, types, name, wholeBytesMax }));
+        runRouted(this.#routedBy(route, prepared.snapshot), (routing) => runStatement(prepared, values, this.#context(prepared.snapshot, signal, routing), { rowMode, types, name, wholeBytesMax }));
       return withinTime(this.#services.statementTimeoutMs, undefined, run).catch((error: unknown) => this.#afterBrief(error, statement, query));
     } catch (error) {
       // Planning throws at once: a distribution value that cannot be read.
@@ -491,23 +534,30 @@ export class Session {
 
   /** COPY … FROM STDIN of a table; resolves to the number of rows. All or nothing. */
   async copyIn(statement: Statement, source: CopySource, signal: AbortSignal | undefined): Promise<number> {
-    return this.#copying(signal, async (context, searchPath) => runCopyIn(statement, source, { context, searchPath }));
+    const { rowCount } = await this.#copying(signal, (snapshot, searchPath, limited) => this.writing(snapshot, async (routing) => {
+      return { rowCount: await runCopyIn(statement, source, { context: this.#context(snapshot, limited, routing), searchPath }) };
+    }));
+    return rowCount;
   }
 
   /** COPY … TO STDOUT of a table or a query. `take` is given each chunk. */
   async copyOut(statement: Statement, take: (chunk: Uint8Array) => Promise<void> | void, signal: AbortSignal | undefined): Promise<void> {
-    await this.#copying(signal, async (context, searchPath) => {
-      const planned = async (query: Statement): Promise<PlannedQuery> => ({ prepared: await this.prepare(query), context });
-      for await (const chunk of runCopyOut(statement, { context, searchPath, planned })) await take(chunk);
+    await this.#copying(signal, async (snapshot, searchPath, limited) => {
+      const chunks = this.copiedRows(snapshot, {}, (routing) => {
+        const context = this.#context(snapshot, limited);
+        const planned = async (query: Statement): Promise<PlannedQuery> => plannedCopy(await this.prepare(query), (how) => this.#context(snapshot, limited, how), routing);
+        return runCopyOut(statement, { context, reading: this.#context(snapshot, limited, routing), searchPath, planned });
+      });
+      for await (const chunk of chunks) await take(chunk);
     });
   }
 
-  async #copying<T>(given: AbortSignal | undefined, work: (context: RunContext, searchPath: readonly string[]) => Promise<T>): Promise<T> {
+  async #copying<T>(given: AbortSignal | undefined, work: (snapshot: CatalogSnapshot, searchPath: readonly string[], signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     if (this.#failed) throw transactionAborted();
-    const snapshot = this.#ownSnapshot ?? (await this.#services.store.load({ signal: given }));
+    const snapshot = await this.newEnough(this.#ownSnapshot ?? (await this.#services.store.load({ signal: given })), { signal: given });
     try {
       const searchPath = await this.#planner.searchPath(snapshot);
-      return await withinTime(this.#services.statementTimeoutMs, given, (signal) => work(this.#context(snapshot, signal), searchPath));
+      return await withinTime(this.#services.statementTimeoutMs, given, (signal) => work(snapshot, searchPath, signal));
     } catch (error) {
       this.#failed = this.#transaction !== undefined;
       throw withLogicalNames(error, snapshot);
@@ -518,10 +568,30 @@ export class Session {
     const { store } = this.#services;
     const snapshot = this.#ownSnapshot ?? (await store.load({ signal: query.signal }));
     try {
-      return await this.#runWhereItIs(statement, query, snapshot);
+      return await this.#runWhereItIs(statement, query, await this.newEnough(snapshot, query));
     } catch (error) {
       throw await positionedError(error, statement.text, this.#planner.describerOfErrors(this.#transaction !== undefined));
     }
+  }
+
+  /** The catalog by which a statement outside of blocks is planned: whoever has written by a newer one than this process knows may have written elsewhere. */
+  async newEnough(snapshot: CatalogSnapshot, { reads, signal }: Pick<SessionQuery, 'reads' | 'signal'> = {}): Promise<CatalogSnapshot> {
+    const route = this.#transaction === undefined ? this.#reads.route(snapshot.server, reads) : undefined;
+    return route === undefined || route.catalogVersion <= snapshot.version ? snapshot : this.#services.store.refresh({ signal });
+  }
+
+  #routeOf({ plan, snapshot }: PreparedPlan, { reads }: Pick<SessionQuery, 'reads'>): ReadRoute | undefined {
+    return this.#transaction === undefined && mayReadOnReplicas(plan) ? this.#reads.route(snapshot.server, reads) : undefined;
+  }
+
+  /** A shard that a replica misses is there on the primary perhaps: so it is not waited for. */
+  #readsOnlyReplicas({ server }: CatalogSnapshot, { reads }: Pick<SessionQuery, 'reads'>): boolean {
+    return this.#transaction === undefined && this.#reads.route(server, reads)?.from === 'replica';
+  }
+
+  #routedBy(route: ReadRoute | undefined, { server, version }: CatalogSnapshot): RoutedBy {
+    const committed = this.#transaction === undefined ? this.#reads.collect(server) : undefined;
+    return { route, committed, writes: this.#services.writes, session: this.#reads.seen, catalogVersion: version };
   }
 
   /** A statement that finds a shard missing is planned by the newest catalog and run again, outside a transaction. */
@@ -531,7 +601,7 @@ export class Session {
       try {
         return await this.#runOnce(statement, query, snapshot);
       } catch (error) {
-        const isMissing = missesShard(error, snapshot, statement.text);
+        const isMissing = missesShard(error, snapshot, statement.text) && !this.#readsOnlyReplicas(snapshot, query);
         const named = withLogicalNames(error, snapshot);
         if (!mayBeStale(error) || this.#ownSnapshot !== undefined) throw named;
         const fresh = await this.#services.store.refresh({ signal: query.signal });
@@ -553,8 +623,7 @@ export class Session {
     this.#checkPlacements(prepared);
     if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
     if ((plan.kind === 'coordinator' || plan.kind === 'computed') && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    const route = this.#transaction === undefined ? routeOf(plan, this.#services.reads, query.reads) : undefined;
-    const running = routed(route, (reads) => runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal, reads), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
+    const running = runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal, routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#readChangedCatalog(snapshot);
@@ -594,11 +663,11 @@ export class Session {
     checkPlacements(plan, { first: this.#firstCatalog, now: snapshot, hasOwn: this.#ownSnapshot !== undefined });
   }
 
-  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, reads?: ReadRoute): RunContext {
+  #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
     const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas } = this.#services;
     const sequences = this.#ownSnapshot === undefined ? this.#services.sequences : this.#ownSequences;
     return {
-      scope: this.scope(snapshot, signal, reads), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
+      scope: this.scope(snapshot, signal, routing), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       utility: (run) => {
         const isInBlock = this.#transaction !== undefined && blockUtilities.has(run.call.name);
@@ -737,25 +806,27 @@ export class Session {
     if (this.#transaction === undefined) return tagged(command);
     // A failed transaction has lost the modes that it was given itself, unless only what is behind a savepoint has failed.
     const modes = this.#failed && !this.#settings.hasSavepoints ? this.#chainedModes : this.#modes;
-    if (commits) await this.#commit();
-    else await this.rollback();
+    const result = commits ? await this.#commit() : tagged('ROLLBACK');
+    if (!commits) await this.rollback();
     if (statement.chain === true) {
       await this.#start(modes, { consistent: this.#consistent });
       this.#chainedModes = modes;
     }
-    return tagged(commits ? 'COMMIT' : 'ROLLBACK');
+    return result;
   }
 
-  async #commit(): Promise<void> {
+  async #commit(): Promise<QueryResult & WithReadToken> {
     const transaction = present(this.#transaction);
     await this.#cursors.endTransaction('commit');
     const changesCatalog = this.#ownSnapshot !== undefined;
     this.#leave();
     const snapshot = this.#services.store.current();
+    const committed = snapshot === undefined ? undefined : this.#reads.collect(snapshot.server);
     try {
-      await transaction.commit().catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
+      await transaction.commit({ committed }).catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
       this.#settings.commit();
       if (changesCatalog) await this.#services.store.refresh();
+      return await this.#services.writes.note(tagged('COMMIT'), { committed, catalogVersion: this.#services.store.current()?.version ?? 0, session: this.#reads.seen });
     } catch (error) {
       this.#settings.rollback();
       throw snapshot === undefined ? error : withLogicalNames(error, snapshot);
@@ -807,6 +878,8 @@ export class Session {
   /** SET and RESET: checked by the coordinator database, remembered, and given to each connection before it is used. */
   async #set(statement: Statement, set: VariableSetStmt, signal: AbortSignal | undefined): Promise<QueryResult> {
     checkConsistentSnapshots(set);
+    const name = set.name?.toLowerCase() ?? '';
+    const readValue = isReadSetting(name) ? this.#checkedToken(name, readSettingSet(set)) : undefined;
     const tag = tagged(set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET');
     const { text } = statement;
     if (set.name === 'TRANSACTION SNAPSHOT') {
@@ -826,11 +899,17 @@ export class Session {
       if (set.name === 'TRANSACTION') await this.#snapshotAfter(text, signal);
     }
     if (set.kind === 'VAR_RESET_ALL') this.#settings.clear();
-    else if (local) this.#settings.setLocal(set.name?.toLowerCase() ?? '');
-    else this.#settings.set({ name: set.name?.toLowerCase() ?? '', text });
+    else if (local) this.#settings.setLocal(name);
+    else this.#settings.set({ name, text, value: readValue });
     this.#planner.outdate();
     if (hasNoEffect(set)) this.#notice('NOTICE', '00000', `setting "${set.name ?? ''}" has no effect in shardwright`);
     return tag;
+  }
+
+  #checkedToken(name: string, value: string | undefined): string | undefined {
+    const { token } = readSettings((one) => (one === name ? value : undefined));
+    if (token !== undefined) this.#services.writes.tokens.parse(token);
+    return value;
   }
 
   /** SET CONSTRAINTS in a block: on every server that joins it. Shards' constraints have other names, so all or those of local tables alone. */
@@ -862,6 +941,7 @@ export class Session {
         transaction.changedSettings = true;
         if (/^transaction_/i.test(setting.name)) await this.#readModes();
       } else if (setting.local) continue;
+      if (isReadSetting(setting.name)) this.#checkedToken(setting.name, setting.value);
       if (setting.local) this.#settings.setLocal(setting.name);
       else this.#settings.set(setting);
       this.#planner.outdate();

@@ -26,7 +26,7 @@ function settingOf(target: Node, values: readonly unknown[], made: unknown): Set
   if (call === undefined || builtinName(call.funcname) !== 'set_config') return undefined;
   const [name, , local] = (call.args ?? []).map((argument) => constantOf(argument, values));
   if (typeof name !== 'string' || typeof local !== 'boolean' || typeof made !== 'string') return undefined;
-  return { name: name.toLowerCase(), local, text: `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(made)}, ${local})` };
+  return { name: name.toLowerCase(), local, value: made, text: `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(made)}, ${local})` };
 }
 
 function constantOf(node: Node, values: readonly unknown[]): unknown {

@@ -2,6 +2,7 @@ import type { QueryResult } from 'pg';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { CommitPositions } from '../cluster/commit-positions.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import type { Undoable } from '../txn/distributed-transaction.ts';
@@ -25,6 +26,7 @@ export class SettingsScope implements StatementScope {
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
+  readonly committed: CommitPositions | undefined;
 
   constructor(
     private readonly pool: PoolScope,
@@ -33,6 +35,7 @@ export class SettingsScope implements StatementScope {
     this.snapshot = pool.snapshot;
     this.signal = pool.signal;
     this.onNotice = pool.onNotice;
+    this.committed = pool.committed;
   }
 
   run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {
@@ -46,7 +49,7 @@ export class SettingsScope implements StatementScope {
   }
 
   async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
-    if (node === coordinatorNodeId) return this.input.pinned.use(use);
+    if (node === coordinatorNodeId) return this.input.pinned.use((connection) => this.#onPinned(connection, effect, use));
     const { settings } = this.input;
     return this.pool.withConnection(node, effect, async (connection) => {
       if (settings.length > 0) {
@@ -63,7 +66,7 @@ export class SettingsScope implements StatementScope {
 
   async atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
     const modes = await this.input.modes();
-    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pool.pools, ...how });
+    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pool.pools, committed: this.committed, ...how });
   }
 
   steady(): SteadyScope {
@@ -72,6 +75,12 @@ export class SettingsScope implements StatementScope {
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {
     return this.atomically((transaction, options) => runBatches(transaction, batches, options), mayRunAgain);
+  }
+
+  async #onPinned<T>(connection: NodeConnection, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    const used = await use(connection);
+    if (effect === 'write') await this.committed?.askAfter(connection);
+    return used;
   }
 
   /** Nothing has been set that the node would have to know of. */

@@ -11,13 +11,13 @@ export const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
 export class OwnSteadyScope extends TransactionScope {
   constructor(
     private readonly own: DistributedTransaction,
-    input: ScopeInput,
+    private readonly input: ScopeInput,
   ) {
     super(new WholeResults(own), input, { temporaryTables: true, names: { last: 0 } });
   }
 
   override keep(): Promise<void> {
-    return this.own.commit();
+    return this.own.commit({ committed: this.input.committed });
   }
 
   override end(): Promise<void> {

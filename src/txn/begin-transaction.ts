@@ -174,12 +174,12 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const name = { clusterId: this.options.clusterId, transactionId: this.id };
     if (second !== undefined) {
       await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
-    } else if (writer === undefined) await Promise.all(readers.map(commitParticipant));
+    } else if (writer === undefined) await Promise.all(readers.map((reader) => commitParticipant(reader)));
     else if (/serializable/i.test(this.#modes)) {
       // A reader's COMMIT may find a conflict, so it has to come before anything is final.
-      await Promise.all(readers.map(commitParticipant));
-      await commitOnlyWriter(writer, name);
-    } else await Promise.all([commitOnlyWriter(writer, name), ...readers.map(commitQuietly)]);
+      await Promise.all(readers.map((reader) => commitParticipant(reader)));
+      await commitOnlyWriter(writer, name, options?.committed);
+    } else await Promise.all([commitOnlyWriter(writer, name, options?.committed), ...readers.map(commitQuietly)]);
   }
 }
 

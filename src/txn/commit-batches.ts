@@ -5,6 +5,7 @@ import { newTransactionId } from './transaction-id.ts';
 import { runInTwoPhases } from './two-phase-commit.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
+import { collecting } from '../cluster/commit-positions.ts';
 import type { CallOptions, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure, wasNotSent } from '../cluster/translate-error.ts';
@@ -53,7 +54,7 @@ interface Alone {
 /** Without BEGIN the statements of a batch are one transaction, which ends with them. Its number is said before the first of them runs. */
 async function commitAlone(writer: Participant, { queries }: NodeBatch, { name, options }: Alone): Promise<RawResult[]> {
   try {
-    const [, ...results] = await writer.connection.batch([numbering(writer), ...queries], options);
+    const [, ...results] = await collecting(options.committed, writer.connection, () => writer.connection.batch([numbering(writer), ...queries], options));
     return results;
   } catch (error) {
     throw isConnectionFailure(error) && !wasNotSent(error) ? outcomeUnknown(name, writer, error) : error;

@@ -1,3 +1,4 @@
+import { collecting, type CommitPositions } from '../cluster/commit-positions.ts';
 import type { NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
 import { isConnectionFailure, wasNotSent } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -34,8 +35,8 @@ export function numbering(participant: Participant): NodeQuery {
 }
 
 /** COMMIT. Throws `transactionAborted` if the server rolled back instead, and what the server throws. */
-export async function commitParticipant({ connection }: Participant): Promise<void> {
-  const { command } = await connection.query({ text: 'COMMIT', simple: true });
+export async function commitParticipant({ connection }: Participant, committed?: CommitPositions): Promise<void> {
+  const { command } = await collecting(committed, connection, () => connection.query({ text: 'COMMIT', simple: true }));
   if (command === 'ROLLBACK') throw transactionAborted();
 }
 
@@ -49,11 +50,11 @@ export async function rollbackParticipant({ connection }: Pick<Participant, 'con
 }
 
 /** COMMIT of the only writer. A connection lost meanwhile leaves the outcome unknown here; its number on the server tells it. */
-export async function commitOnlyWriter(writer: Participant, name: TransactionName): Promise<void> {
+export async function commitOnlyWriter(writer: Participant, name: TransactionName, committed?: CommitPositions): Promise<void> {
   try {
     // One message, and no answer is waited for: the server says the number before it begins to commit.
-    if (writer.number === undefined) await writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]);
-    else await commitParticipant(writer);
+    if (writer.number === undefined) await collecting(committed, writer.connection, () => writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]));
+    else await commitParticipant(writer, committed);
   } catch (error) {
     throw isConnectionFailure(error) && !wasNotSent(error) ? outcomeUnknown(name, writer, error) : error;
   }

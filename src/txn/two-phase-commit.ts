@@ -9,6 +9,7 @@ import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { collecting, type CommitPositions } from '../cluster/commit-positions.ts';
 import type { CallOptions, NodeConnection, NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
@@ -48,7 +49,7 @@ export async function commitInTwoPhases(context: CommitContext, participants: Pa
     if (!commit.inDoubt) await commit.rollback();
     throw error;
   }
-  await commit.finish();
+  await commit.finish(options);
 }
 
 /** What a participant does in a transaction all of whose statements are known beforehand. */
@@ -68,7 +69,7 @@ export async function runInTwoPhases(context: CommitContext, work: readonly Work
   try {
     const results = await commit.runAndPrepare(work, options);
     await commit.decide(options);
-    await commit.finish();
+    await commit.finish(options);
     return results;
   } catch (error) {
     if (!commit.inDoubt) await commit.rollback();
@@ -97,7 +98,7 @@ class TwoPhaseCommit {
     await this.#claim();
     const settled = await Promise.allSettled([
       ...this.prepared.map((participant) => this.#prepareOne(participant, options)),
-      ...readers.map(commitParticipant),
+      ...readers.map((reader) => commitParticipant(reader)),
     ]);
     const refused = settled.find(({ status }) => status === 'rejected');
     if (refused?.status === 'rejected') throw refused.reason;
@@ -146,21 +147,24 @@ class TwoPhaseCommit {
     await this.#step('before_decision');
     throwIfAborted(options?.signal);
     try {
-      await this.agent.connection.batch(decideAndCommit({ node: this.agent.node, transactionId: this.context.transactionId }));
+      const { connection, node } = this.agent;
+      await collecting(options?.committed, connection, () => connection.batch(decideAndCommit({ node, transactionId: this.context.transactionId })));
     } catch (error) {
       if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);
+      options?.committed?.missed(this.agent.node);
     }
   }
 
   /** Never throws: from the decision on the transaction has committed. */
-  async finish(): Promise<void> {
+  async finish({ committed }: Pick<CallOptions, 'committed'> = {}): Promise<void> {
     try {
       await this.#step('decided');
-      await this.#finishAll('commit');
+      await this.#finishAll('commit', committed);
       await this.#step('committed');
     } catch {
       // Recovery does the rest.
+      for (const { node } of this.prepared) committed?.isLate(node);
     }
   }
 
@@ -178,21 +182,21 @@ class TwoPhaseCommit {
     if (outcome === 'abort') throw cause;
   }
 
-  async #finishAll(outcome: Outcome): Promise<void> {
+  async #finishAll(outcome: Outcome, committed?: CommitPositions): Promise<void> {
     await allSettledOrThrow(this.prepared.map(async (participant) => {
-      await this.#finishOne(participant, outcome);
+      await this.#finishOne(participant, outcome, committed);
       if (outcome === 'commit') await this.#step('one_committed');
     }));
   }
 
   /** Over the connection that prepared; if that is lost, once over another. */
-  async #finishOne({ node, connection }: Participant, outcome: Outcome): Promise<void> {
+  async #finishOne({ node, connection }: Participant, outcome: Outcome, committed: CommitPositions | undefined): Promise<void> {
     const work = { gid: this.#gid(node), outcome };
     if (await isRolledBack(connection)) return;
     try {
-      await finishPrepared(connection, work);
+      await collecting(committed, connection, () => finishPrepared(connection, work));
     } catch {
-      await finishPrepared(this.context.pools.get(node), work).catch(() => undefined);
+      await finishPrepared(this.context.pools.get(node), work).then(() => committed?.missed(node), () => committed?.isLate(node));
     }
   }
 

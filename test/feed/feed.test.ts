@@ -48,7 +48,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
   const onNode = async (node: number, text: string): Promise<unknown[][]> => {
     const other = new Cluster({ connectionString: at(databases.nodes, node - 1).connectionString });
     try {
-      return (await other.query({ text, rowMode: 'array' })).rows as unknown[][];
+      return (await other.query({ text, rowMode: 'array' })).rows;
     } finally {
       await other.end();
     }

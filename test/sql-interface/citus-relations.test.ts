@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => pair[Symbol.asyncDispose](), 15_000);
 
 const rowsOf = async (text: string, values: readonly unknown[] = [], from: Pick<Cluster, 'query'> = cluster): Promise<unknown[][]> =>
-  (await from.query<unknown[]>({ text, values: [...values], rowMode: 'array' })).rows;
+  (await from.query({ text, values: [...values], rowMode: 'array' })).rows;
 
 /** One value from each node, asked directly. */
 async function onNodes<T>(text: string): Promise<T[]> {
