@@ -47,7 +47,7 @@ import { positionedError } from '../session/positioned-error.ts';
 import { answer, askedReads, type QueryCallback, readQueryCall } from '../session/query-call.ts';
 import { runCopyIn, runCopyOut } from '../session/run-copy.ts';
 import type { ReadYourWrites, WithReadToken } from '../session/own-writes.ts';
-import { checkReadOptions, mergedReads, type ReadOptions, readsOfServer } from '../session/read-options.ts';
+import { mergedReads, type ReadOptions, readsOfServer } from '../session/read-options.ts';
 import { mayReadOnReplicas, routeBy } from '../session/routed-reads.ts';
 import { RowIterator } from '../session/row-iterator.ts';
 import { type Routing, runRouted } from '../session/run-routed.ts';
@@ -171,10 +171,10 @@ export class Cluster extends PoolBase {
     });
   }
 
-  async #connected(reads: ReadOptions, connect: () => Promise<ClusterClient>): Promise<ClusterClient> {
-    checkReadOptions(reads);
+  async #connected(options: ReadOptions, connect: () => Promise<ClusterClient>): Promise<ClusterClient> {
+    const reads = askedReads(options);
     const client = await connect();
-    if (client instanceof SessionClient) client.readBy(reads);
+    if (reads !== undefined && client instanceof SessionClient) client.readBy(reads);
     return client;
   }
 
@@ -670,7 +670,8 @@ export class Cluster extends PoolBase {
    * changes of the catalog, so it should change nothing but the database; never when the outcome is unknown (08007).
    */
   transaction<T>(work: (client: ClusterClient) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return runTransaction(() => this.connect({ signal: options.signal }), work, options);
+    const { signal, reads, maxLagMs, maxLagBytes, token } = options;
+    return runTransaction(() => this.connect({ signal, reads, maxLagMs, maxLagBytes, token }), work, options);
   }
 
   /**

@@ -1,11 +1,12 @@
 import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { pauseAbout } from '../base/pause.ts';
-import type { ClusterClient, SignalOption } from './pool-interface.ts';
+import type { ClusterClient, ConnectOptions } from './pool-interface.ts';
 
-export interface TransactionOptions extends SignalOption {
+export interface TransactionOptions extends ConnectOptions {
   /** The session's default where not given: READ COMMITTED, unless it was set otherwise. */
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable' | undefined;
+  /** Such a one can be on replicas, as its other options, those of the client's `connect()`, say. */
   readonly readOnly?: boolean | undefined;
   /** How often the work is tried again after an error that another try may not meet: 5 by default. */
   readonly retries?: number | undefined;

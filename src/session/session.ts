@@ -20,8 +20,8 @@ import { SessionReads } from './session-reads.ts';
 import { loadGrammar, parseOne, type Statement } from '../sql/parse.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
-import { beginTransaction } from '../txn/begin-transaction.ts';
-import type { WriteOrder } from '../txn/distributed-transaction.ts';
+import { beginTransaction, canBeOnReplicas } from '../txn/begin-transaction.ts';
+import type { BeginOptions } from '../txn/distributed-transaction.ts';
 import { transactionLost } from '../txn/transaction-lost.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { isThere } from '../execute/fill-relation.ts';
@@ -219,7 +219,7 @@ export class Session {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, ...routing };
     if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
-    const begin: Begin = (modes, order) => this.#begin(snapshot, modes, order);
+    const begin: Begin = (modes, order) => this.#begin(snapshot, modes, { order });
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
     return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.nodeTexts, begin, modes: () => this.#withDefaults('') });
@@ -746,10 +746,12 @@ export class Session {
   }
 
   async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const snapshot = await this.#services.store.load({ signal });
+    const snapshot = await this.newEnough(await this.#services.store.load({ signal }), { signal });
     const all = await this.#withDefaults(modes);
-    const transaction = new SessionTransaction(this.#begin(snapshot, all, 'first_alone'), this.#settings.texts);
+    const level = `ISOLATION LEVEL ${/isolation/i.test(all) ? '' : (snapshot.server.sessionSettings['default_transaction_isolation'] ?? '')}`;
     const takesNow = consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)));
+    const reads = !takesNow && canBeOnReplicas(`${all} ${level}`) ? this.#reads.route(snapshot.server) : undefined;
+    const transaction = new SessionTransaction(this.#begin(snapshot, all, { order: 'first_alone', reads }), this.#settings.texts);
     if (takesNow) {
       refuseDeferrable(all);
       await takenOrOver(transaction, signal);
@@ -757,7 +759,7 @@ export class Session {
     this.#modes = modes;
     this.#chainedModes = '';
     this.#consistent = consistent;
-    this.#hasOneSnapshot = hasOneSnapshot(`${all} ISOLATION LEVEL ${/isolation/i.test(all) ? '' : (snapshot.server.sessionSettings['default_transaction_isolation'] ?? '')}`);
+    this.#hasOneSnapshot = hasOneSnapshot(`${all} ${level}`);
     this.#firstCatalog = takesNow ? snapshot : undefined;
     this.#settings.begin();
     this.#transaction = transaction;
@@ -793,8 +795,8 @@ export class Session {
     }
   }
 
-  #begin(snapshot: CatalogSnapshot, modes: string, order: WriteOrder | undefined): ReturnType<typeof beginTransaction> {
-    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, order, watch: this.#services.deadlocks });
+  #begin(snapshot: CatalogSnapshot, modes: string, how: Pick<BeginOptions, 'order' | 'reads'>): ReturnType<typeof beginTransaction> {
+    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, watch: this.#services.deadlocks, ...how });
   }
 
   async #end(statement: TransactionStmt, command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {

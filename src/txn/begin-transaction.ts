@@ -10,6 +10,7 @@ import { throwIfAborted } from '../base/abort.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 
@@ -17,6 +18,11 @@ import type { NodePools } from '../cluster/node-pools.ts';
 const mode = '(isolation level (serializable|repeatable read|read committed|read uncommitted)|read (write|only)|(not )?deferrable)';
 /** Levels whose first statement takes the snapshot of all. */
 const oneSnapshot = /repeatable read|serializable/i;
+/** Whether a server in recovery can run a transaction of these modes. */
+export function canBeOnReplicas(modes: string): boolean {
+  return /read\s+only/i.test(modes) && !/serializable/i.test(modes);
+}
+
 const modesPattern = new RegExp(`^(${mode}(,? ${mode})*)?$`, 'i');
 
 /** Begins a transaction; no server hears of it before it joins. Throws `invalidParameter` for modes that BEGIN does not know. */
@@ -42,12 +48,17 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   #complete = false;
 
   #modes: string;
+  /** For nodes that join from now on. */
+  #reads: ReadRoute | undefined;
+  /** Those that joined by it: they have written nothing, whatever was sent there, and can prepare nothing. */
+  readonly #read = new Set<NodeId>();
 
   constructor(
     private readonly pools: NodePools,
     private readonly options: BeginOptions & { readonly modes: string },
   ) {
     this.#modes = options.modes;
+    this.#reads = options.reads;
   }
 
   get order(): WriteOrder | undefined {
@@ -63,12 +74,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       this.#participants.set(node, entering);
     }
     const participant = await entering;
-    if (effect === 'write' && participant.effect === 'read') this.#becomeWriter(participant);
+    if (effect === 'write' && participant.effect === 'read' && !this.#read.has(node)) this.#becomeWriter(participant);
     return participant.connection;
   }
 
   hasModes(modes: string): void {
     this.#modes = modes;
+    if (!canBeOnReplicas(modes)) this.#reads = undefined;
   }
 
   partUndone(): void {
@@ -77,6 +89,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
 
   async takeSnapshot(options?: CallOptions): Promise<void> {
     const { pools, connections } = this;
+    this.#reads = undefined;
     await Promise.all(pools.nodeIds.map((node) => this.join(node, 'read', options)));
     this.#complete = true;
     await takeSnapshot({ pools, connections, clusterId: this.options.clusterId, onStep: this.options.onSnapshotStep }, options);
@@ -114,7 +127,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
    * snapshot.
    */
   #beginsWithClaim(node: NodeId, effect: 'read' | 'write'): boolean {
-    if (effect === 'read' || this.#hasOneSnapshot || !this.#mayClaim(node)) return false;
+    if (effect === 'read' || this.#hasOneSnapshot || this.#routeFor(node) !== undefined || !this.#mayClaim(node)) return false;
     this.#claimed.add(node);
     return true;
   }
@@ -139,17 +152,25 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     return oneSnapshot.test(this.#modes);
   }
 
+  #routeFor(node: NodeId): ReadRoute | undefined {
+    return node === coordinatorNodeId ? undefined : this.#reads;
+  }
+
   async #enter(node: NodeId, claims: boolean, options: CallOptions | undefined): Promise<Participant> {
+    const reads = this.#routeFor(node);
+    if (reads !== undefined) this.#read.add(node);
     try {
-      const connection = await this.pools.get(node).acquire(options);
+      const connection = await this.pools.get(node).acquire({ ...options, reads });
       const participant: Participant = { node, connection, effect: 'read' };
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
       this.#begin(participant, claims).catch(() => undefined);
       this.connections.set(node, connection);
-      if (this.connections.size === 2 && !this.#over) this.options.watch?.enter(this);
+      // Who only reads, on replicas, is in nobody's way; and servers of one node call different processes by the same number.
+      if (this.connections.size === 2 && !this.#over && this.#read.size === 0) this.options.watch?.enter(this);
       return participant;
     } catch (error) {
       this.#participants.delete(node);
+      this.#read.delete(node);
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { ReadRoute } from '../cluster/read-route.ts';
 import type { WatchedTransaction } from './deadlock-watch.ts';
 import type { SnapshotStep } from './commit-gate.ts';
 
@@ -60,6 +61,8 @@ export interface BeginOptions {
   readonly clusterId: string;
   readonly watch?: TransactionWatch | undefined;
   readonly order?: WriteOrder | undefined;
+  /** Where nodes are read, for as long as the modes are those of a transaction that can be on replicas: all of a node's statements on one server. The coordinator database joins as ever. */
+  readonly reads?: ReadRoute | undefined;
   /** Called, and awaited, at each step of a two-phase commit. One that throws fails the commit there. For tests. */
   readonly onStep?: ((step: CommitStep) => void | Promise<void>) | undefined;
   /** The same at each step of taking a consistent snapshot. */
