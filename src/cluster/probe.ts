@@ -7,7 +7,7 @@ export interface ProbeAnswer {
   readonly inRecovery: boolean;
   /** Alike for a primary and its replicas, and for nobody else. */
   readonly systemIdentifier: string;
-  /** Grows with each promotion. Of a replica: that which it receives, or that of its last checkpoint. */
+  /** Grows with each promotion. Of a replica: that which it receives, as far as our role may know that (pg_read_all_stats); else the last that its control file has, which may be older. */
   readonly timeline: number;
   /** The end of a primary's log; up to where a replica has applied it. */
   readonly lsn: bigint;
@@ -18,7 +18,7 @@ export interface ProbeAnswer {
 /** A primary's timeline is that of the file it writes to: the control file tells of a promotion only after the next checkpoint. */
 const probeSql = `
 SELECT r.yes, s.system_identifier,
-  CASE WHEN r.yes THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver), c.timeline_id)
+  CASE WHEN r.yes THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver), greatest(c.timeline_id, (SELECT min_recovery_end_timeline FROM pg_catalog.pg_control_recovery())))
     ELSE ('x' || left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::integer END,
   CASE WHEN r.yes THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0') ELSE pg_catalog.pg_current_wal_lsn() END,
   CASE WHEN r.yes THEN extract(epoch FROM clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000 END
