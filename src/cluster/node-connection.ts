@@ -80,9 +80,17 @@ export interface NodeNotice {
   readonly message: string | undefined;
   readonly severity: string | undefined;
   readonly code: string | undefined;
-  readonly detail: string | undefined;
-  readonly hint: string | undefined;
-  readonly where: string | undefined;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly position?: string | undefined;
+  readonly internalPosition?: string | undefined;
+  readonly internalQuery?: string | undefined;
+  readonly where?: string | undefined;
+  readonly schema?: string | undefined;
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  readonly dataType?: string | undefined;
+  readonly constraint?: string | undefined;
 }
 
 /** What NOTIFY sent. */

@@ -19,7 +19,7 @@ export async function referringTables(
     return table;
   });
   for (const { name } of referring) {
-    options.onNotice?.({ severity: 'NOTICE', code: '00000', message: `truncate cascades to table "${name}"`, detail: undefined, hint: undefined, where: undefined });
+    options.onNotice?.({ severity: 'NOTICE', code: '00000', message: `truncate cascades to table "${name}"` });
   }
   return [...tables, ...referring];
 }

@@ -17,7 +17,7 @@ import type { Effect, StatementScope } from './statement-scope.ts';
  */
 export function readLocalTables(scope: StatementScope, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
   return scope.withConnection(coordinatorNodeId, effect, async (connection) => {
-    const block = (text: string): Promise<unknown> => (scope.inTransaction ? Promise.resolve() : connection.query({ text, simple: true }));
+    const block = (text: string): Promise<unknown> => (scope.inTransaction ? Promise.resolve() : connection.query({ text, simple: true }, { onNotice: scope.onNotice }));
     const [begin, result, check, end] = await Promise.allSettled([
       block('BEGIN'),
       connection.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice }),

@@ -111,6 +111,8 @@ function copySql({ schema, name, shardId }: ReferenceTable): string {
 export function parameterNumbers(tree: unknown): number[] {
   const numbers = new Set<number>();
   walk(tree, (kind, body) => {
+    // A function's body has parameters of its own.
+    if (kind === 'CreateFunctionStmt') return false;
     if (kind === 'ParamRef' && 'number' in body) numbers.add(Number(body.number));
     return undefined;
   });

@@ -152,6 +152,8 @@ function writesLookups(plan: StatementPlan, { lookups }: CatalogSnapshot): boole
 
 /** Whether a query or write names a relation to read that may be a table of the user's. */
 function readsTables(node: Node): boolean {
+  // What EXECUTE runs, nobody can see here.
+  if ('ExecuteStmt' in node) return true;
   const write = 'InsertStmt' in node ? node.InsertStmt : 'UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined;
   if (write === undefined && !('SelectStmt' in node) && !('MergeStmt' in node)) return false;
   return namedRelations(node).some((relation) => relation !== write?.relation && relation.schemaname !== 'pg_catalog' && relation.schemaname !== 'information_schema');

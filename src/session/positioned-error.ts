@@ -1,5 +1,6 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { isRightlyPositioned } from '../execute/rightly-positioned.ts';
 import type { Statement } from '../sql/parse.ts';
 
 /**
@@ -7,7 +8,7 @@ import type { Statement } from '../sql/parse.ts';
  * text, gives the same error with the caller's position; where it gives none, or is not given (under another search path it might speak of other tables), the position is taken out.
  */
 export async function positionedError(error: unknown, text: string, coordinator: Pick<NodeConnections, 'describe'> | undefined): Promise<unknown> {
-  if (typeof error !== 'object' || error === null || ofCallersText.has(error) || !isMisplaced(error)) return error;
+  if (typeof error !== 'object' || error === null || isRightlyPositioned(error) || !isMisplaced(error)) return error;
   try {
     await coordinator?.describe(text);
     if (coordinator !== undefined && sqlStateOf(error) === '42703') tellOfDrift(error);
@@ -15,14 +16,6 @@ export async function positionedError(error: unknown, text: string, coordinator:
     if (sqlStateOf(described) === sqlStateOf(error)) return described;
   }
   if ('position' in error && error.position !== undefined) Reflect.set(error, 'position', undefined);
-  return error;
-}
-
-const ofCallersText = new WeakSet<object>();
-
-/** To be thrown on: an error of a server that got the caller's own text, whose position is right as it is. */
-export function rightlyPositioned(error: unknown): unknown {
-  if (typeof error === 'object' && error !== null) ofCallersText.add(error);
   return error;
 }
 

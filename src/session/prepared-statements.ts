@@ -19,13 +19,15 @@ interface Prepared {
   readonly query: Statement;
   /** `$1`, `$2` … of `query` are these of the user's. */
   readonly numbers: readonly number[];
-  /** A prepared statement of the coordinator database that returns its parameters, which are of the same types. */
-  readonly echo: string;
+  /** Of the parameters, as they are written in a cast. */
+  readonly types: readonly string[];
+  /** A prepared statement of the coordinator database that returns its parameters, which are of the same types; made when first needed. */
+  echo: string | undefined;
 }
 
 /**
  * What a session has prepared with PREPARE. The coordinator database prepares the same statement over its shells, so names, types and errors are PostgreSQL's, and
- * `pg_prepared_statements` shows it. EXECUTE has the arguments computed there, and then runs the statement as any other, with these values.
+ * `pg_prepared_statements` shows it. EXECUTE has the arguments computed there, and then runs the statement as any other, with these values; one that is the coordinator database's alone runs there as it is.
  */
 export class PreparedStatements {
   readonly #known = new Map<string, Prepared>();
@@ -37,19 +39,31 @@ export class PreparedStatements {
     await connection.query({ text: statement.text, simple: true });
     const { rows } = await connection.query({ text: typesQuery, values: [name] });
     const types = rows.map(([type]) => type ?? '');
+    const { text, numbers } = closeParameterGaps(withParameterTypes(inner, types.slice(0, argtypes.length)));
+    this.#known.set(name, { query: parseOne(text), numbers, types, echo: undefined });
+  }
+
+  /** The query that EXECUTE, alone or in another statement, would run. */
+  queryOf(node: Node): Statement | undefined {
+    return this.#known.get(executeIn(node)?.name ?? '')?.query;
+  }
+
+  async #echoOf(prepared: Prepared, connection: NodeConnection): Promise<string> {
+    if (prepared.echo !== undefined) return prepared.echo;
     this.#last += 1;
     const echo = `shardwright_arguments_${this.#last}`;
+    const { types } = prepared;
     const list = types.length === 0 ? '' : ` (${types.join(', ')})`;
     await connection.query({ text: `PREPARE ${echo}${list} AS SELECT ${types.map((_, i) => `$${i + 1}`).join(', ')}`, simple: true });
-    const { text, numbers } = closeParameterGaps(withParameterTypes(inner, types.slice(0, argtypes.length)));
-    this.#known.set(name, { query: parseOne(text), numbers, echo });
+    prepared.echo = echo;
+    return echo;
   }
 
   /** DEALLOCATE, of one or of all. */
   async deallocate(connection: NodeConnection, { text }: Statement, name: string | undefined): Promise<void> {
     await connection.query({ text, simple: true });
     const one = name === undefined ? undefined : this.#known.get(name);
-    if (one !== undefined) await connection.query({ text: `DEALLOCATE ${one.echo}`, simple: true });
+    if (one?.echo !== undefined) await connection.query({ text: `DEALLOCATE ${one.echo}`, simple: true });
     if (name === undefined) this.forget();
     else this.#known.delete(name);
   }
@@ -67,8 +81,8 @@ export class PreparedStatements {
     if ('CreateTableAsStmt' in statement.node) throw unsupported('CREATE TABLE AS takes its rows from a prepared statement.', 'Write the query in its place.');
     const tokens = scanTokens(statement.text);
     const start = tokens.findIndex((token) => token.text.toUpperCase() === 'EXECUTE');
-    const call = { prepared, name: execute.name ?? '', text: statement.text, behindName: at(tokens, start + 1).end, values };
-    const given = await onCoordinator((connection) => argumentsOf(connection, call));
+    const call = { name: execute.name ?? '', text: statement.text, behindName: at(tokens, start + 1).end, values };
+    const given = await onCoordinator(async (connection) => argumentsOf(connection, { ...call, echo: await this.#echoOf(prepared, connection) }));
     const before = statement.text.slice(0, at(tokens, start).start);
     return {
       statement: 'ExecuteStmt' in statement.node ? prepared.query : parseOne(`${before}${prepared.query.text}`),
@@ -98,7 +112,7 @@ function executeIn(node: Node): ExecuteStmt | undefined {
 }
 
 interface ArgumentsCall {
-  readonly prepared: Prepared;
+  readonly echo: string;
   readonly name: string;
   readonly text: string;
   /** Where in the text the arguments begin. */
@@ -106,7 +120,7 @@ interface ArgumentsCall {
   readonly values: readonly unknown[];
 }
 
-async function argumentsOf(connection: NodeConnection, { prepared: { echo }, name, text, behindName, values }: ArgumentsCall): Promise<readonly (string | null)[]> {
+async function argumentsOf(connection: NodeConnection, { echo, name, text, behindName, values }: ArgumentsCall): Promise<readonly (string | null)[]> {
   const ours = `EXECUTE ${echo}`;
   try {
     const { rows } = await connection.query({ text: `${ours}${text.slice(behindName)}`, values, simple: values.length === 0 });

@@ -34,7 +34,7 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
   if (table === undefined) {
-    return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal }));
+    return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal, onNotice: scope.onNotice }));
   }
   const keeps = lookupsWrittenThrough(scope.snapshot.lookups, [table]).length > 0;
   const copied = (transaction: DistributedTransaction): Promise<number> => {
@@ -84,7 +84,7 @@ export async function* runCopyOut(statement: Statement, { context, reading, sear
   }
   const parts = query?.kind === 'parts' ? query.parts : table === undefined ? undefined : partsOf(copy, table, context);
   if (parts === undefined) {
-    yield* streamLocalTables(scope, heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal }));
+    yield* streamLocalTables(scope, heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal, onNotice: scope.onNotice }));
     return;
   }
   yield* shardedCopyOut({

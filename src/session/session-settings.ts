@@ -17,6 +17,8 @@ interface Savepoint {
 /** What a session has set, as statements that give another connection the same state. Follows transactions as PostgreSQL's settings do. Pure. */
 export class SessionSettings {
   #current: readonly Setting[] = [];
+  /** What the session has begun with: RESET comes back to it. */
+  #first: readonly Setting[] = [];
   #before: readonly Setting[] | undefined;
   #savepoints: readonly Savepoint[] = [];
   /** Names that SET LOCAL has set in this transaction; it may have been undone since. */
@@ -65,8 +67,21 @@ export class SessionSettings {
     this.#local = new Set([...this.#local, name]);
   }
 
+  /** What is set now is what the session begins with. */
+  beginsWithThese(): void {
+    this.#first = this.#current;
+  }
+
   clear(): void {
-    this.#current = [];
+    this.#current = this.#first;
+  }
+
+  /** What RESET and SET … TO DEFAULT have to run, where a connection does not begin as the session has; without a name, RESET ALL. */
+  resetting(text: string, { name, local }: { readonly name: string | undefined; readonly local: boolean }): string {
+    if (name === undefined) return [text, ...this.#first.map((setting) => setting.text)].join(';\n');
+    const first = this.#first.find((setting) => setting.name === name);
+    if (first === undefined) return text;
+    return local ? first.text.replace(/^SET SESSION\b/, 'SET LOCAL').replace(/, false\)$/, ', true)') : first.text;
   }
 
   begin(): void {

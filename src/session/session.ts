@@ -1,5 +1,5 @@
 import type { Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
-import type { QueryResult } from 'pg';
+import { DatabaseError, type QueryResult } from 'pg';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { assert, at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
@@ -18,6 +18,7 @@ import { mayReadOnReplicas } from './routed-reads.ts';
 import { type RoutedBy, routedRows, type Routing, runRouted } from './run-routed.ts';
 import { SessionReads } from './session-reads.ts';
 import { loadGrammar, parseOne, type Statement } from '../sql/parse.ts';
+import { asClusterUser } from '../store/as-cluster-user.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction, canBeOnReplicas } from '../txn/begin-transaction.ts';
@@ -50,7 +51,8 @@ import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import { SessionTransaction } from './session-transaction.ts';
-import { inText, movedError, positionedError, rightlyPositioned } from './positioned-error.ts';
+import { rightlyPositioned } from '../execute/rightly-positioned.ts';
+import { inText, movedError, positionedError } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
 import { hasNoEffect, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
@@ -139,7 +141,7 @@ export class Session {
   async query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
     throwIfAborted(query.signal);
     await loadGrammar();
-    const statements = this.parse(query);
+    const statements = await this.parseOrAsk(query);
     const [only] = statements;
     if (only === undefined) return makeQueryResult({ command: null as unknown as string, rowCount: null, fields: [], rows: [] });
     if (this.#isBrief && 'PrepareStmt' in at(statements, statements.length - 1).node) throw preparedForNobody();
@@ -159,6 +161,27 @@ export class Session {
     }
   }
 
+  /** As `parse`; a text that cannot be parsed fails in the words of the coordinator database, which may be of another version, and has hints. */
+  async parseOrAsk(query: Pick<SessionQuery, 'text' | 'values'>): Promise<readonly Statement[]> {
+    try {
+      return this.parse(query);
+    } catch (error) {
+      throw await this.#inServersWords(error, query.text);
+    }
+  }
+
+  /** A text with an error of syntax is looked at no further, so nothing is locked or waited for. */
+  async #inServersWords(error: unknown, text: string): Promise<unknown> {
+    if (!(error instanceof ClusterError) || error.id !== 'syntaxError') return error;
+    const isPlain = this.#transaction === undefined && this.#settings.isEmpty && !this.#pinned.isHeld;
+    try {
+      await (isPlain ? this.#services.pools.get(coordinatorNodeId).describe(text) : this.#onCoordinator((connection) => connection.describe(text)));
+    } catch (told) {
+      if (told instanceof DatabaseError) return told;
+    }
+    return error;
+  }
+
   /** The rows of one statement in batches, parsed. */
   stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
     return eachWithinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#stream({ ...query, signal }));
@@ -166,7 +189,7 @@ export class Session {
 
   async *#stream(query: SessionQuery): AsyncGenerator<readonly unknown[]> {
     await loadGrammar();
-    yield* this.#streamStatement(at(this.parse(query), 0), query);
+    yield* this.#streamStatement(at(await this.parseOrAsk(query), 0), query);
   }
 
   /** The same of a statement of a text. `onFields` is told of the columns before the first batch. */
@@ -244,6 +267,11 @@ export class Session {
   async end(): Promise<void> {
     await this.rollback();
     this.#pinned.release();
+  }
+
+  /** What was set until now is what RESET and DISCARD ALL come back to. */
+  beginsWithItsSettings(): void {
+    this.#settings.beginsWithThese();
   }
 
   /** BEGIN of a transaction with a consistent snapshot. For REPEATABLE READ and SERIALIZABLE. */
@@ -375,8 +403,17 @@ export class Session {
     return tagged('PrepareStmt' in node ? 'PREPARE' : 'DEALLOCATE');
   }
 
-  #executed(statement: Statement, { values = [] }: SessionQuery): Promise<Executed | undefined> {
+  async #executed(statement: Statement, { values = [] }: SessionQuery): Promise<Executed | undefined> {
+    const query = this.#prepared.queryOf(statement.node);
+    if (query !== undefined && (await this.#isOfCoordinator(query))) return undefined;
     return this.#prepared.executed(statement, values, (work) => this.#onCoordinator(work));
+  }
+
+  /** Whether the coordinator database runs the statement as it is, and the session need not know of what it does. */
+  async #isOfCoordinator(statement: Statement): Promise<boolean> {
+    if (/set_config|setval/i.test(statement.text)) return false;
+    const plan = await this.prepare(statement).then((prepared) => prepared.plan, () => undefined);
+    return plan?.kind === 'coordinator' && plan.text === statement.text;
   }
 
   /** DECLARE, FETCH, MOVE and CLOSE of cursors over distributed tables; undefined for all else, which the coordinator database does. */
@@ -650,7 +687,8 @@ export class Session {
   /** In a transaction block a change of definitions cannot be tried again by a newer catalog: it is planned by the one that stays until the block ends. */
   async #withOwnCatalog(statement: Statement, prepared: PreparedPlan): Promise<PreparedPlan> {
     if (this.#transaction === undefined) return prepared;
-    const version = await lockVersion({ coordinator: await this.#transaction.join(coordinatorNodeId, 'write') });
+    const coordinator = await this.#transaction.join(coordinatorNodeId, 'write');
+    const version = await asClusterUser(coordinator, {}, () => lockVersion({ coordinator }));
     if (version === prepared.snapshot.version) return prepared;
     await this.#readChangedCatalog(prepared.snapshot);
     return this.#planner.plan(statement, present(this.#ownSnapshot));
@@ -690,7 +728,10 @@ export class Session {
 
   async #readChangedCatalog({ server }: CatalogSnapshot): Promise<void> {
     if (this.#transaction === undefined) await this.#services.store.refresh();
-    else this.#ownSnapshot = { ...(await readSnapshot(await this.#transaction.join(coordinatorNodeId, 'read'))), server };
+    else {
+      const coordinator = await this.#transaction.join(coordinatorNodeId, 'read');
+      this.#ownSnapshot = { ...(await asClusterUser(coordinator, {}, () => readSnapshot(coordinator))), server };
+    }
   }
 
   /** The statement may leave something behind in its server session, so the session keeps the connection. */
@@ -825,7 +866,7 @@ export class Session {
     const snapshot = this.#services.store.current();
     const committed = snapshot === undefined ? undefined : this.#reads.collect(snapshot.server);
     try {
-      await transaction.commit({ committed }).catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
+      await transaction.commit({ committed, onNotice: this.#onNotice }).catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
       this.#settings.commit();
       if (changesCatalog) await this.#services.store.refresh();
       return await this.#services.writes.note(tagged('COMMIT'), { committed, catalogVersion: this.#services.store.current()?.version ?? 0, session: this.#reads.seen });
@@ -883,11 +924,12 @@ export class Session {
     const name = set.name?.toLowerCase() ?? '';
     const readValue = isReadSetting(name) ? this.#checkedToken(name, readSettingSet(set)) : undefined;
     const tag = tagged(set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' ? 'RESET' : 'SET');
-    const { text } = statement;
     if (set.name === 'TRANSACTION SNAPSHOT') {
       throw new ClusterError('unsupportedQuery', 'SET TRANSACTION SNAPSHOT is not supported', { detail: 'A snapshot is that of one server, and the transaction may read several.' });
     }
     const local = set.is_local === true || (set.kind === 'VAR_SET_MULTI' && set.name !== 'SESSION CHARACTERISTICS');
+    const resets = set.kind === 'VAR_RESET' || set.kind === 'VAR_RESET_ALL' || set.kind === 'VAR_SET_DEFAULT';
+    const text = resets ? this.#settings.resetting(statement.text, { name: set.kind === 'VAR_RESET_ALL' ? undefined : (set.name ?? '').toLowerCase(), local }) : statement.text;
     const transaction = this.#transaction;
     if (transaction === undefined) {
       await this.#pinned.use((connection) => connection.query({ text, simple: true }, { onNotice: this.#onNotice }));
@@ -965,7 +1007,7 @@ export class Session {
   }
 
   #notice(severity: string, code: string, message: string): void {
-    this.#onNotice?.({ severity, code, message, detail: undefined, hint: undefined, where: undefined });
+    this.#onNotice?.({ severity, code, message });
   }
 }
 

@@ -86,7 +86,7 @@ async function* streamNode(scope: StatementScope, { node, text, values, effect, 
   const held = new HeldConnections(scope);
   try {
     const connection = await held.take(node, effect);
-    const stream = connection.stream({ text, values }, { signal: scope.signal, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
+    const stream = connection.stream({ text, values }, { signal: scope.signal, onNotice: scope.onNotice, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
     const fields = await stream.fields;
     yield* parsed(readsLocalTables === true ? streamLocalTables(scope, stream) : stream, logical === undefined ? fields : await logical(fields), input);
   } finally {

@@ -192,15 +192,16 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     const writers = participants.filter(({ effect }) => effect === 'write');
     const readers = participants.filter(({ effect }) => effect === 'read');
     const [writer, second] = writers;
+    const onNotice = options?.onNotice;
     const name = { clusterId: this.options.clusterId, transactionId: this.id };
     if (second !== undefined) {
       await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
-    } else if (writer === undefined) await Promise.all(readers.map((reader) => commitParticipant(reader)));
+    } else if (writer === undefined) await Promise.all(readers.map((reader) => commitParticipant(reader, { onNotice })));
     else if (/serializable/i.test(this.#modes)) {
       // A reader's COMMIT may find a conflict, so it has to come before anything is final.
-      await Promise.all(readers.map((reader) => commitParticipant(reader)));
-      await commitOnlyWriter(writer, name, options?.committed);
-    } else await Promise.all([commitOnlyWriter(writer, name, options?.committed), ...readers.map(commitQuietly)]);
+      await Promise.all(readers.map((reader) => commitParticipant(reader, { onNotice })));
+      await commitOnlyWriter(writer, name, options);
+    } else await Promise.all([commitOnlyWriter(writer, name, options), ...readers.map(commitQuietly)]);
   }
 }
 

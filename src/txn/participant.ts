@@ -1,5 +1,5 @@
 import { collecting, type CommitPositions } from '../cluster/commit-positions.ts';
-import type { NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, NodeQuery } from '../cluster/node-connection.ts';
 import { isConnectionFailure, wasNotSent } from '../cluster/translate-error.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
@@ -34,9 +34,14 @@ export function numbering(participant: Participant): NodeQuery {
   return { name: nameOn(participant.node, 'shardwright_number'), text: `SELECT ${numberSql}`, answered: ({ rows }) => (participant.number = readNumber(rows[0]?.[0])) };
 }
 
+/** Who hears what deferred triggers say at COMMIT, and what is told where it ends. It cannot be aborted. */
+export interface CommitOptions extends Pick<CallOptions, 'onNotice'> {
+  readonly committed?: CommitPositions | undefined;
+}
+
 /** COMMIT. Throws `transactionAborted` if the server rolled back instead, and what the server throws. */
-export async function commitParticipant({ connection }: Participant, committed?: CommitPositions): Promise<void> {
-  const { command } = await collecting(committed, connection, () => connection.query({ text: 'COMMIT', simple: true }));
+export async function commitParticipant({ connection }: Participant, { onNotice, committed }: CommitOptions = {}): Promise<void> {
+  const { command } = await collecting(committed, connection, () => connection.query({ text: 'COMMIT', simple: true }, { onNotice }));
   if (command === 'ROLLBACK') throw transactionAborted();
 }
 
@@ -50,11 +55,11 @@ export async function rollbackParticipant({ connection }: Pick<Participant, 'con
 }
 
 /** COMMIT of the only writer. A connection lost meanwhile leaves the outcome unknown here; its number on the server tells it. */
-export async function commitOnlyWriter(writer: Participant, name: TransactionName, committed?: CommitPositions): Promise<void> {
+export async function commitOnlyWriter(writer: Participant, name: TransactionName, { onNotice, committed }: CommitOptions = {}): Promise<void> {
   try {
     // One message, and no answer is waited for: the server says the number before it begins to commit.
-    if (writer.number === undefined) await collecting(committed, writer.connection, () => writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }]));
-    else await commitParticipant(writer, committed);
+    if (writer.number === undefined) await collecting(committed, writer.connection, () => writer.connection.batch([numberingIfAny(writer), { text: 'COMMIT' }], { onNotice }));
+    else await commitParticipant(writer, { onNotice, committed });
   } catch (error) {
     throw isConnectionFailure(error) && !wasNotSent(error) ? outcomeUnknown(name, writer, error) : error;
   }

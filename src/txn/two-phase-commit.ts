@@ -148,7 +148,8 @@ class TwoPhaseCommit {
     throwIfAborted(options?.signal);
     try {
       const { connection, node } = this.agent;
-      await collecting(options?.committed, connection, () => connection.batch(decideAndCommit({ node, transactionId: this.context.transactionId })));
+      const told = { onNotice: options?.onNotice };
+      await collecting(options?.committed, connection, () => connection.batch(decideAndCommit({ node, transactionId: this.context.transactionId }), told));
     } catch (error) {
       if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);

@@ -69,11 +69,16 @@ async function answerWhole({ statement, values, resultFormats, describes, signal
   if (bytesMax !== undefined) brief.note(statement, performance.now() - started);
   const rows = result.rows as unknown as readonly RawRow[];
   const sink = new RowSink(io, converter, { formats: resultFormats, describes });
-  if (result.fields.length > 0 || rows.length > 0) {
+  if (result.fields.length > 0 || rows.length > 0 || isQuery(statement)) {
     sink.describe(result.fields);
     await sink.write(rows);
   }
   io.out.complete(commandTag(statement.node, result));
+}
+
+/** It has rows, if without columns. */
+function isQuery({ node }: Statement): boolean {
+  return 'SelectStmt' in node && node.SelectStmt.intoClause === undefined;
 }
 
 async function answerInParts({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter }: AnswerContext): Promise<void> {

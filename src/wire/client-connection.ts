@@ -102,6 +102,7 @@ export class ClientConnection {
         throw new Fatal(error instanceof Error && 'code' in error ? String(error.code) : '22023', error instanceof Error ? error.message : String(error));
       }
     }
+    session.beginsWithItsSettings();
     status.tell(out, 'is_superuser', role.isSuperuser ? 'on' : 'off');
     status.tell(out, 'session_authorization', parameters.user);
     const told = await this.#server.initialStatus(parameters, settings, () => status.refresh(session, out));

@@ -154,7 +154,7 @@ export class ClientSession {
 
   async #simple(text: string): Promise<void> {
     await this.#extended.forgetUnnamed();
-    await this.#running(text, () => this.session.parse({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
+    await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
     this.#ready();
@@ -166,13 +166,13 @@ export class ClientSession {
     await this.#running(statement?.text ?? '', () => (statement === undefined ? [] : [statement]), (_, signal) => this.#extended.execute(portal, rowsMax, { isLast, signal }));
   }
 
-  async #running(text: string, find: () => readonly Statement[], work: (statements: readonly Statement[], signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #running(text: string, find: () => readonly Statement[] | Promise<readonly Statement[]>, work: (statements: readonly Statement[], signal: AbortSignal) => Promise<void>): Promise<void> {
     const { guard, onStatement } = this.#input;
     const statement = new AbortController();
     this.#statement = statement;
     onStatement(text);
     try {
-      const statements = find();
+      const statements = await find();
       for (const one of statements) {
         const known = guard.check(one);
         if (known !== undefined) await known;

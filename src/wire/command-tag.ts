@@ -13,10 +13,11 @@ function utilityTag(node: Node): string | undefined {
   const kind = Object.keys(node)[0] ?? '';
   const plain = plainTags[kind];
   if (plain !== undefined) return plain;
-  if ('CreateTableAsStmt' in node) return undefined;
+  if ('CreateTableAsStmt' in node) return node.CreateTableAsStmt.objtype === 'OBJECT_MATVIEW' ? 'CREATE MATERIALIZED VIEW' : 'CREATE TABLE AS';
   if ('CreateRoleStmt' in node) return 'CREATE ROLE';
   if ('DropStmt' in node) return `DROP ${objectWords(node.DropStmt.removeType)}`;
-  if ('RenameStmt' in node) return `ALTER ${objectWords(node.RenameStmt.renameType === 'OBJECT_COLUMN' || node.RenameStmt.renameType === 'OBJECT_TABCONSTRAINT' ? node.RenameStmt.relationType ?? 'OBJECT_TABLE' : node.RenameStmt.renameType)}`;
+  if ('RenameStmt' in node) return `ALTER ${objectWords(node.RenameStmt.renameType === 'OBJECT_COLUMN' ? node.RenameStmt.relationType ?? 'OBJECT_TABLE' : node.RenameStmt.renameType)}`;
+  if ('AlterTableMoveAllStmt' in node) return `ALTER ${objectWords(node.AlterTableMoveAllStmt.objtype)}`;
   if ('AlterTableStmt' in node) return `ALTER ${objectWords(node.AlterTableStmt.objtype)}`;
   if ('AlterObjectSchemaStmt' in node) return `ALTER ${objectWords(node.AlterObjectSchemaStmt.objectType)}`;
   if ('AlterOwnerStmt' in node) return `ALTER ${objectWords(node.AlterOwnerStmt.objectType)}`;
@@ -63,7 +64,7 @@ const plainTags: Readonly<Record<string, string | undefined>> = {
   AlterOperatorStmt: 'ALTER OPERATOR', CreateTransformStmt: 'CREATE TRANSFORM', CreatePLangStmt: 'CREATE LANGUAGE', CreateAmStmt: 'CREATE ACCESS METHOD', CreateFdwStmt: 'CREATE FOREIGN DATA WRAPPER',
   AlterFdwStmt: 'ALTER FOREIGN DATA WRAPPER', CreateForeignServerStmt: 'CREATE SERVER', AlterForeignServerStmt: 'ALTER SERVER', CreateForeignTableStmt: 'CREATE FOREIGN TABLE', CreateUserMappingStmt: 'CREATE USER MAPPING',
   AlterUserMappingStmt: 'ALTER USER MAPPING', DropUserMappingStmt: 'DROP USER MAPPING', ImportForeignSchemaStmt: 'IMPORT FOREIGN SCHEMA', AlterRoleStmt: 'ALTER ROLE', AlterRoleSetStmt: 'ALTER ROLE', DropRoleStmt: 'DROP ROLE',
-  DropOwnedStmt: 'DROP OWNED', ReassignOwnedStmt: 'REASSIGN OWNED', CreatedbStmt: 'CREATE DATABASE', DropdbStmt: 'DROP DATABASE', AlterDatabaseStmt: 'ALTER DATABASE', AlterDatabaseSetStmt: 'ALTER DATABASE',
+  DropOwnedStmt: 'DROP OWNED', ReassignOwnedStmt: 'REASSIGN OWNED', CreatedbStmt: 'CREATE DATABASE', DropdbStmt: 'DROP DATABASE', AlterDatabaseStmt: 'ALTER DATABASE', AlterDatabaseSetStmt: 'ALTER DATABASE', AlterDatabaseRefreshCollStmt: 'ALTER DATABASE',
   AlterSystemStmt: 'ALTER SYSTEM', CreateTableSpaceStmt: 'CREATE TABLESPACE', DropTableSpaceStmt: 'DROP TABLESPACE', AlterTableSpaceOptionsStmt: 'ALTER TABLESPACE', AlterDefaultPrivilegesStmt: 'ALTER DEFAULT PRIVILEGES',
   CreatePublicationStmt: 'CREATE PUBLICATION', AlterPublicationStmt: 'ALTER PUBLICATION', CreateSubscriptionStmt: 'CREATE SUBSCRIPTION', AlterSubscriptionStmt: 'ALTER SUBSCRIPTION', DropSubscriptionStmt: 'DROP SUBSCRIPTION',
   RefreshMatViewStmt: 'REFRESH MATERIALIZED VIEW', AlterCollationStmt: 'ALTER COLLATION', AlterTSDictionaryStmt: 'ALTER TEXT SEARCH DICTIONARY', AlterTSConfigurationStmt: 'ALTER TEXT SEARCH CONFIGURATION',

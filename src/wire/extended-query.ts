@@ -28,7 +28,7 @@ export class ExtendedQuery {
     const { session, io } = this.context;
     if (name !== '' && this.#statements.has(name)) throw new ClusterError('duplicatePreparedStatement', `prepared statement "${name}" already exists`);
     if (name === '') this.#statements.delete('');
-    const statements = session.parse({ text });
+    const statements = await session.parseOrAsk({ text });
     if (statements.length > 1) throw new ClusterError('syntaxError', 'cannot insert multiple commands into a prepared statement');
     const [statement] = statements;
     const prepared = statement === undefined ? { statement, shape: nothing, description: undefined } : await this.#shaped(statement, types.map((type) => (type === unknownType ? 0 : type)));

@@ -11,14 +11,18 @@ export function errorFields(error: unknown, severity: 'ERROR' | 'FATAL' = 'ERROR
   const message = error instanceof Error ? error.message : String(error);
   const base: Fields = [['S', severity], ['V', severity], ['C', isReported && code !== undefined ? code : 'XX000'], ['M', message]];
   if (!isReported || typeof error !== 'object' || error === null) return base;
-  const more = errorLetters.flatMap(([letter, name]): Fields => {
-    const value: unknown = Reflect.get(error, name);
-    return typeof value === 'string' && value !== '' ? [[letter, value]] : [];
-  });
+  const more = fieldsOf(error);
   return error instanceof ClusterError ? [...base, ...more, ['R', error.number]] : [...base, ...more];
 }
 
-const errorLetters = [
+function fieldsOf(told: object): Fields {
+  return letters.flatMap(([letter, name]): Fields => {
+    const value: unknown = Reflect.get(told, name);
+    return typeof value === 'string' && value !== '' ? [[letter, value]] : [];
+  });
+}
+
+const letters = [
   ['D', 'detail'], ['H', 'hint'], ['P', 'position'], ['p', 'internalPosition'], ['q', 'internalQuery'], ['W', 'where'], ['s', 'schema'], ['t', 'table'], ['c', 'column'], ['d', 'dataType'], ['n', 'constraint'],
   ['F', 'file'], ['L', 'line'], ['R', 'routine'],
 ] as const;
@@ -26,9 +30,5 @@ const errorLetters = [
 /** The fields of a NoticeResponse. */
 export function noticeFields(notice: NodeNotice): Fields {
   const severity = notice.severity ?? 'NOTICE';
-  const fields: Fields = [['S', severity], ['V', severity], ['C', notice.code ?? '00000'], ['M', notice.message ?? '']];
-  if (notice.detail !== undefined) fields.push(['D', notice.detail]);
-  if (notice.hint !== undefined) fields.push(['H', notice.hint]);
-  if (notice.where !== undefined) fields.push(['W', notice.where]);
-  return fields;
+  return [['S', severity], ['V', severity], ['C', notice.code ?? '00000'], ['M', notice.message ?? ''], ...fieldsOf(notice)];
 }

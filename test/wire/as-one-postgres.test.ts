@@ -28,17 +28,27 @@ afterAll(async () => {
 });
 
 /** Sends the same messages to a plain PostgreSQL and to the wire server, and compares every message that comes back. Each list ends with a ReadyForQuery. */
-async function compare(...turns: readonly (readonly Buffer[] | { readonly messages: readonly Buffer[]; readonly readies: number })[]): Promise<void> {
+async function compare(...turns: readonly Turn[]): Promise<void> {
+  await compareFrom({}, ...turns);
+}
+
+/** `isLoose`: notices may come before other rows than those they are about, since rows are sent when there are some. */
+type Turn = readonly Buffer[] | { readonly messages: readonly Buffer[]; readonly readies: number; readonly isLoose?: boolean };
+
+/** The same in sessions that begin with settings. */
+async function compareFrom(settings: Readonly<Record<string, string>>, ...turns: readonly Turn[]): Promise<void> {
   const { hostname, port, pathname, username: user } = new URL(pair.plain.options.connectionString ?? '');
-  const plain = await RawClient.start({ host: hostname, port: Number(port), database: pathname.slice(1), user });
-  const wire = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database, user });
+  const plain = await RawClient.start({ host: hostname, port: Number(port), database: pathname.slice(1), user }, settings);
+  const wire = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database, user }, settings);
   try {
     for (const turn of turns) {
       const { messages, readies } = 'messages' in turn ? turn : { messages: turn, readies: turn.filter((one) => one[0] === 0x51 || one[0] === 0x53).length };
       plain.send(...messages);
       const expected = await plain.until('Z', readies);
       wire.send(...messages);
-      expect(await wire.until('Z', readies)).toEqual(expected);
+      const found = await wire.until('Z', readies);
+      if ('isLoose' in turn) expect(found.map((said) => JSON.stringify(said)).sort()).toEqual(expected.map((said) => JSON.stringify(said)).sort());
+      else expect(found).toEqual(expected);
     }
   } finally {
     await Promise.all([plain.end(), wire.end()]);
@@ -55,12 +65,14 @@ group('simple queries', () => {
     [query('SELECT count(*) FROM things; SELECT * FROM plans ORDER BY code; SELECT * FROM loose ORDER BY id')],
     [query(`INSERT INTO loose VALUES (3, 'three'), (4, 'four')`)], [query('UPDATE loose SET note = NULL WHERE id > 2')], [query('DELETE FROM loose WHERE id > 2')],
     [query(`INSERT INTO things (tenant_id, id) VALUES (100, 1), (101, 2)`)], [query('UPDATE things SET name = NULL WHERE tenant_id > 99')], [query('DELETE FROM things WHERE tenant_id = 100 RETURNING id')], [query('DELETE FROM things WHERE tenant_id > 99')],
-    [query('SELECT FROM loose')],
+    [query('SELECT FROM loose')], [query('SELECT FROM loose WHERE false')], [query('SELECT EXCEPT SELECT')],
   ));
 
   test('errors, with their place in the text', () => compare(
     [query('SELEC 1')], [query('SELECT 1; SELEC 2')], [query('SELECT nope FROM things')], [query('SELECT 1; SELECT nope FROM things WHERE tenant_id = 1')], [query('SELECT * FROM nowhere')],
     [query('SELECT 1/0')], [query(`INSERT INTO things (tenant_id, id) VALUES (3, 3)`)], [query(`INSERT INTO plans VALUES ('free', 1)`)], [query(`SELECT 'a'::int`)],
+    [query(`SELECT U&'\\061'`)], [query(`SELECT E'\\u061'`)], [query('DROP OPERATOR = (int4)')], [query('CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT nope $$')], [query('ALTER TABLE things ADD COLUMN name text')],
+    [parse(`SELECT E'\\u061'`), sync],
   ));
 
   test('a text is one transaction', () => compare(
@@ -77,12 +89,53 @@ group('simple queries', () => {
     [query('ALTER INDEX s1.i RENAME TO j')], [query('CREATE VIEW s1.v AS SELECT * FROM s1.t')], [query('ALTER VIEW s1.v RENAME TO w')], [query('CREATE SEQUENCE s1.q')], [query('ALTER SEQUENCE s1.q RESTART')],
     [query(`CREATE TYPE s1.mood AS ENUM ('a')`)], [query(`ALTER TYPE s1.mood ADD VALUE 'b'`)], [query('CREATE DOMAIN s1.d AS int CHECK (value > 0)')], [query('CREATE FUNCTION s1.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$')],
     [query('COMMENT ON TABLE s1.t IS $$x$$')], [query('TRUNCATE s1.t')], [query('TRUNCATE things, plans')], [query('CREATE TABLE s1.u AS SELECT 1 AS a')], [query('SELECT 1 AS a INTO s1.z')], [query('CREATE MATERIALIZED VIEW s1.m AS SELECT 1 AS a')],
-    [query('REFRESH MATERIALIZED VIEW s1.m')], [query('GRANT SELECT ON s1.t TO PUBLIC')], [query('REVOKE SELECT ON s1.t FROM PUBLIC')], [query('ANALYZE s1.t')], [query('VACUUM s1.t')], [query('DO $$ BEGIN END $$')],
+    [query('REFRESH MATERIALIZED VIEW s1.m')],
+    [query('CREATE TABLE s1.n AS SELECT 1 AS a WITH NO DATA')], [query('CREATE TABLE IF NOT EXISTS s1.n AS SELECT 1 AS a')], [query('CREATE MATERIALIZED VIEW s1.o AS SELECT 1 AS a WITH NO DATA')], [query('ALTER TABLE ALL IN TABLESPACE pg_global SET TABLESPACE pg_default')],
+    [query('ALTER TABLE s1.t ADD CONSTRAINT k CHECK (a > 0)')], [query('ALTER TABLE s1.t RENAME CONSTRAINT k TO l')], [query('CREATE FUNCTION s1.h(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a + $1; END')], [query('GRANT SELECT ON s1.t TO PUBLIC')], [query('REVOKE SELECT ON s1.t FROM PUBLIC')], [query('ANALYZE s1.t')], [query('VACUUM s1.t')], [query('DO $$ BEGIN END $$')],
     [query('PREPARE p AS SELECT 1')], [query('EXECUTE p')], [query('DEALLOCATE p')], [query('DEALLOCATE ALL')], [query('LISTEN x')], [query('UNLISTEN x')], [query('SET work_mem = 1024')], [query('RESET work_mem')], [query('SHOW work_mem')],
     [query('BEGIN'), query('DECLARE c CURSOR FOR SELECT 1 AS a'), query('FETCH ALL FROM c'), query('MOVE c'), query('CLOSE c'), query('LOCK TABLE s1.t'), query('SET CONSTRAINTS ALL DEFERRED'), query('COMMIT')],
     [query('DROP MATERIALIZED VIEW s1.m')], [query('DROP VIEW s1.w')], [query('DROP INDEX s1.j')], [query('DROP TABLE s1.t, s1.u')], [query('DROP SCHEMA s1 CASCADE')], [query('DISCARD ALL')], [query('EXPLAIN (COSTS OFF) SELECT 1')],
   ).then(() => refill()));
 });
+
+test('notices come from rows that are read, data that is copied, and commits', async () => {
+  const told = 'CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE $n$% %$n$, TG_WHEN, NEW.a; RETURN NEW; END $$';
+  await compare(
+    [query('CREATE TABLE heard (a int)')], [query(told)], [query('CREATE FUNCTION tell(a int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE USING MESSAGE = a, COLUMN = $n$c$n$, HINT = $n$h$n$; RETURN a; END $$')],
+    [query('CREATE TRIGGER one BEFORE INSERT ON heard FOR EACH ROW EXECUTE FUNCTION told()')], [query('CREATE CONSTRAINT TRIGGER two AFTER INSERT ON heard INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION told()')],
+    { messages: [query('COPY heard FROM STDIN'), copyData('1\n2\n'), copyDone], readies: 1 },
+    { messages: [query('SELECT tell(a) FROM heard ORDER BY a')], readies: 1, isLoose: true }, { messages: [query('COPY (SELECT tell(a) FROM heard ORDER BY a) TO STDOUT')], readies: 1, isLoose: true },
+    [query('BEGIN')], [query('INSERT INTO heard VALUES (3)')], [query('COMMIT')], [query('INSERT INTO heard VALUES (4)')],
+    [query('BEGIN')], [query('INSERT INTO heard VALUES (5)')], [query(`INSERT INTO plans VALUES ('heard', 1)`)], [query(`DELETE FROM plans WHERE code = 'heard'`)], [query('COMMIT')],
+    [query('DROP TABLE heard')], [query('DROP FUNCTION told(), tell(int)')],
+  );
+});
+
+test('RESET comes back to what the session has begun with', () => compareFrom(
+  { DateStyle: 'Postgres, MDY', TimeZone: 'PST8PDT', options: '-c intervalstyle=postgres_verbose -c work_mem=3MB' },
+  ...['SET datestyle TO ISO, YMD', 'RESET datestyle', 'SET intervalstyle TO postgres', 'SET TIME ZONE 7', 'SET TIME ZONE DEFAULT', 'RESET ALL', 'SET work_mem TO 4096', 'SET work_mem TO DEFAULT', 'SET datestyle TO German', 'DISCARD ALL'].flatMap((set) =>
+    [[query(set)], [query(`SELECT '2001-02-03 04:05:06Z'::timestamptz, '1 day 2 hours'::interval, current_setting('work_mem'), current_setting('DateStyle')`)]]),
+  [query('BEGIN')], [query('SET LOCAL datestyle TO ISO')], [query('SET LOCAL datestyle TO DEFAULT')], [query('SHOW datestyle')], [query('RESET ALL')], [query('ROLLBACK')], [query('SHOW datestyle')],
+));
+
+test('roles without rights to the catalog change what they may', async () => {
+  const role = `definer_${pair.databases.coordinator.database.slice(5, 17)}`;
+  await pair.cluster.query(`CREATE ROLE ${role}`);
+  await compare(
+    [query(`CREATE SCHEMA own AUTHORIZATION ${role}`)], [query(`SET SESSION AUTHORIZATION ${role}`)], [query(`CREATE TYPE own.mood AS ENUM ('a')`)], [query('CREATE TABLE own.t (a own.mood)')], [query('ALTER TABLE own.t ADD b int')],
+    [query('CREATE FUNCTION own.f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$')], [query('SELECT own.f(), current_user, session_user')], [query('CREATE ROLE definers')],
+    [query('BEGIN')], [query(`ALTER TYPE own.mood RENAME TO state`)], [query('SELECT session_user')], [query('DROP FUNCTION own.f()')], [query('COMMIT')],
+    [query('RESET SESSION AUTHORIZATION')], [query(`SET ROLE ${role}`)], [query('CREATE DOMAIN own.d AS int')], [query('SELECT current_user')], [query('RESET ROLE')],
+    [query(`SELECT pg_get_userbyid(typowner) = '${role}' FROM pg_type WHERE typname IN ('state', 'd')`)], [query('DROP SCHEMA own CASCADE')],
+  );
+  await pair.cluster.query(`DROP ROLE ${role}`);
+});
+
+test('EXECUTE of what is the coordinator database\'s alone', () => compare(
+  [query('PREPARE p (int) AS SELECT id, note FROM loose WHERE id = $1')], [query('SELECT name, parameter_types FROM pg_prepared_statements')], [query('EXECUTE p(1)')], [query('CREATE TABLE kept AS EXECUTE p(1)')], [query('SELECT * FROM kept')],
+  [query('SELECT name, custom_plans FROM pg_prepared_statements')], [query('EXPLAIN (COSTS OFF) EXECUTE p(2)')], [query('ALTER TABLE loose ADD extra int')], [query('PREPARE q AS SELECT * FROM loose ORDER BY id')], [query('EXECUTE q')],
+  [query('ALTER TABLE loose DROP extra')], [query('EXECUTE q')], [query('EXECUTE p(1, 2)')], [query('EXECUTE p(2)')], [query('PREPARE r (bigint) AS SELECT count(*) FROM things WHERE tenant_id = $1')], [query('EXECUTE r(3)')], [query('DEALLOCATE ALL')], [query('DROP TABLE kept')],
+));
 
 async function refill(): Promise<void> {
   const statements = [`INSERT INTO things SELECT i % 7, i, 'item ' || i, i * 1.5, '2024-01-01 00:00:00Z'::timestamptz + i * interval '1 hour' FROM generate_series(1, 60) AS i`, `INSERT INTO plans VALUES ('free', 0), ('pro', 20.5)`];

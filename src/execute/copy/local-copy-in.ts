@@ -5,14 +5,14 @@ import { openCopySource } from './copy-source.ts';
 import { Interrupt } from './interrupt.ts';
 
 /** COPY FROM STDIN as it is, on one connection; resolves to the number of rows. The source is left when the server refuses or `signal` aborts. */
-export async function localCopyIn(connection: NodeConnection, source: CopySource, { sql, signal }: CallOptions & { readonly sql: string }): Promise<number> {
+export async function localCopyIn(connection: NodeConnection, source: CopySource, { sql, signal, onNotice }: CallOptions & { readonly sql: string }): Promise<number> {
   const pieces = openCopySource(source);
   const interrupt = new Interrupt();
   using _abort = onAbort(signal, () => {
     if (signal !== undefined) interrupt.raise(canceled(signal));
   });
   try {
-    const sink = await connection.copyIn(sql, { signal });
+    const sink = await connection.copyIn(sql, { signal, onNotice });
     try {
       for (let piece = await interrupt.wait(pieces.next()); piece !== undefined; piece = await interrupt.wait(pieces.next())) await sink.write(piece);
     } catch (error) {
