@@ -44,13 +44,14 @@ export async function checkLocalTables(scope: StatementScope): Promise<void> {
 
 /**
  * The batches of a statement that reads local tables as it runs, outside a transaction. Checked when the first one is there, before it is passed on: the statement
- * holds its locks then, so that no table is distributed later on; had one been before, the version says so. Of a statement without any, at its end.
+ * holds its locks then, so that no table is distributed later on; had one been before, the version says so. Of a statement without any, at its end; and so where the rows come over the session's only connection to the
+ * coordinator database, on which the check would wait for their end for ever.
  */
 export async function* streamLocalTables<T>(scope: StatementScope, batches: AsyncIterable<T>): AsyncGenerator<T> {
   let checked = false;
   for await (const batch of batches) {
-    if (!checked) await checkLocalTables(scope);
-    checked = true;
+    if (!checked && !scope.hasOneCoordinator) await checkLocalTables(scope);
+    checked = !scope.hasOneCoordinator;
     yield batch;
   }
   if (!checked) await checkLocalTables(scope);

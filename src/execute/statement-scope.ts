@@ -31,6 +31,8 @@ export interface StatementScope {
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]>;
   /** Whether the session is in a transaction block. */
   readonly inTransaction: boolean;
+  /** Whether all statements for the coordinator database go over one connection: then none runs beside rows that are read there in parts. */
+  readonly hasOneCoordinator: boolean;
   /** For a statement that takes several steps: one connection and, unless the session's transaction says otherwise, one snapshot for each server. */
   steady(): SteadyScope;
   /** What is run from here until one of the two is called can be undone: in a transaction block it stands behind a savepoint. */

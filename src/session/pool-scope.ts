@@ -23,6 +23,7 @@ export interface ScopeInput extends Routing {
 /** Outside a transaction, without settings of a session: statements ride shared connections. */
 export class PoolScope implements StatementScope {
   readonly inTransaction = false;
+  readonly hasOneCoordinator = false;
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;

@@ -9,7 +9,7 @@ import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
-import { copyStatement, type CopyStatement } from '../execute/copy/copy-statement.ts';
+import { copyStatement, type CopyStatement, refuseSpreadOptions } from '../execute/copy/copy-statement.ts';
 import { localCopyIn } from '../execute/copy/local-copy-in.ts';
 import { referenceCopyIn } from '../execute/copy/reference-copy-in.ts';
 import { shardedCopyIn } from '../execute/copy/sharded-copy-in.ts';
@@ -36,6 +36,7 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
   if (table === undefined) {
     return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal, onNotice: scope.onNotice }));
   }
+  refuseSpreadOptions(copy);
   const keeps = lookupsWrittenThrough(scope.snapshot.lookups, [table]).length > 0;
   const copied = (transaction: DistributedTransaction): Promise<number> => {
     const { snapshot, signal, onNotice } = scope;
@@ -78,6 +79,7 @@ export async function* runCopyOut(statement: Statement, { context, reading, sear
   const table = tableOf(copy, scope, searchPath);
   const plan = copy.subject.kind === 'query' ? await planned(copiedQuery(statement)) : undefined;
   const query = plan === undefined ? undefined : await copiedRows(copy, plan);
+  if (table !== undefined || (query !== undefined && query.kind !== 'coordinator')) refuseSpreadOptions(copy);
   if (query?.kind === 'merged') {
     yield* query.chunks;
     return;

@@ -60,7 +60,9 @@ export class SessionSettings {
   }
 
   set(setting: Setting): void {
-    this.#current = [...this.#current.filter(({ name }) => name !== setting.name), setting];
+    // Another user begins without the role that was set before.
+    const isReplaced = (name: string): boolean => name === setting.name || (setting.name === 'session_authorization' && name === 'role');
+    this.#current = [...this.#current.filter(({ name }) => !isReplaced(name)), setting];
   }
 
   setLocal(name: string): void {

@@ -23,6 +23,7 @@ interface SettingsInput {
 /** Outside a transaction, for a session with settings or a connection of its own: each connection is set up before it is used, and cleaned after. */
 export class SettingsScope implements StatementScope {
   readonly inTransaction = false;
+  readonly hasOneCoordinator = true;
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;

@@ -18,8 +18,8 @@ export async function currentModes(connection: NodeConnection): Promise<string> 
 }
 
 async function readModes(connection: NodeConnection, prefix: string): Promise<{ readonly isolation: string; readonly access: string; readonly deferrable: string }> {
-  const settings = ['isolation', 'read_only', 'deferrable'].map((name) => `pg_catalog.current_setting('${prefix}_${name}')`);
-  const { rows } = await connection.query({ text: `SELECT ${settings.join(', ')}` });
-  const [isolation, readOnly, deferrable] = at(rows, 0);
+  // Not by a query, which would take the transaction's snapshot: modes may be set until then.
+  const shown = await connection.queryEach(['isolation', 'read_only', 'deferrable'].map((name) => `SHOW ${prefix}_${name}`).join('; '));
+  const [isolation, readOnly, deferrable] = shown.map(({ rows }) => at(rows, 0)[0]);
   return { isolation: `ISOLATION LEVEL ${isolation ?? ''}`, access: readOnly === 'on' ? 'READ ONLY' : 'READ WRITE', deferrable: deferrable === 'on' ? 'DEFERRABLE' : 'NOT DEFERRABLE' };
 }

@@ -16,6 +16,7 @@ export interface TransactionScopeOptions {
 /** Inside a transaction: every statement goes over the transaction's own connection to its node. */
 export class TransactionScope implements SteadyScope {
   readonly inTransaction = true;
+  readonly hasOneCoordinator = true;
   readonly snapshot: CatalogSnapshot;
   readonly signal: AbortSignal | undefined;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;

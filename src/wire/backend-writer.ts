@@ -141,6 +141,12 @@ export class BackendWriter extends ByteWriter {
     this.#empty(0x63);
   }
 
+  functionResult(value: WireValue): void {
+    const length = this.open(0x56);
+    this.#value(value);
+    this.end(length);
+  }
+
   /** A single byte, the answer to a request for encryption. */
   answer(letter: 'S' | 'N'): void {
     this.byte(letter.charCodeAt(0));

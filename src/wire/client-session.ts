@@ -6,7 +6,8 @@ import type { BriefStatements } from './brief-statements.ts';
 import type { ClientIo } from './client-io.ts';
 import { ExtendedQuery } from './extended-query.ts';
 import { Fatal, LostSynchronization } from './fatal.ts';
-import { type FrontendMessage, readMessage } from './frontend-message.ts';
+import { type FrontendMessage, type FunctionCallMessage, readMessage } from './frontend-message.ts';
+import { answerFunctionCall } from './function-call.ts';
 import { frontend, type FrontendFrame } from './frontend-reader.ts';
 import type { ParameterStatus } from './parameter-status.ts';
 import { errorFields, noticeFields } from './report-fields.ts';
@@ -141,7 +142,7 @@ export class ClientSession {
       case 'sync':
         return this.#sync();
       case 'function_call':
-        return this.#failed(new ClusterError('unsupportedQuery', 'the function call protocol is not supported', { hint: 'Call the function in a SELECT.' }), false);
+        return this.#call(message);
       case 'password':
       case 'copy_data':
       case 'copy_done':
@@ -157,6 +158,11 @@ export class ClientSession {
     await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
+    this.#ready();
+  }
+
+  async #call(message: FunctionCallMessage): Promise<void> {
+    await this.#running('<FASTPATH> function call', () => [], (_, signal) => answerFunctionCall(message, { ...this.#context, signal }));
     this.#ready();
   }
 
@@ -176,7 +182,7 @@ export class ClientSession {
       for (const one of statements) {
         const known = guard.check(one);
         if (known !== undefined) await known;
-        if (changesSettings(one.text)) this.#settingsMayDiffer = true;
+        if (changesSettings(one)) this.#settingsMayDiffer = true;
         const forgotten = deallocated(one.node);
         if (forgotten !== undefined) this.#extended.forgetStatements(forgotten.name);
       }
@@ -254,7 +260,9 @@ export class ClientSession {
   }
 }
 
-function changesSettings(text: string): boolean {
+/** Modes of a transaction are no settings that a client is told of; and asking for those would take its snapshot. */
+function changesSettings({ node, text }: Statement): boolean {
+  if ('VariableSetStmt' in node && node.VariableSetStmt.name === 'TRANSACTION') return false;
   return /\b(set|reset|discard|set_config)\b/i.test(text);
 }
 

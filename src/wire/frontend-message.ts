@@ -29,15 +29,25 @@ export type FrontendMessage =
   | BindMessage
   | { readonly kind: 'describe' | 'close'; readonly what: 'statement' | 'portal'; readonly name: string }
   | { readonly kind: 'execute'; readonly portal: string; /** 0 for all. */ readonly rowsMax: number }
-  | { readonly kind: 'sync' | 'flush' | 'terminate' | 'copy_done' | 'function_call' | 'password' }
+  | { readonly kind: 'sync' | 'flush' | 'terminate' | 'copy_done' | 'password' }
+  | FunctionCallMessage
   | { readonly kind: 'copy_data'; readonly bytes: Buffer }
   | { readonly kind: 'copy_fail'; readonly reason: string };
+
+/** A call of a function by its OID, without SQL around it: clients read and write large objects so. */
+export interface FunctionCallMessage {
+  readonly kind: 'function_call';
+  readonly oid: number;
+  readonly formats: readonly Format[];
+  readonly values: readonly (Buffer | null)[];
+  readonly resultFormat: Format;
+}
 
 /** Throws 08P01 for a body that is not what its type says, 22021 for text that is no UTF-8. */
 export function readMessage({ type, body }: FrontendFrame): FrontendMessage {
   const read = new MessageBody(body);
   const message = messageOf(type, read);
-  if (message.kind !== 'copy_data' && message.kind !== 'function_call' && message.kind !== 'password') read.end();
+  if (message.kind !== 'copy_data' && message.kind !== 'password') read.end();
   return message;
 }
 
@@ -68,7 +78,7 @@ function messageOf(type: number, read: MessageBody): FrontendMessage {
     case frontend.copyFail:
       return { kind: 'copy_fail', reason: read.text() };
     case frontend.functionCall:
-      return { kind: 'function_call' };
+      return functionCallOf(read);
     case frontend.password:
       return { kind: 'password' };
     default:
@@ -84,6 +94,15 @@ function bindOf(read: MessageBody): BindMessage {
   if (formats.length > 1 && formats.length !== count) throw protocolViolation(`bind message has ${formats.length} parameter formats but ${count} parameters`);
   const values = Array.from({ length: count }, () => valueOf(read));
   return { kind: 'bind', portal, statement, formats, values, resultFormats: formatsOf(read) };
+}
+
+function functionCallOf(read: MessageBody): FunctionCallMessage {
+  const oid = read.uint32();
+  const formats = formatsOf(read);
+  const count = read.uint16();
+  if (formats.length > 1 && formats.length !== count) throw protocolViolation(`function call message contains ${formats.length} argument formats but ${count} arguments`);
+  const values = Array.from({ length: count }, () => valueOf(read));
+  return { kind: 'function_call', oid, formats, values, resultFormat: formatOf(read.int16()) };
 }
 
 function valueOf(read: MessageBody): Buffer | null {

@@ -1,3 +1,4 @@
+import { DatabaseError } from 'pg';
 import { ClusterError } from '../base/errors.ts';
 import { copyStatement } from '../execute/copy/copy-statement.ts';
 import { copiedQuery } from '../session/copy-query.ts';
@@ -29,7 +30,7 @@ type Copy = ReturnType<typeof copyStatement>;
 type DescribedCall = CopyCall & { readonly copied: Statement };
 
 async function copyIn(statement: Statement, format: Copy['options']['format'], { session, io, signal, copied }: DescribedCall): Promise<number> {
-  const count = (await session.shape(copied, [])).fields.length;
+  const count = await columnsOf(copied, { session, statement });
   return session.copyIn(statement, sentData(io, () => io.out.copyResponse('in', format === 'binary' ? 'binary' : 'text', count)), signal);
 }
 
@@ -56,7 +57,7 @@ async function* sentData(io: ClientIo, ask: () => void): AsyncGenerator<Uint8Arr
 async function copyOut(statement: Statement, options: Copy['options'], { session, io, signal, copied }: DescribedCall): Promise<number> {
   const { format, quote, escape, header } = options;
   const cutter = copyRowCutter({ format, quote, escape, header: header !== 'none' });
-  const count = (await session.shape(copied, [])).fields.length;
+  const count = await columnsOf(copied, { session, statement });
   let isAnswered = false;
   const answer = (): void => {
     if (!isAnswered) io.out.copyResponse('out', format === 'binary' ? 'binary' : 'text', count);
@@ -72,6 +73,20 @@ async function copyOut(statement: Statement, options: Copy['options'], { session
   for (const row of cutter.rest()) io.out.copyData(row);
   io.out.copyDone();
   return cutter.rows;
+}
+
+/** How many columns are copied. Of a column that there is not, COPY says whose it would be, and not where it stands. */
+async function columnsOf(copied: Statement, { session, statement }: { readonly session: Session; readonly statement: Statement }): Promise<number> {
+  try {
+    return (await session.shape(copied, [])).fields.length;
+  } catch (error) {
+    const table = 'CopyStmt' in statement.node ? statement.node.CopyStmt.relation?.relname : undefined;
+    if (error instanceof DatabaseError && error.code === '42703' && table !== undefined) {
+      error.message = error.message.replace(/^column "(.*)" does not exist$/s, (_, name: string) => `column "${name}" of relation "${table}" does not exist`);
+      error.position = undefined;
+    }
+    throw error;
+  }
 }
 
 /** A query with the columns that are copied. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe as group, expect, test } from 'vitest';
 import { serve, type WireServer } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
-import { bind, close, copyData, copyDone, copyFail, describe, execute, flush, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
+import { bind, close, copyData, copyDone, copyFail, describe, execute, flush, functionCall, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
 
 let pair: ClusterAndPlain;
 let server: WireServer;
@@ -42,7 +42,7 @@ async function compareFrom(settings: Readonly<Record<string, string>>, ...turns:
   const wire = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database, user }, settings);
   try {
     for (const turn of turns) {
-      const { messages, readies } = 'messages' in turn ? turn : { messages: turn, readies: turn.filter((one) => one[0] === 0x51 || one[0] === 0x53).length };
+      const { messages, readies } = 'messages' in turn ? turn : { messages: turn, readies: turn.filter((one) => one[0] === 0x51 || one[0] === 0x53 || one[0] === 0x46).length };
       plain.send(...messages);
       const expected = await plain.until('Z', readies);
       wire.send(...messages);
@@ -81,6 +81,7 @@ group('simple queries', () => {
     [query(`INSERT INTO things (tenant_id, id) VALUES (200, 1); COMMIT; INSERT INTO things (tenant_id, id) VALUES (201, 1); SELECT 1/0`)],
     [query('SELECT count(*) FROM things WHERE tenant_id >= 200')], [query('DELETE FROM things WHERE tenant_id >= 200')],
     [query('BEGIN; SELECT 1'), query('SELECT 2'), query('ROLLBACK')], [query('SELECT 1; BEGIN')], [query('SELECT nope')], [query('SELECT 1')], [query('COMMIT')],
+    [query('BEGIN')], [query('SET TRANSACTION READ ONLY')], [query('SET TRANSACTION READ WRITE')], [query('SELECT count(*) FROM loose')], [query('SET TRANSACTION READ ONLY')], [query('SET TRANSACTION READ WRITE')], [query('COMMIT')],
     [query('START TRANSACTION')], [query('SAVEPOINT s')], [query('SELECT 1/0')], [query('ROLLBACK TO s')], [query('RELEASE s')], [query('COMMIT AND CHAIN')], [query('END')],
   ));
 
@@ -130,6 +131,16 @@ test('roles without rights to the catalog change what they may', async () => {
   );
   await pair.cluster.query(`DROP ROLE ${role}`);
 });
+
+test('a long result of local tables, over the only connection of a session', () => compareFrom({ DateStyle: 'German' },
+  [query(`SELECT g, repeat('x', 1000) FROM loose, generate_series(1, 2000) AS g WHERE id = 1`)], [query(`COPY (SELECT g, repeat('x', 1000) FROM loose, generate_series(1, 2000) AS g WHERE id = 1) TO STDOUT`)],
+  [query('BEGIN')], [query(`SELECT g, repeat('x', 1000) FROM loose, generate_series(1, 2000) AS g WHERE id = 1`)], [query('COMMIT')],
+));
+
+test('functions are called by their OIDs', () => compare(
+  [query('BEGIN')], [functionCall(715, [int32(4711)])], [functionCall(952, [int32(4711), int32(131072 + 262144)])], [functionCall(955, [int32(0), Buffer.from('some bytes')])], [functionCall(958, [int32(0)])], [functionCall(956, [int32(0), int32(0), int32(0)])],
+  [functionCall(954, [int32(0), int32(4)])], [functionCall(964, [int32(4711)])], [query('COMMIT')], [functionCall(1, [])], [functionCall(952, [])], [functionCall(964, [int32(4712)])], [query('SELECT 1')],
+));
 
 test('EXECUTE of what is the coordinator database\'s alone', () => compare(
   [query('PREPARE p (int) AS SELECT id, note FROM loose WHERE id = $1')], [query('SELECT name, parameter_types FROM pg_prepared_statements')], [query('EXECUTE p(1)')], [query('CREATE TABLE kept AS EXECUTE p(1)')], [query('SELECT * FROM kept')],
@@ -219,7 +230,7 @@ group('COPY', () => {
   test('in', () => compare(
     [query('COPY things (tenant_id, id, name) FROM STDIN'), copyData('500\t1\ta\n501\t2'), copyData('\t\\N\n'), copyData('502\t3\tc\n'), copyDone], back,
     [query('COPY things (tenant_id, id) FROM STDIN (FORMAT csv)'), copyData('503,1\n'), copyFail('no more')], back, [query('COPY things (tenant_id, id) FROM STDIN'), copyData('x\ty\n'), copyDone], back,
-    { messages: [query('COPY things FROM STDIN'), query('SELECT 1')], readies: 1 }, [query('COPY nowhere FROM STDIN')], [query('COPY loose FROM STDIN; SELECT count(*) FROM loose'), copyData('9\tnine\n'), copyDone], [query('DELETE FROM loose WHERE id = 9')],
+    { messages: [query('COPY things FROM STDIN'), query('SELECT 1')], readies: 1 }, [query('COPY nowhere FROM STDIN')], [query('COPY loose (nope) FROM STDIN')], [query('COPY things (nope) TO STDOUT')], [query(`COPY loose FROM STDIN (ENCODING 'latin1')`), copyData(Buffer.from('9\tn\xe9\n', 'latin1')), copyDone], [query('DELETE FROM loose WHERE id = 9 RETURNING note')], [query('COPY loose FROM STDIN; SELECT count(*) FROM loose'), copyData('9\tnine\n'), copyDone], [query('DELETE FROM loose WHERE id = 9')],
     [query('BEGIN')], [query('COPY things (tenant_id, id) FROM STDIN'), copyData('504\t1\n'), copyDone], [query('ROLLBACK')], back,
     { messages: [parse('COPY things (tenant_id, id) FROM STDIN'), bind(), execute(), sync, copyData('505\t1\n'), copyDone, sync], readies: 1 }, back,
     [query('DELETE FROM things WHERE tenant_id >= 500')],

@@ -7,11 +7,11 @@ import { readMessage } from '../../src/wire/frontend-message.ts';
 import { sqlStateOf } from '../../src/base/errors.ts';
 import { optionsOf, readStartup } from '../../src/wire/startup.ts';
 import { FrameReader } from './frame-reader.ts';
-import { bind, close, copyData, copyDone, copyFail, describe as describeMessage, execute, flush, message, parse, query, startup, sync } from './raw-client.ts';
+import { bind, close, copyData, copyDone, copyFail, describe as describeMessage, execute, flush, functionCall, message, parse, query, startup, sync } from './raw-client.ts';
 
 const capture = [
   query('SELECT 1; SELECT ✓'), parse('SELECT $1', 's', [23, 0]), bind(['1', null, Buffer.from([0, 255])], { portal: 'p', statement: 's', formats: [0, 0, 1], results: [1] }), describeMessage('S', 's'), describeMessage('P'), execute(5, 'p'),
-  close('P', 'p'), close('S', 's'), flush, sync, copyData('a\tb\n'), copyDone, copyFail('no'), message('p', Buffer.from('SCRAM\0')), message('F', Buffer.from([0, 0])), message('X'),
+  close('P', 'p'), close('S', 's'), flush, sync, copyData('a\tb\n'), copyDone, copyFail('no'), message('p', Buffer.from('SCRAM\0')), functionCall(1, [Buffer.from('a')]), message('X'),
 ];
 const bytesMax = 10_000;
 

@@ -169,6 +169,9 @@ export const sync = message('S');
 export const flush = message('H');
 export const copyData = (data: string | Buffer): Buffer => message('d', typeof data === 'string' ? Buffer.from(data) : data);
 export const copyDone = message('c');
+/** With binary arguments and result. */
+export const functionCall = (oid: number, values: readonly Buffer[]): Buffer =>
+  message('F', int32(oid), int16(1), int16(1), int16(values.length), ...values.flatMap((value) => [int32(value.length), value]), int16(1));
 export const copyFail = (reason: string): Buffer => message('f', text(reason));
 
 export interface BindWith {

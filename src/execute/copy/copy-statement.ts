@@ -30,20 +30,13 @@ export type CopySubject =
   | { readonly kind: 'query'; readonly query: Node };
 
 /**
- * Reads a parsed COPY. `unsupportedQuery` for files and programs of the server, encodings other than UTF8, and a limit on
- * rejected rows. Combinations of options that PostgreSQL refuses are let through: a server says so.
+ * Reads a parsed COPY. `unsupportedQuery` for files and programs of the server. Combinations of options that PostgreSQL refuses are let
+ * through: a server says so.
  */
 export function copyStatement(statement: Statement, copy: CopyStmt): CopyStatement {
   refuseServerFiles(copy);
   const elements = (copy.options ?? []).flatMap((node) => ('DefElem' in node ? [node.DefElem] : []));
   const options = copyOptions(elements);
-  refuseEncoding(options);
-  if (options.rejectLimit) {
-    throw new ClusterError('unsupportedQuery', 'cannot limit the rejected rows of a COPY into several shards', {
-      detail: 'REJECT_LIMIT would count in each shard on its own.',
-      hint: 'Leave out REJECT_LIMIT.',
-    });
-  }
   return {
     direction: copy.is_from === true ? 'from' : 'to',
     subject: subjectOf(copy),
@@ -61,6 +54,16 @@ function subjectOf(copy: CopyStmt): CopySubject {
     name: copy.relation?.relname ?? '',
     columns: copy.attlist === undefined ? undefined : nameParts(copy.attlist),
   };
+}
+
+/** For a COPY of what is not the coordinator database's alone: `unsupportedQuery` for encodings other than UTF8, and for a limit on rejected rows. */
+export function refuseSpreadOptions({ options }: CopyStatement): void {
+  refuseEncoding(options);
+  if (!options.rejectLimit) return;
+  throw new ClusterError('unsupportedQuery', 'cannot limit the rejected rows of a COPY into several shards', {
+    detail: 'REJECT_LIMIT would count in each shard on its own.',
+    hint: 'Leave out REJECT_LIMIT.',
+  });
 }
 
 function refuseServerFiles(copy: CopyStmt): void {
