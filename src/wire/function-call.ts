@@ -29,5 +29,5 @@ const describeSql = 'SELECT p.oid::pg_catalog.regproc, p.proargtypes, p.proretty
 async function rowsOf(session: Session, query: { readonly text: string; readonly values: readonly (string | null)[]; readonly signal: AbortSignal }): Promise<readonly RawRow[]> {
   const statement: Statement = at(await session.parseOrAsk({ text: query.text }), 0);
   const result = await session.run(statement, { ...query, rowMode: 'array', types: textTypes });
-  return result.rows as unknown as readonly RawRow[];
+  return result.rows;
 }
