@@ -17,6 +17,7 @@ export interface ServeOptions {
   readonly tlsCa?: string;
   readonly requireTls?: boolean;
   readonly authentication: 'scram' | 'certificate' | 'trust';
+  readonly actAs?: 'login' | 'set_role';
   readonly maxConnections: number;
   readonly workersPerCore?: number;
   readonly idleTimeout: number;
@@ -36,6 +37,7 @@ export function serveCommand(): Command {
     .option('--tls-ca <file>', 'who signs the certificates of clients')
     .option('--require-tls', 'refuse clients that do not use TLS')
     .addOption(new Option('--authentication <method>', 'scram: by the passwords of the coordinator database\'s roles; trust: on loopback addresses only').choices(['scram', 'certificate', 'trust']).default('scram'))
+    .addOption(new Option('--act-as <way>', 'login: log in to the servers as the client\'s role, the default but with trust; set_role: take it, for roles that you trust').choices(['login', 'set_role']))
     .option('--max-connections <count>', 'clients at a time', integerBetween(1, 1_000_000), 10_000)
     .option('--workers-per-core <count>', 'processes that share the port; one process in all by default', positiveNumber)
     .option('--idle-timeout <seconds>', 'end sessions that do nothing; 0: never', integerBetween(0, daySeconds), 0)
@@ -65,11 +67,11 @@ async function runServe(options: ServeOptions): Promise<void> {
   }
 }
 
-function wireOptions({ listen, tlsCert, tlsKey, tlsCa, requireTls, authentication, maxConnections, idleTimeout, idleInTransactionTimeout }: ServeOptions, workers: number): WireOptions {
+function wireOptions({ listen, tlsCert, tlsKey, tlsCa, requireTls, authentication, actAs, maxConnections, idleTimeout, idleInTransactionTimeout }: ServeOptions, workers: number): WireOptions {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new ClusterError('invalidParameter', '--tls-cert and --tls-key belong together');
   const tls = tlsCert === undefined || tlsKey === undefined ? undefined : { cert: readFileSync(tlsCert), key: readFileSync(tlsKey), ...(tlsCa === undefined ? {} : { ca: readFileSync(tlsCa) }) };
   return {
-    ...listen, tls, requireTls, authentication, connectionsMax: Math.ceil(maxConnections / workers), idleTimeoutMs: idleTimeout * 1_000, idleInTransactionTimeoutMs: idleInTransactionTimeout * 1_000,
+    ...listen, tls, requireTls, authentication, actAs, connectionsMax: Math.ceil(maxConnections / workers), idleTimeoutMs: idleTimeout * 1_000, idleInTransactionTimeoutMs: idleInTransactionTimeout * 1_000,
   };
 }
 

@@ -51,7 +51,8 @@ export class Link {
     readonly settings: NodeSettings,
     readonly shared: boolean,
   ) {
-    this.#client = new DriverClient(driverConfig(settings), { startup: settings.startup ?? {}, repeatedMax: settings.repeatedMax }, {
+    const login = settings.login?.();
+    this.#client = new DriverClient(driverConfig(settings, login), { startup: settings.startup ?? {}, repeatedMax: settings.repeatedMax, keys: login?.keys }, {
       onEnded: (statement) => this.#ended(statement),
       onLost: (cause, unanswered) => this.#lost(cause, unanswered),
       onNotification: (notification) => this.onNotification?.(notification),

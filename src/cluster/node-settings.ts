@@ -1,4 +1,14 @@
 import type { ClientConfig } from 'pg';
+import { addressOf, configFor } from './connection-settings.ts';
+import type { ScramKeys } from './scram-client.ts';
+
+/** Who a connection logs in as, and by what. */
+export interface NodeLogin {
+  readonly user: string;
+  readonly password?: string | undefined;
+  /** What another has proved to know the password by. */
+  readonly keys?: ScramKeys | undefined;
+}
 
 /** How to reach one node, and the limits of the connections to it. */
 export interface NodeSettings {
@@ -6,6 +16,8 @@ export interface NodeSettings {
   readonly name: string;
   /** As for pg.Client. `query_timeout` and `pipeline` are not honoured: abort a signal instead, and statements are always pipelined. */
   readonly client: ClientConfig;
+  /** In place of the user of `client`; asked for by each connection that is made. */
+  readonly login?: (() => NodeLogin) | undefined;
   /** The coordinator database, which errors call so. */
   readonly isCoordinator?: boolean | undefined;
   /** Settings that each session begins with, as SET would take them. DateStyle, where given, begins with ISO. */
@@ -29,7 +41,7 @@ export interface NodeSettings {
   readonly onTrouble?: ((error: unknown) => void) | undefined;
 }
 
-export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'login' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
 
 export const defaultNodeLimits: NodeLimits = {
   exclusiveMax: 10,
@@ -42,12 +54,17 @@ export const defaultNodeLimits: NodeLimits = {
 };
 
 /** The configuration of a node's clients. */
-export function driverConfig({ client, connectTimeoutMs }: NodeSettings): ClientConfig {
+export function driverConfig({ client, connectTimeoutMs }: NodeSettings, login: NodeLogin | undefined): ClientConfig {
   return {
     keepAlive: true,
     fallback_application_name: 'shardwright',
-    ...client,
+    ...(login === undefined ? client : loggingIn(client, login)),
     connectionTimeoutMillis: connectTimeoutMs,
     pipeline: false,
   };
+}
+
+/** The password of `client`, of a file or of the environment is not this user's. */
+function loggingIn(client: ClientConfig, { user, password }: NodeLogin): ClientConfig {
+  return { ...configFor(client, addressOf(client)), user, password: () => password ?? '' };
 }

@@ -17,7 +17,7 @@ const textSettings = {
 export async function openReplication(settings: NodeSettings, options?: CallOptions): Promise<ReplicationConnection> {
   // A socket that is destroyed before it connects does so nevertheless.
   throwIfAborted(options?.signal);
-  const client = new ReplicationClient({ ...driverConfig(settings), replication: 'database' } as ClientConfig);
+  const client = new ReplicationClient({ ...driverConfig(settings, settings.login?.()), replication: 'database' } as ClientConfig);
   const connection = new OpenReplication(client, settings.name);
   using _aborting = onAbort(options?.signal, () => connection.destroy());
   try {

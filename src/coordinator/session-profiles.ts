@@ -1,5 +1,6 @@
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeLogin } from '../cluster/node-settings.ts';
 import { createNodePools, type NodeEndpoint, type NodePools, type OpenConnections } from '../cluster/node-pools.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { SessionServices } from '../session/session-services.ts';
@@ -8,6 +9,8 @@ import type { SessionServices } from '../session/session-services.ts';
 export interface SessionProfile {
   /** Whom the session acts as, on every server; undefined for the cluster's own user. */
   readonly role: string | undefined;
+  /** How connections log in as the role. Without it the cluster's own user logs in and takes the role, which it could leave again. */
+  readonly login?: NodeLogin | undefined;
   /** Settings that neither change what statements mean nor how values look to a merge: `application_name`, `TimeZone`, time-outs. */
   readonly settings: Readonly<Record<string, string>>;
 }
@@ -20,6 +23,8 @@ export interface ProfileHold {
 
 interface Profile {
   readonly about: SessionProfile;
+  /** The newest: a password may have changed since the first. */
+  readonly login: { current: NodeLogin } | undefined;
   readonly services: SessionServices;
   readonly pools: NodePools;
   holds: number;
@@ -33,8 +38,8 @@ const harmless: ReadonlySet<string> = new Set(['get_shard_id_for_distribution_co
 const idleMs = 30_000;
 
 /**
- * Sessions that act as other roles, or begin with settings of their own, have connections of their own to every server, shared by all of one profile. Such a connection *begins* in that role: nothing has to be set
- * before a statement or discarded after it.
+ * Sessions that act as other roles, or begin with settings of their own, have connections of their own to every server, shared by all of one profile. Such a connection logs in as the role, or *begins* in it: nothing
+ * has to be set before a statement or discarded after it.
  */
 export class SessionProfiles {
   readonly #profiles = new Map<string, Profile>();
@@ -48,13 +53,14 @@ export class SessionProfiles {
 
   take(profile: SessionProfile): ProfileHold {
     if (profile.role === undefined && Object.keys(profile.settings).length === 0) return { services: this.services, release: () => undefined };
-    const key = JSON.stringify([profile.role ?? null, Object.entries(profile.settings).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
+    const key = JSON.stringify([profile.role ?? null, profile.login !== undefined, Object.entries(profile.settings).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
     let taken = this.#profiles.get(key);
     if (taken === undefined) {
       taken = this.#made(profile);
       this.#profiles.set(key, taken);
     }
     const held = taken;
+    if (held.login !== undefined && profile.login !== undefined) held.login.current = profile.login;
     clearTimeout(held.idle);
     held.holds += 1;
     return { services: held.services, release: () => this.#release(key, held) };
@@ -62,7 +68,7 @@ export class SessionProfiles {
 
   /** The cluster's nodes have changed. */
   nodesChanged(): void {
-    for (const { pools, about } of this.#profiles.values()) pools.setNodes(this.#endpointsOf(about));
+    for (const { pools, about, login } of this.#profiles.values()) pools.setNodes(this.#endpointsOf(about, login));
   }
 
   async end(): Promise<void> {
@@ -77,7 +83,8 @@ export class SessionProfiles {
   #made(about: SessionProfile): Profile {
     const { services } = this;
     const { role } = about;
-    const pools = createNodePools(this.#endpointsOf(about), this.open);
+    const login = about.login === undefined ? undefined : { current: about.login };
+    const pools = createNodePools(this.#endpointsOf(about, login), this.open);
     const own: SessionServices = {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
       options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,
@@ -89,12 +96,13 @@ export class SessionProfiles {
         return services.utility(run);
       },
     };
-    return { about, services: own, pools, holds: 0, idle: undefined };
+    return { about, login, services: own, pools, holds: 0, idle: undefined };
   }
 
-  #endpointsOf({ role, settings }: SessionProfile): NodeEndpoint[] {
-    const startup = { ...settings, ...(role === undefined ? {} : { role }) };
-    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, startup: { ...endpoint.config.startup, ...startup } } }));
+  #endpointsOf({ role, settings }: SessionProfile, login: Profile['login']): NodeEndpoint[] {
+    const startup = { ...settings, ...(role === undefined || login !== undefined ? {} : { role }) };
+    const logsIn = login === undefined ? {} : { login: () => login.current };
+    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, startup: { ...endpoint.config.startup, ...startup } } }));
   }
 
   /** The cluster's functions act with the rights of its own user. */

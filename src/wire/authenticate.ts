@@ -1,6 +1,7 @@
 import { Fatal } from './fatal.ts';
 import { frontend } from './frontend-reader.ts';
 import type { ClientIo } from './client-io.ts';
+import type { ScramKeys } from '../cluster/scram-client.ts';
 import { MessageBody, utf8 } from './message-body.ts';
 import { boundMechanism, type ChannelBinding, mockVerifier, plainMechanism, ScramServer } from './scram.ts';
 import type { RoleFacts } from './role-facts.ts';
@@ -14,8 +15,8 @@ export interface AuthenticateInput {
   readonly secret: Buffer;
 }
 
-/** SCRAM-SHA-256 with a client. Throws `Fatal` 28P01 for a wrong password as for a role that is none. */
-export async function authenticate(io: ClientIo, { user, role, binding, secret }: AuthenticateInput): Promise<void> {
+/** SCRAM-SHA-256 with a client; resolves to what it has proved to know. Throws `Fatal` 28P01 for a wrong password as for a role that is none. */
+export async function authenticate(io: ClientIo, { user, role, binding, secret }: AuthenticateInput): Promise<ScramKeys | undefined> {
   const verifier = role?.verifier ?? mockVerifier(user, secret);
   const mechanisms = binding === undefined ? [plainMechanism] : [boundMechanism, plainMechanism];
   io.out.authentication(sasl.start, Buffer.from(`${mechanisms.join('\0')}\0\0`));
@@ -27,6 +28,7 @@ export async function authenticate(io: ClientIo, { user, role, binding, secret }
   const end = exchange.final(utf8(await passwordMessage(io)));
   if (end === undefined || role?.verifier === undefined) throw new Fatal('28P01', `password authentication failed for user "${user}"`);
   io.out.authentication(sasl.end, Buffer.from(end));
+  return exchange.keys;
 }
 
 /** A client that has not said who it is may not send much. */

@@ -10,7 +10,7 @@ import { errorFields } from './report-fields.ts';
 import { RoleGuard } from './role-guard.ts';
 import type { RoleFacts } from './role-facts.ts';
 import type { ChannelBinding } from './scram.ts';
-import type { ServerState } from './server-state.ts';
+import type { Authenticated, ServerState } from './server-state.ts';
 import { newestMinor, readStartup, type StartupParameters } from './startup.ts';
 
 /** One client from its first byte to its last. Never throws: what goes wrong is the client's, or its own connection's end. */
@@ -54,10 +54,11 @@ export class ClientConnection {
     const parameters = await this.#startup();
     if (parameters === undefined) return;
     if (!this.#server.admits()) throw new Fatal('53300', 'sorry, too many clients already');
-    const role = await this.#authenticated(parameters);
+    const authenticated = await this.#authenticated(parameters);
+    const { role } = authenticated;
     const counted = this.#server.count(parameters.user, role.connectionsMax);
     try {
-      const hold = this.#server.profile(parameters, role);
+      const hold = this.#server.profile(parameters, authenticated);
       clearTimeout(this.#timer);
       await this.#serve(parameters, role, hold).finally(() => hold.release());
     } finally {
@@ -72,7 +73,7 @@ export class ClientConnection {
     const activity = this.#server.activity.add({ processId, role: parameters.user, applicationName: parameters.settings.get('application_name') ?? '', address: io.socket.remoteAddress ?? '' });
     try {
       io.out.authentication(0);
-      const guard = new RoleGuard(role.isOwn ? undefined : parameters.user, this.#server.database);
+      const guard = new RoleGuard(role.isOwn || this.#server.logsIn ? undefined : parameters.user, this.#server.database);
       this.#session = new ClientSession({
         io, services, status, processId, guard, converter: this.#server.converter, brief: this.#server.brief, limits: this.#server.limits,
         onStatement: (text) => activity.runs(text),
@@ -156,18 +157,18 @@ export class ClientConnection {
     });
   }
 
-  async #authenticated(parameters: StartupParameters): Promise<RoleFacts> {
+  async #authenticated(parameters: StartupParameters): Promise<Authenticated> {
     const { user } = parameters;
     const { authentication = 'scram' } = this.#server.options;
     const role = await this.#server.roleFacts(user, authentication === 'scram');
-    if (authentication === 'scram') await authenticate(this.#io, { user, role, binding: this.#binding(), secret: this.#server.secret });
+    const keys = authentication === 'scram' ? await authenticate(this.#io, { user, role, binding: this.#binding(), secret: this.#server.secret }) : undefined;
     if (authentication === 'certificate') this.#checkCertificate(user);
     if (role === undefined) throw new Fatal('28000', `role "${user}" does not exist`);
     if (!role.canLogin) throw new Fatal('28000', `role "${user}" is not permitted to log in`);
     if (role.isExpired && authentication === 'scram') throw new Fatal('28P01', `password authentication failed for user "${user}"`);
     if (!role.mayConnect) throw new Fatal('42501', `permission denied for database "${this.#server.databaseName}"`, { detail: 'User does not have CONNECT privilege.' });
     if (!role.isOwn && !role.isWithinReach) throw new Fatal('42501', `the cluster's own role may not act as "${user}"`, { hint: `GRANT ${quoteIdentifier(user)} to it, on every server.` });
-    return role;
+    return { role, keys };
   }
 
   #checkCertificate(user: string): void {

@@ -1,7 +1,7 @@
 import { sqlStateOf } from '../base/errors.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import { Fatal } from './fatal.ts';
-import { parseVerifier, type ScramVerifier } from './scram.ts';
+import { parseVerifier, type ScramVerifier } from '../cluster/scram-verifier.ts';
 
 /** What the coordinator database says of a role that wants to connect. */
 export interface RoleFacts {
@@ -18,6 +18,8 @@ export interface RoleFacts {
   readonly isWithinReach: boolean;
   /** Undefined for a role without such a password. */
   readonly verifier: ScramVerifier | undefined;
+  /** Where the server was given it, and not what is stored of it. */
+  readonly password?: string | undefined;
   /** What ALTER ROLE and ALTER DATABASE have set for its sessions. */
   readonly settings: readonly (readonly [name: string, value: string])[];
 }

@@ -7,9 +7,12 @@ interface Database {
   query(query: { readonly text: string; readonly values: readonly unknown[] }): Promise<{ readonly rows: readonly (readonly (string | null)[])[] }>;
 }
 
-/** Keeps a session in the role that it acts as, or one of which that is a member: connections to servers are made by the cluster's own user, and could become it again. */
+/**
+ * Keeps a session in the role that it acts as, or one of which that is a member, where connections to servers are made by the cluster's own user and could become it again. It sees what statements say, not what their code does:
+ * no wall, see decision 29.
+ */
 export class RoleGuard {
-  /** `role`: undefined for the cluster's own user, who may become whom a server lets it. */
+  /** `role`: undefined where connections log in as the session's user, who may become whom a server lets it. */
   constructor(
     private readonly role: string | undefined,
     private readonly database: Database,

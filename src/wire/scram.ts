@@ -1,22 +1,8 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { ClusterError } from '../base/errors.ts';
+import type { ScramKeys } from '../cluster/scram-client.ts';
+import { hmac, type ScramVerifier } from '../cluster/scram-verifier.ts';
 import { protocolViolation } from './protocol-error.ts';
-
-/** What a server stores of a password (RFC 5802): enough to check one, not to know it. */
-export interface ScramVerifier {
-  readonly iterations: number;
-  readonly salt: Buffer;
-  readonly storedKey: Buffer;
-  readonly serverKey: Buffer;
-}
-
-/** As in `pg_authid.rolpassword`; undefined for what is none, such as an md5 hash. */
-export function parseVerifier(text: string): ScramVerifier | undefined {
-  const parts = /^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$/.exec(text);
-  if (parts === null) return undefined;
-  const [, iterations = '', salt = '', storedKey = '', serverKey = ''] = parts;
-  return { iterations: Number(iterations), salt: Buffer.from(salt, 'base64'), storedKey: Buffer.from(storedKey, 'base64'), serverKey: Buffer.from(serverKey, 'base64') };
-}
 
 /**
  * For a role that does not exist or has no such password: the exchange runs and fails as with a wrong password, so that nobody learns which. Always the same for a role, as a real salt would be; `secret` is the
@@ -41,12 +27,18 @@ export class ScramServer {
   #authMessage = '';
   #nonce = '';
   #gs2Header = '';
+  #keys: ScramKeys | undefined;
 
   constructor(
     private readonly verifier: ScramVerifier,
     private readonly mechanism: string,
     private readonly binding: ChannelBinding | undefined,
   ) {}
+
+  /** What the client has proved to know: with it this server can log in where the same verifier is stored. Undefined before. */
+  get keys(): ScramKeys | undefined {
+    return this.#keys;
+  }
 
   /** The client's first message; returns the server's. */
   first(message: string): string {
@@ -77,6 +69,7 @@ export class ScramServer {
     if (given.length !== signature.length) throw malformed();
     const clientKey = Buffer.from(given.map((byte, i) => byte ^ (signature[i] ?? 0)));
     if (!timingSafeEqual(createHash('sha256').update(clientKey).digest(), this.verifier.storedKey)) return undefined;
+    this.#keys = { salt: this.verifier.salt, iterations: this.verifier.iterations, clientKey, serverKey: this.verifier.serverKey };
     return `v=${hmac(this.verifier.serverKey, auth).toString('base64')}`;
   }
 
@@ -90,17 +83,6 @@ export class ScramServer {
       });
     }
   }
-}
-
-/** What would be stored for a password, for tests and for roles whose verifier cannot be read. */
-export function verifierOf(password: string, { salt, iterations }: { readonly salt: Buffer; readonly iterations: number }): ScramVerifier {
-  const salted = pbkdf2Sync(password.normalize('NFKC'), salt, iterations, 32, 'sha256');
-  const clientKey = hmac(salted, 'Client Key');
-  return { iterations, salt, storedKey: createHash('sha256').update(clientKey).digest(), serverKey: hmac(salted, 'Server Key') };
-}
-
-function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
 }
 
 function malformed(detail?: string): ClusterError {

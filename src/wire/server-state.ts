@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
+import type { ScramKeys } from '../cluster/scram-client.ts';
 import type { Coordinator } from '../coordinator/coordinator.ts';
 import { Activity } from './activity.ts';
 import { BriefStatements } from './brief-statements.ts';
@@ -9,7 +10,8 @@ import { CancelKeys } from './cancel-keys.ts';
 import { contextOf, endPointBinding } from './channel-binding.ts';
 import { Fatal } from './fatal.ts';
 import { readRole, type RoleFacts } from './role-facts.ts';
-import { type ChannelBinding, parseVerifier, verifierOf } from './scram.ts';
+import { parseVerifier, verifierOf } from '../cluster/scram-verifier.ts';
+import type { ChannelBinding } from './scram.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { StartupParameters } from './startup.ts';
 import { ValueConverter } from './convert-values.ts';
@@ -18,6 +20,13 @@ import type { ProfileHold } from '../coordinator/session-profiles.ts';
 
 /** Settings that connections to servers can begin with: they change neither what a statement means nor how its values look. */
 const profileSettings: ReadonlySet<string> = new Set(['application_name', 'timezone', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'work_mem']);
+
+/** A client that is who it says. */
+export interface Authenticated {
+  readonly role: RoleFacts;
+  /** What it has proved to know. */
+  readonly keys: ScramKeys | undefined;
+}
 
 /** What the clients of one server share. */
 export class ServerState {
@@ -51,6 +60,11 @@ export class ServerState {
     return this.coordinator.pools.get(coordinatorNodeId);
   }
 
+  /** Whether connections to servers log in as clients' roles. */
+  get logsIn(): boolean {
+    return (this.options.actAs ?? (this.options.authentication === 'trust' ? 'set_role' : 'login')) === 'login';
+  }
+
   admits(): boolean {
     return this.connections <= this.limits.connectionsMax;
   }
@@ -58,9 +72,11 @@ export class ServerState {
   async roleFacts(user: string, needsPassword: boolean): Promise<RoleFacts | undefined> {
     const { passwords } = this.options;
     const role = await readRole(this.database, user, needsPassword && passwords === undefined);
-    if (role === undefined || passwords === undefined || !needsPassword) return role;
+    if (role === undefined || passwords === undefined || !(needsPassword || this.logsIn)) return role;
     const password = await passwords(user);
-    return { ...role, verifier: password === undefined ? undefined : (parseVerifier(password) ?? verifierOf(password, { salt: randomBytes(16), iterations: 4096 })) };
+    const stored = password === undefined ? undefined : parseVerifier(password);
+    if (password === undefined || stored !== undefined) return { ...role, verifier: stored };
+    return { ...role, password, verifier: verifierOf(password, { salt: randomBytes(16), iterations: 4096 }) };
   }
 
   /** Counts a client of a role; call what is returned when it is gone. Throws `Fatal` 53300. */
@@ -77,11 +93,12 @@ export class ServerState {
   }
 
   /** The connections that a client's session uses, and what is to be set in it besides. */
-  profile({ user, settings }: StartupParameters, role: RoleFacts): ProfileHold & { readonly settings: ReadonlyMap<string, string> } {
+  profile({ user, settings }: StartupParameters, { role, keys }: Authenticated): ProfileHold & { readonly settings: ReadonlyMap<string, string> } {
     const wanted = new Map([...role.settings.map(([name, value]) => [name.toLowerCase(), value] as const), ...[...settings].filter(([name, value]) => !isGiven(name, value))]);
     const shared = Object.fromEntries([...wanted].filter(([name]) => profileSettings.has(name)));
     const rest = new Map([...wanted].filter(([name]) => !profileSettings.has(name)));
-    return { ...this.coordinator.profiles.take({ role: role.isOwn ? undefined : user, settings: shared }), settings: rest };
+    const login = this.logsIn && !role.isOwn ? { user, password: role.password, keys: role.password === undefined ? keys : undefined } : undefined;
+    return { ...this.coordinator.profiles.take({ role: role.isOwn ? undefined : user, settings: shared, login }), settings: rest };
   }
 
   /** Clients that begin alike are told the same, which is asked once in a while. */

@@ -15,6 +15,12 @@ export interface WireOptions extends Partial<ServerLimits> {
    * certificate is the role. `trust`: everybody is who they say, on a loopback address only.
    */
   readonly authentication?: 'scram' | 'certificate' | 'trust' | undefined;
+  /**
+   * How connections to the cluster's servers act as the role of a client. `login` (the default, but with `trust`): they log in as the role itself, so a server grants what it grants that role and nothing else. By SCRAM the client's own
+   * proof is passed on, for which each server must have stored the same of the password, as `CREATE ROLE` and `ALTER ROLE` through the cluster do; or the text that `passwords` gives; else without a password, as the servers'
+   * `pg_hba.conf` lets them. `set_role`: the cluster's own user logs in and takes the role. That needs no login, and keeps nobody in the role who wants to leave it: for roles that you would trust with the cluster's own.
+   */
+  readonly actAs?: 'login' | 'set_role' | undefined;
   /** The password of a role, or its SCRAM verifier as in `pg_authid`; undefined for a role that has none. In place of what the coordinator database has stored. */
   readonly passwords?: ((role: string) => Promise<string | undefined> | string | undefined) | undefined;
 }

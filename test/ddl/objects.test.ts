@@ -123,7 +123,7 @@ test('a schema made through the cluster alone: rows as on one PostgreSQL, object
 });
 
 test('what was made past the library reaches the nodes with the table that needs it', async () => {
-  const past = `CREATE SCHEMA past; CREATE TYPE past.size AS ENUM ('s', 'l'); CREATE TYPE past.idle AS (a int); CREATE DOMAIN past.sizes AS past.size[]; CREATE ROLE "past $";
+  const past = `CREATE SCHEMA past; CREATE TYPE past.size AS ENUM ('s', 'l'); CREATE TYPE past.idle AS (a int); CREATE DOMAIN past.sizes AS past.size[]; CREATE ROLE "past $" PASSWORD 'secret';
     CREATE FUNCTION past.least() RETURNS past.size LANGUAGE sql AS $$ SELECT 's'::past.size $$; ALTER FUNCTION past.least OWNER TO "past $"; REVOKE EXECUTE ON FUNCTION past.least FROM PUBLIC;
     CREATE TABLE shirts (id int, size past.size DEFAULT past.least(), others past.sizes)`.replaceAll('past $', databases.coordinator.database);
   await run(databases.coordinator.connectionString, past);
@@ -133,6 +133,12 @@ test('what was made past the library reaches the nodes with the table that needs
   const wanted = (await objectsOf(databases.coordinator)).filter((line) => line.includes('past') && !line.includes('idle'));
   expect(wanted).toHaveLength(4);
   for (const node of databases.nodes) expect((await objectsOf(node)).filter((line) => line.includes('past'))).toEqual(wanted);
+  const stored = await Promise.all([databases.coordinator, ...databases.nodes].map(async (database) => {
+    await using on = await asking(database);
+    return await on.ask(`SELECT rolpassword FROM pg_authid WHERE rolname = '${databases.coordinator.database}'`);
+  }));
+  for (const password of stored) expect(password).toEqual([[expect.stringMatching(/^SCRAM-SHA-256\$4096:/)]]);
+  expect(new Set(stored.map((password) => JSON.stringify(password))).size).toBe(1);
   await cluster.query('DROP TABLE shirts; DROP SCHEMA past CASCADE');
   await cluster.query(`DROP ROLE "${databases.coordinator.database}"`);
 });

@@ -21,20 +21,31 @@ export interface Role {
   readonly granted: readonly string[];
   /** What its sessions begin with in whatever database: `name=value`. */
   readonly settings: readonly string[];
+  /** As it is stored; undefined where there is none, or it may not be read. */
+  readonly password: string | undefined;
 }
 
 export async function readRoles({ coordinator, signal }: Pick<CatalogChange, 'coordinator' | 'signal'>): Promise<Role[]> {
   const { rows } = await coordinator.query({ text: rolesQuery }, { signal });
+  const passwords = rows.length === 0 ? new Map<string, string>() : await readPasswords(coordinator, signal);
   return rows.map(([name, attributes, granted, settings]) => ({
-    name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[], settings: JSON.parse(settings ?? '[]') as string[],
+    name: name ?? '', attributes: attributes ?? '', granted: JSON.parse(granted ?? '[]') as string[], settings: JSON.parse(settings ?? '[]') as string[], password: passwords.get(name ?? ''),
   }));
 }
 
-/** Makes those that the node's server lacks. Without passwords, which are no business of ours: who logs in there by such a role needs one. */
+/** By role; none where they may not be read. */
+async function readPasswords(coordinator: NodeConnection, signal: AbortSignal | undefined): Promise<ReadonlyMap<string, string>> {
+  const may = await coordinator.query({ text: `SELECT pg_catalog.has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT')` }, { signal });
+  if (may.rows[0]?.[0] !== 't') return new Map();
+  const { rows } = await coordinator.query({ text: 'SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolpassword IS NOT NULL' }, { signal });
+  return new Map(rows.map(([name, password]) => [name ?? '', password ?? '']));
+}
+
+/** Makes those that the node's server lacks, with the same stored passwords: what a client of the wire server proves is passed on to every server. */
 export async function sendRoles(change: CatalogChange, node: NodeConnection, roles: readonly Role[]): Promise<void> {
   const missing = await missingRoles(change, node, roles);
   // Another cluster may add a node on the same server at the same moment.
-  const texts = missing.map(({ name, attributes }) => unlessThere(`CREATE ROLE ${quoteIdentifier(name)} ${attributes}`));
+  const texts = missing.map(({ name, attributes, password }) => unlessThere(`CREATE ROLE ${quoteIdentifier(name)} ${attributes}${password === undefined ? '' : ` PASSWORD ${quoteLiteral(password)}`}`));
   const memberships = missing.flatMap(({ name, granted }) => granted.map((role) => `GRANT ${quoteIdentifier(role)} TO ${quoteIdentifier(name)}`));
   const all = [...texts, ...memberships, ...missing.flatMap(settingsOf)];
   if (all.length > 0) await node.query({ text: all.join(';\n'), simple: true }, { signal: change.signal });

@@ -25,6 +25,7 @@ import { distributeNewPartitions } from './new-partitions.ts';
 import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
 import { checkLookupsStay } from '../lookups/check-lookups-stay.ts';
+import { withOnePassword } from './one-password.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
 import { dropRowValues, type RowValues } from './row-values.ts';
@@ -61,13 +62,15 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
     const known = await asClusterUser(coordinator, options, () => lookBefore(change, plan));
-    const result = await onShells(change, query);
-    await asClusterUser(coordinator, options, () => followStatement(change, plan, known));
+    const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
+    const result = await onShells(change, text === undefined ? query : { ...query, text });
+    await asClusterUser(coordinator, options, () => followStatement(change, plan, { ...known, text }));
     return result;
   });
 }
 
-type Known = Awaited<ReturnType<typeof lookBefore>>;
+/** `text`: what is run in place of the statement. */
+type Known = Awaited<ReturnType<typeof lookBefore>> & { readonly text: string | undefined };
 
 /** Makes it alone in changing the catalog, and reads what the statement may change. */
 async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
@@ -83,12 +86,12 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
 }
 
 /** Shards, nodes and the catalog become what the statement has made of the shells. */
-async function followStatement(change: DefinitionChange, plan: DefinitionPlan, { before, surroundings, schemas, lost, bounds }: Known): Promise<void> {
+async function followStatement(change: DefinitionChange, plan: DefinitionPlan, { before, surroundings, schemas, lost, bounds, text }: Known): Promise<void> {
   const { coordinator, options } = change;
   if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
   const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
   if (plan.reach === 'schemas') await checkNoneLost(change, lost);
-  if (plan.everywhere !== undefined) await runEverywhere(change, plan.everywhere, present(surroundings));
+  if (plan.everywhere !== undefined) await runEverywhere(change, text === undefined ? plan.everywhere : { ...plan.everywhere, text }, present(surroundings));
   const hasTables = await schemasFollow(change, plan, schemas);
   // Plans may have been made with other types and functions.
   if (isNew || hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });

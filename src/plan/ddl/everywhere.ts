@@ -15,6 +15,15 @@ export interface Everywhere {
   readonly text: string;
   /** Functions that it is about: they stay in the coordinator database where they are bound to tables that are there alone. */
   readonly functions: readonly WrittenName[];
+  /** The password of a role, where the statement gives one. */
+  readonly password?: PasswordText | undefined;
+}
+
+/** Where a password is written, and what it is. */
+export interface PasswordText {
+  readonly start: number;
+  readonly end: number;
+  readonly value: string;
 }
 
 export type ObjectScope = 'database' | 'server';
@@ -24,7 +33,7 @@ export function everywhereOf(statement: Statement): Everywhere | undefined {
   const { node } = statement;
   const scope = scopeOf(node);
   if (scope === undefined || createdName(node)[0] === 'pg_temp') return undefined;
-  return { scope, text: nodeText(statement), functions: functionsIn(node).map(nameOfParts) };
+  return { scope, text: nodeText(statement), functions: functionsIn(node).map(nameOfParts), password: passwordIn(statement) };
 }
 
 function scopeOf(node: Node): ObjectScope | undefined {
@@ -65,6 +74,16 @@ const objectTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
   'OBJECT_OPERATOR', 'OBJECT_OPCLASS', 'OBJECT_OPFAMILY', 'OBJECT_CAST', 'OBJECT_COLLATION', 'OBJECT_CONVERSION', 'OBJECT_TSCONFIGURATION', 'OBJECT_TSDICTIONARY',
   'OBJECT_TSPARSER', 'OBJECT_TSTEMPLATE', 'OBJECT_EXTENSION', 'OBJECT_TRANSFORM', 'OBJECT_LANGUAGE', 'OBJECT_ACCESS_METHOD',
 ]);
+
+function passwordIn({ node, text }: Statement): PasswordText | undefined {
+  const options = 'CreateRoleStmt' in node ? node.CreateRoleStmt.options : 'AlterRoleStmt' in node ? node.AlterRoleStmt.options : undefined;
+  const option = options?.find((one) => 'DefElem' in one && one.DefElem.defname === 'password');
+  const value = option !== undefined && 'DefElem' in option && option.DefElem.arg !== undefined && 'String' in option.DefElem.arg ? option.DefElem.arg.String.sval : undefined;
+  if (value === undefined) return undefined;
+  const tokens = scanTokens(text);
+  const literal = tokens.find((token, i) => /^password$/i.test(tokens[i - 1]?.text ?? '') && /^e?'/i.test(token.text));
+  return literal === undefined ? undefined : { start: literal.start, end: literal.end, value };
+}
 
 /** The dotted name of what is created. */
 function createdName(node: Node): string[] {
