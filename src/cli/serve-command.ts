@@ -7,7 +7,7 @@ import { serve } from '../wire/serve.ts';
 import type { WireOptions } from '../wire/wire-options.ts';
 import { integerBetween, parseListen, positiveNumber } from './options.ts';
 import { untilStopped } from './until-stopped.ts';
-import { linkCancels, runWorkers, workersFor } from './workers.ts';
+import { linkWorkers, runWorkers, workersFor } from './workers.ts';
 
 export interface ServeOptions {
   readonly coordinator: string;
@@ -56,7 +56,7 @@ async function runServe(options: ServeOptions): Promise<void> {
   own.on('error', () => undefined);
   try {
     const server = await serve(own, wireOptions(options, Math.max(workers, 1)));
-    if (cluster.isWorker) linkCancels(server);
+    if (cluster.isWorker) linkWorkers(server, workers);
     else console.log(readyLine({ ...options, listen: server }));
     await untilStopped();
     await server.close();

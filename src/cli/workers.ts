@@ -1,6 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import type { WireServer } from '../wire/serve.ts';
 import { untilStopped } from './until-stopped.ts';
 
@@ -8,6 +10,20 @@ import { untilStopped } from './until-stopped.ts';
 interface CancelMessage {
   readonly cancel: { readonly processId: number; readonly key: string };
 }
+
+/** A process wants to know what clients of the others do; each answers for its own, and all hear of it. */
+interface AskMessage {
+  readonly ask: { readonly question: string };
+}
+
+interface AnswerMessage {
+  readonly answer: { readonly question: string; readonly clients: readonly ClientActivity[] };
+}
+
+type WorkerMessage = CancelMessage | AskMessage | AnswerMessage;
+
+/** One that answers later has died, or hangs: its clients are left out. */
+const answerMs = 1_000;
 
 export function workersFor(perCore: number): number {
   return Math.max(1, Math.round(perCore * availableParallelism()));
@@ -18,7 +34,7 @@ export async function runWorkers(count: number, ready: string): Promise<void> {
   let isStopping = false;
   const start = async (): Promise<void> => {
     const worker = cluster.fork();
-    worker.on('message', (message: CancelMessage) => passOn(worker, message));
+    worker.on('message', (message: WorkerMessage) => passOn(worker, message));
     worker.once('exit', (code) => {
       if (!isStopping && code !== 1) void start();
     });
@@ -40,12 +56,39 @@ export async function runWorkers(count: number, ready: string): Promise<void> {
   }
 }
 
-function passOn(from: Worker, message: CancelMessage): void {
+function passOn(from: Worker, message: WorkerMessage): void {
   for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined && worker !== from) worker.send(message);
 }
 
-/** In a worker: requests for sessions that are not here go to the others, and theirs come here. */
-export function linkCancels(server: WireServer): void {
-  server.onUnknownCancel((processId, key) => process.send?.({ cancel: { processId, key: key.toString('base64') } } satisfies CancelMessage));
-  process.on('message', ({ cancel }: CancelMessage) => server.cancel(cancel.processId, Buffer.from(cancel.key, 'base64')));
+/** In a worker, one of `count`: requests for sessions that are not here go to the others, and theirs come here; each knows what clients of all do. */
+export function linkWorkers(server: WireServer, count: number): void {
+  const tell = (message: WorkerMessage): void => void process.send?.(message);
+  const asking = new Map<string, (clients: readonly ClientActivity[]) => void>();
+  server.onUnknownCancel((processId, key) => tell({ cancel: { processId, key: key.toString('base64') } }));
+  server.onActivity(() => activityOfOthers(count - 1, asking, tell));
+  process.on('message', (message: WorkerMessage) => {
+    if ('cancel' in message) server.cancel(message.cancel.processId, Buffer.from(message.cancel.key, 'base64'));
+    else if ('ask' in message) tell({ answer: { ...message.ask, clients: server.clients() } });
+    else asking.get(message.answer.question)?.(message.answer.clients);
+  });
+}
+
+function activityOfOthers(others: number, asking: Map<string, (clients: readonly ClientActivity[]) => void>, tell: (message: AskMessage) => void): Promise<readonly ClientActivity[]> {
+  const question = randomUUID();
+  const found: ClientActivity[] = [];
+  let waiting = others;
+  return new Promise((resolve) => {
+    const done = (): void => {
+      asking.delete(question);
+      clearTimeout(timer);
+      resolve(found);
+    };
+    const timer = setTimeout(done, answerMs);
+    asking.set(question, (clients) => {
+      found.push(...clients);
+      waiting -= 1;
+      if (waiting === 0) done();
+    });
+    tell({ ask: { question } });
+  });
 }

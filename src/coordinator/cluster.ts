@@ -875,7 +875,7 @@ export class Cluster extends PoolBase {
       ddlLockTimeoutMs: coordinator.ddlLockTimeoutMs,
       distributesSchemas: coordinator.distributesSchemas,
       nextNode: (): NodeId => coordinator.nextNode(),
-      utility: (run) => coordinator.utility(run),
+      utility: (run) => coordinator.utility(run), clients: () => coordinator.clients(),
     };
   }
 

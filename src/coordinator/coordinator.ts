@@ -19,6 +19,7 @@ import { Feeds } from '../feed/feeds.ts';
 import { patroniMembers } from '../ha/patroni.ts';
 import { ReplicatedNodes } from '../ha/replicated-nodes.ts';
 import { Moves } from '../move/moves.ts';
+import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import { HotTexts } from '../execute/write/hot-texts.ts';
@@ -68,6 +69,8 @@ export class Coordinator implements SessionServices {
   readonly distributesSchemas: boolean;
   /** Runs one of the cluster's functions; set by the cluster object, which has them as methods. */
   utility: (run: UtilityRun) => Promise<UtilityValue> = () => Promise.resolve(undefined);
+  /** Each tells of the clients of a wire server, and of those of its sister processes. */
+  readonly clientSources = new Set<() => Promise<readonly ClientActivity[]>>();
   /** Of sessions that act as other roles. */
   readonly profiles: SessionProfiles;
   readonly #settings: ClusterOptions;
@@ -151,6 +154,10 @@ export class Coordinator implements SessionServices {
       lookupCostMax: tuning?.lookupCostMax,
       arrayRowsMax: tuning?.arrayRowsMax,
     };
+  }
+
+  async clients(): Promise<readonly ClientActivity[]> {
+    return (await Promise.all([...this.clientSources].map((source) => source()))).flat();
   }
 
   nextNode(): NodeId {

@@ -91,6 +91,7 @@ export class SessionProfiles {
       pools, reads: services.reads, writes: services.writes,
       sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows),
       nextNode: () => services.nextNode(),
+      clients: () => services.clients(),
       utility: async (run) => {
         if (role !== undefined && !harmless.has(run.call.name)) await this.#checkMember(role, run.call.name);
         return services.utility(run);

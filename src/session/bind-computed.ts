@@ -13,10 +13,10 @@ export interface BoundComputed {
 }
 
 /** The statement that is left once the cluster has computed what it asks for, with its values. */
-export async function bindComputed(plan: ComputedPlan, values: readonly unknown[], { scope, utility }: Pick<RunContext, 'scope' | 'utility'>): Promise<BoundComputed> {
+export async function bindComputed(plan: ComputedPlan, values: readonly unknown[], { scope, utility, clients }: Pick<RunContext, 'scope' | 'utility' | 'clients'>): Promise<BoundComputed> {
   const run = (call: UtilityCall): Promise<UtilityValue> => utility({ call, values, signal: scope.signal });
   const context = {
-    scope,
+    scope, clients,
     argument: (call: UtilityCall, name: string) => textOf(argumentValue(call.arguments.get(name), values)),
     table: (name: string) => findTable(scope.snapshot, name),
     rowsOf: async (call: UtilityCall) => rowsOf(await run(call)),

@@ -13,6 +13,7 @@ import { truncateTables } from '../ddl/truncate-tables.ts';
 import { runConcurrentIndex } from '../ddl/propagate/concurrent-index.ts';
 import { runLock, runMaintenance } from '../ddl/propagate/run-maintenance.ts';
 import { defineAgain } from './define-again.ts';
+import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import { fillRelation } from '../execute/fill-relation.ts';
 import { changeViews } from '../execute/change-views.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
@@ -57,6 +58,8 @@ export interface RunContext {
   readonly distributesSchemas: boolean;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
+  /** What clients of the process's wire servers do. */
+  clients(): Promise<readonly ClientActivity[]>;
   /** Runs one of the cluster's own functions. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }

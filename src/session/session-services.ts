@@ -4,6 +4,7 @@ import type { Milliseconds } from '../base/deadline.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import type { FanOutOptions } from '../execute/run-fan-out.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
@@ -44,6 +45,9 @@ export interface SessionServices {
   readonly distributesSchemas: boolean;
   nextNode(): NodeId;
   /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
+  /** What clients of the process's wire servers do. */
+  clients(): Promise<readonly ClientActivity[]>;
+  /** Runs one of the cluster's own functions outside any transaction. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }
 

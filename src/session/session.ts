@@ -707,6 +707,7 @@ export class Session {
     return {
       scope: this.scope(snapshot, signal, routing), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
+      clients: () => this.#services.clients(),
       utility: (run) => {
         const isInBlock = this.#transaction !== undefined && blockUtilities.has(run.call.name);
         if (this.#transaction !== undefined && !isInBlock && !readingUtilities.has(run.call.name)) {

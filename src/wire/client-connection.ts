@@ -70,7 +70,9 @@ export class ClientConnection {
     const io = this.#io;
     const status = new ParameterStatus();
     const { processId, key } = this.#server.keys.add(parameters.minor >= 2 ? 32 : 4, () => this.#session?.cancel());
-    const activity = this.#server.activity.add({ processId, role: parameters.user, applicationName: parameters.settings.get('application_name') ?? '', address: io.socket.remoteAddress ?? '' });
+    const activity = this.#server.activity.add({
+      processId, role: parameters.user, address: io.socket.remoteAddress ?? '', port: io.socket.remotePort, applicationName: () => status.applicationName, status: () => this.#session?.session.status ?? 'idle',
+    });
     try {
       io.out.authentication(0);
       const guard = new RoleGuard(role.isOwn || this.#server.logsIn ? undefined : parameters.user, this.#server.database);

@@ -14,6 +14,10 @@ const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ($
 export class ParameterStatus {
   readonly #told = new Map<string, string>();
 
+  get applicationName(): string {
+    return this.#told.get('application_name') ?? '';
+  }
+
   tell(out: BackendWriter, name: string, value: string): void {
     if (this.#told.get(name) === value) return;
     this.#told.set(name, value);

@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises';
 import { ClusterError } from '../base/errors.ts';
 import { Cluster } from '../coordinator/cluster.ts';
 import { loadGrammar } from '../sql/parse.ts';
+import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import type { SessionActivity } from './activity.ts';
 import { ClientConnection } from './client-connection.ts';
 import { ServerState } from './server-state.ts';
@@ -13,8 +14,12 @@ import type { WireOptions } from './wire-options.ts';
 export interface WireServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** What the sessions of this server do, as `pg_stat_activity` would show it. */
+  /** What the sessions of this server do, as `pg_stat_activity` would show it; in SQL: `shardwright_stat_activity`. */
   activity(): SessionActivity[];
+  /** What `shardwright_stat_activity` shows of this server. */
+  clients(): readonly ClientActivity[];
+  /** Others whom it shows as well: clients of processes that share the port. */
+  onActivity(others: () => Promise<readonly ClientActivity[]>): void;
   /** Cancels what a session runs, as a client's request with its number and secret does. */
   cancel(processId: number, key: Buffer): void;
   /** Told of such requests for sessions that this server does not have: another process that shares its port may. */
@@ -50,14 +55,19 @@ export async function serve(cluster: Cluster, options: WireOptions = {}): Promis
   });
   await listening(server, port, host);
   const address = server.address();
+  let others = (): Promise<readonly ClientActivity[]> => Promise.resolve([]);
+  const source = async (): Promise<readonly ClientActivity[]> => [...state.activity.clients(), ...(await others())];
+  coordinator.clientSources.add(source);
   const close = async (): Promise<void> => {
+    coordinator.clientSources.delete(source);
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const client of clients.keys()) client.end();
     await Promise.all(clients.values());
     await closed;
   };
   return {
-    host, port: typeof address === 'object' && address !== null ? address.port : port, activity: () => state.activity.list(),
+    host, port: typeof address === 'object' && address !== null ? address.port : port, activity: () => state.activity.list(), clients: () => state.activity.clients(),
+    onActivity: (listener) => void (others = listener),
     cancel: (processId, key) => void state.keys.cancel(processId, key),
     onUnknownCancel: (listener) => void (state.keys.onUnknown = listener),
     close, [Symbol.asyncDispose]: close,

@@ -96,6 +96,9 @@ test('serve: several processes share a port, and find the session that a client 
   const { hostname: host, port, pathname, username: user } = new URL(url);
   const where = { host, port: Number(port), database: pathname.slice(1), user };
   const clients = await Promise.all(Array.from({ length: 6 }, () => RawClient.start(where)));
+  const [first] = clients;
+  first?.send(query('SELECT count(*), count(DISTINCT pid) FROM shardwright_stat_activity'));
+  expect((await first?.until('Z'))?.find(([type]) => type === 'D')).toEqual(['D', '6', '6']);
   for (const client of clients) {
     client.send(query('SELECT pg_sleep(600)'));
     while (client.said.length === 0) await requestCancel(where, present(client.key));

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import { serve, type WireServer } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
-import { copyData, message, parse, bind, execute, query, RawClient, requestCancel, startup, sync } from './raw-client.ts';
+import { copyData, message, parse, bind, execute, query, RawClient, requestCancel, startup } from './raw-client.ts';
 
 let pair: ClusterAndPlain;
 /** Everybody is who they say. */
@@ -318,9 +318,22 @@ test('activity shows who is there', async () => {
   const client = await connect(open, { application_name: 'watched' });
   await client.query('SELECT 42 FROM orders');
   expect(open.activity().filter(({ applicationName }) => applicationName === 'watched')).toMatchObject([{ state: 'idle', query: 'SELECT 42 FROM orders', role: pair.databases.coordinator.user }]);
-  await client.end();
-  const waiting = await raw(open);
-  waiting.send(parse('SELECT 1'), sync);
-  await waiting.until('Z');
-  await waiting.end();
+  const watcher = await connect(open);
+  const ask = async (by: Client): Promise<unknown> => (await by.query(`SELECT datname = current_database() AS own, usename, host(client_addr) AS host, client_port > 0 AS port, state, query,
+    query_start >= xact_start AS began, backend_start <= query_start AS started, state_change >= query_start AS changed FROM shardwright_stat_activity WHERE application_name LIKE 'watched%'`)).rows;
+  const about = { own: true, usename: pair.databases.coordinator.user, host: '127.0.0.1', port: true, query: 'SELECT 42 FROM orders', started: true, changed: true };
+  expect(await ask(watcher)).toEqual([{ ...about, state: 'idle', began: null }]);
+  await client.query('BEGIN');
+  await client.query(`SET application_name = 'watched, too'`);
+  await client.query('SELECT 42 FROM orders');
+  expect(await ask(watcher)).toEqual([{ ...about, state: 'idle in transaction', began: true }]);
+  await client.query('SELECT 1/0').catch(() => undefined);
+  expect(await ask(watcher)).toMatchObject([{ state: 'idle in transaction (aborted)', query: 'SELECT 1/0' }]);
+  await client.query('ROLLBACK');
+  const shop = await connect(closed, { user: role('shop'), password: 'secret' });
+  expect((await shop.query('SELECT DISTINCT usename, state, query FROM shardwright_stat_activity ORDER BY usename')).rows).toEqual([
+    { usename: pair.databases.coordinator.user, state: null, query: '<insufficient privilege>' },
+    { usename: role('shop'), state: 'active', query: 'SELECT DISTINCT usename, state, query FROM shardwright_stat_activity ORDER BY usename' },
+  ]);
+  await Promise.all([client, watcher, shop].map((one) => one.end()));
 });

@@ -3,6 +3,7 @@ import type { ComputedInput } from '../../plan/computed/computed-plan.ts';
 import type { UtilityCall } from '../../plan/statement-plan.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import { catalogRows } from './catalog-rows.ts';
+import { type ClientActivity, clientActivityRows } from './client-activity.ts';
 import { readActivity, readLockWaits, readStatements } from './read-activity.ts';
 import { readRelationSizes, readShardSizes } from './read-sizes.ts';
 import { runCommand } from './run-command.ts';
@@ -16,6 +17,8 @@ export interface ComputeContext {
   /** Rows of one of the cluster's own functions, as objects. */
   rowsOf(call: UtilityCall): Promise<readonly object[]>;
   valueOf(call: UtilityCall): Promise<string | null>;
+  /** Clients of wire servers. */
+  clients(): Promise<readonly ClientActivity[]>;
 }
 
 /** What the cluster computes for a statement, as the text of its parameter. Errors: what servers say; `shardMissing` when the catalog is old. */
@@ -40,6 +43,8 @@ export async function computeInput(input: ComputedInput, context: ComputeContext
     }
     case 'activity':
       return readActivity(scope);
+    case 'clients':
+      return clientActivityRows(scope, await context.clients());
     case 'lock_waits':
       return readLockWaits(scope);
     case 'statements':

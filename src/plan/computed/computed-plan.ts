@@ -27,4 +27,4 @@ export type ComputedInput =
   /** The one value of such a function. */
   | { readonly kind: 'call_value'; readonly call: UtilityCall };
 
-export type InputRows = 'nodes' | 'tables' | 'schemas' | 'shards' | 'placements' | 'colocation_groups' | 'shard_relations' | 'shard_sizes' | 'table_sizes' | 'activity' | 'lock_waits' | 'statements';
+export type InputRows = 'nodes' | 'tables' | 'schemas' | 'shards' | 'placements' | 'colocation_groups' | 'shard_relations' | 'shard_sizes' | 'table_sizes' | 'activity' | 'clients' | 'lock_waits' | 'statements';

@@ -13,7 +13,7 @@ export interface RelationInputs {
   readonly called: (columns: readonly string[]) => string;
 }
 
-/** Citus's views and metadata tables, and functions that give rows, by name; columns and types are Citus's. */
+/** Citus's views and metadata tables, and functions that give rows, by name; columns and types are Citus's. Of our own: `shardwright_stat_activity`, clients of the wire server as in `pg_stat_activity`. */
 export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
   pg_dist_node: table(({ rows }) => `SELECT nodes.node_id AS nodeid, nodes.node_id AS groupid, nodes.host AS nodename, nodes.port AS nodeport, 'default'::text AS noderack, false AS hasmetadata, true AS isactive,
     'primary'::text AS noderole, 'default'::name AS nodecluster, false AS metadatasynced, true AS shouldhaveshards FROM ${rows('nodes')} ORDER BY 1`),
@@ -42,6 +42,7 @@ export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
   citus_nodes: table(({ rows }) => `SELECT nodes.host AS nodename, nodes.port AS nodeport, 'worker'::text AS role, true AS active FROM ${rows('nodes')} ORDER BY nodes.node_id`),
   citus_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')}`),
   citus_dist_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')} WHERE NOT activity.is_worker_query`),
+  shardwright_stat_activity: table(({ rows }) => `SELECT pg_catalog.current_database() AS datname, clients.* FROM ${rows('clients')} ORDER BY clients.pid`),
   citus_lock_waits: table(({ rows }) => `SELECT lock_waits.* FROM ${rows('lock_waits')}`),
   citus_stat_statements: table(({ rows }) => `SELECT min(statements.queryid) AS queryid, r.oid AS userid, d.oid AS dbid, statements.query, 'adaptive'::text AS executor, NULL::text AS partition_key, sum(statements.calls)::int8 AS calls
     FROM ${rows('statements')} LEFT JOIN pg_catalog.pg_roles AS r ON r.rolname = statements.role JOIN pg_catalog.pg_database AS d ON d.datname = pg_catalog.current_database() GROUP BY r.oid, d.oid, statements.query`),

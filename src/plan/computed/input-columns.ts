@@ -14,6 +14,7 @@ export const inputColumns: Readonly<Record<InputRows, string>> = {
   activity: `global_pid int8, nodeid int4, is_worker_query bool, datid oid, datname name, pid int4, leader_pid int4, usesysid oid, usename name, application_name text, client_addr inet,
     client_hostname text, client_port int4, backend_start timestamptz, xact_start timestamptz, query_start timestamptz, state_change timestamptz, wait_event_type text, wait_event text, state text,
     backend_xid xid, backend_xmin xid, query_id int8, query text, backend_type text`,
+  clients: `pid int4, usename name, application_name text, client_addr inet, client_port int4, backend_start timestamptz, xact_start timestamptz, query_start timestamptz, state_change timestamptz, state text, query text`,
   lock_waits: `waiting_gpid int8, blocking_gpid int8, blocked_statement text, current_statement_in_blocking_process text, waiting_nodeid int4, blocking_nodeid int4`,
   statements: 'queryid int8, role name, query text, calls int8',
 };
