@@ -44,6 +44,10 @@ export class ExclusiveConnection implements NodeConnection {
     return this.link.processId;
   }
 
+  get admission(): (() => Promise<string>) | undefined {
+    return this.link.settings.admission;
+  }
+
   get transactionStatus(): 'idle' | 'open' | 'failed' {
     return this.link.transactionStatus;
   }

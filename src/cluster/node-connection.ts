@@ -144,6 +144,8 @@ export interface NodeConnection {
   readonly processId: number;
   /** As the server last reported: idle, in a transaction block, or in a failed one. */
   readonly transactionStatus: 'idle' | 'open' | 'failed';
+  /** Where the connection is not the cluster's own user's: resolves to the secret by which it may change the catalog; see store/admission.ts. */
+  readonly admission?: (() => Promise<string>) | undefined;
   /** Several statements in one simple text give the last one's result. */
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg: the fastest way for a statement answered by one node. */

@@ -18,6 +18,8 @@ export interface NodeSettings {
   readonly client: ClientConfig;
   /** In place of the user of `client`; asked for by each connection that is made. */
   readonly login?: (() => NodeLogin) | undefined;
+  /** That of its connections. */
+  readonly admission?: (() => Promise<string>) | undefined;
   /** The coordinator database, which errors call so. */
   readonly isCoordinator?: boolean | undefined;
   /** Settings that each session begins with, as SET would take them. DateStyle, where given, begins with ISO. */
@@ -41,7 +43,7 @@ export interface NodeSettings {
   readonly onTrouble?: ((error: unknown) => void) | undefined;
 }
 
-export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'login' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'login' | 'admission' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
 
 export const defaultNodeLimits: NodeLimits = {
   exclusiveMax: 10,

@@ -2,6 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeLogin } from '../cluster/node-settings.ts';
 import { createNodePools, type NodeEndpoint, type NodePools, type OpenConnections } from '../cluster/node-pools.ts';
+import { readAdmission } from '../store/admission.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { SessionServices } from '../session/session-services.ts';
 
@@ -43,6 +44,7 @@ const idleMs = 30_000;
  */
 export class SessionProfiles {
   readonly #profiles = new Map<string, Profile>();
+  #admission: Promise<string> | undefined;
 
   /** `services`: the cluster's own. */
   constructor(
@@ -103,7 +105,17 @@ export class SessionProfiles {
   #endpointsOf({ role, settings }: SessionProfile, login: Profile['login']): NodeEndpoint[] {
     const startup = { ...settings, ...(role === undefined || login !== undefined ? {} : { role }) };
     const logsIn = login === undefined ? {} : { login: () => login.current };
-    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, startup: { ...endpoint.config.startup, ...startup } } }));
+    const admission = role === undefined ? {} : { admission: () => this.#admitted() };
+    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, ...admission, startup: { ...endpoint.config.startup, ...startup } } }));
+  }
+
+  /** Sessions change the catalog as the cluster's own user, whatever their role. */
+  #admitted(): Promise<string> {
+    this.#admission ??= readAdmission(this.services.pools.get(coordinatorNodeId)).catch((error: unknown) => {
+      this.#admission = undefined;
+      throw error;
+    });
+    return this.#admission;
   }
 
   /** The cluster's functions act with the rights of its own user. */

@@ -44,10 +44,9 @@ export interface SessionServices {
   /** Whether schemas that are made are distributed, unless a session says otherwise. */
   readonly distributesSchemas: boolean;
   nextNode(): NodeId;
-  /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
   /** What clients of the process's wire servers do. */
   clients(): Promise<readonly ClientActivity[]>;
-  /** Runs one of the cluster's own functions outside any transaction. */
+  /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }
 

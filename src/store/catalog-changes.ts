@@ -5,6 +5,7 @@ import { isAtAddress } from '../catalog/node-address.ts';
 import { colocationId, nodeId, shardGroupId, shardId } from '../catalog/ids.ts';
 import type { ColocationId, NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
+import { runOnCatalog } from './admission.ts';
 import { type HostTuples, serversOf, storedHosts } from './node-servers.ts';
 
 /** A connection to the coordinator database in a transaction block: every function here that changes something is a part of the caller's transaction. */
@@ -403,7 +404,6 @@ async function runUnlessInUse(change: Change, text: string, values: readonly unk
   }
 }
 
-async function run(change: Change, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {
-  const { rows } = await change.coordinator.query({ text, values }, { signal: change.signal });
-  return rows;
+function run({ coordinator, signal }: Change, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {
+  return runOnCatalog(coordinator, { text, values }, { signal });
 }

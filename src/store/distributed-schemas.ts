@@ -1,6 +1,7 @@
 import type { ColocationGroup } from '../catalog/catalog-snapshot.ts';
 import { colocationId, type ColocationId, type NodeId, type ShardGroupId } from '../catalog/ids.ts';
 import type { RawRow } from '../cluster/node-connection.ts';
+import { runOnCatalog } from './admission.ts';
 import { type Change, deleteEmptyGroups, groupById } from './catalog-changes.ts';
 
 /** Of what is called so in SQL: quoted where need be, not qualified. */
@@ -41,7 +42,6 @@ export async function moveEmptyGroup(change: Change, { group, from, to }: { read
   return (await run(change, text, [group, from, to])).length > 0;
 }
 
-async function run(change: Change, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {
-  const { rows } = await change.coordinator.query({ text, values }, { signal: change.signal });
-  return rows;
+function run({ coordinator, signal }: Change, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {
+  return runOnCatalog(coordinator, { text, values }, { signal });
 }

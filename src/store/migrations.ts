@@ -332,4 +332,31 @@ COMMENT ON TABLE shardwright.job IS
   'Moves, splits and merges of shard groups, nodes that are added, and tables that are distributed while they are written to: what is done next. Whoever does it holds an advisory lock; it changes the state only from the one that it read.';
 COMMENT ON COLUMN shardwright.job.distributed IS 'The local table whose rows go to the targets, and what is to be known of its colocation group.';
 `,
+  `
+CREATE TABLE shardwright.admission (
+  one_row boolean PRIMARY KEY DEFAULT true CHECK (one_row),
+  secret text NOT NULL DEFAULT gen_random_uuid()::text || gen_random_uuid()::text
+);
+INSERT INTO shardwright.admission DEFAULT VALUES;
+
+CREATE FUNCTION shardwright.run_admitted(token text, statement text) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  secret bytea := (SELECT convert_to(a.secret, 'UTF8') FROM shardwright.admission a);
+  message bytea := convert_to(pg_backend_pid() || ':' || pg_current_xact_id() || ':' || statement, 'UTF8');
+  found record;
+BEGIN
+  IF token IS DISTINCT FROM encode(sha256(secret || sha256(secret || message)), 'hex') THEN
+    RAISE EXCEPTION 'permission denied to change the catalog' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  FOR found IN EXECUTE statement LOOP
+    RETURN NEXT (SELECT json_agg(CASE json_typeof(v.value) WHEN 'boolean' THEN left(v.value #>> '{}', 1) ELSE v.value #>> '{}' END ORDER BY v.place)
+      FROM json_each(row_to_json(found)) WITH ORDINALITY AS v (name, value, place))::text;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION shardwright.run_admitted(text, text) IS
+  'Changes the catalog in a session of another role; the token is good for one statement in one transaction of one server process.';
+
+GRANT SELECT ON shardwright.cluster, shardwright.node, shardwright.colocation_group, shardwright.shard_group, shardwright.distributed_table, shardwright.shard, shardwright.distributed_schema TO PUBLIC;
+`,
 ];
