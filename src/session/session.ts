@@ -36,6 +36,9 @@ import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan, SelectPlan } from '../plan/statement-plan.ts';
+import type { SelectPlan } from '../plan/statement-plan.ts';
+import { CoordinatorCursor, cursorText } from './coordinator-cursor.ts';
+import { checkLocalTables } from '../execute/read-local-tables.ts';
 import { checkPlacements } from './moved-since.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -479,13 +482,14 @@ export class Session {
   }
 
   /**
-   * Opens a statement, in a transaction, so that its rows can be fetched in parts between other statements: a cursor without DECLARE, which ends with the transaction. One that is no query over distributed tables is
-   * run whole. Rows are text. Resolves to the command of its tag.
+   * Opens a statement, in a transaction, so that its rows can be fetched in parts between other statements: a cursor without DECLARE, which ends with the transaction. One that is no query is run whole. Rows are text.
+   * Resolves to the command of its tag.
    */
   async openPortal(name: string, statement: Statement, query: SessionQuery): Promise<string> {
     if (this.#failed) throw transactionAborted();
     try {
       const selected = readsOrWrites(statement.node) ? await this.#plannedSelect(statement, query.signal) : undefined;
+      if (selected === undefined && (await this.#openCoordinatorCursor(name, statement, query))) return 'SELECT';
       const result = selected === undefined ? await this.run(statement, { ...query, rowMode: 'array', types: textTypes }) : undefined;
       const rows = result !== undefined ? new KeptRows(result.rows) : await ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal);
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
@@ -496,6 +500,21 @@ export class Session {
       this.#failed = this.#transaction !== undefined;
       throw error;
     }
+  }
+
+  /** Whether it is a query that the coordinator database answers alone: its rows are there until they are fetched. */
+  async #openCoordinatorCursor(name: string, statement: Statement, { values = [], signal }: SessionQuery): Promise<boolean> {
+    const transaction = this.#transaction;
+    if (transaction === undefined || !('SelectStmt' in statement.node)) return false;
+    const prepared = await this.prepare(statement);
+    const text = cursorText(prepared.plan, statement);
+    if (text === undefined) return false;
+    const connection = await transaction.join(coordinatorNodeId, prepared.plan.kind === 'coordinator' && prepared.plan.effect === 'read' ? 'read' : 'write', { signal });
+    await this.#cursors.close(name);
+    const rows = await CoordinatorCursor.open(connection, { name, text, values }, signal);
+    if (prepared.readsLocalTables) await checkLocalTables(this.scope(prepared.snapshot, signal));
+    this.#cursors.declare(name, { fields: [], rows, held: false });
+    return true;
   }
 
   /** The next rows of a portal: fewer than asked for when there are no more. Throws 34000 when its transaction is over. */

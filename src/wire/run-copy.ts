@@ -3,7 +3,8 @@ import { ClusterError } from '../base/errors.ts';
 import { copyStatement } from '../execute/copy/copy-statement.ts';
 import { copiedQuery } from '../session/copy-query.ts';
 import type { Session } from '../session/session.ts';
-import { quoteIdentifier } from '../sql/identifiers.ts';
+import { textTypes } from '../cluster/query-result.ts';
+import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
 import type { ClientIo } from './client-io.ts';
 import { copyRowCutter } from './copy-rows.ts';
@@ -30,7 +31,7 @@ type Copy = ReturnType<typeof copyStatement>;
 type DescribedCall = CopyCall & { readonly copied: Statement };
 
 async function copyIn(statement: Statement, format: Copy['options']['format'], { session, io, signal, copied }: DescribedCall): Promise<number> {
-  const count = await columnsOf(copied, { session, statement });
+  const count = await columnCount(statement, session, copied);
   return session.copyIn(statement, sentData(io, () => io.out.copyResponse('in', format === 'binary' ? 'binary' : 'text', count)), signal);
 }
 
@@ -57,7 +58,7 @@ async function* sentData(io: ClientIo, ask: () => void): AsyncGenerator<Uint8Arr
 async function copyOut(statement: Statement, options: Copy['options'], { session, io, signal, copied }: DescribedCall): Promise<number> {
   const { format, quote, escape, header } = options;
   const cutter = copyRowCutter({ format, quote, escape, header: header !== 'none' });
-  const count = await columnsOf(copied, { session, statement });
+  const count = await columnCount(statement, session, copied);
   let isAnswered = false;
   const answer = (): void => {
     if (!isAnswered) io.out.copyResponse('out', format === 'binary' ? 'binary' : 'text', count);
@@ -75,8 +76,8 @@ async function copyOut(statement: Statement, options: Copy['options'], { session
   return cutter.rows;
 }
 
-/** How many columns are copied. Of a column that there is not, COPY says whose it would be, and not where it stands. */
-async function columnsOf(copied: Statement, { session, statement }: { readonly session: Session; readonly statement: Statement }): Promise<number> {
+/** How many columns are named. Of a column that there is not, COPY says whose it would be, and not where it stands. */
+async function namedColumns(copied: Statement, { session, statement }: { readonly session: Session; readonly statement: Statement }): Promise<number> {
   try {
     return (await session.shape(copied, [])).fields.length;
   } catch (error) {
@@ -87,6 +88,17 @@ async function columnsOf(copied: Statement, { session, statement }: { readonly s
     }
     throw error;
   }
+}
+
+/** Of a table without a list of columns, generated ones are not copied. */
+async function columnCount(statement: Statement, session: Session, copied: Statement): Promise<number> {
+  const named = await namedColumns(copied, { session, statement });
+  const { relation, attlist } = 'CopyStmt' in statement.node ? statement.node.CopyStmt : {};
+  if (relation === undefined || attlist !== undefined) return named;
+  const name = [relation.schemaname, relation.relname].filter((part) => part !== undefined).map(quoteIdentifier).join('.');
+  const asked = parseOne(`SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(${quoteLiteral(name)}) AND attgenerated <> '' AND NOT attisdropped`);
+  const { rows } = await session.run(asked, { text: asked.text, rowMode: 'array', types: textTypes });
+  return named - Number((rows as unknown as readonly (readonly string[])[])[0]?.[0] ?? 0);
 }
 
 /** A query with the columns that are copied. */

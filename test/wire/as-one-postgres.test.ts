@@ -10,11 +10,13 @@ beforeAll(async () => {
   pair = await startCluster();
   server = await serve(pair.cluster, { port: 0, authentication: 'trust' });
   const set = `CREATE TABLE things (tenant_id bigint, id int, name text DEFAULT 'none', price numeric(10,2), made timestamptz, PRIMARY KEY (tenant_id, id));
-    CREATE TABLE plans (code text PRIMARY KEY, price float8); CREATE TABLE loose (id int PRIMARY KEY, note text)`;
+    CREATE TABLE plans (code text PRIMARY KEY, price float8); CREATE TABLE loose (id int PRIMARY KEY, note text);
+    CREATE TABLE doubled (id int PRIMARY KEY, twice int GENERATED ALWAYS AS (2 * id) STORED, note text); CREATE TABLE halves (LIKE doubled INCLUDING ALL)`;
   await pair.cluster.query(set);
   await pair.plain.query(set);
   await pair.cluster.createDistributedTable('things', 'tenant_id');
   await pair.cluster.createReferenceTable('plans');
+  await pair.cluster.createDistributedTable('doubled', 'id');
   const fill = `INSERT INTO things SELECT i % 7, i, 'item ' || i, i * 1.5, '2024-01-01 00:00:00Z'::timestamptz + i * interval '1 hour' FROM generate_series(1, 60) AS i;
     INSERT INTO plans VALUES ('free', 0), ('pro', 20.5); INSERT INTO loose VALUES (1, 'one'), (2, NULL)`;
   for (const statement of fill.split(';')) {
@@ -205,6 +207,17 @@ group('extended queries', () => {
     [parse(`UPDATE things SET name = name WHERE tenant_id = 3 RETURNING id`), bind(), execute(1), execute(0), sync],
   ));
 
+  const series = 'SELECT i, i % 7 AS rest FROM generate_series(1, 2500) AS i WHERE i > $1';
+  test('rows in parts of what the coordinator database answers alone', () => compare(
+    [query('BEGIN')], [parse(series), bind(['3'], { portal: 'p', results: [1] }), execute(1200, 'p'), sync], [query(`INSERT INTO loose VALUES (7, 'x')`)], [execute(1200, 'p'), sync], [execute(1200, 'p'), sync], [execute(1, 'p'), sync], [query('ROLLBACK')],
+    [query('BEGIN; SAVEPOINT s')], [parse(series), bind(['0'], { portal: 'p' }), execute(2, 'p'), sync], [query('ROLLBACK TO s')], [query('SELECT 1')], [query('COMMIT')], [execute(2, 'p'), sync],
+    [query('BEGIN')], [parse('SELECT 1 / (4 - i) AS x FROM generate_series(1, 2000) AS i'), bind(), execute(3), sync], [parse('SELECT 2'), bind(), execute(), sync], [query('COMMIT')],
+    [parse('SELECT 1 / (1500 - i) AS x FROM generate_series(1, 2000) AS i'), bind([], { portal: 'p' }), execute(3, 'p'), execute(1496, 'p'), execute(10, 'p'), execute(1, 'p'), sync],
+    [parse(`WITH w AS (INSERT INTO loose VALUES (8, 'y') RETURNING id) SELECT * FROM w`), bind(), execute(1), execute(1), sync], [parse('SELECT id FROM loose ORDER BY id FOR UPDATE'), bind(), execute(1), execute(5), sync], [query('DELETE FROM loose WHERE id = 8')],
+    [parse('SELECT 1 WHERE false'), bind(), execute(1), sync], [parse('SHOW server_encoding'), bind(), execute(1), sync],
+    [query('BEGIN')], [parse(`SELECT repeat('x', 300) AS x FROM generate_series(1, 2000) AS a, generate_series(1, 2000) AS b`), bind([], { portal: 'p' }), execute(2, 'p'), sync], [query('ROLLBACK')],
+  ));
+
   test('binary values, both ways', () => {
     const types = `1::int2 AS a, -2::int4 AS b, 3::int8 AS c, 1.5::float4 AS d, 'NaN'::float8 AS e, true AS f, 'text ✓'::text AS g, 'a'::char(3) AS h, '\\xdead'::bytea AS i, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid AS j,
       '{"a": 1}'::json AS k, '{"a": [1, null]}'::jsonb AS l, 12345.678::numeric AS m, '2024-02-29'::date AS n, '2024-02-29 12:34:56.789'::timestamp AS o, '2024-02-29 12:34:56Z'::timestamptz AS p, '1 day 2 hours'::interval AS q,
@@ -235,6 +248,10 @@ group('COPY', () => {
     { messages: [parse('COPY things (tenant_id, id) FROM STDIN'), bind(), execute(), sync, copyData('505\t1\n'), copyDone, sync], readies: 1 }, back,
     [query('DELETE FROM things WHERE tenant_id >= 500')],
   ));
+
+  test('without generated columns', () => compare(...['doubled', 'halves'].flatMap((table) => [
+    [query(`COPY ${table} FROM STDIN`), copyData('1\tone\n'), copyDone], [query(`COPY ${table} TO STDOUT`)], [query(`COPY ${table} (note, id) TO STDOUT`)], [query(`COPY (SELECT * FROM ${table}) TO STDOUT`)], [query(`SELECT * FROM ${table}`)], [query(`COPY public.${table} TO STDOUT (FORMAT binary)`)],
+  ])));
 
   test('out', () => compare(
     [query(`COPY (SELECT id, name FROM things WHERE tenant_id = 3 ORDER BY id) TO STDOUT`)], [query(`COPY (SELECT id, E'a\\nb"c' AS x FROM things ORDER BY id LIMIT 3) TO STDOUT (FORMAT csv, HEADER)`)],
