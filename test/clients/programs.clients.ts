@@ -172,3 +172,45 @@ test('psycopg: text, binary, pipelines, cursors, COPY', async () => {
   const path = file('with-psycopg.py', psycopg);
   expect(await program('/usr/bin/python3', wire(), path)).toBe(await program('/usr/bin/python3', plain(), path));
 });
+
+/** It speaks in binary alone, prepares everything, and reads of types that it does not know from the catalogs. */
+const asyncpg = `
+import asyncio, asyncpg, datetime, decimal
+async def main():
+    conn = await asyncpg.connect(ssl=False)
+    for row in await conn.fetch('SELECT tenant_id, id, total, note, mood, at, tags FROM orders WHERE tenant_id = $1 AND id <= $2 ORDER BY id', 3, 2):
+        print(tuple(row))
+    print(tuple(await conn.fetchrow("SELECT $1::mood AS a, $2::mood[] AS b, $3::code AS c, $4::int4range AS d, $5::interval AS e, $6::numeric AS f, $7::jsonb AS g",
+        'ok', ['sad', 'happy'], 'abc', asyncpg.Range(1, 5), datetime.timedelta(days=1, seconds=2), decimal.Decimal('1.50'), '{"a": 1}')))
+    print(await conn.fetchval('SELECT count(*) FROM orders WHERE at > $1', datetime.datetime(2024, 1, 5, tzinfo=datetime.timezone.utc)))
+    statement = await conn.prepare('SELECT mood, count(*) AS n FROM orders WHERE total > $1 GROUP BY mood ORDER BY mood')
+    print([tuple(row) for row in await statement.fetch(decimal.Decimal('20'))], [(a.name, a.type.name) for a in statement.get_attributes()], [p.name for p in statement.get_parameters()])
+    await conn.executemany('INSERT INTO notes VALUES ($1, $2)', [(1000 + i, str(i)) for i in range(20)])
+    async with conn.transaction():
+        print(sum([1 async for _ in conn.cursor('SELECT tenant_id, id FROM orders ORDER BY 1, 2', prefetch=7)]))
+        cursor = await conn.cursor('SELECT id FROM notes WHERE id >= 1000 ORDER BY id')
+        print([row['id'] for row in await cursor.fetch(3)], [row['id'] for row in await cursor.fetch(2)])
+        try:
+            async with conn.transaction():
+                await conn.execute('SELECT 1/0 FROM orders')
+        except asyncpg.DivisionByZeroError as error:
+            print(error.sqlstate, error)
+        print(await conn.execute('UPDATE orders SET total = total + 1 WHERE tenant_id = ANY($1::int8[])', [1, 2]))
+    await conn.execute('UPDATE orders SET total = total - 1 WHERE tenant_id IN (1, 2)')
+    print(await conn.copy_records_to_table('notes', records=[(2000 + i, None) for i in range(5)], columns=['id', 'body']))
+    print(await conn.fetch('SELECT * FROM notes WHERE id >= 2000 ORDER BY id'))
+    heard = asyncio.get_running_loop().create_future()
+    await conn.add_listener('news', lambda *args: heard.done() or heard.set_result(args[2:]))
+    await conn.execute("NOTIFY news, 'hello'")
+    print(await asyncio.wait_for(heard, 60))
+    print(await conn.execute('DELETE FROM notes WHERE id >= 1000'))
+    await conn.close()
+    async with asyncpg.create_pool(ssl=False, min_size=2, max_size=4) as pool:
+        print(await asyncio.gather(*(pool.fetchval('SELECT total FROM orders WHERE tenant_id = $1 AND id = 1', 1 + i % 12) for i in range(50))))
+asyncio.run(main())
+`;
+
+test('asyncpg: binary, prepared, types of ours, cursors, COPY, notifications, a pool', async () => {
+  const path = file('with-asyncpg.py', asyncpg);
+  expect(await program('/usr/bin/python3', wire(), path)).toBe(await program('/usr/bin/python3', plain(), path));
+});
