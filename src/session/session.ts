@@ -36,7 +36,6 @@ import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan, SelectPlan } from '../plan/statement-plan.ts';
-import type { SelectPlan } from '../plan/statement-plan.ts';
 import { CoordinatorCursor, cursorText } from './coordinator-cursor.ts';
 import { checkLocalTables } from '../execute/read-local-tables.ts';
 import { checkPlacements } from './moved-since.ts';

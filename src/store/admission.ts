@@ -13,7 +13,7 @@ export async function readAdmission(coordinator: Pick<NodeConnections, 'acquire'
  * A statement about the catalog, in the transaction of a connection: with the rights of the cluster's own user where the connection is another role's. For that it is handed to a function of the schema, with a
  * token that is good for this statement in this transaction of this server process and nothing else: so nothing is won by learning it, and code of the role that runs in the same transaction has no other rights than its own.
  */
-export async function runOnCatalog(connection: NodeConnection, { text, values = [] }: { readonly text: string; readonly values?: readonly unknown[] | undefined }, options?: CallOptions): Promise<RawRow[]> {
+export async function runOnCatalog(connection: Pick<NodeConnection, 'query' | 'admission'>, { text, values = [] }: { readonly text: string; readonly values?: readonly unknown[] | undefined }, options?: CallOptions): Promise<RawRow[]> {
   if (connection.admission === undefined) return (await connection.query({ text, values }, options)).rows;
   const secret = await connection.admission();
   const facts = await connection.query({ text: 'SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_current_xact_id()' }, options);

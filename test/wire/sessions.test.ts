@@ -112,6 +112,28 @@ describe('who may come in', () => {
   });
 });
 
+describe('connections that are half open', () => {
+  test('cost little, leave others alone, and are closed in time', async () => {
+    await using patient = await serve(pair.cluster, { port: 0, authenticationTimeoutMs: 3_000, connectionsMax: 510 });
+    const before = process.memoryUsage().rss;
+    const { user, database } = pair.databases.coordinator;
+    // Silent; in the middle of a startup message; in the middle of the exchange about the password.
+    const beginnings = [Buffer.alloc(0), Buffer.from([0, 0, 0]), startup({ user, database })];
+    const half = await Promise.all(Array.from({ length: 500 }, async (_, i) => {
+      const client = await RawClient.open(patient);
+      client.send(beginnings[i % 3] ?? Buffer.alloc(0));
+      return client;
+    }));
+    const client = await connect(closed, { user: role('shop'), password: 'secret' });
+    const other = await connect(patient, { user: role('shop'), password: 'secret' });
+    for (const one of [client, other]) expect((await one.query('SELECT count(*) FROM orders')).rows).toEqual([{ count: '60' }]);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000);
+    await Promise.all(half.map((one) => one.closed()));
+    expect((await other.query('SELECT count(*) FROM orders')).rows).toEqual([{ count: '60' }]);
+    await Promise.all([client.end(), other.end()]);
+  });
+});
+
 /** The server may still be at the end of the connection before. */
 async function connectAgain(start: () => Promise<Client>): Promise<Client> {
   for (;;) {
