@@ -1,8 +1,8 @@
 // Fetches PostgreSQL's own regression SQL, from Debian's source package, for `npm run compatibility`: it is no part of this repository. Does nothing where it is there already. Prints the folder.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const release = 'postgresql-15';
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'shardwright');
@@ -17,10 +17,10 @@ function fetchSources() {
   const draft = mkdtempSync(join(tmpdir(), 'shardwright-regress-'));
   try {
     mkdirSync(join(draft, 'lists', 'partial'), { recursive: true });
-    writeFileSync(join(draft, 'sources.list'), 'deb-src http://deb.debian.org/debian bookworm main\n');
-    const lists = ['-qq', '-o', `Dir::Etc::SourceList=${draft}/sources.list`, '-o', 'Dir::Etc::SourceParts=/dev/null', '-o', `Dir::State::Lists=${draft}/lists`, '-o', 'APT::Sandbox::User=root'];
+    writeSourceLists(join(draft, 'sources.list.d'));
+    const lists = ['-qq', '-o', 'Dir::Etc::SourceList=/dev/null', '-o', `Dir::Etc::SourceParts=${draft}/sources.list.d`, '-o', `Dir::State::Lists=${draft}/lists`, '-o', 'APT::Sandbox::User=root'];
     run('apt-get', [...lists, 'update'], draft);
-    run('apt-get', [...lists, 'source', '--download-only', release], draft);
+    run('apt-get', [...lists, 'source', '--download-only', `${release}/${codename()}`], draft);
     const archive = readdirSync(draft).find((name) => name.includes('.orig.tar.'));
     if (archive === undefined) fail(`apt-get has brought no source of ${release}`);
     run('tar', ['--extract', '--file', archive, '--strip-components', '4', '--one-top-level=regress', '--wildcards', '*/src/test/regress/*'], draft);
@@ -30,6 +30,23 @@ function fetchSources() {
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }
+}
+
+/** The places that the system has its packages from, asked for their sources. */
+function writeSourceLists(folder) {
+  mkdirSync(folder, { recursive: true });
+  const parts = '/etc/apt/sources.list.d';
+  const files = [...(existsSync(parts) ? readdirSync(parts).map((name) => join(parts, name)) : []), '/etc/apt/sources.list'].filter((file) => existsSync(file) && /\.(list|sources)$/.test(file));
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8');
+    const sources = file.endsWith('.list') ? text.replace(/^\s*deb\s/gm, 'deb-src ') : text.replace(/^Types:.*$/gm, 'Types: deb-src');
+    writeFileSync(join(folder, basename(file)), sources);
+  }
+}
+
+/** Of the system's release itself: sources of later updates are not kept everywhere. */
+function codename() {
+  return /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
 }
 
 function run(command, args, cwd) {
