@@ -88,3 +88,9 @@ BEGIN
 END
 $do$;
 `;
+
+/** Takes it away again, where nobody has come to need it for something else. */
+export const dropNodeSchemaSql = `
+DROP TABLE IF EXISTS shardwright.lookup_change, shardwright.decision;
+DROP FUNCTION IF EXISTS shardwright.lookup_key(jsonb, text[]), shardwright.note_lookup_change(), shardwright.take_lookup_changes(), shardwright.refuse_unkept_lookup();
+DROP SCHEMA IF EXISTS shardwright`;

@@ -1,6 +1,7 @@
 import { sqlStateOf } from '../../base/errors.ts';
 import type { NodeConnections } from '../../cluster/node-connection.ts';
 import { quoteLiteral } from '../../sql/identifiers.ts';
+import { dropNodeSchemaSql } from '../../store/node-schema.ts';
 
 /** What a server was given to be a node. */
 export interface MadeNode {
@@ -23,7 +24,7 @@ export async function unmakeNode(server: NodeConnections, { clusterId, made }: {
   const { schema, drops } = JSON.parse(made ?? '{"schema":false,"drops":[]}') as MadeNode;
   const disown = `DO ${quoteLiteral(`BEGIN IF to_regclass('shardwright.node_identity') IS NOT NULL THEN DELETE FROM shardwright.node_identity WHERE cluster_id = ${quoteLiteral(clusterId)}; END IF; END`)}`;
   await server.query({ text: disown }, { signal });
-  const own = schema ? ['DROP TABLE IF EXISTS shardwright.node_identity, shardwright.decision', 'DROP SCHEMA IF EXISTS shardwright'] : [];
+  const own = schema ? [`DROP TABLE IF EXISTS shardwright.node_identity; ${dropNodeSchemaSql}`] : [];
   for (let left = [...drops, ...own], before = Infinity; left.length > 0 && left.length < before;) {
     before = left.length;
     left = await dropEach(server, left, signal);
@@ -35,7 +36,7 @@ async function dropEach(server: NodeConnections, statements: readonly string[], 
   const left: string[] = [];
   for (const text of statements) {
     try {
-      await server.query({ text }, { signal });
+      await server.query({ text, simple: true }, { signal });
     } catch (error) {
       if (sqlStateOf(error) !== '2BP01') throw error;
       left.push(text);
