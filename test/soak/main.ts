@@ -32,12 +32,12 @@ interface Told {
 }
 
 async function bank(servers: SoakServers, options: SoakOptions): Promise<Told> {
-  const { events, transfers, objections, cuts, processKills, serverKills } = await runBank(servers, options);
+  const { events, transfers, moves: moved, objections, cuts, processKills, serverKills } = await runBank(servers, options);
   const of = (kind: string): number => events.filter((event) => event.kind === kind).length;
   return {
     objections,
     summary: `${of('acknowledged')} transfers acknowledged, ${of('refused')} refused, ${of('unknown')} unknown, ${transfers} there; ${of('read')} totals read, ${of('unread')} not to be had (${codesOf(events)}); `
-      + `${processKills} processes and ${serverKills} servers killed, ${cuts} cuts; ${objections.length} objections`,
+      + `${processKills} processes and ${serverKills} servers killed, ${cuts} cuts, ${moved} moves; ${objections.length} objections`,
   };
 }
 

@@ -4,12 +4,12 @@ import { bankTotal } from './bank-tables.ts';
 import { type BankState, checkBank } from './check-bank.ts';
 import { runBank } from './run-bank.ts';
 
-test('a bank whose processes are killed and whose connections are cut', async () => {
+test('a bank whose processes are killed, whose connections are cut and whose shards move', async () => {
   await using servers = await startSoakServers({ major: 18, nodes: 2 });
-  const { objections, events, processKills, cuts } = await runBank(servers, { seed: 1, seconds: 8, processes: 2, serverKills: false });
+  const { objections, events, processKills, cuts, moves } = await runBank(servers, { seed: 1, seconds: 8, processes: 2, serverKills: false });
   expect(objections).toEqual([]);
   const count = (kind: string): number => events.filter((event) => event.kind === kind).length;
-  for (const some of [count('acknowledged'), count('read'), processKills, cuts]) expect(some).toBeGreaterThan(0);
+  for (const some of [count('acknowledged'), count('read'), processKills, cuts, moves]) expect(some).toBeGreaterThan(0);
 }, 120_000);
 
 describe('the check objects to', () => {

@@ -13,28 +13,33 @@ import type { SoakOptions } from '../soak-options.ts';
 import type { BankEvent } from './bank-event.ts';
 import { createBank } from './bank-tables.ts';
 import { type BankState, checkBank } from './check-bank.ts';
+import { MovingShards } from './moving-shards.ts';
 
 export interface BankReport extends Harm {
   readonly objections: readonly string[];
   readonly events: readonly BankEvent[];
   readonly transfers: number;
+  /** Moves of shard groups. */
+  readonly moves: number;
 }
 
 const endMsMax = 20_000;
 
-/** Processes make transfers and read totals while harm is done to them, to connections and servers. */
+/** Processes make transfers and read totals while shard groups move, and harm is done to processes, connections and servers. */
 export async function runBank(servers: SoakServers, { seed, seconds, processes, serverKills }: SoakOptions): Promise<BankReport> {
   const random = new Random(seed);
   await createBank(servers.connectionString);
   const bank = new BankProcesses(servers.connectionString, seed);
   for (let i = 0; i < processes; i += 1) bank.start();
+  const moving = new MovingShards(servers.connectionString, new Random(seed + 1_000));
   const harm = await doHarm(servers, { random, serverKills, killProcess: () => bank.killOne(random) }, AbortSignal.timeout(seconds * 1_000));
+  const moves = await moving.end();
   await bank.end();
   const cluster = new Cluster({ connectionString: servers.connectionString });
   await settle(cluster);
   const state = await readState(cluster);
   await cluster.end();
-  return { ...harm, events: bank.events, transfers: state.transfers.size, objections: checkBank(bank.events, state) };
+  return { ...harm, moves, events: bank.events, transfers: state.transfers.size, objections: checkBank(bank.events, state) };
 }
 
 class BankProcesses {
