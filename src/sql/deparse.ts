@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Node } from '@pgsql/types';
 import { sameTree } from './ast.ts';
 import type { Statement } from './parse.ts';
-import { parseOne } from './parse.ts';
+import { parseOneIfValid } from './parse.ts';
 
 /**
  * The text of a statement that we made up, parsed again; undefined when the deparser would not say the same, which
@@ -11,7 +11,7 @@ import { parseOne } from './parse.ts';
 export function deparseChecked(node: Node): Statement | undefined {
   const text = deparsed(node);
   if (text === undefined) return undefined;
-  const statement = parsed(text);
+  const statement = parseOneIfValid(text);
   return statement !== undefined && sameTree(statement.node, node) ? statement : undefined;
 }
 
@@ -22,14 +22,6 @@ function deparsed(node: Node): string | undefined {
   const { deparseSync } = load('pgsql-deparser') as { readonly deparseSync: (node: Node) => string };
   try {
     return deparseSync(node);
-  } catch {
-    return undefined;
-  }
-}
-
-function parsed(text: string): Statement | undefined {
-  try {
-    return parseOne(text);
   } catch {
     return undefined;
   }

@@ -42,6 +42,15 @@ export function parseOne(text: string): Statement {
   return statementOf(text, present(parseTree(text)[0]?.stmt, 'statement'));
 }
 
+/** The same of a text that may be none. */
+export function parseOneIfValid(text: string): Statement | undefined {
+  try {
+    return parseOne(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function parseTree(text: string): NonNullable<ReturnType<typeof parseSync>['stmts']> {
   if (text.trim() === '') return [];
   try {

@@ -5,7 +5,7 @@ import type { Query } from '../../analyze/query-level.ts';
 import { resolveColumn, type Scope } from '../../analyze/scope.ts';
 import { nameParts, sameTree } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
-import { parseOne, type Statement } from '../../sql/parse.ts';
+import { parseOne, parseOneIfValid, type Statement } from '../../sql/parse.ts';
 import { scanTokens, type Token } from '../../sql/scan.ts';
 import { typeOid } from '../../sql/values/type-oid.ts';
 import { limitOf, type MergePlan, type RowCount, type SortKey } from '../merge-plan.ts';
@@ -98,7 +98,7 @@ function withCondition(original: Statement, condition: string): Statement | unde
   const made = where === undefined
     ? `${text.slice(0, order.start)}WHERE ${condition} ${text.slice(order.start)}`
     : `${text.slice(0, where.end)} (${text.slice(where.end, order.start)}) AND ${condition} ${text.slice(order.start)}`;
-  const statement = parsed(made);
+  const statement = parseOneIfValid(made);
   if (statement === undefined) return undefined;
   const select = selectOf(original);
   const added = selectOf(parseOne(`SELECT WHERE ${condition}`)).whereClause;
@@ -114,14 +114,6 @@ function outermost(tokens: readonly Token[]): Token[] {
     if (text === '(' || text === '[') depth += 1;
     return isOutermost;
   });
-}
-
-function parsed(text: string): Statement | undefined {
-  try {
-    return parseOne(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** In the form that the parser gives: a condition that is an AND takes another one in. */
