@@ -357,6 +357,6 @@ $$;
 COMMENT ON FUNCTION shardwright.run_admitted(text, text) IS
   'Changes the catalog in a session of another role; the token is good for one statement in one transaction of one server process.';
 
-GRANT SELECT ON shardwright.cluster, shardwright.node, shardwright.colocation_group, shardwright.shard_group, shardwright.distributed_table, shardwright.shard, shardwright.distributed_schema TO PUBLIC;
+GRANT SELECT ON shardwright.cluster, shardwright.node, shardwright.colocation_group, shardwright.shard_group, shardwright.distributed_table, shardwright.shard, shardwright.distributed_schema, shardwright.unique_lookup TO PUBLIC;
 `,
 ];

@@ -158,7 +158,7 @@ const kinds: readonly ObjectKind[] = [
 ];
 
 function objectsOfKind({ catalog, namespace, owner, access, where = 'true', fromTheBeginning = false, create, complete = 'NULL', drop = 'NULL' }: ObjectKind): string {
-  const known = namespace === undefined ? 'true' : `${namespace}::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'shardwright', 'pg_toast') AND ${namespace}::regnamespace::text !~ '^pg_(toast_)?temp_'`;
+  const known = namespace === undefined ? 'true' : `${namespace}::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'shardwright', 'pg_toast') AND ${namespace}::regnamespace::text !~ '^(pg_(toast_)?temp_|shardwright_move)'`;
   const granted = access === undefined ? 'NULL' : `(SELECT json_agg(json_build_object('grantee', CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END, 'privilege', privilege_type, 'grantable', is_grantable) ORDER BY pg_get_userbyid(grantee), privilege_type)
     FROM aclexplode(${access[0]}) WHERE ${access[0]} IS NOT NULL${fromTheBeginning ? ' AND grantee <> 10' : ''})`;
   return `SELECT '${catalog}'::regclass::oid::bigint, o.oid::bigint, i.type, i.identity, ${create}, ${owner === undefined ? 'NULL' : `pg_get_userbyid(${owner})`}, ${granted}::text,
