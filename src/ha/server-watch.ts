@@ -193,11 +193,18 @@ export class ServerWatch {
   async #probeOnce(server: WatchedServer): Promise<void> {
     if (this.#ended) return;
     clearTimeout(this.#timers.get(server));
+    await this.#systemKnown(server);
     const answer = await server.ask().catch(() => undefined);
     this.#probing.delete(server);
     if (this.#ended) return;
     this.#heard(server, answer);
     this.#timers.set(server, setTimeout(() => void this.#probe(server), probeDelayMs(server.health, this.#times)).unref());
+  }
+
+  /** Which system this is, where nobody has noted it yet, the first of the addresses says, if it answers: another one may be a stranger's, and quicker. */
+  async #systemKnown(server: WatchedServer): Promise<void> {
+    const [first] = this.#servers;
+    if (this.#systemIdentifier === undefined && first !== undefined && first !== server && first.health.state === 'unknown') await this.#probe(first);
   }
 
   #heard(server: WatchedServer, answer: ProbeAnswer | undefined): void {
