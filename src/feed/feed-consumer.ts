@@ -264,7 +264,7 @@ export class FeedConsumer {
   /** A node that was added has a slot since a shard came there; one that was removed has been read to its end. */
   async #followNodes(feed: StoredFeed): Promise<void> {
     for (const [node, reader] of this.#readers) {
-      if (feed.nodes.some((one) => one.node === node)) continue;
+      if (isReadOn(feed, node)) continue;
       this.#readers.delete(node);
       this.#merge.remove(node);
       this.#given.delete(node);
@@ -291,7 +291,7 @@ export class FeedConsumer {
   async #explain(failed: NodeId, error: unknown): Promise<void> {
     try {
       const feed = await this.#readFeed();
-      if (!feed.nodes.some(({ node }) => node === failed)) return await this.#followNodes(feed);
+      if (!isReadOn(feed, failed)) return await this.#followNodes(feed);
       const isGone = sqlStateOf(error) === '42704';
       this.#failure = { error: isGone ? await this.#lost(new ClusterError('feedLost', 'the replication slot on a node is gone', { hint: lostHint, cause: error })) : error };
     } catch (reason) {
@@ -330,6 +330,11 @@ export class FeedConsumer {
     const isEven = comparePositions(confirmed, present(this.#given.get(node), 'given position')) >= 0;
     return passed !== undefined && isEven && !this.#merge.isBusy(node) && passed > confirmed.lsn ? passed : confirmed.lsn;
   }
+}
+
+/** Whether the feed has a slot there: one that is about to be dropped has no beginning any more. */
+function isReadOn({ nodes }: StoredFeed, node: NodeId): boolean {
+  return nodes.some((one) => one.node === node && one.start !== undefined);
 }
 
 /** Of each node the position that is further. */

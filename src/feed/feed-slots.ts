@@ -7,7 +7,7 @@ import type { CreatedSlot, ReplicationConnection } from '../cluster/replication-
 import { runWithShortLocks } from '../cluster/with-connection.ts';
 import { dropSlot } from '../replication/drop-slot.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
-import { forgetFeedNode, type StoredFeed } from '../store/feeds.ts';
+import { closeFeedNode, forgetFeedNode, type StoredFeed } from '../store/feeds.ts';
 import type { FeedServices } from './feed-context.ts';
 import { feedNames } from './feed-names.ts';
 
@@ -64,6 +64,8 @@ export async function makeSlot({ pools, clusterId }: FeedServices, { feed, node 
 /** Nothing of the feed is left on the node afterwards, and nobody believes so. */
 export async function dropFromNode({ pools, clusterId }: FeedServices, { feed, node }: FeedPart, signal?: AbortSignal): Promise<void> {
   const { slot, publication } = feedNames(clusterId, feed);
+  // Who still reads the slot must not take it for lost.
+  await closeFeedNode(pools.get(coordinatorNodeId), feed, node);
   await dropSlot(pools.get(node), slot(node), signal);
   await runWithShortLocks(pools.get(node), [`DROP PUBLICATION IF EXISTS ${quoteIdentifier(publication)}`], { signal: signal ?? new AbortController().signal, patienceMs: dropPatienceMs });
   await forgetFeedNode(pools.get(coordinatorNodeId), feed, node);

@@ -125,6 +125,11 @@ export async function storeFeedStart(coordinator: Coordinator, id: string, { nod
   await coordinator.query({ text: 'UPDATE shardwright.feed_node SET start_lsn = $3 WHERE feed_id = $1 AND node_id = $2', values: [id, node, lsnText(start)] });
 }
 
+/** Its slot there is about to go. */
+export async function closeFeedNode(coordinator: Coordinator, id: string, node: NodeId): Promise<void> {
+  await coordinator.query({ text: 'UPDATE shardwright.feed_node SET start_lsn = NULL WHERE feed_id = $1 AND node_id = $2', values: [id, node] });
+}
+
 export async function forgetFeedNode(coordinator: Coordinator, id: string, node: NodeId): Promise<void> {
   await coordinator.query({ text: 'DELETE FROM shardwright.feed_node WHERE feed_id = $1 AND node_id = $2', values: [id, node] });
 }
