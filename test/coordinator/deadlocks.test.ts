@@ -133,9 +133,9 @@ test('waiting is no deadlock', async () => {
   await touch(second, at(tenants, 2));
   // Whoever waits first is first.
   const later = [touch(second, at(tenants, 0))];
-  await waiting(1);
+  await Promise.race([waiting(1), ...later]);
   later.push(touch(third, at(tenants, 0)));
-  await waiting(2);
+  await Promise.race([waiting(2), ...later]);
   await wait(1_500);
   await first.query('COMMIT');
   await later[0];
