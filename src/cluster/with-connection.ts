@@ -3,7 +3,7 @@ import { sqlStateOf } from '../base/errors.ts';
 import type { NodeConnection, NodeConnections } from './node-connection.ts';
 
 /** Runs work on an exclusive connection, which is closed when the work fails or leaves a transaction open. */
-export async function withConnection<T>(node: NodeConnections, signal: AbortSignal, work: (connection: NodeConnection) => Promise<T>): Promise<T> {
+export async function withConnection<T>(node: NodeConnections, signal: AbortSignal | undefined, work: (connection: NodeConnection) => Promise<T>): Promise<T> {
   const connection = await node.acquire({ signal });
   let failure: { readonly error: unknown } | undefined;
   try {

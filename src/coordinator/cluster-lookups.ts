@@ -1,5 +1,6 @@
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
-import { lookupTableOf, tableOfOid } from '../execute/lookups/lookup-shards.ts';
+import { tableByOid } from '../catalog/table-by-oid.ts';
+import { lookupTableOf } from '../execute/lookups/lookup-shards.ts';
 
 /** A unique lookup, as `cluster.lookups()` lists it. */
 export interface LookupInfo {
@@ -17,7 +18,7 @@ export interface LookupInfo {
 /** In the order in which they were made. */
 export function listLookups(snapshot: CatalogSnapshot): LookupInfo[] {
   return snapshot.lookups.flatMap((lookup) => {
-    const table = tableOfOid(snapshot, lookup.table);
+    const table = tableByOid(snapshot, lookup.table);
     if (table === undefined) return [];
     return [{ name: lookup.name, schema: table.schema, table: table.name, columns: lookup.columns, valid: lookup.valid, lookupTable: lookupTableOf(snapshot, lookup).name }];
   });

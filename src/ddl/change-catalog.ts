@@ -6,6 +6,7 @@ import { quoteQualified } from '../sql/identifiers.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import { bumpVersion, lockCatalog, readNodes } from '../store/catalog-changes.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import { inTransaction } from '../txn/in-transaction.ts';
 import type { DdlContext, Within } from './ddl-context.ts';
 import { definitionSettings, underDefinitionSettings, underNodeSettings } from './definition-settings.ts';
 import { readDefinition } from './read-definition.ts';
@@ -36,22 +37,17 @@ export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeStep
   const { signal } = steps;
   await loadGrammar();
   if (context.within !== undefined) return changeWithin(context, context.within, steps);
-  const transaction = context.begin();
-  let result: T;
-  try {
+  const result = await inTransaction(context.begin(), { signal }, async (transaction) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
     const locked = await steps.lockFirst(coordinator);
     await coordinator.query({ text: definitionSettings, simple: true }, { signal });
     const clusterId = await lockCatalog({ coordinator, signal });
     const nodes = await readNodes({ coordinator, signal });
     context.admitNodes(nodes);
-    result = await steps.body({ transaction, coordinator, clusterId, nodes, signal }, locked);
+    const made = await steps.body({ transaction, coordinator, clusterId, nodes, signal }, locked);
     if (steps.keepsVersion !== true) await bumpVersion({ coordinator, signal });
-    await transaction.commit({ signal });
-  } catch (error) {
-    await transaction.rollback();
-    throw error;
-  }
+    return made;
+  });
   await context.refreshCatalog();
   return result;
 }

@@ -1,6 +1,7 @@
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import { withConnection } from '../cluster/with-connection.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
 import type { StoredJob } from '../store/jobs.ts';
 import { readLocalTable } from './distribute/read-local-table.ts';
@@ -9,20 +10,13 @@ import { type MovedGroups, readShardGroups } from './moved-tables.ts';
 type Job = Pick<StoredJob, 'sources' | 'targets'> & Partial<Pick<StoredJob, 'id' | 'distributed'>>;
 
 /** What a job takes rows from and what it makes, read in a transaction of its own. `moveRefused` when there is no such group, `moveUndone` when tables have come or gone since the job began. */
-export async function readMovedGroups(pools: NodePools, job: Job, options?: CallOptions): Promise<MovedGroups> {
-  const coordinator = await pools.get(coordinatorNodeId).acquire(options);
-  let failure: { readonly error: unknown } | undefined;
-  try {
+export function readMovedGroups(pools: NodePools, job: Job, options?: CallOptions): Promise<MovedGroups> {
+  return withConnection(pools.get(coordinatorNodeId), options?.signal, async (coordinator) => {
     await coordinator.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${definitionSettings}`, simple: true }, options);
     const groups = await readGroupsIn(coordinator, job, options);
     await coordinator.query({ text: 'COMMIT' }, options);
     return groups;
-  } catch (error) {
-    failure = { error };
-    throw error;
-  } finally {
-    coordinator.release(failure);
-  }
+  });
 }
 
 /** As `readMovedGroups`, in the connection's transaction, which must have `definitionSettings`. */

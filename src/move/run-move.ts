@@ -12,7 +12,7 @@ import { nodesOf } from './moved-tables.ts';
 import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
 import { ProgressMeter, type ProgressRates } from './progress-rates.ts';
 import { type RateLimit, rateLimit } from './rate-limit.ts';
-import { isLockConflict } from '../cluster/with-connection.ts';
+import { isLockConflict, withConnection } from '../cluster/with-connection.ts';
 import { settlePrepared } from './settle-prepared.ts';
 import { cleanUp, constrain, undo } from './steps/after-cut-over.ts';
 import { catchUp } from './steps/catch-up.ts';
@@ -74,10 +74,8 @@ const backOffMs = { first: 50, max: 2_000 } as const;
  * Carries a move on from where it is, until it is over. One process at a time: undefined when another one works on it. Throws when it cannot go on, or is told to leave; the move
  * stays as it is then, and can be carried on later by anybody.
  */
-export async function runMove(services: MoveServices, id: string, options: RunMoveOptions = {}): Promise<MoveEnd | undefined> {
-  const claim = await services.pools.get(coordinatorNodeId).acquire({ signal: options.leave });
-  let failure: { readonly error: unknown } | undefined;
-  try {
+export function runMove(services: MoveServices, id: string, options: RunMoveOptions = {}): Promise<MoveEnd | undefined> {
+  return withConnection(services.pools.get(coordinatorNodeId), options.leave, async (claim) => {
     if (!(await tryLock(claim, services, id))) return undefined;
     const job = await readJob(claim, id);
     using _admitted = job.kind === 'add_node' ? services.admitNodes([nodeOfJob(job)]) : undefined;
@@ -88,12 +86,7 @@ export async function runMove(services: MoveServices, id: string, options: RunMo
       await run.end();
       await unlock(claim, services, id);
     }
-  } catch (error) {
-    failure = { error };
-    throw error;
-  } finally {
-    claim.release(failure);
-  }
+  });
 }
 
 const lockKey = (clusterId: string, id: string): string => `shardwright job ${clusterId} ${id}`;

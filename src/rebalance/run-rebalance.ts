@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import { withConnection } from '../cluster/with-connection.ts';
 import type { MoveLimits } from '../move/move-context.ts';
 import { isOver, isUndoable, readState } from '../move/move-state.ts';
 import type { Moves } from '../move/moves.ts';
@@ -41,13 +42,11 @@ const pollMs = 200;
  * Carries a rebalance on until it is over. One process at a time; false when another one works on it. A move that fails does not keep the others from being made. Throws when it cannot go on, or is told to leave: all its moves
  * have stopped then, in this process.
  */
-export async function runRebalance(services: RebalanceServices, id: string, onProgress: OnProgress): Promise<boolean> {
-  const claim = await services.pools.get(coordinatorNodeId).acquire({ signal: services.leave });
-  const key = `shardwright rebalance ${services.clusterId} ${id}`;
-  const lock = (name: string): Promise<boolean> =>
-    claim.query({ text: `SELECT pg_catalog.${name}(pg_catalog.hashtextextended($1, 0))`, values: [key] }).then(({ rows }) => rows[0]?.[0] === 't');
-  let failure: { readonly error: unknown } | undefined;
-  try {
+export function runRebalance(services: RebalanceServices, id: string, onProgress: OnProgress): Promise<boolean> {
+  return withConnection(services.pools.get(coordinatorNodeId), services.leave, async (claim) => {
+    const key = `shardwright rebalance ${services.clusterId} ${id}`;
+    const lock = (name: string): Promise<boolean> =>
+      claim.query({ text: `SELECT pg_catalog.${name}(pg_catalog.hashtextextended($1, 0))`, values: [key] }).then(({ rows }) => rows[0]?.[0] === 't');
     if (!(await lock('pg_try_advisory_lock'))) return false;
     const run = new RebalanceRun(services, claim, { id, onProgress });
     try {
@@ -58,12 +57,7 @@ export async function runRebalance(services: RebalanceServices, id: string, onPr
       await lock('pg_advisory_unlock').catch(() => false);
     }
     return true;
-  } catch (error) {
-    failure = { error };
-    throw error;
-  } finally {
-    claim.release(failure);
-  }
+  });
 }
 
 class RebalanceRun {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
+import { tableByOid } from '../catalog/table-by-oid.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
@@ -57,7 +58,7 @@ async function attemptOnce(check: TableCheck): Promise<FoundRows | undefined> {
 }
 
 function referenceTable(snapshot: CatalogSnapshot, { oid }: CatalogTable): ReferenceTable | undefined {
-  const table = [...snapshot.tables.values()].find((candidate) => candidate.oid === oid);
+  const table = tableByOid(snapshot, oid);
   return table?.kind === 'reference' ? table : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { at, present } from '../base/assert.ts';
 import type { CatalogSnapshot, CatalogTable, ColocationGroup, DistributedTable, ShardGroup } from '../catalog/catalog-snapshot.ts';
+import { tableByOid } from '../catalog/table-by-oid.ts';
 import { distributionType } from '../catalog/hash/distribution-type.ts';
 import type { ShardId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
@@ -23,7 +24,7 @@ export interface PlacedShard {
 
 /** In the order of the hash ranges; none when the table is no distributed table any more. */
 export function placedShards(snapshot: CatalogSnapshot, { oid }: Pick<CatalogTable, 'oid'>): PlacedShard[] {
-  const table = [...snapshot.tables.values()].find((candidate) => candidate.oid === oid);
+  const table = tableByOid(snapshot, oid);
   if (table?.kind !== 'distributed') return [];
   const colocation = present(snapshot.colocationGroups.get(table.colocationId));
   return table.shardIds.map((id, ordinal) => ({ id, name: shardName(table.name, id), table, group: at(colocation.shardGroups, ordinal), colocation }));

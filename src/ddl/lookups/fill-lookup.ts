@@ -6,13 +6,14 @@ import type { CatalogSnapshot, DistributedTable } from '../../catalog/catalog-sn
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId, ShardId } from '../../catalog/ids.ts';
 import { shardName } from '../../catalog/shard-name.ts';
+import { tableByOid } from '../../catalog/table-by-oid.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
-import { lookupTableOf, tableOfOid } from '../../execute/lookups/lookup-shards.ts';
+import { lookupTableOf } from '../../execute/lookups/lookup-shards.ts';
 import { placerOf } from '../../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { readSnapshot } from '../../store/load-snapshot.ts';
 import { findLookup, noteFilled } from '../../store/unique-lookups.ts';
-import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
+import { inTransaction } from '../../txn/in-transaction.ts';
 import type { DdlContext } from '../ddl-context.ts';
 import type { GrowingLookup } from './create-unique-lookup.ts';
 import { fillBatch, type FilledRow } from './fill-batch.ts';
@@ -32,7 +33,7 @@ export async function fillLookup(context: DdlContext, lookup: GrowingLookup, { s
     if (source === undefined) return;
     try {
       await fillFrom(context, source, signal);
-      await inTransaction(context, async (transaction) => noteFilled({ coordinator: await transaction.join(coordinatorNodeId, 'write', { signal }), signal }, lookup.id, source.shard));
+      await inTransaction(context.begin(), {}, async (transaction) => noteFilled({ coordinator: await transaction.join(coordinatorNodeId, 'write', { signal }), signal }, lookup.id, source.shard));
     } catch (error) {
       missing += 1;
       if (sqlStateOf(error) !== '42P01' || missing > missingMax) throw error;
@@ -55,12 +56,12 @@ export interface FillSource {
 
 /** By the newest catalog; undefined when there is none left. */
 async function nextSource(context: DdlContext, lookup: GrowingLookup, signal: AbortSignal | undefined): Promise<FillSource | undefined> {
-  const { snapshot, stored } = await inTransaction(context, async (transaction) => {
+  const { snapshot, stored } = await inTransaction(context.begin(), {}, async (transaction) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'read', { signal });
     return { snapshot: await readSnapshot(coordinator, { signal }), stored: await findLookup({ coordinator, signal }, lookup) };
   });
   const known = snapshot.lookups.find(({ id }) => id === lookup.id);
-  const table = tableOfOid(snapshot, lookup.table);
+  const table = tableByOid(snapshot, lookup.table);
   if (stored === undefined || known === undefined || table?.kind !== 'distributed') throw new ClusterError('unknownLookup', `the unique lookup "${lookup.name}" was dropped while it was built`);
   const ordinal = table.shardIds.findIndex((id) => !stored.filled.has(id));
   if (ordinal < 0) return undefined;
@@ -77,12 +78,12 @@ async function nextSource(context: DdlContext, lookup: GrowingLookup, signal: Ab
  */
 async function fillFrom(context: DdlContext, source: FillSource, signal: AbortSignal | undefined): Promise<void> {
   const names = [...source.columns, present(source.table.distributionColumn).name].map(quoteIdentifier);
-  await inTransaction(context, async (reading) => {
+  await inTransaction(context.begin(), {}, async (reading) => {
     const connection = await reading.join(source.node, 'read', { signal });
     const isKey = source.columns.map((column) => `${quoteIdentifier(column)} IS NOT NULL`).join(' AND ');
     await connection.query({ text: `DECLARE shardwright_rows NO SCROLL CURSOR FOR SELECT ctid::text, ${names.map((name) => `${name}::text`).join(', ')} FROM ${source.sql} WHERE ${isKey}`, simple: true }, { signal });
     for await (const rows of batchesOf(connection, signal)) {
-      await withLockRetries(signal, () => inTransaction(context, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));
+      await withLockRetries(signal, () => inTransaction(context.begin(), {}, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));
     }
   });
 }
@@ -93,17 +94,5 @@ async function* batchesOf(connection: NodeConnection, signal: AbortSignal | unde
     const { rows } = await connection.query({ text: `FETCH ${batchRows} FROM shardwright_rows`, simple: true }, { signal });
     if (rows.length > 0) yield rows.map(([place, ...key]) => ({ place: place ?? '', key: key.map((value) => value ?? '') }));
     if (rows.length < batchRows) return;
-  }
-}
-
-async function inTransaction<T>(context: DdlContext, work: (transaction: DistributedTransaction) => Promise<T>): Promise<T> {
-  const transaction = context.begin();
-  try {
-    const result = await work(transaction);
-    await transaction.commit();
-    return result;
-  } catch (error) {
-    await transaction.rollback();
-    throw error;
   }
 }

@@ -29,8 +29,3 @@ export function placementsOf(snapshot: CatalogSnapshot, table: CatalogTable): Pl
   const { shardGroups } = present(snapshot.colocationGroups.get(table.colocationId), 'colocation group');
   return table.shardIds.map((id, ordinal) => ({ node: present(shardGroups[ordinal]).node, id, ordinal }));
 }
-
-export function tableByOid({ tables }: CatalogSnapshot, oid: number): CatalogTable | undefined {
-  for (const table of tables.values()) if (table.oid === oid) return table;
-  return undefined;
-}

@@ -1,11 +1,12 @@
 import { assert, at } from '../../base/assert.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { tableByOid } from '../../catalog/table-by-oid.ts';
 import { type NodeId, shardId, type ShardId } from '../../catalog/ids.ts';
 import { referencedShards } from '../referenced-shards.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import { changeShard, type ShardSteps } from './change-shard.ts';
-import { type DefinitionChange, placementsOf, tableByOid } from './definition-change.ts';
+import { type DefinitionChange, placementsOf } from './definition-change.ts';
 import type { LockMode, ShardLock } from './lock-shards.ts';
 import type { TableChange } from './table-change.ts';
 

@@ -1,6 +1,7 @@
 import { at } from '../../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import type { CatalogSnapshot } from '../../catalog/catalog-snapshot.ts';
+import { tableByOid } from '../../catalog/table-by-oid.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
@@ -9,7 +10,7 @@ import type { DistributedTransaction } from '../../txn/distributed-transaction.t
 import { allSettledOrThrow, runBatches } from '../../txn/run-batches.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import { changeOf, type LookupChange, type LookupKey, netChange, takeChangesSql } from './lookup-change.ts';
-import { keyArrays, keyRows, lookupShard, type LookupShard, lookupTableOf, placeKeys, tableOfOid } from './lookup-shards.ts';
+import { keyArrays, keyRows, lookupShard, type LookupShard, lookupTableOf, placeKeys } from './lookup-shards.ts';
 
 export interface Following {
   readonly snapshot: CatalogSnapshot;
@@ -119,7 +120,7 @@ function inserting(shard: LookupShard, keys: readonly LookupKey[]): NodeQuery {
 
 /** A key that is there already, in the words of a unique constraint of the table. The error itself is changed and returned, so that it stays the driver's own. */
 function asConstraint(error: unknown, { name, table: oid }: UniqueLookup, snapshot: CatalogSnapshot): unknown {
-  const table = tableOfOid(snapshot, oid);
+  const table = tableByOid(snapshot, oid);
   if (sqlStateOf(error) !== '23505' || !(error instanceof Error) || table === undefined) return error;
   error.message = error.message.replace(/"[^"]*(?:""[^"]*)*"$/, () => quoted(name));
   Object.assign(error, { schema: table.schema, table: table.name, constraint: name });

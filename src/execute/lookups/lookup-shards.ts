@@ -1,10 +1,11 @@
 import { at, present } from '../../base/assert.ts';
-import type { CatalogSnapshot, CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
-import { shardName } from '../../catalog/shard-name.ts';
+import { tableByOid } from '../../catalog/table-by-oid.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
 import { placerOf } from '../../plan/prune.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { shardSql } from '../../plan/shard-template.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import { placeValues } from '../write/place-values.ts';
 import type { LookupKey } from './lookup-change.ts';
@@ -19,20 +20,16 @@ export interface LookupShard {
   readonly types: readonly string[];
 }
 
-export function tableOfOid({ tables }: CatalogSnapshot, oid: number): CatalogTable | undefined {
-  return [...tables.values()].find((table) => table.oid === oid);
-}
-
 /** The lookup table of a lookup. */
 export function lookupTableOf(snapshot: CatalogSnapshot, { lookupTable }: UniqueLookup): DistributedTable {
-  const table = tableOfOid(snapshot, lookupTable);
+  const table = tableByOid(snapshot, lookupTable);
   return present(table?.kind === 'distributed' ? table : undefined, 'lookup table');
 }
 
 export function lookupShard(snapshot: CatalogSnapshot, table: DistributedTable, ordinal: number): LookupShard {
   const { node } = at(placerOf(table, snapshot).group.shardGroups, ordinal);
   return {
-    node, sql: quoteQualified(table.schema, shardName(table.name, at(table.shardIds, ordinal))),
+    node, sql: shardSql(table, ordinal),
     columns: table.columns.map(({ name }) => quoteIdentifier(name)), types: table.columns.map(({ type }) => type.sql),
   };
 }

@@ -4,6 +4,7 @@ import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import { addressName } from '../../catalog/node-address.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { withConnection } from '../../cluster/with-connection.ts';
+import { inTransaction } from '../../txn/in-transaction.ts';
 import type { CatalogChange } from '../../ddl/change-catalog.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { checkNewNode, claimServer } from '../../ddl/join-node.ts';
@@ -62,8 +63,7 @@ async function unmakeEarlier({ pools, job, claim, signal }: MoveContext): Promis
 async function makeNode(context: MoveContext): Promise<MovedGroups> {
   const { clusterId, job, claim, signal } = context;
   const node = nodeOfJob(job);
-  const transaction = context.begin();
-  try {
+  return inTransaction(context.begin(), { signal }, async (transaction) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'read', { signal });
     await coordinator.query({ text: `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${definitionSettings}`, simple: true }, { signal });
     const groups = await readGroupsIn(coordinator, job, { signal });
@@ -75,12 +75,8 @@ async function makeNode(context: MoveContext): Promise<MovedGroups> {
     await registerObjects(claim, job.id, [{ node: node.id, kind: 'node', name: clusterId, detail: made }]);
     await claimServer(change, connection, node);
     await sendAllObjects(change, node.id);
-    await transaction.commit({ signal });
     return groups;
-  } catch (error) {
-    await transaction.rollback();
-    throw error;
-  }
+  });
 }
 
 async function hasOwnSchema(connection: NodeConnection, signal: AbortSignal): Promise<boolean> {
