@@ -6,6 +6,7 @@ export type { TransactionOutcome } from './txn/outcome-of.ts';
 export type { RecoveryReport } from './txn/recover.ts';
 export type { RestorePoint, RestorePointServer } from './txn/restore-point.ts';
 export type { TransactionInDoubt } from './txn/list-transactions.ts';
+export type { BackgroundTask, OnBackgroundError } from './coordinator/background-tasks.ts';
 export type { ClusterOptions } from './coordinator/cluster-options.ts';
 export type { MovedSchema, SchemaInfo } from './coordinator/cluster-schemas.ts';
 export type { LookupInfo } from './coordinator/cluster-lookups.ts';

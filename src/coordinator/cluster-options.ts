@@ -2,6 +2,7 @@ import type { ClientConfig, PoolConfig } from 'pg';
 import type { RowEstimate } from '../plan/staged/statistics.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import type { ReadOptions } from '../session/read-options.ts';
+import type { OnBackgroundError } from './background-tasks.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 
 /**
@@ -42,6 +43,11 @@ export interface ClusterOptions extends PoolConfig, Omit<ReadOptions, 'token'> {
    * processes one looks at a time.
    */
   readonly recoveryIntervalMs?: number | undefined;
+  /**
+   * Hears of what a `Cluster` does of itself, such as recovery, when it has failed three times in a row; once, until it has gone well. It goes on trying. By default it is a warning of
+   * the process, which Node prints.
+   */
+  readonly onBackgroundError?: OnBackgroundError | undefined;
   /**
    * Milliseconds that a change of definitions waits for its locks on the servers, since it holds up other statements meanwhile: 2 000 by default; 0 for no limit. Then it gives up what it
    * has; outside of transaction blocks it tries again, five times in all, with pauses between. `lockNotAvailable` (55P03) beyond. A session's own `lock_timeout` counts for it as well.

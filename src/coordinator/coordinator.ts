@@ -1,6 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
-import { NowAndThen } from '../base/now-and-then.ts';
 import { at } from '../base/assert.ts';
 import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -38,11 +37,12 @@ import { listenForCatalog } from '../store/catalog-listener.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
 import { ShardLoad } from '../store/shard-load.ts';
-import { BackgroundRecovery } from '../txn/background-recovery.ts';
+import { recoverInTurn } from '../txn/recover-in-turn.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
 import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
 import type { VerifyServices } from '../verify/verify-context.ts';
+import { BackgroundTasks, warnOfBackgroundError } from './background-tasks.ts';
 import { SessionProfiles } from './session-profiles.ts';
 import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
 import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, failoverTimeoutMsDefault, recoveryIntervalMsDefault } from './cluster-options.ts';
@@ -82,17 +82,9 @@ export class Coordinator implements SessionServices {
   #startup: Readonly<Record<string, string>> = {};
   #turn = 0;
   readonly #leaving = new AbortController();
-  readonly #recovery: BackgroundRecovery | undefined;
-  /** Carries on moves that a process has left; those under way here are told to leave before it ends. */
-  readonly #moving: NowAndThen | undefined;
-  /** The same for rebalances. */
-  readonly #rebalancing: NowAndThen | undefined;
-  /** Looks after change feeds that nobody reads. */
-  readonly #feeding: NowAndThen | undefined;
+  readonly #tasks: BackgroundTasks;
   /** What is done without anybody who waits for it. */
   readonly #background = new Set<Promise<void>>();
-  /** Stores what was counted of the load. */
-  readonly #counting: NowAndThen | undefined;
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
@@ -106,7 +98,8 @@ export class Coordinator implements SessionServices {
     this.pools = createNodePools(this.#endpoints(), this.replicated.open);
     this.profiles = new SessionProfiles(this, () => this.#endpoints(), this.replicated.openOther);
     this.objects = new NodeObjects(this.pools);
-    this.deadlocks = new DeadlockWatch(this.pools);
+    const onError = settings.onBackgroundError ?? warnOfBackgroundError;
+    this.deadlocks = new DeadlockWatch(this.pools, (error) => onError(error, 'deadlocks'));
     this.statistics = new TableStatistics(this.pools, settings.tuning?.adjustEstimate);
     const coordinator = this.pools.get(coordinatorNodeId);
     this.store = createCatalogStore({
@@ -120,19 +113,16 @@ export class Coordinator implements SessionServices {
         }),
     });
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
-    this.#recovery = intervalMs === 0 ? undefined : new BackgroundRecovery({ pools: this.pools, intervalMs });
-    this.#moving = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
-    this.#rebalancing = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
-    this.#feeding = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
-    this.#counting = intervalMs === 0 ? undefined : new NowAndThen(intervalMs);
+    this.#tasks = new BackgroundTasks(intervalMs, onError);
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
-      this.#recovery?.start(clusterId);
-      this.#moving?.start(() => this.moves(clusterId).carryOnAll());
-      this.#rebalancing?.start(() => this.rebalances(clusterId).carryOnAll());
-      this.#feeding?.start(() => this.feeds(clusterId).lookAfterAll());
-      this.#counting?.start(() => this.load.store(coordinator));
+      this.#tasks.start('recovery', () => recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal }));
+      // Those under way here are told to leave before it ends.
+      this.#tasks.start('moves', () => this.moves(clusterId).carryOnAll());
+      this.#tasks.start('rebalances', () => this.rebalances(clusterId).carryOnAll());
+      this.#tasks.start('feeds', () => this.feeds(clusterId).lookAfterAll());
+      this.#tasks.start('load', () => this.load.store(coordinator));
       // One of the same name may be another sequence now.
       this.sequences.forget();
     });
@@ -246,7 +236,7 @@ export class Coordinator implements SessionServices {
     try {
       this.deadlocks.end();
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
-      await Promise.all([this.#recovery?.end(), this.#moving?.end(), this.#rebalancing?.end(), this.#feeding?.end(), this.#counting?.end(), ...this.#background]);
+      await Promise.all([this.#tasks.end(), ...this.#background]);
       await this.store.end();
       await this.profiles.end();
       await this.pools.end();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { orAborted } from '../base/abort.ts';
+import { FailureCounter } from '../base/background-work.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId } from '../catalog/ids.ts';
@@ -35,7 +36,12 @@ export class DeadlockWatch {
   /** Whether rows of this process may be in the table. */
   readonly #told = new Set<string>();
 
-  constructor(private readonly pools: NodePools) {}
+  readonly #failures: FailureCounter;
+
+  /** `onTrouble` hears of what goes wrong three times in a row. */
+  constructor(private readonly pools: NodePools, onTrouble: (error: unknown) => void) {
+    this.#failures = new FailureCounter(onTrouble);
+  }
 
   enter(transaction: WatchedTransaction): void {
     this.#running.add(transaction);
@@ -58,8 +64,9 @@ export class DeadlockWatch {
     this.#looking = true;
     try {
       await this.#lookOnce();
-    } catch {
-      // Some server does not answer.
+      this.#failures.succeeded();
+    } catch (error) {
+      if (this.#timer !== undefined) this.#failures.failed(error);
     } finally {
       this.#looking = false;
       if (this.#running.size === 0 && this.#told.size === 0) this.end();

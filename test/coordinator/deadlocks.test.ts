@@ -179,3 +179,31 @@ test('a server process that has begun another transaction since is no part of th
   await Promise.all([behind, ahead].map(async ({ client }) => client.end()));
   await cluster.query(`DELETE FROM shardwright.waiting WHERE transaction_id = 'earlier'`);
 });
+
+test('when deadlocks cannot be found, it is said, once', async () => {
+  const told: unknown[] = [];
+  const cluster = pair.another({ onBackgroundError: (error, task) => told.push([task, error]) });
+  const [first, second] = [await begun(pair.cluster), await begun(cluster)];
+  await touch(first, at(tenants, 0));
+  await touch(second, at(tenants, 1));
+  const coordinator = new Client({ connectionString: pair.databases.coordinator.connectionString });
+  await coordinator.connect();
+  await coordinator.query('ALTER TABLE shardwright.waiting RENAME TO waiting_elsewhere');
+  try {
+    const waited = touch(second, at(tenants, 0));
+    await Promise.race([waited, until(() => told.length > 0)]);
+    await wait(1_000);
+    await first.query('COMMIT');
+    await waited;
+  } finally {
+    await coordinator.query('ALTER TABLE shardwright.waiting_elsewhere RENAME TO waiting');
+    await coordinator.end();
+  }
+  await second.query('ROLLBACK');
+  for (const client of [first, second]) client.release();
+  expect(told).toMatchObject([['deadlocks', { code: '42P01' }]]);
+});
+
+async function until(happened: () => boolean): Promise<void> {
+  while (!happened()) await wait(10);
+}

@@ -1,0 +1,27 @@
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import { gidCluster } from './gid.ts';
+import { recover } from './recover.ts';
+
+/** Recovery as every process does it now and then: one at a time, whoever holds an advisory lock in the coordinator database. It holds a connection to each node only as long as it asks. */
+export async function recoverInTurn(pools: NodePools, { clusterId, signal }: { readonly clusterId: string; readonly signal: AbortSignal }): Promise<void> {
+  const connection = await pools.get(coordinatorNodeId).acquire({ signal });
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    await connection.query({ text: 'BEGIN' }, { signal });
+    if (await isOurs(connection, clusterId, signal)) await recover(pools, { clusterId, signal });
+    await connection.query({ text: 'ROLLBACK' });
+  } catch (error) {
+    failure = { error };
+    throw error;
+  } finally {
+    connection.release(failure);
+  }
+}
+
+/** Until the end of the transaction. */
+async function isOurs(connection: NodeConnection, clusterId: string, signal: AbortSignal): Promise<boolean> {
+  const { rows } = await connection.query({ text: 'SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($1, 0))', values: [`shardwright recovery ${gidCluster(clusterId)}`] }, { signal });
+  return rows[0]?.[0] === 't';
+}

@@ -1,0 +1,29 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { BackgroundWork, FailureCounter } from '../../src/base/background-work.ts';
+
+test('what goes wrong is told the third time in a row, and once, until it has gone well', () => {
+  const told: unknown[] = [];
+  const failures = new FailureCounter((error) => told.push(error));
+  for (const outcome of [1, 2, 'well', 3, 4, 5, 6, 7, 'well', 8, 9, 10]) {
+    if (outcome === 'well') failures.succeeded();
+    else failures.failed(outcome);
+  }
+  expect(told).toEqual([5, 10]);
+});
+
+test('work goes on after it has failed, and not after its end', async () => {
+  const told: unknown[] = [];
+  const turns: Error[] = [];
+  const work = new BackgroundWork(1, (error) => told.push(error));
+  work.start(() => {
+    turns.push(new Error(`turn ${turns.length + 1}`));
+    return Promise.reject(turns.at(-1));
+  });
+  while (turns.length < 6) await wait(1);
+  await work.end();
+  const until = turns.length;
+  await wait(20);
+  expect(turns).toHaveLength(until);
+  expect(told).toEqual([new Error('turn 3')]);
+});
