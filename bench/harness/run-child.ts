@@ -4,7 +4,7 @@ import type { ChildOutcome, ChildTask } from '../children/child-task.ts';
 
 /**
  * Measures a task in a Node process of its own, so that its memory is its own. The script is plain JavaScript, made by
- * `buildChild`. Rejects with what the process wrote to standard error when it fails.
+ * `buildEntries`. Rejects with what the process wrote to standard error when it fails.
  */
 export async function runChild(script: string, task: ChildTask): Promise<ChildOutcome> {
   const child = spawn(process.execPath, [script, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -9,6 +9,7 @@ import { parseListen } from '../../src/cli/options.ts';
 import { present } from '../../src/base/assert.ts';
 import { query, RawClient, requestCancel } from '../wire/raw-client.ts';
 import { startCluster } from '../coordinator/start-cluster.ts';
+import { scriptArguments } from '../support/child-script.ts';
 
 const running = new Set<ChildProcess>();
 afterEach(() => {
@@ -26,7 +27,7 @@ interface Command {
 }
 
 function command(...args: string[]): Command {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), 'src/cli/main.ts', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [...scriptArguments(new URL('../../src/cli/main.ts', import.meta.url)), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   let output = '';
   const changed: (() => void)[] = [];

@@ -1,7 +1,6 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cluster } from '../../src/index.ts';
 import { alterDistributedTable } from '../../src/ddl/alter-distributed-table.ts';
@@ -9,6 +8,7 @@ import { createDistributedTable } from '../../src/ddl/create-distributed-table.t
 import { commitSteps } from '../../src/txn/distributed-transaction.ts';
 import { openTestCluster, type TestCluster } from './test-cluster.ts';
 import { watched } from './watched-transaction.ts';
+import { scriptArguments } from '../support/child-script.ts';
 
 /** A fault at each request and at each step of the commit of alterDistributedTable: afterwards the tables have their old shards or their new ones, with all rows, and nodes have nothing else. */
 let cluster: TestCluster;
@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 function startChild(): typeof spare {
-  return spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('altering-process.ts', import.meta.url)), cluster.databases.coordinator.connectionString], { stdio: ['pipe', 'ignore', 'inherit'] });
+  return spawn(process.execPath, [...scriptArguments(new URL('altering-process.ts', import.meta.url)), cluster.databases.coordinator.connectionString], { stdio: ['pipe', 'ignore', 'inherit'] });
 }
 
 async function currentCount(): Promise<number> {

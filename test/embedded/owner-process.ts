@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { expect, vi } from 'vitest';
 import { sqlStateOf } from '../../src/base/errors.ts';
 import type { ServerUser } from '../../src/embedded/server-user.ts';
+import { scriptArguments } from '../support/child-script.ts';
 
 export interface OwnedServer {
   readonly pid: number;
@@ -30,8 +30,7 @@ export interface OwnerOptions {
 
 /** Starts server-owner.ts as the leader of a process group of its own. */
 export function startOwner({ ending = 'live', tmpdir, user }: OwnerOptions = {}): Owner {
-  const script = fileURLToPath(new URL('server-owner.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ending], {
+  const child = spawn(process.execPath, [...scriptArguments(new URL('server-owner.ts', import.meta.url)), ending], {
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...(tmpdir === undefined ? {} : { TMPDIR: tmpdir }) },

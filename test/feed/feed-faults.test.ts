@@ -8,6 +8,7 @@ import { startPostgres, volatileSettings } from '../../src/embedded.ts';
 import { listRemains, startMoveCluster } from '../move/move-cluster.ts';
 import { rowsThere, startLoad } from '../move/writing-load.ts';
 import { Random } from '../oracle/random.ts';
+import { scriptArguments } from '../support/child-script.ts';
 
 test('a copy in another database is exact, however often its process is killed, while shards move and split', async () => {
   await using servers = await startMoveCluster({ nodes: 2 });
@@ -18,7 +19,7 @@ test('a copy in another database is exact, however often its process is killed, 
   await cluster.query(`INSERT INTO orders SELECT t, t * 1000 + i, i, 'early', 'pro' FROM generate_series(1, 8) t, generate_series(1, 50) i`);
   const complaints: string[] = [];
   const start = (): ChildProcess => {
-    const child = spawn(process.execPath, ['--import', 'tsx', new URL('mirror-child.ts', import.meta.url).pathname, embedded.connectionString, target.connectionString], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [...scriptArguments(new URL('mirror-child.ts', import.meta.url)), embedded.connectionString, target.connectionString], { stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr?.setEncoding('utf8').on('data', (text: string) => complaints.push(text));
     return child;
   };

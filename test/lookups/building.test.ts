@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { at, present } from '../../src/base/assert.ts';
 import type { Cluster } from '../../src/index.ts';
 import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
 import { lookupRows, startUsers, tableRows } from './lookup-pair.ts';
+import { scriptArguments } from '../support/child-script.ts';
 
 let pair: ClusterAndPlain;
 let cluster: Cluster;
@@ -70,7 +70,7 @@ test('a build whose process is killed goes on when it is called again, and is wr
   await cluster.query(fill);
   let broken = 0;
   for (const waitMs of [1_500, 2_300]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('builder-process.ts', import.meta.url)), pair.databases.coordinator.connectionString], { stdio: 'ignore' });
+    const child = spawn(process.execPath, [...scriptArguments(new URL('builder-process.ts', import.meta.url)), pair.databases.coordinator.connectionString], { stdio: 'ignore' });
     const ended = once(child, 'exit');
     await expect.poll(async () => (await cluster.lookups()).length, { timeout: 30_000, interval: 20 }).toBe(1);
     await new Promise((resolve) => setTimeout(resolve, waitMs - 1_500));

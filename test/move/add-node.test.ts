@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
@@ -11,6 +10,7 @@ import type { NodeAddress } from '../../src/store/catalog-changes.ts';
 import type { MoveTask } from './fault-child.ts';
 import { openMoves } from './fault-moves.ts';
 import { listRemains, placeOf } from './move-cluster.ts';
+import { forkScript } from '../support/child-script.ts';
 
 /** A node is added while reference tables are written, by processes that die and are carried on: no statement fails, all copies are what was acknowledged, and nothing is left of what was given up. */
 let servers: PostgresServer[];
@@ -267,5 +267,5 @@ test('an unlogged reference table keeps the copies from being followed: refused,
 });
 
 function forkChild(): ChildProcess {
-  return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return forkScript(new URL('fault-child.ts', import.meta.url));
 }

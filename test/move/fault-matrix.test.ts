@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../cluster/connections.ts';
@@ -15,6 +14,7 @@ import type { MoveTask } from './fault-child.ts';
 import { openMoves } from './fault-moves.ts';
 import { createMoveTables, listRemains, placeOf } from './move-cluster.ts';
 import { rowsThere, startLoad } from './writing-load.ts';
+import { forkScript } from '../support/child-script.ts';
 
 /**
  * A fault before and behind the effect of each state of a move, and at each step of its commit, under a small writing load. Afterwards the move is made or undone, nothing is
@@ -235,5 +235,5 @@ test('any process of the cluster carries on what was left, by itself', async () 
 });
 
 function forkChild(): ChildProcess {
-  return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return forkScript(new URL('fault-child.ts', import.meta.url));
 }

@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
@@ -16,6 +15,7 @@ import type { MoveTask } from './fault-child.ts';
 import { openMoves } from './fault-moves.ts';
 import { listRemains } from './move-cluster.ts';
 import { rowsThere, startLoad } from './writing-load.ts';
+import { forkScript } from '../support/child-script.ts';
 
 /**
  * As in fault-matrix.test.ts, for a split of which one part stays and one goes to another node, and for the merge of those two, which has two sources, and streams from two servers. Each ends as the
@@ -184,5 +184,5 @@ test('a target whose disk is full in the middle of the copy: the split is undone
 }, 60_000);
 
 function forkChild(): ChildProcess {
-  return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return forkScript(new URL('fault-child.ts', import.meta.url));
 }

@@ -1,12 +1,11 @@
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import type { Cluster, RebalanceEvent, StrategyGroup } from '../../src/index.ts';
 import { until } from '../cluster/connections.ts';
 import { type MoveCluster, startMoveCluster } from '../move/move-cluster.ts';
 import type { RebalanceTask } from './fault-child.ts';
+import { forkScript } from '../support/child-script.ts';
 
 let servers: MoveCluster;
 let cluster: Cluster;
@@ -173,7 +172,7 @@ test('one is started, seen, and stopped by another process; a second one is refu
 
 test.each(['preflight', 'cut_over'])('a process that is killed in a rebalance, with a move in state %s, is followed by another, by itself', async (state) => {
   await gatherOn(1);
-  const child = fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  const child = forkScript(new URL('fault-child.ts', import.meta.url));
   child.send({ coordinator: servers.embedded.connectionString, state } satisfies RebalanceTask);
   expect(await once(child, 'message')).toEqual(['reached', undefined]);
   child.kill('SIGKILL');

@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../cluster/connections.ts';
 import type { FaultTask } from './fault-child.ts';
@@ -13,6 +12,7 @@ import type { NodePools } from '../../src/cluster/node-pools.ts';
 import { type CommitStep, commitSteps } from '../../src/txn/distributed-transaction.ts';
 import { outcomeOf } from '../../src/txn/outcome-of.ts';
 import { recover, type RecoveryReport, recoverySteps } from '../../src/txn/recover.ts';
+import { forkScript } from '../support/child-script.ts';
 
 /**
  * A fault at each step of commit and of recovery, with two, three and four participants. Afterwards each transaction is everywhere or nowhere, and once recovery ran
@@ -150,7 +150,7 @@ function killServerAt(step: string, victim: number): { readonly onStep: (reached
 }
 
 function forkChild(): ChildProcess {
-  return fork(fileURLToPath(new URL('fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return forkScript(new URL('fault-child.ts', import.meta.url));
 }
 
 /** The next child starts while this one works. */

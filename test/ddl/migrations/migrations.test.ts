@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
 import { createTestDatabases } from '../../support/test-databases.ts';
 import { migrate, type Tool, tools } from './migrate.ts';
+import { scriptArguments } from '../../support/child-script.ts';
 
 /** What one PostgreSQL has in the place of the cluster's functions. */
 const stubs = `
@@ -49,7 +49,7 @@ interface Statement {
 /** Processes that are killed with -9, each at one of the statements. The next one is started while one migrates. */
 async function killAtEach(statements: readonly Statement[], { cluster, connectionString, tool }: { readonly cluster: Cluster; readonly connectionString: string; readonly tool: Tool }): Promise<void> {
   const start = (): ChildProcess =>
-    spawn(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('migrating-process.ts', import.meta.url)), connectionString, tool], { stdio: ['pipe', 'ignore', 'inherit'] });
+    spawn(process.execPath, [...scriptArguments(new URL('migrating-process.ts', import.meta.url)), connectionString, tool], { stdio: ['pipe', 'ignore', 'inherit'] });
   let next = start();
   try {
     for (const [i, { migration, index }] of statements.entries()) {

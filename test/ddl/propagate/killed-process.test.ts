@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
 import { createTestDatabases } from '../../support/test-databases.ts';
 import { columnsOf } from './columns-of.ts';
+import { scriptArguments } from '../../support/child-script.ts';
 
 const setup = `CREATE TABLE t (k bigint, a int); INSERT INTO t SELECT i, i FROM generate_series(1, 40) i`;
 const change = 'ALTER TABLE t ADD COLUMN b int DEFAULT 7, ALTER a TYPE text USING a::text';
@@ -51,8 +51,7 @@ test.each([['one_prepared', false], ['decided', true]] as const)('a process kill
 
 /** Another process runs the change and dies at that step; recovery finishes or undoes it. */
 async function killedAt(cluster: Cluster, step: string, { connectionString, change: text }: { readonly connectionString: string; readonly change: string }): Promise<void> {
-  const script = fileURLToPath(new URL('definer-process.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, connectionString, text, step], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [...scriptArguments(new URL('definer-process.ts', import.meta.url)), connectionString, text, step], { stdio: ['ignore', 'ignore', 'pipe'] });
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
   const [, signal] = (await once(child, 'exit')) as [number | null, string | null];

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type StagedCluster, startStaged } from './start-staged.ts';
+import { scriptArguments } from '../../support/child-script.ts';
 
 let pair: StagedCluster;
 beforeAll(async () => {
@@ -18,8 +18,7 @@ const queries = [
 ];
 
 test.each(queries)('a process killed in the middle of its stages leaves no table: %s', async (sql) => {
-  const script = fileURLToPath(new URL('reader-process.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, pair.databases.coordinator.connectionString, sql], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [...scriptArguments(new URL('reader-process.ts', import.meta.url)), pair.databases.coordinator.connectionString, sql], { stdio: ['ignore', 'ignore', 'pipe'] });
   const errors: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
   const ended = once(child, 'exit');

@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../cluster/connections.ts';
 import { at } from '../../../src/base/assert.ts';
@@ -12,6 +11,7 @@ import type { MoveTask } from '../fault-child.ts';
 import { openMoves } from '../fault-moves.ts';
 import { listRemains, type MoveCluster, startMoveCluster } from '../move-cluster.ts';
 import { ledgerRows, ledgerTable, startLedger } from './ledger.ts';
+import { forkScript } from '../../support/child-script.ts';
 
 /**
  * A fault at each state of a table's distribution, and at each step of its commit, under a small writing load in another process. Afterwards the table is distributed or what it was, nothing is left, and all that
@@ -124,5 +124,5 @@ async function killAt(wish: DistributionWish, step: string): Promise<void> {
 }
 
 function forkChild(): ChildProcess {
-  return fork(fileURLToPath(new URL('../fault-child.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  return forkScript(new URL('../fault-child.ts', import.meta.url));
 }

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { at } from '../../../src/base/assert.ts';
 import { Cluster } from '../../../src/index.ts';
 import { Random } from '../../oracle/random.ts';
@@ -14,6 +13,7 @@ import type { BankEvent } from './bank-event.ts';
 import { createBank } from './bank-tables.ts';
 import { type BankState, checkBank } from './check-bank.ts';
 import { MovingShards } from './moving-shards.ts';
+import { scriptArguments } from '../../support/child-script.ts';
 
 export interface BankReport extends Harm {
   readonly objections: readonly string[];
@@ -57,8 +57,7 @@ class BankProcesses {
 
   start(): void {
     this.#started += 1;
-    const script = fileURLToPath(new URL('bank-process.ts', import.meta.url));
-    const child = spawn(process.execPath, ['--import', 'tsx', script, this.connectionString, String(this.seed + this.#started), `p${this.#started}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [...scriptArguments(new URL('bank-process.ts', import.meta.url)), this.connectionString, String(this.seed + this.#started), `p${this.#started}`], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#running.push(child);
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => {

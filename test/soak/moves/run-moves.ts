@@ -1,6 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { at } from '../../../src/base/assert.ts';
 import { Cluster } from '../../../src/index.ts';
@@ -10,6 +9,7 @@ import { Random } from '../../oracle/random.ts';
 import type { SoakOptions } from '../soak-options.ts';
 import type { SoakServers } from '../soak-servers.ts';
 import { skewedTenants, type WritingReport, type WritingTask } from './writing-process.ts';
+import { forkScript } from '../../support/child-script.ts';
 
 export interface MovesReport {
   /** How many of each were made. */
@@ -36,7 +36,7 @@ const otherKeys = 5e7;
 export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds, jobs }: Pick<SoakOptions, 'seed' | 'seconds' | 'jobs'>): Promise<MovesReport> {
   const random = new Random(seed);
   const cluster = new Cluster({ connectionString });
-  const other = fork(fileURLToPath(new URL('writing-process.ts', import.meta.url)), { execArgv: ['--import', 'tsx'] });
+  const other = forkScript(new URL('writing-process.ts', import.meta.url));
   try {
     await createMoveTables(cluster);
     // Statements are short, however many rows there are.
