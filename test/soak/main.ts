@@ -37,7 +37,7 @@ async function bank(servers: SoakServers, options: SoakOptions): Promise<Told> {
   return {
     objections,
     summary: `${of('acknowledged')} transfers acknowledged, ${of('refused')} refused, ${of('unknown')} unknown, ${transfers} there; ${of('read')} totals read, ${of('unread')} not to be had (${codesOf(events)}); `
-      + `${processKills} processes and ${serverKills} servers killed, ${cuts} cuts, ${moved} moves; ${objections.length} objections`,
+      + `${processKills} processes and ${serverKills} servers killed, ${cuts} cuts, ${moved.made} of ${moved.begun} moves; ${objections.length} objections`,
   };
 }
 

@@ -12,15 +12,15 @@ import type { SoakOptions } from '../soak-options.ts';
 import type { BankEvent } from './bank-event.ts';
 import { createBank } from './bank-tables.ts';
 import { type BankState, checkBank } from './check-bank.ts';
-import { MovingShards } from './moving-shards.ts';
+import { MovingShards, type Moves } from './moving-shards.ts';
 import { scriptArguments } from '../../support/child-script.ts';
 
 export interface BankReport extends Harm {
   readonly objections: readonly string[];
   readonly events: readonly BankEvent[];
   readonly transfers: number;
-  /** Moves of shard groups. */
-  readonly moves: number;
+  /** Of shard groups. */
+  readonly moves: Moves;
 }
 
 const endMsMax = 20_000;
