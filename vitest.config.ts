@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 export default defineConfig({
   test: {
@@ -8,5 +9,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     maxWorkers: 2,
     fileParallelism: true,
+    // Files keep nothing in modules that others could find; loading the library anew for each of them takes two minutes in all.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
   },
 });
