@@ -33,3 +33,6 @@ process.once('message', (message) => {
     });
   });
 });
+
+// Where the other process has died, nobody asks for its report.
+process.once('disconnect', () => process.exit());
