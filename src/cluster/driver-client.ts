@@ -8,6 +8,7 @@ import { type TappedConnection, tapRows } from './tap-rows.ts';
 import type { CompleteMessage, CopyTarget, Statement } from './statement.ts';
 import type { Duplex } from 'node:stream';
 import { Client, type ClientConfig, type Connection } from 'pg';
+import { nonstandardStrings } from '../sql/standard-strings.ts';
 
 /** What this file uses of pg.Client beyond its documented interface. */
 interface ClientInternals {
@@ -79,6 +80,8 @@ export class DriverClient extends PgClient {
   #cause: unknown = undefined;
   /** As the server last reported. */
   inRecovery = false;
+  /** The server would find other strings in a text than we do, so the connection is of no use. */
+  hasOtherStrings = false;
 
   constructor(config: ClientConfig, { startup, repeatedMax, keys }: DriverSettings, events: DriverEvents) {
     super(config);
@@ -103,6 +106,7 @@ export class DriverClient extends PgClient {
     });
     this.connection.on('parameterStatus', ({ parameterName, parameterValue }: { readonly parameterName: string; readonly parameterValue: string }) => {
       if (parameterName === 'in_hot_standby') this.inRecovery = parameterValue === 'on';
+      if (parameterName === 'standard_conforming_strings' && parameterValue === 'off') this.#readsStringsOtherwise();
     });
     this.connection.on('parameterDescription', (message: { readonly dataTypeIDs: readonly number[] }) => {
       this.#head?.onParameters(message.dataTypeIDs);
@@ -161,6 +165,15 @@ export class DriverClient extends PgClient {
     const scram = this.#scram;
     if (scram === undefined) super._handleAuthSASLFinal(message);
     else this.#orFail(() => scram.check(message.data));
+  }
+
+  /** The statement that has made it so, if one did, fails with the reason. */
+  #readsStringsOtherwise(): void {
+    this.hasOtherStrings = true;
+    if (!this.#open) return;
+    const error = nonstandardStrings();
+    if (this.#head !== undefined) this.#head.error ??= error;
+    this.socket.destroy(error);
   }
 
   /** As pg tells of what it refuses in a server's messages. */

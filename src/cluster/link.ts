@@ -6,6 +6,7 @@ import type { Statement } from './statement.ts';
 import { connectionLost, notSent, saysGoodbye, translateCanceled, translateConnectError, translateStatementError } from './translate-error.ts';
 import { canceled, onAbort } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
+import { nonstandardStrings } from '../sql/standard-strings.ts';
 import type { Duplex } from 'node:stream';
 
 /** A statement that shall be cancelled: once it is the head, a loop does so, which `wake` tells of the statement's end. */
@@ -68,6 +69,7 @@ export class Link {
       this.#refuseConnection(error);
     }
     if (this.state === 'closed') throw this.#failure;
+    if (this.#client.hasOtherStrings) this.#refuseConnection(nonstandardStrings(`Sessions on ${this.settings.name} begin so, by ALTER ROLE, ALTER DATABASE or the server's configuration.`));
     if (this.settings.primaryOnly === true && this.#client.inRecovery) this.#refuseConnection(new Error('the server is in recovery'));
     this.state = 'open';
     this.#sendHeld();

@@ -18,6 +18,7 @@ import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
+import { checkStandardStrings } from '../sql/standard-strings.ts';
 import { KnownShapes } from './known-shapes.ts';
 import { isTimeless } from './timeless-text.ts';
 
@@ -197,10 +198,12 @@ export class Planner {
     return prepared !== undefined && prepared.snapshot === snapshot && !prepared.isOutgrown ? prepared : undefined;
   }
 
+  /** Throws `syntaxError`, and `unsupportedQuery` for what would have later texts read otherwise. */
   statements(text: string): readonly Statement[] {
     const known = this.#statements.get(text);
     if (known !== undefined) return known;
     const statements = text === '' ? [] : parseStatements(text);
+    checkStandardStrings(statements);
     if (text.length < longTextMin) this.#statements.set(text, statements);
     return statements;
   }

@@ -1,5 +1,6 @@
 import type { PoolClient, QueryConfig } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, run, startCluster } from '../coordinator/start-cluster.ts';
 
 let pair: ClusterAndPlain;
@@ -164,4 +165,33 @@ test('nodes begin with what ALTER DATABASE says on the coordinator database', as
     const { rows } = await own.query(`SELECT DISTINCT current_setting('my.tenant') AS tenant, '03/02/2024'::text::date::text AS day, current_setting('search_path') AS path FROM orders WHERE ${where}`);
     expect(rows).toEqual([{ tenant: 'all', day: '2024-03-02', path: '"$user", public, pg_temp' }]);
   }
+});
+
+test('strings with escapes in plain quotes are refused, however they are asked for', async () => {
+  const refused = { code: '0A000', message: '"standard_conforming_strings" cannot be off' };
+  const asked = [
+    'SET standard_conforming_strings = off', 'SET LOCAL standard_conforming_strings TO 0', `SELECT 1; SET SESSION Standard_Conforming_Strings TO 'No'`, `SELECT set_config('standard_conforming_strings', 'off', false)`,
+    'ALTER ROLE CURRENT_USER SET standard_conforming_strings = false', `ALTER DATABASE ${pair.databases.coordinator.database} SET standard_conforming_strings = off`, 'ALTER SYSTEM SET standard_conforming_strings = off',
+    'CREATE FUNCTION off() RETURNS int LANGUAGE sql SET standard_conforming_strings = off AS $$ SELECT 1 $$',
+    { text: 'SELECT set_config($1, $2, false)', values: ['standard_conforming_strings', 'off'] }, `UPDATE pg_settings SET setting = 'off' WHERE name LIKE 'standard%'`, `DO $$ BEGIN PERFORM set_config('standard_' || 'conforming_strings', 'off', false); END $$`,
+  ];
+  for (const text of asked) {
+    await inSession(async (client) => {
+      await expect(client.query(text), JSON.stringify(text)).rejects.toMatchObject(refused);
+      // What only the server could see has cost the connection.
+      await client.query('SELECT 1').catch(() => undefined);
+      expect((await client.query(`SELECT 'a\\b' AS kept, current_setting('standard_conforming_strings') AS strings`)).rows).toEqual([{ kept: 'a\\b', strings: 'on' }]);
+    });
+  }
+  await inSession(async (client) => {
+    for (const text of ['SET standard_conforming_strings = on', 'RESET standard_conforming_strings', 'SET backslash_quote = off']) await client.query(text);
+    await expect(client.query(`SELECT E'a\\'b' AS quoted FROM orders WHERE tenant_id = 5`)).rejects.toMatchObject({ code: '22P06' });
+  });
+});
+
+test('a database whose sessions begin so is none of a cluster', async () => {
+  const { connectionString, database } = pair.databases.coordinator;
+  const begun = new Cluster({ connectionString, options: '-c standard_conforming_strings=off' });
+  await expect(begun.query('SELECT 1')).rejects.toMatchObject({ code: '0A000', detail: expect.stringContaining(`/${database} begin so`) as string });
+  await begun.end();
 });
