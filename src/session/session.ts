@@ -572,6 +572,19 @@ export class Session {
     return { parameterTypes: parameterNumbers(statement.node).map(() => textOid), fields: [utilityField(plan)] };
   }
 
+  /** Has the coordinator database read values in the session's state, as Bind does: rejects with its words for the first that is none of its type. `types`: OIDs. */
+  async readValues(types: readonly number[], values: readonly (string | null)[]): Promise<void> {
+    const isPlain = this.#transaction === undefined && this.#settings.isEmpty && !this.#pinned.isHeld;
+    try {
+      const names = await this.typeNames(types);
+      const query = { text: `SELECT ${names.map((name, i) => `$${i + 1}::${name ?? 'pg_catalog.text'}`).join(', ')} WHERE false`, values };
+      await (isPlain ? this.#services.pools.get(coordinatorNodeId).query(query) : this.#onCoordinator((connection) => connection.query(query)));
+    } catch (error) {
+      this.#failed = this.#transaction !== undefined;
+      throw error;
+    }
+  }
+
   /** Names of types, as they are written in casts; undefined for 0. */
   async typeNames(oids: readonly number[]): Promise<(string | undefined)[]> {
     const snapshot = this.#ownSnapshot ?? (await this.#services.store.load());
@@ -1050,7 +1063,7 @@ function outsideBlock(command: string): ClusterError {
   return new ClusterError('invalidParameter', `${command} can only be used in transaction blocks`, { sqlState: '25P01' });
 }
 
-function transactionAborted(): ClusterError {
+export function transactionAborted(): ClusterError {
   return new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
 }
 

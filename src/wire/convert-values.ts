@@ -5,6 +5,7 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import type { WireValue } from './backend-writer.ts';
 import type { BindMessage, Format } from './frontend-message.ts';
 import { utf8 } from './message-body.ts';
+import { isPlainValue } from './plain-values.ts';
 import { codecOf, IncorrectBinaryData, type ValueCodec } from './value-codecs.ts';
 
 /** Where values of uncommon types are converted: the coordinator database. */
@@ -19,10 +20,13 @@ interface KnownType {
 }
 
 const typesMax = 10_000;
+/** Of labels of enums and the like. */
+const rememberedMax = 64;
 
 /** Turns values from the format that a client speaks into text and back: common types here, all others by a PostgreSQL. */
 export class ValueConverter {
   readonly #types = new LruMap<number, KnownType>(typesMax);
+  readonly #read = new LruMap<string, true>(typesMax);
 
   constructor(private readonly server: ConvertingServer) {}
 
@@ -39,6 +43,16 @@ export class ValueConverter {
       return null;
     });
     return foreign.length === 0 ? texts : Promise.all(foreign).then(() => texts);
+  }
+
+  /** How many of the parameters, from the first, a server has to read before they are known to be values of their types; 0 where all are plain, or were read before. */
+  doubted(texts: readonly (string | null)[], types: readonly number[]): number {
+    return texts.findLastIndex((text, i) => text !== null && !isPlainValue(types[i] ?? 0, text) && this.#read.get(readKey(types[i], text)) !== true) + 1;
+  }
+
+  /** A server has read these. Definitions of types change, and settings: what fails then does so when the statement runs. */
+  wereRead(texts: readonly (string | null)[], types: readonly number[]): void {
+    for (const [i, text] of texts.entries()) if (text !== null && text.length <= rememberedMax) this.#read.set(readKey(types[i], text), true);
   }
 
   /** The rows in the formats that were asked for; undefined when they are right as they are. */
@@ -81,6 +95,10 @@ export class ValueConverter {
     this.#types.set(oid, found);
     return found;
   }
+}
+
+function readKey(type: number | undefined, text: string): string {
+  return `${type ?? 0} ${text}`;
 }
 
 /** The format of the value at a place, where there is one for all, one for each, or none, which is text. */

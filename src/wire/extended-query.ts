@@ -1,4 +1,6 @@
+import { DatabaseError } from 'pg';
 import { ClusterError } from '../base/errors.ts';
+import { transactionAborted } from '../session/session.ts';
 import type { StatementShape } from '../cluster/node-connection.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
@@ -50,13 +52,14 @@ export class ExtendedQuery {
 
   /** At once, where no server has to be asked. */
   bind(message: BindMessage): Promise<void> | undefined {
-    const { converter } = this.context;
+    const { converter, session } = this.context;
     const prepared = this.#statement(message.statement);
     const { parameterTypes } = prepared.shape;
     if (message.values.length !== parameterTypes.length) {
       throw protocolViolation(`bind message supplies ${message.values.length} parameters, but prepared statement "${message.statement}" requires ${parameterTypes.length}`);
     }
     const { portal, resultFormats } = message;
+    if (session.status === 'failed' && !endsTransaction(prepared.statement)) throw transactionAborted();
     if (portal !== '' && this.#portals.has(portal)) throw new ClusterError('invalidParameter', `cursor "${portal}" already exists`, { sqlState: '42P03' });
     const columns = prepared.shape.fields.length;
     if (resultFormats.length > 1 && resultFormats.length !== columns) throw protocolViolation(`bind message has ${resultFormats.length} result formats but query has ${columns} columns`);
@@ -65,11 +68,27 @@ export class ExtendedQuery {
       this.#portals.set(portal, { prepared, values, resultFormats, opened: undefined, isDone: false });
       this.context.io.out.bindComplete();
     };
-    if (!(texts instanceof Promise) && this.#portals.get(portal)?.opened === undefined) {
+    if (!(texts instanceof Promise) && this.#portals.get(portal)?.opened === undefined && converter.doubted(texts, parameterTypes) === 0) {
       made(texts);
       return undefined;
     }
-    return this.#drop(portal).then(async () => made(await texts));
+    return this.#drop(portal).then(async () => made(await this.#read(portal, await texts, parameterTypes)));
+  }
+
+  /** PostgreSQL reads values at Bind, and says of one that is none. */
+  async #read(portal: string, texts: readonly (string | null)[], types: readonly number[]): Promise<readonly (string | null)[]> {
+    const { converter, session } = this.context;
+    const doubted = converter.doubted(texts, types);
+    if (doubted === 0) return texts;
+    const [values, theirs] = [texts.slice(0, doubted), types.slice(0, doubted)];
+    try {
+      await session.readValues(theirs, values);
+    } catch (error) {
+      if (portal !== '' && error instanceof DatabaseError) error.where = error.where?.replace(/^unnamed portal/m, `portal "${portal}"`);
+      throw error;
+    }
+    converter.wereRead(values, theirs);
+    return texts;
   }
 
   describe(what: 'statement' | 'portal', name: string): Promise<void> | undefined {
@@ -189,6 +208,11 @@ export class ExtendedQuery {
 }
 
 const portalBatch = 1_000;
+
+/** It may be bound in a transaction that has failed. */
+function endsTransaction(statement: Statement | undefined): boolean {
+  return statement !== undefined && 'TransactionStmt' in statement.node && /^TRANS_STMT_(?:COMMIT|ROLLBACK|ROLLBACK_TO|PREPARE)$/.test(statement.node.TransactionStmt.kind ?? '');
+}
 
 function describedAsText({ fields }: StatementShape): Buffer {
   const writer = new BackendWriter();

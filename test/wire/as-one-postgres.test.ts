@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe as group, expect, test } from 'vitest';
 import { serve, type WireServer } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
-import { bind, close, copyData, copyDone, copyFail, describe, execute, flush, functionCall, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
+import { bind, type BindWith, close, copyData, copyDone, copyFail, describe, execute, flush, functionCall, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
 
 let pair: ClusterAndPlain;
 let server: WireServer;
@@ -189,6 +189,22 @@ group('extended queries', () => {
     [message('P', Buffer.from('\0SELECT \xff\0', 'latin1'), Buffer.from([0, 0])), sync],
     [query('SELECT 1')],
   ));
+
+  test('values are read at Bind', () => {
+    const [byId, told] = ['SELECT name FROM things WHERE tenant_id = $1 AND id = $2', `SELECT $1::date, $2::mood::text, $3::int[], $4::json, $5::few FROM loose WHERE id = 1`];
+    const bound = (values: readonly (string | null)[], with_: BindWith = {}): readonly Buffer[] => [bind(values, with_), describe('P', with_.portal), execute(0, with_.portal), sync];
+    return compare(
+      [query(`CREATE TYPE mood AS ENUM ('sad', 'ok')`)], [query('CREATE DOMAIN few AS int CHECK (VALUE < 10)')],
+      [parse(byId), ...bound(['3', 'x'])], [parse(byId), ...bound(['y', '1'])], [parse(byId), ...bound(['3', '99999999999'])], [parse(byId, 's'), sync], [...bound(['3', ''], { statement: 's', portal: 'p' })], [...bound([' 3 ', '+1'], { statement: 's' })],
+      [parse(told, 't'), sync], ...[
+        ['2024-02-29', 'ok', '{1,2}', '{"a": [1]}', '7'], ['2023-02-29', 'ok', '{1}', '{}', '1'], ['yesterday or so', null, null, null, null], ['2024-13-01', null, null, null, null], ['2024-01-01', 'happy', null, null, null],
+        ['2024-01-01', 'sad', '{1,x}', null, null], ['2024-01-01', 'sad', '1', null, null], ['2024-01-01', 'sad', null, '{"a" 1}', null], ['2024-01-01', 'sad', null, '"\\u12"', null], ['2024-01-01', 'sad', null, '1', '11'],
+      ].map((values) => bound(values, { statement: 't' })),
+      [query('SET datestyle TO German')], bound(['31.12.2024', 'ok', null, null, '1'], { statement: 't' }), bound(['12/31/2024', 'ok', null, null, '1'], { statement: 't' }), [query('RESET datestyle')],
+      [query('BEGIN')], [query(`CREATE TYPE late AS ENUM ('a')`)], [parse('SELECT $1::late::text', 'l'), ...bound(['a'], { statement: 'l' })], [...bound(['b'], { statement: 'l' })], [...bound(['a'], { statement: 'l' })], [parse('ROLLBACK'), ...bound([])],
+      [parse('SELECT count(*) FROM loose WHERE id = $1'), ...bound(['none']), query('SELECT 1')], [query('DROP TYPE mood')], [query('DROP DOMAIN few')],
+    );
+  });
 
   test('what stands before one Sync is one transaction', () => compare(
     [parse(`INSERT INTO things (tenant_id, id) VALUES ($1, 1)`), bind(['400']), execute(), bind(['401']), execute(), bind(['402']), execute(), sync], [query('SELECT count(*) FROM things WHERE tenant_id >= 400')],
