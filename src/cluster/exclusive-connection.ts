@@ -5,6 +5,7 @@ import { CopyOutStatement } from './copy-out-statement.ts';
 import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
 import type {
+  Admission,
   CallOptions,
   CopySink,
   NodeConnection,
@@ -44,7 +45,7 @@ export class ExclusiveConnection implements NodeConnection {
     return this.link.processId;
   }
 
-  get admission(): (() => Promise<string>) | undefined {
+  get admission(): Admission | undefined {
     return this.link.settings.admission;
   }
 

@@ -133,6 +133,13 @@ export interface CopySink {
   fail(reason: string): Promise<void>;
 }
 
+/** How the catalog is changed in sessions of roles without rights to it; see store/admission.ts. */
+export interface Admission {
+  /** The connection's role has none, so each of its changes is admitted. */
+  readonly isNeeded: boolean;
+  readonly secret: () => Promise<string>;
+}
+
 /**
  * A connection held by one user. Statements issued without waiting are pipelined in order: each has its own Sync, so an error
  * poisons no neighbour outside a transaction block. Aborting a signal cancels on the server and resolves only when it is
@@ -144,8 +151,8 @@ export interface NodeConnection {
   readonly processId: number;
   /** As the server last reported: idle, in a transaction block, or in a failed one. */
   readonly transactionStatus: 'idle' | 'open' | 'failed';
-  /** Where the connection is not the cluster's own user's: resolves to the secret by which it may change the catalog; see store/admission.ts. */
-  readonly admission?: (() => Promise<string>) | undefined;
+  /** Of connections to the coordinator database. */
+  readonly admission?: Admission | undefined;
   /** Several statements in one simple text give the last one's result. */
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg: the fastest way for a statement answered by one node. */

@@ -1,4 +1,5 @@
 import type { ClientConfig } from 'pg';
+import type { Admission } from './node-connection.ts';
 import { addressOf, configFor } from './connection-settings.ts';
 import type { ScramKeys } from './scram-client.ts';
 
@@ -19,7 +20,7 @@ export interface NodeSettings {
   /** In place of the user of `client`; asked for by each connection that is made. */
   readonly login?: (() => NodeLogin) | undefined;
   /** That of its connections. */
-  readonly admission?: (() => Promise<string>) | undefined;
+  readonly admission?: Admission | undefined;
   /** The coordinator database, which errors call so. */
   readonly isCoordinator?: boolean | undefined;
   /** Settings that each session begins with, as SET would take them. DateStyle, where given, begins with ISO. */

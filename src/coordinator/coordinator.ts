@@ -31,6 +31,9 @@ import { TableStatistics } from '../session/table-statistics.ts';
 import { Planner } from '../session/planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from '../session/session-services.ts';
 import { Rebalances } from '../rebalance/rebalances.ts';
+import { once } from '../base/once.ts';
+import type { Admission } from '../cluster/node-connection.ts';
+import { readAdmission } from '../store/admission.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
 import { notePrimary, type PrimaryFacts } from '../store/node-servers.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
@@ -73,6 +76,8 @@ export class Coordinator implements SessionServices {
   readonly clientSources = new Set<() => Promise<readonly ClientActivity[]>>();
   /** Of sessions that act as other roles. */
   readonly profiles: SessionProfiles;
+  /** Sessions change the catalog as the cluster's own user, whatever their role. */
+  readonly #admission: Admission = { isNeeded: false, secret: once(() => readAdmission(this.pools.get(coordinatorNodeId))) };
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
   readonly #hosts: readonly ServerAddress[] | undefined;
@@ -277,7 +282,7 @@ export class Coordinator implements SessionServices {
     const limits = this.#limits();
     // A job keeps one for as long as it runs, and works with another.
     const exclusiveMax = Math.max(limits.exclusiveMax ?? defaultNodeLimits.exclusiveMax, 2);
-    return { id: coordinatorNodeId, name, config: { client: this.#client, ...limits, exclusiveMax }, servers: hosts === undefined ? undefined : { hosts } };
+    return { id: coordinatorNodeId, name, config: { client: this.#client, ...limits, exclusiveMax, admission: this.#admission }, servers: hosts === undefined ? undefined : { hosts } };
   }
 
   /** Where the primary of the coordinator database is. */

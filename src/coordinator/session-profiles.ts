@@ -2,7 +2,6 @@ import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeLogin } from '../cluster/node-settings.ts';
 import { createNodePools, type NodeEndpoint, type NodePools, type OpenConnections } from '../cluster/node-pools.ts';
-import { readAdmission } from '../store/admission.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { SessionServices } from '../session/session-services.ts';
 
@@ -44,7 +43,6 @@ const idleMs = 30_000;
  */
 export class SessionProfiles {
   readonly #profiles = new Map<string, Profile>();
-  #admission: Promise<string> | undefined;
 
   /** `services`: the cluster's own. */
   constructor(
@@ -94,8 +92,10 @@ export class SessionProfiles {
       sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows),
       nextNode: () => services.nextNode(),
       clients: () => services.clients(),
+      actsForAll: async () => role === undefined || (await this.#membership(role)).isMember,
       utility: async (run) => {
-        if (role !== undefined && !harmless.has(run.call.name)) await this.#checkMember(role, run.call.name);
+        // What is a part of the role's own transaction has the role's rights.
+        if (role !== undefined && run.within === undefined && !harmless.has(run.call.name)) await this.#checkMember(role, run.call.name);
         return services.utility(run);
       },
     };
@@ -105,25 +105,22 @@ export class SessionProfiles {
   #endpointsOf({ role, settings }: SessionProfile, login: Profile['login']): NodeEndpoint[] {
     const startup = { ...settings, ...(role === undefined || login !== undefined ? {} : { role }) };
     const logsIn = login === undefined ? {} : { login: () => login.current };
-    const admission = role === undefined ? {} : { admission: () => this.#admitted() };
-    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, ...admission, startup: { ...endpoint.config.startup, ...startup } } }));
-  }
-
-  /** Sessions change the catalog as the cluster's own user, whatever their role. */
-  #admitted(): Promise<string> {
-    this.#admission ??= readAdmission(this.services.pools.get(coordinatorNodeId)).catch((error: unknown) => {
-      this.#admission = undefined;
-      throw error;
-    });
-    return this.#admission;
+    const admitting = ({ admission }: NodeEndpoint['config']) => (admission === undefined ? {} : { admission: { ...admission, isNeeded: role !== undefined } });
+    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, ...admitting(endpoint.config), startup: { ...endpoint.config.startup, ...startup } } }));
   }
 
   /** The cluster's functions act with the rights of its own user. */
   async #checkMember(role: string, name: string): Promise<void> {
+    const { isMember, owner } = await this.#membership(role);
+    if (isMember) return;
+    throw new ClusterError('invalidParameter', `permission denied for function ${name}`, { sqlState: '42501', detail: `It acts with the rights of role "${owner}".`, hint: `GRANT "${owner}" TO "${role}", or connect as that role.` });
+  }
+
+  /** Of the cluster's own user's role. */
+  async #membership(role: string): Promise<{ readonly isMember: boolean; readonly owner: string }> {
     const { rows } = await this.services.pools.get(coordinatorNodeId).query({ text: `SELECT pg_catalog.pg_has_role($1, current_user, 'MEMBER'), current_user`, values: [role] });
     const [isMember, owner] = rows[0] ?? [];
-    if (isMember === 't') return;
-    throw new ClusterError('invalidParameter', `permission denied for function ${name}`, { sqlState: '42501', detail: `It acts with the rights of role "${owner ?? ''}".`, hint: `GRANT "${owner ?? ''}" TO "${role}", or connect as that role.` });
+    return { isMember: isMember === 't', owner: owner ?? '' };
   }
 
   #release(key: string, profile: Profile): void {

@@ -4,6 +4,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
 import { loadGrammar } from '../sql/parse.ts';
+import { admitted } from '../store/admission.ts';
 import { bumpVersion, lockCatalog, readNodes } from '../store/catalog-changes.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import { inTransaction } from '../txn/in-transaction.ts';
@@ -55,7 +56,7 @@ export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeStep
 /** The same as a part of a session's transaction, whose settings hold again afterwards. Waiting for a lock must end: what holds it may be the transaction itself, on another connection. */
 async function changeWithin<L, T>(context: DdlContext, { transaction, lockTimeoutMs }: Within, { signal, lockFirst, body }: ChangeSteps<L, T>): Promise<T> {
   const options = { signal };
-  const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
+  const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
   const locked = await lockFirst(coordinator);
   const clusterId = await lockCatalog({ coordinator, signal });
   const nodes = await readNodes({ coordinator, signal });
@@ -96,6 +97,7 @@ export function changeTable<T>(
 async function lockTable(coordinator: NodeConnection, name: string, signal: AbortSignal | undefined): Promise<number> {
   const found = await resolveTable(coordinator, name, signal);
   if (!found.lockable) return found.oid;
+  if (!found.owned) throw new ClusterError('invalidParameter', `must be owner of table ${found.name}`, { sqlState: '42501' });
   const text = `LOCK TABLE ${found.partitioned ? '' : 'ONLY '}${quoteQualified(found.schema, found.name)} IN ACCESS EXCLUSIVE MODE`;
   await coordinator.query({ text }, { signal });
   // While we waited, another table may have taken the name.
@@ -117,20 +119,22 @@ interface FoundTable {
   readonly lockable: boolean;
   /** It is locked with its partitions. */
   readonly partitioned: boolean;
+  /** By the connection's role, or one that it is a member of. */
+  readonly owned: boolean;
 }
 
 export async function resolveTable(coordinator: NodeConnection, name: string, signal?: AbortSignal): Promise<FoundTable> {
   const { rows } = await coordinator.query(
     {
-      text: `SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p') AND c.oid >= 16384, c.relkind = 'p'
+      text: `SELECT c.oid, n.nspname, c.relname, c.relkind IN ('r', 'p') AND c.oid >= 16384, c.relkind = 'p', pg_catalog.pg_has_role(c.relowner, 'USAGE')
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)`,
       values: [name],
     },
     { signal },
   );
-  const [oid, schema, relation, lockable, partitioned] = rows[0] ?? [];
+  const [oid, schema, relation, lockable, partitioned, owned] = rows[0] ?? [];
   if (typeof oid !== 'string' || typeof schema !== 'string' || typeof relation !== 'string') {
     throw new ClusterError('undefinedTable', `relation "${name}" does not exist`);
   }
-  return { oid: Number(oid), schema, name: relation, lockable: lockable === 't', partitioned: partitioned === 't' };
+  return { oid: Number(oid), schema, name: relation, lockable: lockable === 't', partitioned: partitioned === 't', owned: owned === 't' };
 }

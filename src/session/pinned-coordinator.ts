@@ -1,3 +1,4 @@
+import { withMember } from '../base/with-member.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, NodeConnections, NodeNotification } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
@@ -109,15 +110,4 @@ export class PinnedCoordinator {
     connection.onNotification(this.input.onNotification);
     this.#held = connection;
   }
-}
-
-/** The object with one member replaced. */
-function withMember<T extends object, K extends keyof T & string>(target: T, name: K, member: T[K]): T {
-  return new Proxy(target, {
-    get: (of, property) => {
-      if (property === name) return member;
-      const value: unknown = Reflect.get(of, property, of);
-      return typeof value === 'function' ? value.bind(of) : value;
-    },
-  });
 }

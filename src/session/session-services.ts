@@ -46,6 +46,8 @@ export interface SessionServices {
   nextNode(): NodeId;
   /** What clients of the process's wire servers do. */
   clients(): Promise<readonly ClientActivity[]>;
+  /** For a session of another role: whether the cluster's own functions do for it whatever the cluster's user may. Else it distributes its own tables alone, in transactions of its own. */
+  actsForAll?: (() => Promise<boolean>) | undefined;
   /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }

@@ -18,7 +18,7 @@ import { mayReadOnReplicas } from './routed-reads.ts';
 import { type RoutedBy, routedRows, type Routing, runRouted } from './run-routed.ts';
 import { SessionReads } from './session-reads.ts';
 import { loadGrammar, parseOne, type Statement } from '../sql/parse.ts';
-import { asClusterUser } from '../store/as-cluster-user.ts';
+import { admitted } from '../store/admission.ts';
 import { lockVersion } from '../store/catalog-changes.ts';
 import { readSnapshot } from '../store/load-snapshot.ts';
 import { beginTransaction, canBeOnReplicas } from '../txn/begin-transaction.ts';
@@ -47,8 +47,8 @@ import { parameterNumbers } from '../plan/shard-template.ts';
 import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
-import type { SessionServices } from './session-services.ts';
-import { blockUtilities, changesCatalog, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
+import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
+import { blockUtilities, changesCatalog, distributingUtilities, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -700,26 +700,18 @@ export class Session {
 
   /** Both statements are one transaction, or a part of that of the session. */
   async #makeAndFill({ create, insert, created }: MadeByQueryPlan, query: SessionQuery): Promise<QueryResult> {
-    const isOwn = this.#transaction === undefined;
-    if (isOwn) await this.#start('', { signal: query.signal });
-    if (isOwn) this.#implicit = true;
-    try {
+    return this.#inTransaction(query.signal, async () => {
       const exists = await this.#onCoordinator((connection) => isThere(connection, created));
       const made = await this.#run(parseOne(create), query);
-      const result = exists ? made : { ...(await this.#run(parseOne(insert), query)), command: 'SELECT', oid: made.oid };
-      if (isOwn) await this.#commit();
-      return result;
-    } catch (error) {
-      if (isOwn) await this.rollback();
-      throw error;
-    }
+      return exists ? made : { ...(await this.#run(parseOne(insert), query)), command: 'SELECT', oid: made.oid };
+    });
   }
 
   /** In a transaction block a change of definitions cannot be tried again by a newer catalog: it is planned by the one that stays until the block ends. */
   async #withOwnCatalog(statement: Statement, prepared: PreparedPlan): Promise<PreparedPlan> {
     if (this.#transaction === undefined) return prepared;
     const coordinator = await this.#transaction.join(coordinatorNodeId, 'write');
-    const version = await asClusterUser(coordinator, {}, () => lockVersion({ coordinator }));
+    const version = await lockVersion({ coordinator: await admitted(coordinator) });
     if (version === prepared.snapshot.version) return prepared;
     await this.#readChangedCatalog(prepared.snapshot);
     return this.#planner.plan(statement, present(this.#ownSnapshot));
@@ -739,16 +731,40 @@ export class Session {
       scope: this.scope(snapshot, signal, routing), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       clients: () => this.#services.clients(),
-      utility: (run) => {
-        const isInBlock = this.#transaction !== undefined && blockUtilities.has(run.call.name);
-        if (this.#transaction !== undefined && !isInBlock && !readingUtilities.has(run.call.name)) {
-          throw new ClusterError('unsupportedDdl', `${run.call.name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
-        }
-        const within = isInBlock ? { transaction: present(this.#transaction), lockTimeoutMs: ddlLockTimeoutMs } : undefined;
-        if (!['create_distributed_table', 'create_distributed_table_concurrently'].includes(run.call.name)) return this.#services.utility({ ...run, within });
-        return this.#setShardCount(snapshot).then((shardCount) => this.#services.utility({ ...run, shardCount, within }));
-      },
+      utility: (run) => this.#utility(run, snapshot),
     };
+  }
+
+  /** One of the cluster's own functions. What a role may do itself is done by its own connections, so in a transaction of the session. */
+  async #utility(run: UtilityRun, snapshot: CatalogSnapshot): Promise<UtilityValue> {
+    const { name } = run.call;
+    const canBePart = blockUtilities.has(name);
+    if (this.#transaction !== undefined && !canBePart && !readingUtilities.has(name)) {
+      throw new ClusterError('unsupportedDdl', `${name}() cannot run inside a transaction block yet`, { sqlState: '25001', hint: 'Commit first.' });
+    }
+    const given = distributingUtilities.has(name) ? { ...run, shardCount: await this.#setShardCount(snapshot) } : run;
+    if (!canBePart || (this.#transaction === undefined && (await this.#actsForAll()))) return this.#services.utility(given);
+    return this.#inTransaction(run.signal, (transaction) => this.#services.utility({ ...given, within: { transaction, lockTimeoutMs: this.#services.ddlLockTimeoutMs } }));
+  }
+
+  async #actsForAll(): Promise<boolean> {
+    const { actsForAll } = this.#services;
+    return actsForAll === undefined || actsForAll();
+  }
+
+  /** In the session's transaction, or in one of its own. */
+  async #inTransaction<T>(signal: AbortSignal | undefined, work: (transaction: SessionTransaction) => Promise<T>): Promise<T> {
+    if (this.#transaction !== undefined) return work(this.#transaction);
+    const transaction = await this.#start('', { signal });
+    this.#implicit = true;
+    try {
+      const result = await work(transaction);
+      await this.#commit();
+      return result;
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
   }
 
   /** `citus.shard_count`, of the session or of its database or role. */
@@ -762,7 +778,7 @@ export class Session {
     if (this.#transaction === undefined) await this.#services.store.refresh();
     else {
       const coordinator = await this.#transaction.join(coordinatorNodeId, 'read');
-      this.#ownSnapshot = { ...(await asClusterUser(coordinator, {}, () => readSnapshot(coordinator))), server };
+      this.#ownSnapshot = { ...(await readSnapshot(coordinator)), server };
     }
   }
 
@@ -818,7 +834,7 @@ export class Session {
     await this.#snapshotAfter(modes);
   }
 
-  async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<SessionTransaction> {
     const snapshot = await this.newEnough(await this.#services.store.load({ signal }), { signal });
     const all = await this.#withDefaults(modes);
     const level = `ISOLATION LEVEL ${/isolation/i.test(all) ? '' : (snapshot.server.sessionSettings['default_transaction_isolation'] ?? '')}`;
@@ -838,6 +854,7 @@ export class Session {
     this.#transaction = transaction;
     this.#implicit = false;
     this.#failed = false;
+    return transaction;
   }
 
   async #withDefaults(modes: string): Promise<string> {

@@ -27,6 +27,9 @@ export const readingUtilities: ReadonlySet<string> = new Set([
 /** Those that change the catalog in the transaction that they are called in. */
 export const blockUtilities: ReadonlySet<string> = new Set(['create_distributed_table', 'create_reference_table']);
 
+/** Those that make shards, for which the session may say how many. */
+export const distributingUtilities: ReadonlySet<string> = new Set(['create_distributed_table', 'create_distributed_table_concurrently']);
+
 /** What a statement may leave behind in its server session: such a session keeps its connection. */
 export function leavesState(node: Node, text: string): boolean {
   if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;

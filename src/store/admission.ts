@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { CallOptions, NodeConnection, NodeConnections, RawRow } from '../cluster/node-connection.ts';
+import { withMember } from '../base/with-member.ts';
 import { quoteLiteral } from '../sql/identifiers.ts';
 import { withSchema } from './install.ts';
 
@@ -14,13 +15,21 @@ export async function readAdmission(coordinator: Pick<NodeConnections, 'acquire'
  * token that is good for this statement in this transaction of this server process and nothing else: so nothing is won by learning it, and code of the role that runs in the same transaction has no other rights than its own.
  */
 export async function runOnCatalog(connection: Pick<NodeConnection, 'query' | 'admission'>, { text, values = [] }: { readonly text: string; readonly values?: readonly unknown[] | undefined }, options?: CallOptions): Promise<RawRow[]> {
-  if (connection.admission === undefined) return (await connection.query({ text, values }, options)).rows;
-  const secret = await connection.admission();
+  if (connection.admission?.isNeeded !== true) return (await connection.query({ text, values }, options)).rows;
+  const secret = await connection.admission.secret();
   const facts = await connection.query({ text: 'SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_current_xact_id()' }, options);
   const statement = returningRows(withValues(text, values));
   const token = tokenFor(secret, [...(facts.rows[0] ?? []), statement].join(':'));
   const { rows } = await connection.query({ text: 'SELECT * FROM shardwright.run_admitted($1, $2)', values: [token, statement] }, options);
   return rows.map(([row]) => JSON.parse(row ?? '[]') as RawRow);
+}
+
+/** The connection, for changes of the catalog in a transaction of its session, which may have taken a role without rights to it (SET ROLE). */
+export async function admitted(connection: NodeConnection, options?: CallOptions): Promise<NodeConnection> {
+  const { admission } = connection;
+  if (admission === undefined || admission.isNeeded) return connection;
+  const { rows } = await connection.query({ text: `SELECT pg_catalog.has_table_privilege('shardwright.cluster', 'UPDATE')` }, options);
+  return rows[0]?.[0] === 't' ? connection : withMember(connection, 'admission', { ...admission, isNeeded: true });
 }
 
 /** The function reads rows, so there must be some to read. */

@@ -37,15 +37,21 @@ describe.each([['that is logged in', 0], ['that was taken', 1]] as const)('a rol
   test('defines what is its own, on every server', async () => {
     const client = await connect(servers[which]);
     await client.query(`CREATE TYPE size AS ENUM ('s', 'l'); CREATE FUNCTION twice(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 2 * $1; END $$`);
-    await client.query(`CREATE TABLE shirts (id int PRIMARY KEY, size size DEFAULT 's', number int CHECK (number < 100))`);
-    await pair.cluster.createDistributedTable('made.shirts', 'id', { shardCount: 4 });
+    await client.query(`CREATE FUNCTION acts() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN IF current_user <> '${role}' THEN RAISE EXCEPTION 'as %', current_user; END IF; RETURN true; END $$`);
+    await client.query(`CREATE TABLE shirts (id int PRIMARY KEY, size size DEFAULT 's', number int CHECK (number < 100 AND acts()))`);
     await client.query(`INSERT INTO shirts SELECT i, 'l', i FROM generate_series(1, 20) i`);
+    await client.query(`SELECT create_distributed_table('shirts', 'id', shard_count => 4)`);
+    await client.query('BEGIN; CREATE TABLE sizes (size size PRIMARY KEY)');
+    await client.query(`SELECT create_reference_table('sizes')`);
+    await client.query(`INSERT INTO sizes VALUES ('s'); COMMIT; DROP TABLE sizes`);
+    expect(await failure(client.query(`SELECT create_distributed_table('notes', 'id')`))).toBe('42501 must be owner of table notes');
+    expect(await failure(client.query(`SELECT undistribute_table('shirts')`))).toBe('42501 permission denied for function undistribute_table');
     await client.query('BEGIN; ALTER TABLE shirts ADD COLUMN more int DEFAULT 7; CREATE INDEX ON shirts (more); UPDATE shirts SET more = twice(number) WHERE id > 10; COMMIT');
     expect((await client.query('SELECT size, sum(more)::int AS sum FROM shirts GROUP BY size')).rows).toEqual([{ size: 'l', sum: 380 }]);
     expect(await failure(client.query('ALTER TABLE shirts ADD CHECK (number < 10)'))).toContain('23514');
     expect(await failure(client.query('ALTER TABLE orders ADD COLUMN more int'))).toBe('42501 must be owner of table orders');
     await client.query('ALTER TABLE shirts RENAME TO skirts; TRUNCATE skirts');
-    await client.query('DROP TABLE skirts; DROP FUNCTION twice; DROP TYPE size');
+    await client.query('DROP TABLE skirts; DROP FUNCTION twice; DROP FUNCTION acts; DROP TYPE size');
     expect(await pair.cluster.tables()).not.toContainEqual(expect.objectContaining({ schema: 'made' }));
     expect((await pair.cluster.checkSchema()).differences).toEqual([]);
     await client.end();

@@ -10,7 +10,7 @@ import type { NodeConnection, ParsedQuery } from '../../cluster/node-connection.
 import { rightlyPositioned } from '../../execute/rightly-positioned.ts';
 import type { StatementScope } from '../../execute/statement-scope.ts';
 import type { DefinitionPlan } from '../../plan/ddl/definition-plan.ts';
-import { asClusterUser } from '../../store/as-cluster-user.ts';
+import { admitted } from '../../store/admission.ts';
 import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-changes.ts';
 import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
@@ -60,12 +60,12 @@ export interface DefinitionOptions {
 export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: DefinitionPlan, { lockTimeoutMs, shellsOnly = false, distributesSchemas = false, snapshot = scope.snapshot }: DefinitionOptions): Promise<QueryResult> {
   if (plan.isAlone && scope.inTransaction) throw new ClusterError('unsupportedDdl', 'ALTER TABLE ... DETACH CONCURRENTLY cannot run inside a transaction block', { sqlState: '25001' });
   return scope.atomically(async (transaction, options) => {
-    const coordinator = await transaction.join(coordinatorNodeId, 'write', options);
+    const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
-    const known = await asClusterUser(coordinator, options, () => lookBefore(change, plan));
+    const known = await lookBefore(change, plan);
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
-    await asClusterUser(coordinator, options, () => followStatement(change, plan, { ...known, text }));
+    await followStatement(change, plan, { ...known, text });
     return result;
   });
 }
