@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { CreateTableAsStmt, IntoClause, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
+import type { CreateTableAsStmt, IntoClause, RangeVar, RefreshMatViewStmt, SelectStmt } from '@pgsql/types';
 import { present } from '../base/assert.ts';
+import { ClusterError } from '../base/errors.ts';
+import { mayAskTheCluster, type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import type { DependentView } from '../catalog/catalog-snapshot.ts';
 import { nameParts, sameTree } from '../sql/ast.ts';
 import { columnDefinitions } from '../sql/column-definitions.ts';
 import { quoteName } from '../sql/identifiers.ts';
-import { parseOne, type Statement } from '../sql/parse.ts';
+import { parseOne, parseOneIfValid, type Statement } from '../sql/parse.ts';
 import { queryExtent } from '../sql/query-extent.ts';
 import { afterGroup, scanTokens, type Token } from '../sql/scan.ts';
 import type { Named } from './plan-select.ts';
@@ -30,8 +32,11 @@ export async function planMaterialized(statement: Statement, input: Named): Prom
   return 'CreateTableAsStmt' in node ? planCreate(statement, node.CreateTableAsStmt, input) : undefined;
 }
 
-async function planCreate(statement: Statement, { query, into, objtype, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
+async function planCreate(statement: Statement, create: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
+  const { query, into, objtype, if_not_exists: ifNotExists } = create;
   const { names } = input;
+  const known = await planComputedTable(statement, create, input);
+  if (known !== undefined) return known;
   if (!readsDistributed(query, names) || query === undefined || !('SelectStmt' in query) || into?.rel === undefined) return undefined;
   const isView = objtype === 'OBJECT_MATVIEW';
   if (!isView && into.rel.relpersistence === 't') throw unsupported('CREATE TEMPORARY TABLE AS reads distributed or reference tables.', 'Leave TEMPORARY out, or make the table first and fill it from the application.');
@@ -53,11 +58,55 @@ async function planCreate(statement: Statement, { query, into, objtype, if_not_e
   return { kind: 'materialize', source, query: isView ? checkRights(await planned(source, input)) : await planned(source, input), columns: named, fill, text, created: { name, isQualified: schemaname !== undefined, ifNotExists: ifNotExists === true, isView } };
 }
 
+/** A table of what only the cluster knows, such as Citus's views: its columns are those that the query has once that is computed. */
+async function planComputedTable(statement: Statement, { query, into, objtype, if_not_exists: ifNotExists }: CreateTableAsStmt, input: Named): Promise<StatementPlan | undefined> {
+  if (query === undefined || !('SelectStmt' in query) || into?.rel === undefined || !mayAskTheCluster(statement.text)) return undefined;
+  const { start, end } = writtenQuery(statement, query.SelectStmt);
+  const source = parseOne(statement.text.slice(start, end));
+  const computed = await withComputed(source, input);
+  if (computed === undefined || computed.inputs.length === 0) return undefined;
+  if (objtype === 'OBJECT_MATVIEW') {
+    if (!knowsMore(computed)) return undefined;
+    throw unknownToServers('A materialized view');
+  }
+  const { columns } = await input.describe.statement(computed.statement.text, { collations: true });
+  const rows = `SELECT * FROM shardwright.materialized_rows('') AS rows (${columnDefinitions(columns.map(({ collation, ...column }) => ({ ...column, collation: collation?.sql })))})`;
+  const create = `${statement.text.slice(0, start)}${rows} WITH NO DATA`;
+  if (into.skipData === true) return { kind: 'coordinator', text: create, effect: 'write' };
+  return filledTable(into.rel, { create, source, ifNotExists: ifNotExists === true });
+}
+
+/** `unsupportedDdl` for a view over what only the cluster knows: no server has relations or functions of these names. */
+export async function checkView(statement: Statement, query: SelectStmt, input: Named): Promise<void> {
+  if (!mayAskTheCluster(statement.text)) return;
+  const source = parseOneIfValid(statement.text.slice(scanTokens(statement.text)[afterAs(scanTokens(statement.text))]?.start ?? 0));
+  if (source === undefined || !('SelectStmt' in source.node) || !sameTree(source.node.SelectStmt, query)) return;
+  const computed = await withComputed(source, input);
+  if (computed !== undefined && knowsMore(computed)) throw unknownToServers('A view');
+}
+
+/** Sizes and catalogs a server has as well. */
+function knowsMore({ inputs }: RewrittenStatement): boolean {
+  return inputs.some(({ kind }) => kind !== 'shard_relations' && kind !== 'relation_sizes');
+}
+
+function unknownToServers(what: string): ClusterError {
+  // No 0A000, which would have the server asked first.
+  return new ClusterError('unsupportedDdl', 'views cannot read what only the cluster knows', {
+    sqlState: '42P16',
+    detail: `${what} is one of the coordinator database, which has no such relation or function.`, hint: 'Ask when you need it, or keep the rows: CREATE TABLE … AS.',
+  });
+}
+
 /** A table of a distributed schema has its rows on a node: it is made empty, as any other there, and then filled. */
 function planMade({ text }: Statement, { rel, skipData }: IntoClause, { source, end, ifNotExists }: Made): StatementPlan | undefined {
   if (skipData === true) return undefined;
+  return filledTable(rel, { create: `${text.slice(0, end)} WITH NO DATA`, source, ifNotExists });
+}
+
+function filledTable(rel: RangeVar | undefined, { create, source, ifNotExists }: { readonly create: string; readonly source: Statement; readonly ifNotExists: boolean }): StatementPlan {
   const name = quoteName(rel?.schemaname, rel?.relname ?? '');
-  return { kind: 'made_by_query', create: `${text.slice(0, end)} WITH NO DATA`, insert: `INSERT INTO ${name} ${source.text}`, created: { name, isQualified: rel?.schemaname !== undefined, ifNotExists } };
+  return { kind: 'made_by_query', create, insert: `INSERT INTO ${name} ${source.text}`, created: { name, isQualified: rel?.schemaname !== undefined, ifNotExists } };
 }
 
 interface Made {

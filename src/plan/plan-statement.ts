@@ -13,7 +13,7 @@ import { expandViews } from './expand-views.ts';
 import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
-import { planMaterialized } from './plan-materialized.ts';
+import { checkView, planMaterialized } from './plan-materialized.ts';
 import type { Named, PlanInput } from './plan-select.ts';
 import { planSelect, stagedInput } from './plan-select.ts';
 import { planUtility } from './plan-utility.ts';
@@ -47,6 +47,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   if (writesRows(node)) return planLookedUp(statement, named);
+  if ('ViewStmt' in node && node.ViewStmt.query !== undefined && 'SelectStmt' in node.ViewStmt.query) await checkView(statement, node.ViewStmt.query.SelectStmt, named);
   return (await planMaterialized(statement, named)) ?? planUtility(statement, named.names);
 }
 

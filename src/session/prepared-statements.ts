@@ -2,6 +2,9 @@ import type { ExecuteStmt, Node, PrepareStmt } from '@pgsql/types';
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
+import { parameterNumbers } from '../plan/shard-template.ts';
+import type { ComputedPlan } from '../plan/computed/computed-plan.ts';
+import { quoteIdentifier } from '../sql/identifiers.ts';
 import { unsupported } from '../plan/select/unsupported.ts';
 import { sameTree } from '../sql/ast.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
@@ -34,11 +37,12 @@ export class PreparedStatements {
   #last = 0;
 
   /** PREPARE, over the session's own connection to the coordinator database. */
-  async prepare(connection: NodeConnection, statement: Statement, { name = '', argtypes = [], query }: PrepareStmt): Promise<void> {
-    const inner = preparedStatement(statement, query);
-    await connection.query({ text: statement.text, simple: true });
+  async prepare(connection: NodeConnection, statement: Statement, { name = '', argtypes = [] }: PrepareStmt, { inner, computed }: Inner): Promise<void> {
+    const declared = declaredTypes(statement, argtypes.length);
+    await connection.query({ text: computed === undefined ? statement.text : withoutComputed(name, computed, declared), simple: true });
     const { rows } = await connection.query({ text: typesQuery, values: [name] });
-    const types = rows.map(([type]) => type ?? '');
+    const told = rows.map(([type]) => type ?? '');
+    const types = computed === undefined ? told : typesOf(inner, { computed, declared, told });
     const { text, numbers } = closeParameterGaps(withParameterTypes(inner, types.slice(0, argtypes.length)));
     this.#known.set(name, { query: parseOne(text), numbers, types, echo: undefined });
   }
@@ -91,13 +95,43 @@ export class PreparedStatements {
   }
 }
 
+/** The statement to prepare, and its plan where the cluster computes something for it: the coordinator database prepares what is left. */
+export interface Inner {
+  readonly inner: Statement;
+  readonly computed: ComputedPlan | undefined;
+}
+
+/** As they are written behind the name. */
+function declaredTypes({ text }: Statement, count: number): readonly string[] {
+  if (count === 0) return [];
+  const tokens = scanTokens(text);
+  const end = afterGroup(tokens, 2) - 1;
+  const commas = [2];
+  for (let i = 3; i < end; i += 1) {
+    if (at(tokens, i).text === ',') commas.push(i);
+    else if (at(tokens, i).text === '(' || at(tokens, i).text === '[') i = afterGroup(tokens, i) - 1;
+  }
+  return commas.map((comma, i) => text.slice(at(tokens, comma).end, at(tokens, commas[i + 1] ?? end).start).trim());
+}
+
+function withoutComputed(name: string, { statement, numbers, inputs }: ComputedPlan, declared: readonly string[]): string {
+  const types = [...numbers.map((number) => declared[number - 1] ?? 'unknown'), ...inputs.map(() => 'text')];
+  return `PREPARE ${quoteIdentifier(name)} (${types.join(', ')}) AS ${statement.text}`;
+}
+
+/** Of the caller's parameters; those that are arguments of the cluster's functions alone are texts. */
+function typesOf({ node }: Statement, { computed, declared, told }: { readonly computed: ComputedPlan; readonly declared: readonly string[]; readonly told: readonly string[] }): string[] {
+  const count = Math.max(declared.length, ...parameterNumbers(node));
+  return Array.from({ length: count }, (_, i) => told[computed.numbers.indexOf(i + 1)] ?? declared[i] ?? 'text');
+}
+
 /** As they are written in a cast, wherever the search path leads. */
 const typesQuery = `SELECT CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN pg_catalog.format_type(t.oid, NULL) ELSE pg_catalog.format('%I.%I', n.nspname, t.typname) END
   FROM pg_catalog.pg_prepared_statements p, pg_catalog.unnest(p.parameter_types) WITH ORDINALITY AS given(type, number)
   JOIN pg_catalog.pg_type t ON t.oid = given.type JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE p.name = $1 ORDER BY given.number`;
 
 /** The statement behind AS, in its own text. */
-function preparedStatement({ text }: Statement, query: Node | undefined): Statement {
+export function preparedStatement({ text }: Statement, query: Node | undefined): Statement {
   const tokens = scanTokens(text);
   const as = tokens[2]?.text === '(' ? afterGroup(tokens, 2) : 2;
   const inner = parseOne(text.slice(present(tokens[as + 1], 'prepared statement').start));

@@ -31,7 +31,7 @@ import { selectedRows } from '../execute/staged/staged-rows.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkConsistentSnapshots, consistentSnapshots, hasOneSnapshot, refuseDeferrable, wantsConsistentSnapshots } from './consistent-snapshots.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
-import { type Executed, preparedForNobody, PreparedStatements } from './prepared-statements.ts';
+import { type Executed, preparedForNobody, preparedStatement, PreparedStatements } from './prepared-statements.ts';
 import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
@@ -56,7 +56,7 @@ import { SessionTransaction } from './session-transaction.ts';
 import { rightlyPositioned } from '../execute/rightly-positioned.ts';
 import { inText, movedError, positionedError } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
-import { hasNoEffect, shardCountOf } from './citus-settings.ts';
+import { citusSettingShown, hasNoEffect, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
 import { currentModes, withDefaultModes } from './transaction-modes.ts';
 import { mayBeStale, StalePatience } from './stale-patience.ts';
@@ -375,6 +375,8 @@ export class Session {
     try {
       if (readsOrWrites(node)) return await this.#work(statement, query);
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt, query.signal);
+      const shown = 'VariableShowStmt' in node ? citusSettingShown(node.VariableShowStmt.name ?? '') : undefined;
+      if (shown !== undefined) return await this.#show(shown, query);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
       if ('DiscardStmt' in node) return await this.#discard(statement, node.DiscardStmt.target);
       const answered = (await this.#cursorStatement(statement, query)) ?? (await this.#preparing(statement));
@@ -401,8 +403,19 @@ export class Session {
     const { node } = statement;
     if (!('PrepareStmt' in node) && !('DeallocateStmt' in node)) return undefined;
     await this.#keepConnection();
-    await this.#onCoordinator((connection) => ('PrepareStmt' in node ? this.#prepared.prepare(connection, statement, node.PrepareStmt) : this.#prepared.deallocate(connection, statement, node.DeallocateStmt.name)));
+    if ('DeallocateStmt' in node) await this.#onCoordinator((connection) => this.#prepared.deallocate(connection, statement, node.DeallocateStmt.name));
+    else {
+      const inner = preparedStatement(statement, node.PrepareStmt.query);
+      const plan = (await this.#plannedComputed(inner, undefined))?.plan;
+      const computed = plan?.kind === 'computed' ? plan : undefined;
+      await this.#onCoordinator((connection) => this.#prepared.prepare(connection, statement, node.PrepareStmt, { inner, computed }));
+    }
     return tagged('PrepareStmt' in node ? 'PREPARE' : 'DEALLOCATE');
+  }
+
+  /** SHOW of one of Citus's settings, which has a value before it was set. */
+  async #show(shown: Statement, query: SessionQuery): Promise<QueryResult> {
+    return { ...(await this.#run(shown, { ...query, values: [] })), command: 'SHOW', rowCount: null };
   }
 
   async #executed(statement: Statement, { values = [] }: SessionQuery): Promise<Executed | undefined> {
@@ -539,6 +552,8 @@ export class Session {
     const { node } = statement;
     if ('TransactionStmt' in node) return { parameterTypes: [], fields: [] };
     if (this.#failed) throw transactionAborted();
+    const shown = 'VariableShowStmt' in node ? citusSettingShown(node.VariableShowStmt.name ?? '') : undefined;
+    if (shown !== undefined) return this.shape(shown, []);
     const cursor = 'FetchStmt' in node ? this.#cursors.fieldsOf(node.FetchStmt.portalname ?? '') : undefined;
     if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
     try {

@@ -251,3 +251,34 @@ test('SET citus.shard_count is for tables that follow no other; other settings o
     client.release();
   }
 });
+
+test('in definitions: PREPARE, tables of rows, COPY; views are refused', async () => {
+  const client = await cluster.connect();
+  const shards = (await cluster.shards()).length;
+  try {
+    await client.query('RESET citus.shard_count');
+    await client.query('PREPARE counted (regclass) AS SELECT count(*)::int AS n FROM citus_shards WHERE table_name = $1 AND shardid <> $2');
+    expect((await client.query(`SELECT parameter_types::text AS types FROM pg_prepared_statements WHERE name = 'counted'`)).rows).toEqual([{ types: expect.stringMatching(/^\{regclass,/) as string }]);
+    expect((await client.query(`EXECUTE counted('orders', 0)`)).rows).toEqual([{ n: 8 }]);
+    await client.query('PREPARE located (text) AS SELECT get_shard_id_for_distribution_column($1, $2) AS id, $3::int AS three');
+    expect((await client.query(`EXECUTE located('orders', '5', 3)`)).rows).toEqual([{ id: String((await cluster.shardOf('orders', 5)).shardId), three: 3 }]);
+    for (const kind of ['TABLE', 'TEMP TABLE', 'TABLE IF NOT EXISTS']) {
+      expect(await client.query(`CREATE ${kind} kept AS SELECT shardid, table_name, citus_total_relation_size(table_name) > 0 AS big FROM citus_shards`)).toMatchObject({ command: 'SELECT', rowCount: shards });
+      expect((await client.query(`SELECT count(*)::int AS n, bool_and(big) AS big, min(table_name::text) AS first FROM kept`)).rows).toEqual([{ n: shards, big: true, first: 'countries' }]);
+      await client.query('DROP TABLE kept');
+    }
+    await client.query('CREATE TABLE kept AS SELECT * FROM citus_tables WITH NO DATA');
+    expect((await client.query('SELECT * FROM kept')).fields.map(({ name }) => name)).toContain('shard_count');
+    await client.query('SELECT table_name INTO other FROM citus_tables; DROP TABLE kept; DROP TABLE other');
+    for (const text of ['CREATE VIEW v AS SELECT * FROM citus_shards', 'CREATE MATERIALIZED VIEW v AS SELECT nodename FROM pg_dist_node', 'CREATE OR REPLACE VIEW v (a) AS SELECT count(*) FROM citus_tables']) {
+      await expect(client.query(text), text).rejects.toMatchObject({ number: 'SW002', message: 'views cannot read what only the cluster knows' });
+    }
+    await client.query(`CREATE VIEW v AS SELECT relname, pg_table_size(oid) FROM pg_class; DROP VIEW v`);
+    expect(await client.query('SHOW citus.shard_count')).toMatchObject({ command: 'SHOW', rows: [{ 'citus.shard_count': '32' }] });
+    await client.query('SET citus.shard_count = 4');
+    expect((await client.query('SHOW citus.shard_count')).rows).toEqual([{ 'citus.shard_count': '4' }]);
+    await expect(client.query('SHOW citus.unheard_of')).rejects.toMatchObject({ code: '42704' });
+  } finally {
+    client.release(true);
+  }
+});

@@ -21,9 +21,14 @@ export interface RewrittenStatement {
 
 const mayCompute = /citus|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema/i;
 
+/** Whether a text, of a definition as well, may name what the cluster computes. */
+export function mayAskTheCluster(text: string): boolean {
+  return mayCompute.test(text);
+}
+
 /** Whether a statement may ask for what the cluster computes: false for almost every one, which then needs no further look. */
 export function asksTheCluster({ text, node }: Statement): boolean {
-  return mayCompute.test(text) && readsOrWrites(node);
+  return mayAskTheCluster(text) && readsOrWrites(node);
 }
 
 /**
