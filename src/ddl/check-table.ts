@@ -1,4 +1,5 @@
 import { ClusterError } from '../base/errors.ts';
+import { scanTokens } from '../sql/scan.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /** `unsupportedTable` or `alreadyDistributed`, for what neither a distributed nor a reference table can be. */
@@ -68,7 +69,18 @@ function objectionToInheritance(table: TableDefinition): Objection | undefined {
 function objectionToBehaviour(table: TableDefinition): Objection | undefined {
   const { rules } = table;
   if (rules !== null) return { message: 'it has rules', detail: `Rules: ${rules.join(', ')}.`, hint: 'Drop them first.' };
-  return undefined;
+  return objectionToExpressions(table);
+}
+
+/** What says in which table a row is means a shard there. */
+function objectionToExpressions({ constraints, policies, columns }: TableDefinition): Objection | undefined {
+  const expressions = [
+    ...(constraints ?? []).flatMap(({ kind, name, sql }) => (kind === 'check' ? [{ what: `constraint "${name}"`, sql }] : [])),
+    ...(policies ?? []).map(({ name, using, check }) => ({ what: `policy "${name}"`, sql: `${using ?? ''} ${check ?? ''}` })),
+    ...columns.map(({ name, expression }) => ({ what: `column "${name}"`, sql: expression ?? '' })),
+  ];
+  const found = expressions.find(({ sql }) => /\btableoid\b/.test(sql) && scanTokens(sql).some(({ text }) => text === 'tableoid'));
+  return found === undefined ? undefined : { message: `${found.what} reads tableoid`, detail: 'It would tell of the shard.' };
 }
 
 function objectionToStorage(table: TableDefinition): Objection | undefined {

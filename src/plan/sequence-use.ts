@@ -1,3 +1,4 @@
+import { ClusterError } from '../base/errors.ts';
 import type { Node } from '@pgsql/types';
 import { collectCalls } from '../analyze/function-calls.ts';
 import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
@@ -24,18 +25,23 @@ export function refuseSequences(tree: unknown): void {
 
 /**
  * `SET column = DEFAULT`: nodes do not have the sequences; statements that are sent to several shard groups would each have their own `now()`;
- * copies of a reference table must not differ.
+ * copies of a reference table must not differ. And 428C9 for anything but DEFAULT in an identity column that is GENERATED ALWAYS, which shards do not know of.
  */
 export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTable, sentTo: 'one_node' | 'shard_groups' | 'copies'): void {
   for (const [i, item] of assigned.entries()) {
     const target = 'ResTarget' in item ? item.ResTarget : undefined;
     const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
     const column = columns.find(({ name }) => name === target?.name);
+    if (column?.identity === 'always' && (value === undefined || !('SetToDefault' in value))) throw onlyDefault(column.name);
     if (value === undefined || !('SetToDefault' in value) || column?.default === undefined) continue;
     const { default: meant } = column;
     const isSafe = meant.kind !== 'sequence' && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
     if (!isSafe) throw refused(`Column "${column.name}" is set to its default, which nodes cannot compute alike.`, 'Compute the value first, and pass it as a parameter.');
   }
+}
+
+function onlyDefault(column: string): ClusterError {
+  return new ClusterError('invalidParameter', `column "${column}" can only be updated to DEFAULT`, { sqlState: '428C9', detail: `Column "${column}" is an identity column defined as GENERATED ALWAYS.` });
 }
 
 /** What one column of `(a, b) = (1, DEFAULT)` gets. The row stands at the first of its columns alone. */

@@ -190,6 +190,15 @@ group('extended queries', () => {
     [query('SELECT 1')],
   ));
 
+  test('identity columns, which shards do not have, are set by nobody', async () => {
+    await compare([query('CREATE TABLE numbered (id bigint PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, m int)')]);
+    await pair.cluster.createDistributedTable('numbered', 'id');
+    await compare(
+      [query('INSERT INTO numbered (id) VALUES (1)')], [query('UPDATE numbered SET n = 5 WHERE id = 1')], [query('UPDATE numbered SET m = 1, n = 5')], [query('UPDATE numbered SET (n, m) = (1, 2) WHERE id = 1')], [query('UPDATE numbered SET (m, n) = (SELECT 1, 2)')],
+      [query('INSERT INTO numbered (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 7')], [query('MERGE INTO numbered USING (VALUES (1)) AS v (i) ON id = i WHEN MATCHED THEN UPDATE SET n = 3')], [query('SELECT * FROM numbered')], [query('DROP TABLE numbered')],
+    );
+  });
+
   test('values are read at Bind', () => {
     const [byId, told] = ['SELECT name FROM things WHERE tenant_id = $1 AND id = $2', `SELECT $1::date, $2::mood::text, $3::int[], $4::json, $5::few FROM loose WHERE id = 1`];
     const bound = (values: readonly (string | null)[], with_: BindWith = {}): readonly Buffer[] => [bind(values, with_), describe('P', with_.portal), execute(0, with_.portal), sync];
