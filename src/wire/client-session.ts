@@ -91,11 +91,11 @@ export class ClientSession {
   }
 
   async #wait(): Promise<void> {
-    const { io, limits } = this.#input;
+    const { io, limits, status } = this.#input;
     io.flush();
     this.#isRunning = false;
     const isOpen = this.session.status !== 'idle';
-    const limitMs = isOpen ? limits.idleInTransactionTimeoutMs : limits.idleTimeoutMs;
+    const limitMs = shorter(isOpen ? limits.idleInTransactionTimeoutMs : limits.idleTimeoutMs, status.idleTimeoutMs(isOpen));
     if (limitMs > 0) this.#idle = setTimeout(() => this.#idled(isOpen), limitMs);
     await io.moreInput();
     clearTimeout(this.#idle);
@@ -258,6 +258,11 @@ export class ClientSession {
     this.#settingsMayDiffer = this.session.status !== 'idle';
     await this.#input.status.refresh(this.session, this.#input.io.out).catch(() => undefined);
   }
+}
+
+/** Of two limits; 0 is none. */
+function shorter(one: number, other: number): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other);
 }
 
 /** Modes of a transaction are no settings that a client is told of; and asking for those would take its snapshot. */

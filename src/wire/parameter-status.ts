@@ -8,9 +8,12 @@ const reported = [
   'standard_conforming_strings', 'TimeZone',
 ] as const;
 
-const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${reported.map((name) => `'${name}'`).join(', ')})`;
+/** What the server keeps to for a client that waits, in place of the servers behind it, whose connections wait at other times. In milliseconds. */
+const timeouts = ['idle_session_timeout', 'idle_in_transaction_session_timeout'] as const;
 
-/** What the client was told of its settings. */
+const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${[...reported, ...timeouts].map((name) => `'${name}'`).join(', ')})`;
+
+/** What the client was told of its settings, and those that are kept to here. */
 export class ParameterStatus {
   readonly #told = new Map<string, string>();
 
@@ -21,7 +24,12 @@ export class ParameterStatus {
   tell(out: BackendWriter, name: string, value: string): void {
     if (this.#told.get(name) === value) return;
     this.#told.set(name, value);
-    out.parameterStatus(name, value);
+    if (!timeouts.some((one) => one === name)) out.parameterStatus(name, value);
+  }
+
+  /** After how many milliseconds without a statement the session has asked to be ended, in a transaction block or outside; 0: never. */
+  idleTimeoutMs(inTransaction: boolean): number {
+    return Number(this.#told.get(timeouts[inTransaction ? 1 : 0]) ?? 0);
   }
 
   /** Reads the session's settings, and tells what has changed. */

@@ -283,6 +283,11 @@ describe('clients that misbehave', () => {
     inBlock.send(query('BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1'));
     await inBlock.until('Z');
     expect(await inBlock.closed()).toMatchObject([['E', { C: '25P03' }]]);
+    for (const [text, code] of [['SET idle_session_timeout = 50', '57P05'], ['SET idle_in_transaction_session_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P03']] as const) {
+      const asked = await raw(open);
+      asked.send(query(text));
+      expect((await asked.closed()).at(-1)).toMatchObject(['E', { S: 'FATAL', C: code }]);
+    }
     await expectNothingOpen();
   });
 
