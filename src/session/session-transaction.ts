@@ -14,6 +14,8 @@ export class SessionTransaction implements DistributedTransaction {
   readonly #history: string[];
   /** Whether a statement in it has changed settings. */
   changedSettings = false;
+  /** Names of cursors that its statements have given out: several may be open. */
+  readonly names = { last: 0 };
   readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
   /** The last broadcast. */
   #sending: Promise<void> | undefined;

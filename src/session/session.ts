@@ -243,7 +243,7 @@ export class Session {
   /** A scope for the statement that runs next. */
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, ...routing };
-    if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input);
+    if (this.#transaction !== undefined) return new TransactionScope(this.#transaction, input, { temporaryTables: false, names: this.#transaction.names });
     const begin: Begin = (modes, order) => this.#begin(snapshot, modes, { order });
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;

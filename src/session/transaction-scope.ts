@@ -9,7 +9,7 @@ import type { ScopeInput } from './pool-scope.ts';
 
 export interface TransactionScopeOptions {
   readonly temporaryTables: boolean;
-  /** Counts the names given out; shared by all scopes of a statement. */
+  /** Counts the names given out; shared by all scopes of a statement, or of a transaction in which cursors stay open. */
   readonly names: { last: number };
 }
 

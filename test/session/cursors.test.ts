@@ -60,6 +60,12 @@ describe('cursors', () => {
     expectSame('BEGIN', `DECLARE c CURSOR FOR ${queries.merged}`, 'FETCH 1 FROM c', 'UPDATE orders SET total = total + 1', 'FETCH 3 FROM c', 'DELETE FROM items', 'FETCH ALL FROM c', 'SELECT sum(total) FROM orders', 'ROLLBACK'));
 });
 
+test('several at a time', () => {
+  const names = Object.keys(queries) as (keyof typeof queries)[];
+  const each = (step: (name: string) => string): string[] => names.flatMap((name) => [step(name), step(`${name}2`)]);
+  return expectSame('BEGIN', ...names.flatMap((name) => ['', '2'].map((which) => `DECLARE ${name}${which} CURSOR FOR ${queries[name]}`)), ...each((name) => `FETCH 2 FROM ${name}`), ...each((name) => `FETCH 3 FROM ${name}`), 'CLOSE router', ...each((name) => `FETCH ALL FROM ${name === 'router' ? 'merged' : name}`), 'COMMIT');
+});
+
 describe('objects that other packages submit', () => {
   const text = 'SELECT tenant_id, id FROM orders WHERE id > $1 ORDER BY tenant_id, id';
 
