@@ -214,3 +214,65 @@ test('asyncpg: binary, prepared, types of ours, cursors, COPY, notifications, a 
   const path = file('with-asyncpg.py', asyncpg);
   expect(await program('/usr/bin/python3', wire(), path)).toBe(await program('/usr/bin/python3', plain(), path));
 });
+
+/** Statements are prepared on the server from the first time on, with values in binary where the driver can; or `simple`, all in one text, which it can do for few types. Then what tools ask of a schema. */
+const jdbc = `
+import java.sql.*;
+import java.math.BigDecimal;
+import java.util.*;
+import org.postgresql.PGConnection;
+import org.postgresql.copy.CopyManager;
+public class WithJdbc {
+  static void print(ResultSet rows) throws SQLException {
+    ResultSetMetaData about = rows.getMetaData();
+    while (rows.next()) {
+      StringBuilder line = new StringBuilder();
+      for (int i = 1; i <= about.getColumnCount(); i++) line.append(about.getColumnName(i)).append(":").append(about.getColumnTypeName(i)).append("=").append(rows.getObject(i)).append(" ");
+      System.out.println(line);
+    }
+  }
+  public static void main(String[] args) throws Exception {
+    for (String mode : new String[] { "extended", "simple" }) try (Connection conn = DriverManager.getConnection(args[0] + "&prepareThreshold=1&preferQueryMode=" + mode)) {
+      for (int round = 0; round < 3; round++) try (PreparedStatement one = conn.prepareStatement("SELECT tenant_id, id, total, note, mood, at, tags FROM orders WHERE tenant_id = ? AND id <= ? ORDER BY id")) {
+        one.setLong(1, 3); one.setInt(2, 2); print(one.executeQuery());
+      }
+      if (mode.equals("extended")) try (PreparedStatement typed = conn.prepareStatement("SELECT ?::int8 AS a, ?::numeric AS b, ?::text AS c, ?::bytea AS d, ?::timestamptz AS e, ?::bool AS f, ?::int[] AS g")) {
+        typed.setLong(1, 1L << 40); typed.setBigDecimal(2, new BigDecimal("1.50")); typed.setString(3, "\u00e9'\\\\"); typed.setBytes(4, new byte[] { 0, -1 }); typed.setTimestamp(5, new Timestamp(1700000000000L)); typed.setBoolean(6, true); typed.setArray(7, conn.createArrayOf("int4", new Integer[] { 1, null, 3 }));
+        ResultSet rows = typed.executeQuery(); rows.next();
+        System.out.println(rows.getLong(1) + " " + rows.getBigDecimal(2) + " " + rows.getString(3) + " " + Arrays.toString(rows.getBytes(4)) + " " + rows.getTimestamp(5).getTime() + " " + rows.getBoolean(6) + " " + rows.getArray(7));
+      }
+      conn.setAutoCommit(false);
+      try (PreparedStatement many = conn.prepareStatement("INSERT INTO notes VALUES (?, ?)", Statement.RETURN_GENERATED_KEYS)) {
+        for (int i = 0; i < 20; i++) { many.setInt(1, 1000 + i); many.setString(2, "note " + i); many.addBatch(); }
+        System.out.println(Arrays.toString(many.executeBatch()));
+        ResultSet keys = many.getGeneratedKeys(); int n = 0; while (keys.next()) n += keys.getInt(1); System.out.println(n);
+      }
+      Savepoint before = conn.setSavepoint();
+      try (Statement wrong = conn.createStatement()) { wrong.executeQuery("SELECT 1/0 FROM orders"); } catch (SQLException error) { System.out.println(error.getSQLState() + " " + error.getMessage().split("\\n")[0]); }
+      conn.rollback(before);
+      try (Statement big = conn.createStatement()) { big.setFetchSize(7); ResultSet rows = big.executeQuery("SELECT tenant_id, id FROM orders ORDER BY 1, 2"); int n = 0; while (rows.next()) n++; System.out.println(n); }
+      try (PreparedStatement write = conn.prepareStatement("UPDATE orders SET total = total + 1 WHERE tenant_id = ANY (?)")) { write.setArray(1, conn.createArrayOf("int8", new Long[] { 1L, 2L })); System.out.println(write.executeUpdate()); }
+      conn.rollback();
+      conn.setAutoCommit(true);
+      CopyManager copy = conn.unwrap(PGConnection.class).getCopyAPI();
+      System.out.println(copy.copyIn("COPY notes FROM STDIN", new java.io.StringReader("2000\\ta\\n2001\\t\\\\N\\n")));
+      java.io.StringWriter out = new java.io.StringWriter(); copy.copyOut("COPY (SELECT * FROM notes WHERE id >= 2000 ORDER BY id) TO STDOUT", out); System.out.print(out);
+      try (Statement listen = conn.createStatement()) { listen.execute("LISTEN news"); listen.execute("NOTIFY news, 'hello'"); System.out.println(conn.unwrap(PGConnection.class).getNotifications(60000)[0].getParameter()); System.out.println(listen.executeUpdate("DELETE FROM notes WHERE id >= 1000")); }
+      DatabaseMetaData about = conn.getMetaData();
+      print(about.getTables(null, "public", "%", new String[] { "TABLE", "VIEW" })); print(about.getColumns(null, "public", "orders", "%")); print(about.getPrimaryKeys(null, "public", "orders")); print(about.getIndexInfo(null, "public", "items", false, true));
+      print(about.getImportedKeys(null, "public", "items")); print(about.getSchemas()); print(about.getProcedures(null, "public", "%"));
+    }
+  }
+}
+`;
+
+test('JDBC: text and binary, batches, fetch sizes, COPY, notifications, what it tells of a schema', async () => {
+  const source = file('WithJdbc.java', jdbc);
+  const path = `/usr/share/java/postgresql.jar:${directory}`;
+  await run('ecj', ['-17', '-proc:none', '-cp', path, '-d', directory, source]);
+  const print = async ({ host, port, database, user }: Place): Promise<string> => (await run('java', ['-cp', path, 'WithJdbc', `jdbc:postgresql://${host}:${port}/${database}?user=${user}`], { maxBuffer: 64 * 1024 * 1024 })).stdout;
+  const expected = await print(plain());
+  expect(expected.split('\n').length).toBeGreaterThan(60);
+  const names = (text: string): string => text.replaceAll(/\b(TABLE_CAT|PKTABLE_CAT|FKTABLE_CAT|PROCEDURE_CAT|TABLE_CATALOG):name=\S+|(CARDINALITY|PAGES):\S+/g, '');
+  expect(names(await print(wire()))).toBe(names(expected));
+});
