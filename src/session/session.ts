@@ -48,7 +48,7 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
-import { blockUtilities, changesCatalog, distributingUtilities, isOnlyRows, isUtilityCall, leavesState, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, distributingUtilities, isOnlyRows, isUtilityCall, leavesState, locksSequences, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -103,6 +103,8 @@ export class Session {
   #ownSnapshot: CatalogSnapshot | undefined;
   /** The transaction holds locks on tables that keep readers away. */
   #locksTables = false;
+  /** It has changed sequences: any other connection would wait for it. */
+  #locksSequences = false;
   /** Values of sequences that the transaction may have made, or locked. */
   readonly #ownSequences = new SequenceBlocks(async (text) => (await this.#onCoordinator((connection) => connection.query({ text }))).rows);
   #modes = '';
@@ -705,6 +707,7 @@ export class Session {
     const { plan, snapshot } = prepared;
     this.#checkPlacements(prepared);
     if (this.#transaction !== undefined && locksTables(plan, statement.node)) this.#locksTables = true;
+    if (this.#transaction !== undefined && locksSequences(plan, statement.node)) this.#takeOwnValues();
     if ((plan.kind === 'coordinator' || plan.kind === 'computed') && leavesState(statement.node, statement.text)) await this.#keepConnection();
     const running = runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal, routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
@@ -741,7 +744,7 @@ export class Session {
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
     const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas } = this.#services;
-    const sequences = this.#ownSnapshot === undefined ? this.#services.sequences : this.#ownSequences;
+    const sequences = this.#ownSnapshot === undefined && !this.#locksSequences ? this.#services.sequences : this.#ownSequences;
     return {
       scope: this.scope(snapshot, signal, routing), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
@@ -940,12 +943,20 @@ export class Session {
     }
   }
 
+  /** What was taken before means nothing any more. */
+  #takeOwnValues(): void {
+    this.#locksSequences = true;
+    for (const taken of [this.#services.sequences, this.#ownSequences]) taken.forget();
+  }
+
   #leave(): void {
     // SET LOCAL ends with its transaction, and SET if it is rolled back.
     if (this.#transaction?.changedSettings === true) this.#planner.outdate();
     this.#transaction = undefined;
     this.#ownSnapshot = undefined;
     this.#locksTables = false;
+    if (this.#locksSequences) this.#services.sequences.forget();
+    this.#locksSequences = false;
     this.#ownSequences.forget();
     this.#implicit = false;
     this.#failed = false;

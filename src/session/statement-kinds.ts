@@ -74,4 +74,9 @@ export function locksTables(plan: StatementPlan, node: Node): boolean {
   return plan.kind === 'definition' || (plan.kind === 'utility' && blockUtilities.has(plan.name)) || plan.kind === 'lock' || plan.kind === 'truncate';
 }
 
+/** Whether it changes sequences, which nobody else can take values of until the transaction ends. */
+export function locksSequences(plan: StatementPlan, node: Node): boolean {
+  return (plan.kind === 'truncate' && plan.restartIdentity) || 'AlterSeqStmt' in node || ('TruncateStmt' in node && node.TruncateStmt.restart_seqs === true);
+}
+
 const locking: ReadonlySet<string> = new Set(['AlterTableStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DropStmt', 'TruncateStmt', 'LockStmt', 'ClusterStmt', 'ReindexStmt', 'CreateTrigStmt']);

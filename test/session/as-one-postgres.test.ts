@@ -105,3 +105,11 @@ test('SET TRANSACTION SNAPSHOT is refused: a snapshot is one server\'s', async (
   await expect(own.query(count)).rejects.toMatchObject({ code: '25P02' });
   for (const client of [own, other]) client.release(true);
 });
+
+test('a block takes values of sequences that it has begun anew, for which anybody else would wait', async () => {
+  for (const pool of [pair.cluster, pair.plain]) await pool.query('CREATE TABLE counted (k int, n serial)');
+  await pair.cluster.createDistributedTable('counted', 'k');
+  const one = 'INSERT INTO counted (k) VALUES (1) RETURNING n';
+  await compareSteps(pair, one, one, 'BEGIN', 'TRUNCATE counted RESTART IDENTITY', one, one, 'ALTER SEQUENCE counted_n_seq RESTART WITH 50', one, 'COMMIT', one, 'BEGIN', 'ALTER SEQUENCE counted_n_seq RESTART WITH 70', one, 'ROLLBACK', 'SELECT k, n FROM counted ORDER BY n');
+  for (const pool of [pair.cluster, pair.plain]) await pool.query('DROP TABLE counted');
+});
