@@ -525,6 +525,43 @@ SELECT c.oid, pg_catalog.pg_total_relation_size(c.oid) AS total_rel_size, pg_cat
 SELECT c.conname, c.contype, t.relname AS tabrelname, rt.relname AS refrelname, c.conkey, c.confkey, pg_catalog.pg_get_constraintdef(c.oid) FROM pg_catalog.pg_constraint c
 INNER JOIN pg_catalog.pg_class t ON t.oid = c.conrelid LEFT OUTER JOIN pg_catalog.pg_class rt ON rt.oid = c.confrelid WHERE c.conrelid IN ({{tables}}) ORDER BY 3, 1;
 
+-- DBeaver: indexes (differs)
+SELECT i.indexrelid, i.indkey AS keys, c.relname, tc.relname AS tabrelname, dsc.description, pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS pred_expr, pg_catalog.pg_get_expr(i.indexprs, i.indrelid, true) AS expr,
+pg_catalog.pg_relation_size(i.indexrelid) AS index_rel_size, pg_catalog.pg_stat_get_numscans(i.indexrelid) AS index_num_scans FROM pg_catalog.pg_index i INNER JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+INNER JOIN pg_catalog.pg_class tc ON tc.oid = i.indrelid LEFT OUTER JOIN pg_catalog.pg_description dsc ON i.indexrelid = dsc.objoid WHERE i.indrelid IN ({{tables}}) ORDER BY tabrelname, c.relname;
+
+-- DBeaver: triggers, rules, policies
+SELECT 'trigger', t.tgname, c.relname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND c.relnamespace = 2200
+UNION ALL SELECT 'rule', r.rulename, c.relname FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE c.relnamespace = 2200 UNION ALL SELECT 'policy', polname, polrelid::regclass::text FROM pg_catalog.pg_policy ORDER BY 1, 2, 3;
+
+-- DBeaver: functions
+SELECT p.proname, l.lanname, pg_catalog.pg_get_function_identity_arguments(p.oid) AS args, d.description FROM pg_catalog.pg_proc p LEFT OUTER JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+LEFT OUTER JOIN pg_catalog.pg_description d ON d.objoid = p.oid AND d.classoid = 'pg_proc'::regclass WHERE p.pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema')) ORDER BY p.proname;
+
+-- DBeaver: types
+SELECT t.typname, t.typtype, t.typcategory, pg_catalog.format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_type_name, c.relkind, (SELECT array_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) AS labels
+FROM pg_catalog.pg_type t LEFT OUTER JOIN pg_catalog.pg_class c ON c.oid = t.typrelid WHERE t.typnamespace = 2200 AND t.typcategory <> 'A' ORDER BY 1;
+
+-- DBeaver: foreign keys to a table
+SELECT c.conname, t.relname, c.confkey, c.confupdtype, c.confdeltype FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_class t ON t.oid = c.conrelid WHERE c.contype = 'f' AND c.confrelid = {{orders}} ORDER BY 1;
+
+-- pgAdmin: columns
+SELECT att.attname AS name, att.attnum, pg_catalog.format_type(ty.oid, att.atttypmod) AS cltype, att.attnotnull, att.attidentity, att.attgenerated, pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS defval, des.description,
+EXISTS (SELECT 1 FROM pg_catalog.pg_constraint WHERE conrelid = att.attrelid AND contype = 'f' AND att.attnum = ANY (conkey)) AS isfk, seq.seqincrement FROM pg_catalog.pg_attribute att JOIN pg_catalog.pg_type ty ON ty.oid = att.atttypid
+LEFT JOIN pg_catalog.pg_attrdef def ON def.adrelid = att.attrelid AND def.adnum = att.attnum LEFT JOIN pg_catalog.pg_description des ON des.objoid = att.attrelid AND des.objsubid = att.attnum AND des.classoid = 'pg_class'::regclass
+LEFT JOIN (pg_catalog.pg_depend dep JOIN pg_catalog.pg_class cs ON dep.classid = 'pg_class'::regclass AND dep.objid = cs.oid AND cs.relkind = 'S') ON dep.refobjid = att.attrelid AND dep.refobjsubid = att.attnum
+LEFT JOIN pg_catalog.pg_sequence seq ON cs.oid = seq.seqrelid WHERE att.attrelid = {{orders}} AND att.attnum > 0 AND NOT att.attisdropped ORDER BY att.attnum;
+
+-- pgAdmin: dependents
+SELECT DISTINCT dep.deptype, cl.relkind, CASE WHEN cl.relkind IS NOT NULL THEN cl.relname WHEN con.oid IS NOT NULL THEN con.conname WHEN rw.oid IS NOT NULL THEN rwcl.relname ELSE ty.typname END AS name
+FROM pg_catalog.pg_depend dep LEFT JOIN pg_catalog.pg_class cl ON dep.objid = cl.oid AND dep.classid = 'pg_class'::regclass LEFT JOIN pg_catalog.pg_constraint con ON con.oid = dep.objid AND dep.classid = 'pg_constraint'::regclass
+LEFT JOIN pg_catalog.pg_type ty ON ty.oid = dep.objid AND dep.classid = 'pg_type'::regclass LEFT JOIN pg_catalog.pg_rewrite rw ON rw.oid = dep.objid AND dep.classid = 'pg_rewrite'::regclass LEFT JOIN pg_catalog.pg_class rwcl ON rwcl.oid = rw.ev_class
+WHERE dep.refobjid = {{orders}} AND cl.relkind IS DISTINCT FROM 't' AND dep.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass, 'pg_rewrite'::regclass) ORDER BY 2, 3;
+
+-- pgAdmin: roles and privileges of a table
+SELECT rel.relname, pg_catalog.pg_get_userbyid(rel.relowner) AS owner, (SELECT array_agg(privilege_type::text ORDER BY privilege_type) FROM pg_catalog.aclexplode(coalesce(rel.relacl, pg_catalog.acldefault('r', rel.relowner)))) AS acl,
+pg_catalog.has_table_privilege(rel.oid, 'TRUNCATE') AS truncates FROM pg_catalog.pg_class rel WHERE rel.oid IN ({{tables}}) ORDER BY 1;
+
 -- pgAdmin: schemas
 SELECT nsp.nspname AS name, pg_catalog.has_schema_privilege(nsp.oid, 'CREATE') AS can_create FROM pg_catalog.pg_namespace nsp WHERE nspname NOT LIKE 'pg!_%' ESCAPE '!' AND NOT (nsp.nspname = 'information_schema' AND EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE relname = 'tables' AND relnamespace = nsp.oid LIMIT 1)) ORDER BY nspname;
 
