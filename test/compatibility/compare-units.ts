@@ -2,9 +2,9 @@ import type { Unit } from './echoed-lines.ts';
 
 /**
  * How the answer to a statement compares. `order`: rows are the same, in another order, where none is asked for. `noise`: one PostgreSQL beside another differs here, too. `refused`: a numbered error. `follows`: it
- * names something that was refused before.
+ * names something that was refused before. `plan`: EXPLAIN shows the cluster's plan.
  */
-export type Verdict = 'equal' | 'order' | 'noise' | 'refused' | 'follows' | 'different';
+export type Verdict = 'equal' | 'order' | 'noise' | 'refused' | 'follows' | 'plan' | 'different';
 
 export interface Compared {
   readonly place: number;
@@ -39,6 +39,7 @@ function verdictOf({ direct, cluster, statement }: Omit<Compared, 'verdict'>, co
   if (direct === cluster) return 'equal';
   if (direct !== control) return 'noise';
   if (!/order\s+by/i.test(statement) && sorted(direct) === sorted(cluster)) return 'order';
+  if (/^\s*QUERY PLAN\s*$/m.test(cluster) && /\bexplain\b/i.test(statement)) return 'plan';
   const words = new Set(`${statement}\n${cluster}`.toLowerCase().match(/\w+/g) ?? []);
   return [...refusedNames].some((name) => words.has(name)) ? 'follows' : 'different';
 }

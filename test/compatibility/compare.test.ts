@@ -56,6 +56,12 @@ test('answers are equal but for where an error was raised in the source, and whi
   expect(verdicts(file, { direct: printed, cluster: printed.slice(0, printed.indexOf('COPY nope')) })).toEqual(['equal', 'equal', 'equal', 'different', 'different']);
 });
 
+test('a plan of the cluster is told apart from answers', () => {
+  const explained = (plan: string): string => `EXPLAIN SELECT 1;\n     QUERY PLAN     \n----\n ${plan}\n(1 row)\n`;
+  expect(verdicts('EXPLAIN SELECT 1;', { direct: explained('Result'), cluster: explained('Router') })).toEqual(['plan']);
+  expect(verdicts('EXPLAIN SELECT 1;', { direct: explained('Result'), cluster: 'EXPLAIN SELECT 1;\nERROR:  XX000: no\n' })).toEqual(['different']);
+});
+
 test('an order that nothing asks for is told apart, and what one PostgreSQL does not answer twice alike', () => {
   const swapped = printed.replace(' 1\n 2\n', ' 2\n 1\n');
   expect(verdicts(file, { direct: printed, cluster: swapped }).at(-1)).toBe('order');

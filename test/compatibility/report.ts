@@ -8,11 +8,11 @@ export type LayoutCounts = ReadonlyMap<string, Counts>;
 
 export function countsOf(compared: readonly Compared[]): Counts {
   const of = (verdict: Verdict): number => compared.filter((one) => one.verdict === verdict).length;
-  return { equal: of('equal'), order: of('order'), noise: of('noise'), refused: of('refused'), follows: of('follows'), different: of('different') };
+  return { equal: of('equal'), order: of('order'), noise: of('noise'), refused: of('refused'), follows: of('follows'), plan: of('plan'), different: of('different') };
 }
 
 export function sumOf(counts: LayoutCounts): Counts {
-  const sum: Record<Verdict, number> = { equal: 0, order: 0, noise: 0, refused: 0, follows: 0, different: 0 };
+  const sum: Record<Verdict, number> = { equal: 0, order: 0, noise: 0, refused: 0, follows: 0, plan: 0, different: 0 };
   for (const one of counts.values()) for (const verdict of verdicts) sum[verdict] += one[verdict];
   return sum;
 }
@@ -38,4 +38,4 @@ export function differencesOf(compared: readonly Compared[]): string {
   return compared.filter(({ verdict }) => verdict !== 'equal').map(({ place, verdict, statement, direct, cluster }) => `=== line ${place}: ${verdict}\n${statement}\n--- direct\n${direct}\n--- cluster\n${cluster}\n`).join('\n');
 }
 
-const verdicts = ['equal', 'order', 'noise', 'refused', 'follows', 'different'] as const satisfies readonly Verdict[];
+const verdicts = ['equal', 'order', 'noise', 'refused', 'follows', 'plan', 'different'] as const satisfies readonly Verdict[];
