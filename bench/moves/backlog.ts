@@ -59,5 +59,5 @@ export async function applyBacklog({ nodeConnectionStrings }: TestBed, changes: 
 const types = { tenant_id: 'bigint', id: 'bigint', counter: 'integer', made: 'timestamp with time zone', note: 'text' } as const;
 const feedTable = {
   schema: 'public', name: 'bench_feed', targets: ['public.bench_feed'],
-  columns: Object.entries(types).map(([name, type]) => ({ name, type, generated: null })),
+  columns: Object.entries(types).map(([name, type]) => ({ name, type, generated: null, typeKind: 'b' as const })),
 };

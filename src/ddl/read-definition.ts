@@ -101,7 +101,7 @@ const columns = `
     'usesSequence', a.attidentity <> '' OR EXISTS (
       SELECT FROM pg_depend o JOIN pg_class s ON s.oid = o.refobjid AND s.relkind = 'S'
       WHERE o.classid = 'pg_attrdef'::regclass AND o.objid = d.oid AND o.refclassid = 'pg_class'::regclass),
-    'storage', CASE WHEN a.attstorage <> t.typstorage THEN ${storageName('a.attstorage')} END, 'typeStorage', ${storageName('t.typstorage')},
+    'storage', CASE WHEN a.attstorage <> t.typstorage THEN ${storageName('a.attstorage')} END, 'typeStorage', ${storageName('t.typstorage')}, 'typeKind', t.typtype,
     'compression', CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END,
     'statisticsTarget', CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
     'options', to_json(a.attoptions), 'grants', ${grants('a.attacl')}, 'comment', col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)

@@ -27,6 +27,8 @@ export interface ColumnDefinition {
   /** Null where it is that of the type. */
   readonly storage: string | null;
   readonly typeStorage: string;
+  /** As pg_type.typtype: base type, composite, domain, enum, multirange, range, by their first letters. */
+  readonly typeKind: 'b' | 'c' | 'd' | 'e' | 'm' | 'r';
   readonly compression: string | null;
   readonly statisticsTarget: number | null;
   /** As in pg_attribute.attoptions: `n_distinct=5`. */

@@ -11,11 +11,16 @@ type Job = Pick<StoredJob, 'sources' | 'targets'> & Partial<Pick<StoredJob, 'id'
 
 /** What a job takes rows from and what it makes, read in a transaction of its own. `moveRefused` when there is no such group, `moveUndone` when tables have come or gone since the job began. */
 export function readMovedGroups(pools: NodePools, job: Job, options?: CallOptions): Promise<MovedGroups> {
+  return inOneSnapshot(pools, options, (coordinator) => readGroupsIn(coordinator, job, options));
+}
+
+/** Reads the coordinator database as of one moment, under `definitionSettings`. */
+export function inOneSnapshot<T>(pools: NodePools, options: CallOptions | undefined, read: (coordinator: NodeConnection) => Promise<T>): Promise<T> {
   return withConnection(pools.get(coordinatorNodeId), options?.signal, async (coordinator) => {
     await coordinator.query({ text: `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${definitionSettings}`, simple: true }, options);
-    const groups = await readGroupsIn(coordinator, job, options);
+    const found = await read(coordinator);
     await coordinator.query({ text: 'COMMIT' }, options);
-    return groups;
+    return found;
   });
 }
 

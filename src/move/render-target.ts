@@ -6,7 +6,7 @@ import { nameBytesMax, shardName } from '../catalog/shard-name.ts';
 import { hasRows, type TargetShard } from './moved-tables.ts';
 
 /**
- * The statements that make a shard on the node that it moves to, in three parts. It is made in a schema of the move's own, where no statement looks for it, and put into
+ * The statements that make a shard on the node that it moves to, in parts. It is made in a schema of the move's own, where no statement looks for it, and put into
  * its place at the end: SET SCHEMA takes along indexes and constraints, whose names are therefore the final ones from the beginning.
  */
 export interface TargetStatements {
@@ -31,7 +31,9 @@ export function renderTarget(table: TargetShard, staging: string): TargetStateme
   const constraints = definition.constraints ?? [];
   const quiet = { triggers: null, policies: null, rowSecurity: false, rowSecurityForced: false };
   const partitionOf = definition.partitionOf === null ? null : { ...definition.partitionOf, table: { ...definition.partitionOf.table, schema: staging } };
-  const staged = renderShard({ ...definition, ...quiet, partitionOf, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
+  // It becomes another's at the cut-over: until then its owner alone could give it triggers, which would run with the rights of our role.
+  const ours = definition.ownerReads ? {} : { ownerReads: true, grants: null, columns: definition.columns.map((column) => ({ ...column, grants: null })) };
+  const staged = renderShard({ ...definition, ...ours, ...quiet, partitionOf, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
   const sql = quoteQualified(staging, name);
   return {
     // Autovacuum would hold a lock for which the cut-over had to wait.
@@ -81,12 +83,13 @@ function ownVacuumOptions({ definition, sql }: TargetShard): string[] {
   return own.length === 0 ? [] : [`ALTER TABLE ${sql} SET (${own.join(', ')})`];
 }
 
-/** Foreign keys, triggers and row security: what must not meet changes that are applied, since it did where they were made. */
+/** Foreign keys, triggers and row security: what must not meet changes that are applied, since it did where they were made. And another owner, with all privileges. */
 function liveParts({ definition, wish }: TargetShard): readonly string[] {
   const foreign = hasRows({ definition }) ? (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign') : [];
   const constraints = foreign.map((constraint) => (constraint.validated ? { ...constraint, sql: `${constraint.sql} NOT VALID` } : constraint));
-  const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: null }));
-  const bare: TableDefinition = { ...definition, columns, constraints, indexes: null, comment: null, grants: null, statistics: null, replicaIdentity: 'd' };
+  const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: definition.ownerReads ? null : column.grants }));
+  const grants = definition.ownerReads ? null : definition.grants;
+  const bare: TableDefinition = { ...definition, columns, constraints, indexes: null, comment: null, grants, statistics: null, replicaIdentity: 'd' };
   const { afterRows, foreignKeys } = renderShard(bare, wish);
   return [...foreignKeys, ...afterRows];
 }

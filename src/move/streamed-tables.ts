@@ -9,7 +9,7 @@ import type { RowRoute } from './row-route.ts';
 export interface StreamedTable {
   readonly schema: string;
   readonly name: string;
-  readonly columns: readonly Pick<TableDefinition['columns'][number], 'name' | 'type' | 'generated'>[];
+  readonly columns: readonly Pick<TableDefinition['columns'][number], 'name' | 'type' | 'generated' | 'typeKind'>[];
   /** Quoted and qualified; undefined for those on other nodes, whose rows are left out here. */
   readonly targets: readonly (string | undefined)[];
   /** Which of the targets a row goes to; undefined where there is only one. */
@@ -22,7 +22,7 @@ export function appliedTable(table: StreamedTable, relation: RelationMessage): O
   const columns = relation.columns.map(({ name }) => expected.find((column) => column.name === name));
   if (columns.length !== expected.length || columns.includes(undefined)) throw definitionChanged(table.name);
   return {
-    columns: columns.flatMap((column) => (column === undefined ? [] : [{ name: quoteIdentifier(column.name), type: column.type }])),
+    columns: columns.flatMap((column) => (column === undefined ? [] : [{ name: quoteIdentifier(column.name), type: column.type, typeKind: column.typeKind }])),
     key: relation.identity === 'f' ? undefined : relation.columns.flatMap(({ key }, i) => (key ? [i] : [])),
   };
 }

@@ -51,7 +51,8 @@ function hashedAs({ name, type }: ComparedRows['columns'][number]): string {
   const bytes = bytesOf.get(bare);
   if (bytes !== undefined) return `pg_catalog.${bytes}(${column(name)})`;
   if (hashedWhole.has(bare)) return column(name);
-  return hashedByBytes.has(bare) ? `${column(name)} COLLATE "C"` : `${column(name)}::text COLLATE "C"`;
+  // A row's text holds what the types' own output functions give; a cast to text of the value itself may be anybody's function.
+  return hashedByBytes.has(bare) ? `${column(name)} COLLATE "C"` : `ROW(${column(name)})::text COLLATE "C"`;
 }
 
 function column(name: string): string {

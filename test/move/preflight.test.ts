@@ -48,7 +48,7 @@ test('nothing is in the way: all checks say so, with what they found', async () 
   expect(report.ok).toBe(true);
   expect(report.checks.filter(({ ok }) => !ok)).toEqual([]);
   expect(new Set(report.checks.map(({ check }) => check))).toEqual(new Set([
-    'placement', 'table_kind', 'wal_level', 'replication_slots', 'wal_senders', 'replication_role', 'standby', 'prepared_transactions', 'long_transactions', 'retained_wal', 'replica_identity',
+    'placement', 'table_kind', 'foreign_code', 'wal_level', 'replication_slots', 'wal_senders', 'replication_role', 'standby', 'prepared_transactions', 'long_transactions', 'retained_wal', 'replica_identity',
     'name_free', 'create_right', 'server_version', 'extensions', 'types', 'collations', 'disk',
   ]));
   expect(report.bytes).toBeGreaterThan(100_000);

@@ -2,7 +2,7 @@ import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import { addressName } from '../../catalog/node-address.ts';
-import type { NodeConnection } from '../../cluster/node-connection.ts';
+import type { NodeConnection, NodeConnections } from '../../cluster/node-connection.ts';
 import { withConnection } from '../../cluster/with-connection.ts';
 import { inTransaction } from '../../txn/in-transaction.ts';
 import type { CatalogChange } from '../../ddl/change-catalog.ts';
@@ -17,8 +17,9 @@ import type { MoveContext } from '../move-context.ts';
 import { type MovedGroups, shardsWithRows } from '../moved-tables.ts';
 import { readGroupsIn, readMovedGroups } from '../read-groups.ts';
 import { checkSource } from '../preflight/check-source.ts';
+import { refuseForeignCode } from '../preflight/foreign-code.ts';
 import { tableKinds } from '../preflight/run-preflight.ts';
-import { createOnTarget, prepareSource, shardsOn } from '../steps/create.ts';
+import { createOnTarget, prepareSource, refuseCodeOf, shardsOn } from '../steps/create.ts';
 import { madeNodeText } from './unmake-node.ts';
 import { nodeOfJob } from './node-of-job.ts';
 
@@ -26,6 +27,7 @@ import { nodeOfJob } from './node-of-job.ts';
 export async function preflightNode({ pools, clusterId, job, signal }: MoveContext): Promise<void> {
   const node = nodeOfJob(job);
   await withConnection(pools.get(coordinatorNodeId), signal, (coordinator) => withConnection(pools.get(node.id), signal, (connection) => checkNewNode({ coordinator, clusterId, signal }, connection, node)));
+  await refuseForeignCode(pools.get(coordinatorNodeId), await namesOfReferenceTables(pools.get(coordinatorNodeId), signal), { signal });
   const [source] = job.sources;
   if (source === undefined) return;
   await loadGrammar();
@@ -67,6 +69,7 @@ async function makeNode(context: MoveContext): Promise<MovedGroups> {
     const coordinator = await transaction.join(coordinatorNodeId, 'read', { signal });
     await coordinator.query({ text: `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ${definitionSettings}`, simple: true }, { signal });
     const groups = await readGroupsIn(coordinator, job, { signal });
+    await refuseCodeOf(coordinator, groups, signal);
     await storeDefinitions(claim, job.id, groups.fingerprint);
     const connection = await transaction.join(node.id, 'write', { signal });
     await connection.query({ text: definitionSettings, simple: true }, { signal });
@@ -77,6 +80,12 @@ async function makeNode(context: MoveContext): Promise<MovedGroups> {
     await sendAllObjects(change, node.id);
     return groups;
   });
+}
+
+async function namesOfReferenceTables(coordinator: NodeConnections, signal: AbortSignal): Promise<string[]> {
+  const text = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM shardwright.shard s JOIN pg_catalog.pg_class c ON c.oid = s.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE s.shard_group_id IS NULL`;
+  return (await coordinator.query({ text }, { signal })).rows.map(([name]) => name ?? '');
 }
 
 async function hasOwnSchema(connection: NodeConnection, signal: AbortSignal): Promise<boolean> {

@@ -1,14 +1,17 @@
 import { at } from '../../base/assert.ts';
+import type { ColumnDefinition } from '../../ddl/table-definition.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import type { StreamedRow, StreamedValue } from '../../replication/pgoutput/message.ts';
 import type { NetChanges, PartialRow } from './row-changes.ts';
+
+type AppliedType = Pick<ColumnDefinition, 'type' | 'typeKind'>;
 
 /** A table that changes are applied to. */
 export interface AppliedTable {
   /** Quoted and qualified. */
   readonly sql: string;
   /** Those that the stream has values of, in its order; names quoted, types fit for a cast. */
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly (AppliedType & { readonly name: string })[];
   /** Positions of the key's columns; undefined when only whole rows tell rows apart. */
   readonly key: readonly number[] | undefined;
 }
@@ -29,7 +32,7 @@ function removal(table: AppliedTable, rows: readonly StreamedRow[]): { text: str
 }
 
 function keyedRemoval(table: AppliedTable, key: readonly number[], keys: readonly StreamedRow[]): { text: string; values: string[] } {
-  const given = givenRows(key.map((position) => at(table.columns, position).type), keys);
+  const given = givenRows(key.map((position) => at(table.columns, position)), keys);
   const same = key.map((position, i) => `t.${at(table.columns, position).name} = k.c${i}`).join(' AND ');
   return { text: `DELETE FROM ONLY ${table.sql} AS t USING ${given.sql} AS k WHERE ${same}`, values: given.values };
 }
@@ -39,7 +42,7 @@ function keyedRemoval(table: AppliedTable, key: readonly number[], keys: readonl
  * finds them in one scan of the table.
  */
 function wholeRowRemoval(table: AppliedTable, rows: readonly StreamedRow[]): { text: string; values: string[] } {
-  const given = givenRows(table.columns.map(({ type }) => type), rows);
+  const given = givenRows(table.columns, rows);
   const row = (alias: string, names: readonly string[]): string => `ROW(${names.map((name) => `${alias}.${name}`).join(', ')})::text`;
   const text = `
     WITH k AS (SELECT ${row('k', table.columns.map((_, i) => `c${i}`))} AS line, count(*) AS count FROM ${given.sql} AS k GROUP BY 1),
@@ -56,7 +59,7 @@ function wholeRowRemoval(table: AppliedTable, rows: readonly StreamedRow[]): { t
 function completion(table: AppliedTable, partial: readonly PartialRow[]): { text: string; values: string[] } {
   const { key = [], columns } = table;
   const kept = columns.flatMap((_, i) => (partial.some(({ row }) => row[i] === undefined) ? [i] : []));
-  const types = [...columns.map(({ type }) => type), ...key.map((position) => at(columns, position).type), ...kept.map(() => 'boolean')];
+  const types: AppliedType[] = [...columns, ...key.map((position) => at(columns, position)), ...kept.map(() => ({ type: 'boolean', typeKind: 'b' }) as const)];
   const rows = partial.map(({ row, base }) => [...row, ...base, ...kept.map((position) => (row[position] === undefined ? 't' : 'f'))]);
   const given = givenRows(types, rows);
   const baseColumn = (i: number): string => `k.c${columns.length + i}`;
@@ -72,10 +75,14 @@ function completion(table: AppliedTable, partial: readonly PartialRow[]): { text
   return { text, values: given.values };
 }
 
-/** Rows as a subquery with columns c0, c1, … of the types: one array of text for each, since arrays of arrays cannot be taken apart. */
-function givenRows(types: readonly string[], rows: readonly StreamedRow[]): { sql: string; values: string[] } {
-  const columns = types.map((type, i) => `u.c${i}::${type} AS c${i}`).join(', ');
-  const arrays = types.map((_, i) => `$${i + 1}::text[]`).join(', ');
+/**
+ * Rows as a subquery with columns c0, c1, … of the types: one array of text for each, since arrays of arrays cannot be taken apart. Values of enums and ranges are read by the array itself: a cast from text may be a function of
+ * whoever owns the type.
+ */
+function givenRows(types: readonly AppliedType[], rows: readonly StreamedRow[]): { sql: string; values: string[] } {
+  const isRead = ({ typeKind }: AppliedType): boolean => ['e', 'm', 'r'].includes(typeKind);
+  const columns = types.map((type, i) => (isRead(type) ? `u.c${i}` : `u.c${i}::${type.type} AS c${i}`)).join(', ');
+  const arrays = types.map((type, i) => `$${i + 1}::${isRead(type) ? type.type : 'text'}[]`).join(', ');
   const names = types.map((_, i) => `c${i}`).join(', ');
   return { sql: `(SELECT ${columns} FROM unnest(${arrays}) AS u (${names}))`, values: types.map((_, i) => arrayText(rows, i)) };
 }

@@ -1,5 +1,6 @@
 import type { CallOptions, NodeConnections } from '../../cluster/node-connection.ts';
 import { sizeText } from '../../base/size-text.ts';
+import { checkForeignCode } from './foreign-code.ts';
 import type { PreflightCheck } from './preflight-check.ts';
 import type { PreflightTable } from './run-preflight.ts';
 
@@ -19,7 +20,9 @@ SELECT current_setting('wal_level'),
 
 /** `bytes`: of the shards, `indexBytes` among them. */
 export async function checkSource(source: NodeConnections, tables: readonly PreflightTable[], options: CallOptions): Promise<{ checks: PreflightCheck[]; bytes: number; indexBytes: number }> {
-  const [{ rows }, { table, index }, identities] = await Promise.all([source.query({ text: sourceQuery }, options), sizes(source, tables, options), identitiesOf(source, tables, options)]);
+  const [{ rows }, { table, index }, identities, code] = await Promise.all([
+    source.query({ text: sourceQuery }, options), sizes(source, tables, options), identitiesOf(source, tables, options), checkForeignCode(source, { tables: tables.map(({ sql }) => sql), name: source.name }, options),
+  ]);
   const [walLevel = '', slots, senders, replicates, role = '', standby, prepared, long, keepBytes] = rows[0] ?? [];
   const where = `node ${source.name}`;
   const one = (check: PreflightCheck['check'], ok: boolean, messages: { readonly good: string; readonly bad: string; readonly hint?: string; readonly level?: 'warning' }): PreflightCheck => ({
@@ -46,6 +49,7 @@ export async function checkSource(source: NodeConnections, tables: readonly Pref
         hint: 'A slot that is lost makes the move be undone.',
       }),
       ...identities,
+      ...code,
     ],
   };
 }

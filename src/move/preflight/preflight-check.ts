@@ -2,7 +2,7 @@ import { sizeText } from '../../base/size-text.ts';
 
 /** What is looked at before a move begins. */
 export type PreflightCheckId =
-  | 'placement' | 'table_kind' | 'name_free' | 'replica_identity' | 'wal_level' | 'replication_slots' | 'wal_senders' | 'replication_role' | 'create_right' | 'standby'
+  | 'placement' | 'table_kind' | 'foreign_code' | 'name_free' | 'replica_identity' | 'wal_level' | 'replication_slots' | 'wal_senders' | 'replication_role' | 'create_right' | 'standby'
   | 'prepared_transactions' | 'long_transactions' | 'retained_wal' | 'server_version' | 'extensions' | 'types' | 'collations' | 'disk';
 
 /** One thing that was looked at. */
