@@ -9,6 +9,9 @@ import { readStrategy, type RebalanceStrategyName } from '../rebalance/strategy.
 import type { ShardInfo } from './cluster-tables.ts';
 import { argumentText, type RebalanceTarget, runRebalanceUtility } from './rebalance-utility.ts';
 
+/** By its address, or its id. */
+type GivenNode = { readonly host: string; readonly port: number } | number;
+
 /** What the SQL functions call: `Cluster` has these as methods. */
 export interface UtilityTarget extends RebalanceTarget, TableCreator {
   alterDistributedTable(table: string, options: AlterDistributedTableOptions): Promise<void>;
@@ -24,7 +27,7 @@ export interface UtilityTarget extends RebalanceTarget, TableCreator {
   replaceNode(which: number, options: CallOptions & { to: { host: string; port: number; database?: string } }): Promise<unknown>;
   checkSchema(options: CallOptions): Promise<{ readonly text: string }>;
   verify(table: string | undefined, options: CallOptions): Promise<{ readonly text: string }>;
-  moveShardGroup(shardId: string, options: CallOptions & { from: { host: string; port: number }; to: { host: string; port: number } }): Promise<unknown>;
+  moveShardGroup(shardId: string, options: CallOptions & { from: GivenNode; to: GivenNode }): Promise<unknown>;
   splitShardGroup(shardId: string, options: CallOptions & { at: readonly number[]; nodes: readonly number[] }): Promise<unknown>;
   isolateTenant(table: string, value: unknown, options: CallOptions): Promise<{ readonly shard: { readonly shardId: number } }>;
   drainNode(address: { host: string; port: number }, options: CallOptions & { strategy: RebalanceStrategyName }): Promise<unknown>;
@@ -43,6 +46,8 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
   const options = { signal };
   const given = (name: string): unknown => argumentValue(call.arguments.get(name), values);
   const text = (name: string): string => required(call, name, given(name));
+  const nodeGiven = (side: string): GivenNode =>
+    (given(`${side}_node_id`) === undefined ? { host: text(`${side}_node_name`), port: Number(text(`${side}_node_port`)) } : Number(text(`${side}_node_id`)));
   checkTransferMode(argumentText(given('shard_transfer_mode')));
   switch (call.name) {
     case 'create_distributed_table':
@@ -118,8 +123,8 @@ export async function runUtility(cluster: UtilityTarget, { call, values, signal,
     case 'master_move_shard_placement':
       await cluster.moveShardGroup(text('shard_id'), {
         ...options,
-        from: { host: text('source_node_name'), port: Number(text('source_node_port')) },
-        to: { host: text('target_node_name'), port: Number(text('target_node_port')) },
+        from: nodeGiven('source'),
+        to: nodeGiven('target'),
       });
       return undefined;
     case 'citus_split_shard_by_split_points':

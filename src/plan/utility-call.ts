@@ -61,6 +61,11 @@ const argumentsNeeded: Readonly<Record<string, number>> = {
   run_command_on_coordinator: 1, run_command_on_shards: 2, run_command_on_placements: 2, run_command_on_colocated_placements: 3, citus_update_node: 3, citus_job_status: 1, citus_job_wait: 1, citus_job_cancel: 1,
 };
 
+/** Arguments of those that can be called in another way, too; the last may be left out. */
+const otherArguments: Readonly<Record<string, readonly string[]>> = {
+  citus_move_shard_placement: ['shard_id', 'source_node_id', 'target_node_id', 'shard_transfer_mode'],
+};
+
 /** `SELECT create_distributed_table('t', 'c')` and its like: one call with constants or parameters and nothing else. Functions that give rows stand in queries: see computed/. */
 export function planUtilityCall(select: SelectStmt): UtilityCall | undefined {
   const [target, ...others] = select.targetList ?? [];
@@ -77,8 +82,15 @@ export function callOf(call: Call, column: string | undefined): UtilityCall | un
   const name = parts.at(-1) ?? '';
   const names = Object.hasOwn(utilityFunctions, name) ? utilityFunctions[name] : undefined;
   if (names === undefined || (parts.length > 1 && parts[0] !== 'pg_catalog')) return undefined;
+  const other = otherArguments[name] ?? [];
+  const given = argumentsGiven(call, names, argumentsNeeded[name] ?? 0) ?? argumentsGiven(call, other, other.length - 1);
+  return given === undefined ? undefined : { kind: 'utility', name, column: column ?? name, arguments: given };
+}
+
+/** By name; undefined where one does not fit. */
+function argumentsGiven({ args = [] }: Call, names: readonly string[], needed: number): Map<string, UtilityArgument> | undefined {
   const given = new Map<string, UtilityArgument>();
-  for (const [i, node] of (call.args ?? []).entries()) {
+  for (const [i, node] of args.entries()) {
     const named = 'NamedArgExpr' in node ? node.NamedArgExpr : undefined;
     const key = named?.name ?? names[i];
     const value = constantArgument(named?.arg ?? node);
@@ -86,8 +98,7 @@ export function callOf(call: Call, column: string | undefined): UtilityCall | un
     if (key === undefined || value === undefined || !names.includes(key) || given.has(key)) return undefined;
     given.set(key, value);
   }
-  if (!names.slice(0, argumentsNeeded[name] ?? 0).every((argument) => given.has(argument))) return undefined;
-  return { kind: 'utility', name, column: column ?? name, arguments: given };
+  return names.length > 0 && names.slice(0, needed).every((argument) => given.has(argument)) ? given : undefined;
 }
 
 interface Call {

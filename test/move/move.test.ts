@@ -259,6 +259,12 @@ test('by SQL, as in Citus', async () => {
   const { rows } = await cluster.query(call, [shardId, source?.host, source?.port, target?.host, target?.port]);
   expect(rows).toEqual([{ citus_move_shard_placement: '' }]);
   expect(await nodeOf(shardId)).toBe(to);
+  // By ids of nodes, in both ways of naming the arguments.
+  await cluster.query('SELECT citus_move_shard_placement($1, $2, $3)', [shardId, to, from]);
+  expect(await nodeOf(shardId)).toBe(from);
+  await cluster.query(`SELECT citus_move_shard_placement(${shardId}, target_node_id => ${to}, source_node_id => ${from}, shard_transfer_mode => 'auto')`);
+  expect(await nodeOf(shardId)).toBe(to);
+  await expect(cluster.query('SELECT citus_move_shard_placement($1, $2, $3, $4, $5, $6, $7)', [shardId, 1, 2, 3, 4, 5, 6])).rejects.toMatchObject({ code: '42883' });
 });
 
 describe('what cannot be moved is told with all reasons, and nothing is touched', () => {
