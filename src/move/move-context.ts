@@ -20,7 +20,7 @@ export interface MoveServices {
 
 /** How a move is done; each has a default. */
 export interface MoveLimits {
-  /** The longest that statements for the shard group wait for one attempt to cut over: 500 ms. */
+  /** The longest that statements for the shard group wait for one attempt to cut over: 500 ms; if it is not given up to 4 s, where the last changes do not arrive in less. */
   readonly drainTimeoutMs: number;
   /** How long the old shards are kept: not at all. */
   readonly retainMs: number;

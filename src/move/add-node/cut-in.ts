@@ -128,13 +128,13 @@ interface Placing extends Attempt {
 }
 
 /** Statements for the reference tables wait from the beginning of this until the commit behind it. */
-async function takePlaces(context: MoveContext, { groups, feeds, timeoutMs, connection, others, marking }: Placing): Promise<void> {
+async function takePlaces(context: MoveContext, { groups, feeds, timeoutMs, budgetMs, connection, others, marking }: Placing): Promise<void> {
   const { signal } = context;
   const run = (on: NodeConnection, statements: readonly string[]): Promise<unknown> => on.query({ text: statements.join(';\n'), simple: true }, { signal });
   const [{ tables: old }, { tables }] = [at(groups.sources, 0), at(groups.targets, 0)];
   await run(connection, [definitionSettings, ...new Set(tables.map(({ definition }) => ensureSchema(definition)))]);
   const began = await lockSources([...others.values()].map((one) => ({ connection: one, shards: old })), timeoutMs, signal);
-  await drained([...feeds.values()].map((feed) => feed.drain(marking)), began + timeoutMs - performance.now());
+  await drained([...feeds.values()].map((feed) => feed.drain(marking)), began + budgetMs - performance.now());
   const renames = old.flatMap(({ definition, shard }, i) => renameShard(definition, { from: present(shard), to: at(tables, i).shard, hasHash: false }));
   const rendered = tables.map((table) => renderTarget(table, namesOf(context).staging));
   await Promise.all([

@@ -37,17 +37,23 @@ function keyedRemoval(table: AppliedTable, key: readonly number[], keys: readonl
   return { text: `DELETE FROM ONLY ${table.sql} AS t USING ${given.sql} AS k WHERE ${same}`, values: given.values };
 }
 
+/** Built-in types of which values with the same text are equal, whatever the collation. */
+const hasEquality = /^(?:smallint|integer|bigint|numeric|boolean|uuid|date|timestamp|text|character varying)\b[^[\]]*$/;
+
 /**
- * One of several equal rows for each that is given. Rows are compared by the text of all their values, so that types without an equality will do, and a hash join
- * finds them in one scan of the table.
+ * One of several equal rows for each that is given. Rows are compared by the text of all their values, so that types without an equality will do. Values whose text says that they are equal are compared besides,
+ * so that an index finds the rows, or else a hash join in one scan of the table, of which few texts are made.
  */
 function wholeRowRemoval(table: AppliedTable, rows: readonly StreamedRow[]): { text: string; values: string[] } {
   const given = givenRows(table.columns, rows);
+  const compared = table.columns.flatMap(({ name, type }, i) => (hasEquality.test(type) && rows.every((one) => typeof one[i] === 'string') ? [{ name, given: `c${i}` }] : []));
+  const values = compared.map((column) => `, k.${column.given}`).join('');
+  const equal = compared.map((column) => `t.${column.name} = k.${column.given} AND `).join('');
   const row = (alias: string, names: readonly string[]): string => `ROW(${names.map((name) => `${alias}.${name}`).join(', ')})::text`;
   const text = `
-    WITH k AS (SELECT ${row('k', table.columns.map((_, i) => `c${i}`))} AS line, count(*) AS count FROM ${given.sql} AS k GROUP BY 1),
+    WITH k AS (SELECT ${row('k', table.columns.map((_, i) => `c${i}`))} AS line${values}, count(*) AS count FROM ${given.sql} AS k GROUP BY 1${values}),
     found AS (SELECT t.ctid AS place, row_number() OVER (PARTITION BY k.line) AS place_of_equals, k.count
-      FROM ONLY ${table.sql} AS t JOIN k ON k.line = ${row('t', table.columns.map(({ name }) => name))})
+      FROM ONLY ${table.sql} AS t JOIN k ON ${equal}k.line = ${row('t', table.columns.map(({ name }) => name))})
     DELETE FROM ONLY ${table.sql} AS t USING found WHERE t.ctid = found.place AND found.place_of_equals <= found.count`;
   return { text, values: given.values };
 }

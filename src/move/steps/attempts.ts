@@ -12,31 +12,40 @@ import { isLockConflict } from '../../cluster/with-connection.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 
 const firstTimeoutMs = 30;
+/** Longest of an attempt whose time nobody has set. */
+const unaskedBudgetMs = 4_000;
 const backOffMs = { first: 50, max: 2_000 } as const;
 
 export interface Attempt {
   readonly groups: MovedGroups;
   readonly feeds: Feeds;
-  /** Of the locks and the last changes together. */
+  /** Of the locks. */
   readonly timeoutMs: number;
+  /** Of the locks and the last changes together. */
+  readonly budgetMs: number;
 }
 
 /**
- * Makes attempts, behind whose locks on the sources others wait, until one succeeds: first with little time, later with more, up to `drainTimeoutMs`. Each begins with little left to apply. In between all that waited goes on.
+ * Makes attempts, behind whose locks on the sources others wait, until one succeeds: first with little time, later with more, up to `drainTimeoutMs`. Where nobody has asked for
+ * that, the last changes have longer in the end: on servers that need so long for any change there would be no end otherwise. Each begins with little left to apply. In between all that waited goes on.
  */
 export async function untilOneSucceeds(context: MoveContext, attempt: (how: Attempt) => Promise<boolean>): Promise<void> {
   const longestMs = await longestWaitMs(context);
-  let timeoutMs = Math.min(firstTimeoutMs, longestMs);
+  let budgetMs = Math.min(firstTimeoutMs, longestBudgetMs(context));
   for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
     const groups = await unchangedGroups(context);
     const feeds = await runningFeeds(context, groups);
     await settle(context, feeds);
-    if (await attempt({ groups, feeds, timeoutMs })) return;
+    if (await attempt({ groups, feeds, timeoutMs: Math.min(budgetMs, longestMs), budgetMs })) return;
     // What holds the locks may have been prepared by a process that died in the cut-over, and have come to its server only since somebody looked.
     await settlePrepared(context);
-    timeoutMs = Math.min(timeoutMs * 2, longestMs);
+    budgetMs = Math.min(budgetMs * 2, longestBudgetMs(context));
     await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
   }
+}
+
+function longestBudgetMs({ job, limits }: Pick<MoveContext, 'job' | 'limits'>): number {
+  return job.options['drainTimeoutMs'] === undefined ? unaskedBudgetMs : limits.drainTimeoutMs;
 }
 
 /** Shorter than it takes a server to look for deadlocks: it might find that we wait for each other with a transaction, and end that one. */

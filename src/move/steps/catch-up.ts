@@ -20,13 +20,25 @@ export async function catchUp(context: MoveContext): Promise<void> {
   await settle(context, await runningFeeds(context, await unchangedGroups(context)));
 }
 
-/** A short round trip of a change means that little is left. */
+/** How much more a lag that does not fall may be, each time that it is seen. */
+const patience = 1.5;
+/** What falls by less, does not fall. */
+const falling = 0.8;
+/** A lag that is longer than this is waited for, come what may. */
+const longestLagMs = 10_000;
+
+/**
+ * A short round trip of a change means that little is left. Where it does not become shorter, the servers need as long for any change: a longer one will do by and by, since there would be no end otherwise.
+ */
 export async function settle(context: Pick<MoveContext, 'report' | 'signal' | 'limits'>, feeds: Feeds): Promise<void> {
-  for (let lagMs = Infinity; lagMs > context.limits.maxLagMs;) {
-    lagMs = Math.max(...(await Promise.all([...feeds.values()].map((feed) => feed.drain()))));
+  for (let [allowedMs, beforeMs] = [context.limits.maxLagMs, Infinity]; ;) {
+    const lagMs = Math.max(...(await Promise.all([...feeds.values()].map((feed) => feed.drain()))));
     context.signal.throwIfAborted();
     const changesApplied = [...feeds.values()].reduce((sum, feed) => sum + feed.changesApplied, 0);
     context.report({ changesApplied, lagMs: Math.round(lagMs) });
+    if (lagMs <= allowedMs) return;
+    if (lagMs > beforeMs * falling) allowedMs = Math.min(allowedMs * patience, Math.max(longestLagMs, context.limits.maxLagMs));
+    beforeMs = lagMs;
   }
 }
 

@@ -138,7 +138,7 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
   const { retired, staging } = namesOf(context);
   const shards = (node: NodeId): readonly MovedShard[] => shardsOn(sources, node);
   const began = await lockSources([...sides.joined].map(([node, connection]) => ({ connection, shards: shards(node) })), sides.timeoutMs, signal);
-  const deadline = began + sides.timeoutMs;
+  const deadline = began + sides.budgetMs;
   await drained([...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node))), deadline - performance.now());
   await onEach(sides, signal, (node) => {
     const rendered = shardsOn(targets, node).map((shard) => renderTarget(shard, staging));

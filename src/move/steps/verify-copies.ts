@@ -58,11 +58,11 @@ async function end(connections: ReadonlyMap<NodeId, NodeConnection>): Promise<vo
   }));
 }
 
-async function takeSnapshots(context: MoveContext, { groups, feeds, timeoutMs }: Attempt, readers: Readers): Promise<boolean> {
+async function takeSnapshots(context: MoveContext, { groups, feeds, timeoutMs, budgetMs }: Attempt, readers: Readers): Promise<boolean> {
   const { pools, signal } = context;
   const lockers = await acquireAll(pools, nodesOf(groups.sources), signal);
   try {
-    const deadline = performance.now() + timeoutMs;
+    const deadline = performance.now() + budgetMs;
     await Promise.all([...lockers].map(([node, connection]) => {
       const shards = shardsOn(groups.sources, node).map(({ sql }) => sql);
       return connection.query({ text: `BEGIN; SET LOCAL lock_timeout = ${timeoutMs}; LOCK TABLE ONLY ${shards.join(', ONLY ')} IN SHARE MODE`, simple: true }, { signal });
