@@ -24,11 +24,11 @@ export interface RowSql {
 
 /**
  * Rows are compared by all that their values say. Equality would not do: it passes over the scale of a numeric, the sign of a zero, and there are types without it. Values of common types are hashed by their bytes, which takes
- * half the time of their texts. The hash of a row adds up those of its values, so it is hashed once more: sums over rows would not notice values that were swapped between rows.
+ * half the time of their texts. The hash of a row adds up those of its values, so it is mixed once more, as the seed of another: sums over rows would not notice values that were swapped between rows.
  */
 export function rowSql({ columns, key }: ComparedRows): RowSql {
   const row = rowOf(columns.map(({ name }) => column(name)));
-  const hash = `pg_catalog.hashtextextended((${recordHash(columns)})::text COLLATE "C", 0)`;
+  const hash = `pg_catalog.hashint4extended(1, ${recordHash(columns)})`;
   const keyed = key === undefined ? undefined : rowOf(key.map(column));
   return { row, hash, key: keyed ?? row, identity: keyed ?? `(${hash})::text`, keyHash: recordHash(columns.filter(({ name }) => key?.includes(name) ?? true)) };
 }
