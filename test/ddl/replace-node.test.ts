@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,8 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { Cluster } from '../../src/index.ts';
+import { scriptArguments } from '../support/child-script.ts';
+import { replaceFirstNode } from './replace-first-node.ts';
 
 /** The server of a node, and the one that a backup of it is restored on. */
 let coordinator: PostgresServer;
@@ -78,6 +81,34 @@ test('the same server under another name needs not be stopped', async () => {
   expect(await cluster.nodes()).toEqual([{ id: 1, ...addressOf(old) }]);
   await cluster.query('DELETE FROM orders WHERE id = 100');
 });
+
+test('an error at any request changes nothing, and a process that is killed has changed the address or has not', async () => {
+  const given = { connectionString: coordinator.connectionString, port: old.port };
+  const hostNow = async (): Promise<unknown> => (await cluster.nodes())[0]?.host;
+  let requests = 0;
+  for (let failing = 1; ; failing += 1) {
+    requests = 0;
+    const reach = (where: number | 'committed'): void => {
+      if (where !== 'committed') requests = where;
+      if (where === failing) throw new Error('injected');
+    };
+    const outcome = await replaceFirstNode({ ...given, host: 'localhost', reach }).catch((error: unknown) => error);
+    if (outcome === undefined) break;
+    expect(outcome).toMatchObject({ message: 'injected' });
+    expect(await hostNow()).toBe('127.0.0.1');
+  }
+  expect(requests).toBeGreaterThan(8);
+  expect(await hostNow()).toBe('localhost');
+  for (const [where, host] of [[requests, 'localhost'], ['committed', '127.0.0.1']] as const) {
+    const child = spawn(process.execPath, [...scriptArguments(new URL('replacing-process.ts', import.meta.url)), given.connectionString, '127.0.0.1', String(given.port), String(where)], { stdio: ['ignore', 'ignore', 'inherit'] });
+    expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+    await expect.poll(hostNow, { timeout: 10_000 }).toBe(host);
+    // Nobody is left in the way of the next one.
+    await cluster.query('INSERT INTO plans VALUES ($1)', [String(where)]);
+  }
+  expect(await cluster.nodes()).toEqual([{ id: 1, ...addressOf(old) }]);
+  expect(await cluster.transactions()).toEqual([]);
+}, 60_000);
 
 test('a restored node is taken on by all processes; none goes on at the old server', async () => {
   await on(restored, `INSERT INTO ${await shardOf()} VALUES (1, 200)`);
