@@ -31,15 +31,17 @@ export interface Attempt {
  */
 export async function untilOneSucceeds(context: MoveContext, attempt: (how: Attempt) => Promise<boolean>): Promise<void> {
   const longestMs = await longestWaitMs(context);
-  let budgetMs = Math.min(firstTimeoutMs, longestBudgetMs(context));
+  const longestBudget = longestBudgetMs(context);
+  let [budgetMs, lagMs] = [Math.min(firstTimeoutMs, longestBudget), 0];
   for (let waitMs: number = backOffMs.first; ; waitMs = Math.min(waitMs * 2, backOffMs.max)) {
     const groups = await unchangedGroups(context);
     const feeds = await runningFeeds(context, groups);
-    await settle(context, feeds);
-    if (await attempt({ groups, feeds, timeoutMs: Math.min(budgetMs, longestMs), budgetMs })) return;
+    // What was seen to be as short as it becomes, is short enough the next time.
+    lagMs = await settle(context, feeds, Math.max(context.limits.maxLagMs, lagMs));
+    if (await attempt({ groups, feeds, timeoutMs: Math.min(budgetMs, longestMs), budgetMs: Math.max(budgetMs, Math.min(lagMs, longestBudget)) })) return;
     // What holds the locks may have been prepared by a process that died in the cut-over, and have come to its server only since somebody looked.
     await settlePrepared(context);
-    budgetMs = Math.min(budgetMs * 2, longestBudgetMs(context));
+    budgetMs = Math.min(budgetMs * 2, longestBudget);
     await delay(waitMs * (0.5 + Math.random()), undefined, { signal: context.signal });
   }
 }

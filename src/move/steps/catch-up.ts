@@ -28,15 +28,15 @@ const falling = 0.8;
 const longestLagMs = 10_000;
 
 /**
- * A short round trip of a change means that little is left. Where it does not become shorter, the servers need as long for any change: a longer one will do by and by, since there would be no end otherwise.
+ * A short round trip of a change means that little is left: resolves to its milliseconds. Where it does not become shorter, the servers need as long for any change: a longer one will do by and by, since there would be no end otherwise.
  */
-export async function settle(context: Pick<MoveContext, 'report' | 'signal' | 'limits'>, feeds: Feeds): Promise<void> {
-  for (let [allowedMs, beforeMs] = [context.limits.maxLagMs, Infinity]; ;) {
+export async function settle(context: Pick<MoveContext, 'report' | 'signal' | 'limits'>, feeds: Feeds, enoughMs = context.limits.maxLagMs): Promise<number> {
+  for (let [allowedMs, beforeMs] = [enoughMs, Infinity]; ;) {
     const lagMs = Math.max(...(await Promise.all([...feeds.values()].map((feed) => feed.drain()))));
     context.signal.throwIfAborted();
     const changesApplied = [...feeds.values()].reduce((sum, feed) => sum + feed.changesApplied, 0);
     context.report({ changesApplied, lagMs: Math.round(lagMs) });
-    if (lagMs <= allowedMs) return;
+    if (lagMs <= allowedMs) return lagMs;
     if (lagMs > beforeMs * falling) allowedMs = Math.min(allowedMs * patience, Math.max(longestLagMs, context.limits.maxLagMs));
     beforeMs = lagMs;
   }
