@@ -35,6 +35,8 @@ export interface DistributeRowsOptions {
   readonly rows?: AsyncIterable<Uint8Array> | undefined;
   /** Where the shards are while they are filled, if not in the table's schema. */
   readonly schema?: string | undefined;
+  /** Which of the shards a row belongs to, by what `placedRows` put before it; as the group's hash says where not given. */
+  readonly locate?: RowLocator | undefined;
   /** The shards were made or truncated by the same transaction, so their rows can be written as they will stay. */
   readonly freeze?: boolean | undefined;
 }
@@ -54,7 +56,7 @@ export async function distributeRows(change: RowMove, target: DistributionTarget
   const writer = new ShardWriter(change, target, { ...options, columns });
   const partBytes = Math.min(partBytesMax, Math.ceil(bufferBytes / group.shardGroups.length));
   const rows = await writer.drainAfter(() =>
-    splitRows(source, { parts: group.shardGroups.length, locate: locator(target), sink: (part, bytes) => writer.write(part, bytes), partBytes }),
+    splitRows(source, { parts: group.shardGroups.length, locate: options.locate ?? locator(target), sink: (part, bytes) => writer.write(part, bytes), partBytes }),
   );
   assert(writer.rows === rows, `${rows} rows were read, but the shards took ${writer.rows}`);
   return rows;
@@ -84,7 +86,8 @@ function locator(target: DistributionTarget): RowLocator {
   };
 }
 
-function isNull(field: Buffer): boolean {
+/** In COPY's text format. */
+export function isNull(field: Buffer): boolean {
   return field.length === 2 && field[0] === 0x5c && field[1] === 0x4e;
 }
 

@@ -1,43 +1,36 @@
-import { at, present } from '../../base/assert.ts';
-import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
-import type { NodeId } from '../../catalog/ids.ts';
-import type { CreatedSlot } from '../../cluster/replication-connection.ts';
-import type { NodeConnection } from '../../cluster/node-connection.ts';
-import { definitionSettings } from '../../ddl/definition-settings.ts';
-import type { DistributionColumn } from '../../ddl/check-distribution-column.ts';
-import { distributeRows, type DistributionTarget, placedRows } from '../../ddl/move-rows.ts';
-import { quoteQualified } from '../../sql/identifiers.ts';
-import type { DistributedTable } from '../../store/jobs.ts';
-import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedGroups, type MovedShard, nodesOf, shardsWithRows } from '../moved-tables.ts';
-import { acquireAll } from '../steps/attempts.ts';
-import { shardsOn } from '../steps/create.ts';
-import { withSnapshot } from '../steps/with-snapshot.ts';
-import { groupOf } from './read-local-table.ts';
+import { at, present } from '../base/assert.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { CreatedSlot } from '../cluster/replication-connection.ts';
+import type { NodeConnection } from '../cluster/node-connection.ts';
+import { unescapeCopyText } from '../ddl/copy-text.ts';
+import { definitionSettings } from '../ddl/definition-settings.ts';
+import type { DistributionColumn } from '../ddl/check-distribution-column.ts';
+import { distributeRows, type DistributionTarget, isNull, placedRows } from '../ddl/move-rows.ts';
+import type { RowLocator } from '../ddl/split-rows.ts';
+import { quoteQualified } from '../sql/identifiers.ts';
+import { type MoveContext, namesOf } from './move-context.ts';
+import { type MovedGroups, type MovedShard, nodesOf, type SourceGroup, shardsWithRows } from './moved-tables.ts';
+import { routeByHash } from './row-route.ts';
+import { acquireAll } from './steps/attempts.ts';
+import { shardsOn } from './steps/create.ts';
+import { withSnapshot } from './steps/with-snapshot.ts';
 
-interface TableCopy {
-  readonly distributed: DistributedTable;
-  /** Whose snapshot is read. */
-  readonly slot: CreatedSlot;
+interface Dealing {
+  /** Whose snapshots are read, by the source's node. */
+  readonly slots: ReadonlyMap<NodeId, CreatedSlot>;
   readonly onBytes: (bytes: number) => void;
 }
 
 /**
- * Fills all shards in one reading of the table, whose rows are dealt out here: a reading for each shard would be many. A connection and a transaction for each node; all of it is done again when the step is.
+ * Fills all shards in one reading of their source, whose rows are dealt out here: a reading for each shard would be many, or, where the server does not know the hash, bring all rows each time. A connection and a transaction
+ * for each node; all of it is done again when the step is.
  */
-export async function copyTable(context: MoveContext, groups: MovedGroups, { distributed, slot, onBytes }: TableCopy): Promise<void> {
-  const { pools, signal, job } = context;
+export async function dealRows(context: MoveContext, groups: MovedGroups, dealing: Dealing): Promise<void> {
+  const { pools, signal } = context;
   const connections = await acquireAll(pools, nodesOf(groups.targets), signal);
   try {
     for (const [node, connection] of connections) await begin(context, connection, shardsWithRows(shardsOn(groups.targets, node)));
-    await withSnapshot(pools.get(coordinatorNodeId), slot, signal, async (reading) => {
-      for (const [i, table] of shardsWithRows(at(groups.sources, 0).tables).entries()) {
-        const shardIds = groups.targets.map(({ tables }) => at(shardsWithRows(tables), i).shard);
-        const target: DistributionTarget = { table: table.definition, distribution: distributionOf(groups, table), group: groupOf({ ...job, distributed }), shardIds };
-        const rows = passing(context, reading.copyOut(`COPY (${placedRows(target, table.sql)}) TO STDOUT`, { signal }), onBytes);
-        await distributeRows({ transaction: { join: (node) => Promise.resolve(connectionTo(connections, node)) }, coordinator: reading, signal }, target, { rows, schema: namesOf(context).staging, freeze: true });
-      }
-    });
+    for (const source of groups.sources) await dealSource(context, groups, { ...dealing, source, connections });
     for (const connection of connections.values()) await connection.query({ text: 'COMMIT' }, { signal });
   } finally {
     // One that is in a transaction is closed.
@@ -50,15 +43,43 @@ async function begin(context: MoveContext, connection: NodeConnection, shards: r
   await connection.query({ text: `BEGIN; ${definitionSettings}; TRUNCATE ONLY ${names.join(', ONLY ')}`, simple: true }, { signal: context.signal });
 }
 
-function connectionTo(connections: ReadonlyMap<NodeId, NodeConnection>, node: NodeId): NodeConnection {
-  return present(connections.get(node), 'connection');
+interface DealtSource extends Dealing {
+  readonly source: SourceGroup;
+  /** To the targets. */
+  readonly connections: ReadonlyMap<NodeId, NodeConnection>;
 }
 
-function distributionOf({ hash }: MovedGroups, { definition }: MovedShard): DistributionColumn | undefined {
-  return hash === undefined ? undefined : { column: present(definition.columns.find(({ name }) => name === hash.columns.get(definition.oid))), type: hash.type };
+async function dealSource(context: MoveContext, groups: MovedGroups, { source, connections, slots, onBytes }: DealtSource): Promise<void> {
+  const { pools, signal } = context;
+  await withSnapshot(pools.get(source.node), present(slots.get(source.node), 'slot'), signal, async (reading) => {
+    for (const [i, table] of shardsWithRows(source.tables).entries()) {
+      const target = targetOf(groups, table, i);
+      const rows = passing(context, reading.copyOut(`COPY (${placedRows(target, table.sql)}) TO STDOUT`, { signal }), onBytes);
+      const join = (node: NodeId): Promise<NodeConnection> => Promise.resolve(present(connections.get(node), 'connection'));
+      await distributeRows({ transaction: { join }, coordinator: reading, signal }, target, { rows, schema: namesOf(context).staging, freeze: true, locate: locatorOf(groups, target) });
+    }
+  });
 }
 
-async function* passing({ rate, signal }: MoveContext, rows: AsyncIterable<Uint8Array>, onBytes: TableCopy['onBytes']): AsyncGenerator<Uint8Array> {
+/** `i`: of the tables with rows. */
+function targetOf({ targets, hash }: MovedGroups, { definition }: MovedShard, i: number): DistributionTarget {
+  const column = hash === undefined ? undefined : present(definition.columns.find(({ name }) => name === hash.columns.get(definition.oid)), 'distribution column');
+  const distribution: DistributionColumn | undefined = hash === undefined || column === undefined ? undefined : { column, type: hash.type };
+  return {
+    table: definition, distribution,
+    group: { hash: hash?.family ?? 'postgres', shardGroups: targets.map(({ id, node, min, max }, ordinal) => ({ id, ordinal, node, min, max })) },
+    shardIds: targets.map(({ tables }) => at(shardsWithRows(tables), i).shard),
+  };
+}
+
+/** Rows of a shard that is split may be without a value, which nobody should have written; those of a local table must not, as ever. */
+function locatorOf({ hash, targets }: MovedGroups, { distribution }: DistributionTarget): RowLocator | undefined {
+  if (hash?.takesNull !== true || distribution === undefined) return undefined;
+  const route = routeByHash(hash, targets, distribution.column.name);
+  return (field) => route.placeOfText(isNull(field) ? null : unescapeCopyText(field));
+}
+
+async function* passing({ rate, signal }: MoveContext, rows: AsyncIterable<Uint8Array>, onBytes: Dealing['onBytes']): AsyncGenerator<Uint8Array> {
   for await (const chunk of rows) {
     await rate.pass(chunk.length, signal);
     onBytes(chunk.length);

@@ -9,8 +9,10 @@ import type { RowHash } from './moved-tables.ts';
 export interface RowRoute {
   /** Name of the distribution column. */
   readonly column: string;
-  /** The place, among the targets, of a value of that column. */
+  /** The place, among the targets, of a value of that column as the stream has it: bytes as characters. */
   placeOf(value: string | null): number;
+  /** The same for a value as text. */
+  placeOfText(text: string | null): number;
 }
 
 /**
@@ -18,18 +20,15 @@ export interface RowRoute {
  * the CHECK of its new shard. NULL, which nobody should have written, is in the first part, if it is taken.
  */
 export function routeByHash({ type, family, takesNull }: Pick<RowHash, 'type' | 'family' | 'takesNull'>, targets: readonly HashRange[], column: string): RowRoute {
-  return {
-    column,
-    placeOf(value) {
-      if (value === null && !takesNull) throw valueMissing(column);
-      if (value === null) return 0;
-      const text = isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8');
-      const hash = type.hashOf(text, family, { timeZone: 'UTC' });
-      const place = hash === undefined ? -1 : targets.findIndex(({ min, max }) => min <= hash && hash <= max);
-      if (place >= 0) return place;
-      throw misplaced(text);
-    },
+  const placeOfText = (text: string | null): number => {
+    if (text === null && !takesNull) throw valueMissing(column);
+    if (text === null) return 0;
+    const hash = type.hashOf(text, family, { timeZone: 'UTC' });
+    const place = hash === undefined ? -1 : targets.findIndex(({ min, max }) => min <= hash && hash <= max);
+    if (place >= 0) return place;
+    throw misplaced(text);
   };
+  return { column, placeOfText, placeOf: (value) => placeOfText(value === null || isAscii(value) ? value : Buffer.from(value, 'latin1').toString('utf8')) };
 }
 
 function valueMissing(column: string): ClusterError {
@@ -37,7 +36,7 @@ function valueMissing(column: string): ClusterError {
 }
 
 /** For a row that is not on the shard of its hash, or whose hash only a server can tell. */
-export function misplaced(value: string): ClusterError {
+function misplaced(value: string): ClusterError {
   return new ClusterError('moveUndone', `a row with distribution value "${value}" belongs to no part of the shard group`, { hint: 'Somebody has written it past the library: put it where it belongs.' });
 }
 

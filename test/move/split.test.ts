@@ -89,7 +89,12 @@ test('rows of hash family murmur3 go to their parts, those written meanwhile too
   const odd = ['tab\t', 'new\nline', 'back\\slash', 'ünï', '\\N', ''];
   for (const k of odd) await cluster.query('INSERT INTO marked VALUES ($1, 0)', [k]);
   await cluster.query(`INSERT INTO marked SELECT 'key ' || g, g, repeat('x', g * 10) FROM generate_series(1, 300) g`);
-  const [shard] = await shardsOf('marked');
+  const [shard, other] = await shardsOf('marked');
+  // What somebody has written past the library: on another shard than its own, or nowhere.
+  const stray = `INSERT INTO ${shard?.name} VALUES ('${String((await servers.on(other?.nodeId ?? 0, `SELECT min(k) FROM ${other?.name} WHERE k LIKE 'key %'`))[0]?.[0])}', 0)`;
+  await servers.on(shard?.nodeId ?? 0, `INSERT INTO ${shard?.name} VALUES (NULL, 0); ${stray}`);
+  await expect(cluster.splitShardGroup(shard?.shardId ?? 0, { into: 3 })).rejects.toMatchObject({ id: 'moveUndone', message: expect.stringContaining('belongs to no part') as string });
+  await servers.on(shard?.nodeId ?? 0, `DELETE FROM ${shard?.name} WHERE n = 0 AND k LIKE 'key %'`);
   let late: Promise<unknown> | undefined;
   await cluster.splitShardGroup(shard?.shardId ?? 0, {
     into: 3, nodes: [1, 2, 3],
@@ -104,6 +109,7 @@ test('rows of hash family murmur3 go to their parts, those written meanwhile too
   const { rows } = await cluster.query('SELECT count(*)::int, count(DISTINCT m.k)::int AS keys, sum(n)::int AS sum FROM marked m JOIN beside USING (k)');
   expect(rows).toEqual([{ count: 406, keys: 406, sum: 300 * 301 / 2 - 100 * 101 / 2 }]);
   for (const k of odd) expect((await cluster.query('SELECT n FROM marked WHERE k = $1', [k])).rows).toEqual([{ n: 0 }]);
+  expect((await cluster.query('SELECT count(*)::int FROM marked WHERE k IS NULL')).rows).toEqual([{ count: 1 }]);
   await cluster.dropTable('marked');
   await cluster.dropTable('beside');
 }, 60_000);

@@ -1,5 +1,4 @@
 import { at, present } from '../../base/assert.ts';
-import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { HashRange } from '../../catalog/shard-for-hash.ts';
 import { lsnText } from '../../cluster/lsn.ts';
@@ -13,10 +12,10 @@ import { dropSlot } from '../../replication/drop-slot.ts';
 import { inLanes } from '../in-lanes.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, type RowHash, shardsWithRows, type TargetShard } from '../moved-tables.ts';
-import { canBeBinary, readRows, type RowsOf } from '../read-rows.ts';
+import { readRows, type RowsOf } from '../read-rows.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { withConnection } from '../../cluster/with-connection.ts';
-import { copyTable } from '../distribute/copy-table.ts';
+import { dealRows } from '../deal-rows.ts';
 import { positionTable, shardsOn } from './create.ts';
 import { withSnapshot } from './with-snapshot.ts';
 
@@ -63,9 +62,9 @@ interface Filling {
 }
 
 async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
-  const { distributed } = context.job;
-  const slot = copying.snapshots.get(coordinatorNodeId);
-  if (distributed !== undefined && slot !== undefined) return copyTable(context, groups, { distributed, slot, onBytes: (bytes) => copying.counted.add(bytes) });
+  // The server does not know hashes of family murmur3.
+  const isDealt = context.job.distributed !== undefined || (groups.hash?.family === 'murmur3' && groups.targets.length > 1);
+  if (isDealt) return dealRows(context, groups, { slots: copying.snapshots, onBytes: (bytes) => copying.counted.add(bytes) });
   await inLanes(fillings(groups), { lanesMax: copiesMax, signal: context.signal }, (filling, signal) => fill({ ...context, signal }, filling, copying));
 }
 
@@ -89,7 +88,7 @@ async function fill({ pools, rate, signal, ...context }: MoveContext, { node, sh
     await connection.query({ text: `BEGIN; ${definitionSettings}; TRUNCATE ONLY ${target}`, simple: true }, { signal });
     for (const source of from) {
       await withSnapshot(pools.get(source.node), present(snapshots.get(source.node)), signal, async (reading) => {
-        const format = canBeBinary(source.rows) && (await hasPortableTypes(reading, source.shard, signal)) ? 'binary' : 'text';
+        const format = (await hasPortableTypes(reading, source.shard, signal)) ? 'binary' : 'text';
         const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
         await readRows(reading, { shard: source.shard, rows: source.rows, format }, { signal, write: async (chunk) => {
           await rate.pass(chunk.length, signal);
