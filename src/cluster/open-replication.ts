@@ -1,11 +1,12 @@
-import { Client, type ClientConfig, type Connection } from 'pg';
+import { Client, type ClientConfig, type Connection, DatabaseError } from 'pg';
 import { onAbort, throwIfAborted } from '../base/abort.ts';
+import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CallOptions } from './node-connection.ts';
 import { driverConfig, type NodeSettings } from './node-settings.ts';
 import { connectionLost, translateConnectError, translateStatementError } from './translate-error.ts';
 import { lsnText, readLsn } from './lsn.ts';
-import type { CreatedSlot, ReplicationConnection, StreamEvents, StreamStart } from './replication-connection.ts';
+import type { CreatedSlot, ReplicationConnection, SlotOptions, StreamEvents, StreamStart } from './replication-connection.ts';
 
 /**
  * Settings of the session, by which values become text: such that another server reads the same values from it, whatever its own settings are.
@@ -60,12 +61,26 @@ class OpenReplication implements ReplicationConnection {
     }));
   }
 
-  async createSlot(name: string, options?: CallOptions): Promise<CreatedSlot> {
+  async createSlot(name: string, options?: SlotOptions): Promise<CreatedSlot> {
     using _aborting = onAbort(options?.signal, () => this.destroy());
-    const { rows } = await this.#ask(`CREATE_REPLICATION_SLOT "${name}" LOGICAL pgoutput (SNAPSHOT 'export')`);
+    const failover = options?.failover === true && (await this.#version()) >= 17_00_00 ? ', FAILOVER true' : '';
+    const { rows } = await this.#ask(`CREATE_REPLICATION_SLOT "${name}" LOGICAL pgoutput (SNAPSHOT 'export'${failover})`);
     const [row] = rows as { consistent_point: string; snapshot_name: string }[];
     if (row === undefined) throw connectionLost(new Error('the server made no slot'), this.name);
     return { snapshot: row.snapshot_name, consistentPoint: readLsn(row.consistent_point) };
+  }
+
+  async timeline(): Promise<number> {
+    const { rows } = await this.#ask('IDENTIFY_SYSTEM');
+    const [row] = rows as { timeline: number | string }[];
+    return Number(present(row, 'answer to IDENTIFY_SYSTEM').timeline);
+  }
+
+  async timelineHistory(timeline: number): Promise<string> {
+    if (timeline === 1) return '';
+    const { rows } = await this.#ask(`TIMELINE_HISTORY ${timeline}`);
+    const [row] = rows as { content: Buffer | string }[];
+    return String(present(row, 'answer to TIMELINE_HISTORY').content);
   }
 
   stream({ slot, publication, from }: StreamStart, events: StreamEvents): Promise<void> {
@@ -78,7 +93,7 @@ class OpenReplication implements ReplicationConnection {
         resolve();
       });
       const failed = (error: unknown): void => {
-        const translated = translateStatementError(error, { name: this.name }, text);
+        const translated = this.#translated(error, text);
         this.#stop(translated);
         reject(translated);
       };
@@ -116,12 +131,24 @@ class OpenReplication implements ReplicationConnection {
     return (this.client as unknown as { readonly connection: Wire }).connection;
   }
 
+  async #version(): Promise<number> {
+    const { rows } = await this.#ask('SHOW server_version_num');
+    const [row] = rows as { server_version_num: string }[];
+    return Number(row?.server_version_num);
+  }
+
   async #ask(text: string): Promise<{ readonly rows: unknown[] }> {
     try {
       return await this.client.query(text);
     } catch (error) {
-      throw this.#lost === undefined ? translateStatementError(error, { name: this.name }, text) : connectionLost(this.#lost.error, this.name);
+      throw this.#translated(error, text);
     }
+  }
+
+  /** What is not the server's own error is the connection's end. */
+  #translated(error: unknown, text: string): unknown {
+    if (error instanceof ClusterError) return error;
+    return error instanceof DatabaseError && this.#lost === undefined ? translateStatementError(error, { name: this.name }, text) : connectionLost(this.#lost?.error ?? error, this.name);
   }
 
   /** XLogData or a keepalive, each with its first byte. */

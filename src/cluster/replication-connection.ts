@@ -23,10 +23,20 @@ export interface StreamEvents {
   readonly onLost: (error: unknown) => void;
 }
 
+export interface SlotOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether standbys that synchronize slots take it over, from PostgreSQL 17 on; older servers pass over the wish. No by default. */
+  readonly failover?: boolean | undefined;
+}
+
 /** One connection in the replication mode of a server, for logical slots of plugin `pgoutput`. Slots outlive it. */
 export interface ReplicationConnection {
   /** Waits for all transactions under way on the server that have written, prepared ones too. */
-  createSlot(name: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<CreatedSlot>;
+  createSlot(name: string, options?: SlotOptions): Promise<CreatedSlot>;
+  /** The timeline that the server writes. */
+  timeline(): Promise<number>;
+  /** What the server has kept of how it came to a timeline, as a history file's text; a first timeline has none. */
+  timelineHistory(timeline: number): Promise<string>;
   /** Nothing else can be asked of the connection from then on. Resolves when the server has begun. */
   stream(start: StreamStart, events: StreamEvents): Promise<void>;
   /** Lets the server forget what lies before, since it will not be asked for again. */

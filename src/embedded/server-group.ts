@@ -1,6 +1,7 @@
 import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { PostgresServer } from './postgres-server.ts';
+import { slotOf, takesOverSlots } from './standby.ts';
 import { withServer } from './with-server.ts';
 
 /**
@@ -92,11 +93,15 @@ export class ServerGroup {
     return next;
   }
 
+  /** The primary's commits, and what it gives of its log to readers of slots that survive a failover, wait for standbys. */
   async #waitForReplica(): Promise<void> {
-    if (!this.synchronous) return;
-    const names = this.replicas.length === 0 ? '' : '*';
+    const settings = [
+      ...(this.synchronous ? [['synchronous_standby_names', this.replicas.length === 0 ? '' : '*']] : []),
+      ...(takesOverSlots(this.#primary.major) ? [['synchronized_standby_slots', this.replicas.map(({ port }) => slotOf(port)).join(',')]] : []),
+    ];
+    if (settings.length === 0) return;
     await withServer(this.#primary, async (connection) => {
-      await connection.query({ text: `ALTER SYSTEM SET synchronous_standby_names = '${names}'` });
+      for (const [name, value] of settings) await connection.query({ text: `ALTER SYSTEM SET ${name} = '${value}'` });
       await connection.query({ text: 'SELECT pg_catalog.pg_reload_conf()' });
     });
   }

@@ -4,6 +4,7 @@ import { present } from '../base/assert.ts';
 import { temporaryPlace } from './data-directory.ts';
 import type { Settings } from './default-settings.ts';
 import { freePort } from './free-port.ts';
+import type { PostgresMajor } from './find-binaries.ts';
 import type { PreparedServer } from './prepare-server.ts';
 import type { PostgresServer, StandbyOptions } from './postgres-server.ts';
 import { type Run, runServer } from './run-server.ts';
@@ -38,11 +39,12 @@ export async function promoteServer(server: PostgresServer): Promise<void> {
   await withServer(server, (connection) => connection.query({ text: 'SELECT pg_catalog.pg_promote(true, 60)' }));
 }
 
-/** A primary passes over them. */
-function followingSettings({ host, port: primaryPort, user }: PostgresServer, port: number, applicationName = slotOf(port)): Settings {
+/** A primary passes over them. From version 17 on the standby takes over the logical slots that are to survive a failover. */
+function followingSettings({ host, port: primaryPort, user, database, major }: PostgresServer, port: number, applicationName = slotOf(port)): Settings {
   return {
-    primary_conninfo: `host=${host} port=${primaryPort} user=${user} application_name=${applicationName}`,
+    primary_conninfo: `host=${host} port=${primaryPort} user=${user} dbname=${database} application_name=${applicationName}`,
     primary_slot_name: slotOf(port),
+    ...(takesOverSlots(major) ? { sync_replication_slots: 'on', hot_standby_feedback: 'on' } : {}),
     // Soon enough for who tries a standby out.
     wal_retrieve_retry_interval: '200ms',
     wal_receiver_status_interval: '1s',
@@ -54,6 +56,11 @@ async function makeSlot(primary: PostgresServer, port: number): Promise<void> {
   await withServer(primary, (connection) => connection.query({ text, values: [slotOf(port)] }));
 }
 
-function slotOf(port: number): string {
+export function takesOverSlots(major: PostgresMajor): boolean {
+  return major >= 17;
+}
+
+/** Of the standby at this port. */
+export function slotOf(port: number): string {
   return `standby_${port}`;
 }

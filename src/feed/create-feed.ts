@@ -95,11 +95,14 @@ async function makeAll(services: FeedServices, claim: NodeConnection, { id, node
 /** The log must tell rows apart, and shards are as their shell says; so the shell must say how. */
 async function checkIdentities(coordinator: NodeConnection, tables: readonly FedTable[], signal: AbortSignal): Promise<void> {
   for (const { schema, name } of tables) {
-    const { now, needed } = await readReplicaIdentity(coordinator, { sql: quoteQualified(schema, name) }, signal);
+    const sql = quoteQualified(schema, name);
+    const { rows } = await coordinator.query({ text: `SELECT relpersistence FROM pg_catalog.pg_class WHERE oid = $1::text::pg_catalog.regclass`, values: [sql] }, { signal });
+    if (rows[0]?.[0] === 'u') throw new ClusterError('unsupportedTable', `table "${name}" is unlogged, and has no changes that could be read`, { hint: `ALTER TABLE ${sql} SET LOGGED`, schema, table: name });
+    const { now, needed } = await readReplicaIdentity(coordinator, { sql }, signal);
     if (now === needed) continue;
     throw new ClusterError('unsupportedTable', `changes of table "${name}" cannot be told by their rows`, {
       detail: 'It has no primary key, or one that is deferrable, so its updates and deletes would not say which row they are of.',
-      hint: `ALTER TABLE ${quoteQualified(schema, name)} REPLICA IDENTITY ${needed}`, schema, table: name,
+      hint: `ALTER TABLE ${sql} REPLICA IDENTITY ${needed}`, schema, table: name,
     });
   }
 }

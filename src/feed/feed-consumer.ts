@@ -13,10 +13,11 @@ import type { FedTable, FeedServices, FeedTypes } from './feed-context.ts';
 import { comparePositions, cursorText, type FeedPosition, positionText, readCursor } from './feed-cursor.ts';
 import { readerKey, unlock } from './feed-locks.ts';
 import { feedNames } from './feed-names.ts';
+import { lostFeed, lostHint } from './lost-feed.ts';
 import { logicalChange, type RelationReader, relationReader } from './logical-change.ts';
 import { type MergedChange, StreamMerge } from './merge-streams.ts';
 import { NodeReader } from './node-reader.ts';
-import { lostFeed, lostHint, type OpenedFeed } from './open-feed.ts';
+import type { OpenedFeed } from './open-feed.ts';
 import { readSnapshot, type SnapshotReader } from './read-snapshot.ts';
 
 export interface ConsumerOptions {
@@ -166,7 +167,8 @@ export class FeedConsumer {
   }
 
   async #give(merged: MergedChange): Promise<Change> {
-    const { node, position, item: { relation } } = merged;
+    const { node, item: { relation } } = merged;
+    const position = { ...merged.position, timeline: this.#readers.get(node)?.timeline };
     // Before anything is waited for: a slot must not go beyond what is on its way to the receiver.
     this.#given.set(node, position);
     this.#parts.set(node, `${node}${positionText(position)}`);
@@ -218,7 +220,7 @@ export class FeedConsumer {
     const { rows } = await pools.get(node).query({ text: 'SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1', values: [feedNames(clusterId, this.opened.feed.id).slot(node)] }, { signal });
     const lsn = rows[0]?.[0];
     if (typeof lsn === 'string') return readLsn(lsn);
-    throw await this.#lost(new ClusterError('feedLost', `the replication slot on node ${pools.get(node).name} is gone`, { detail: 'Somebody dropped it, or the server is another one since.', hint: lostHint }));
+    throw await this.#lost(new ClusterError('feedLost', `the replication slot on node ${pools.get(node).name} is gone`, { detail: 'Somebody dropped it, or a server was promoted that did not have it.', hint: lostHint }));
   }
 
   /** The feed is marked as lost, so that its other slots keep nothing any more. */
@@ -292,6 +294,8 @@ export class FeedConsumer {
     try {
       const feed = await this.#readFeed();
       if (!isReadOn(feed, failed)) return await this.#followNodes(feed);
+      const isLost = error instanceof ClusterError && error.id === 'feedLost';
+      if (isLost) return void (this.#failure = { error: await this.#lost(error) });
       const isGone = sqlStateOf(error) === '42704';
       this.#failure = { error: isGone ? await this.#lost(new ClusterError('feedLost', 'the replication slot on a node is gone', { hint: lostHint, cause: error })) : error };
     } catch (reason) {

@@ -54,7 +54,7 @@ export async function makeSlot({ pools, clusterId }: FeedServices, { feed, node 
   await dropSlot(pools.get(node), name, signal);
   const holding = await pools.get(node).replicate({ signal });
   try {
-    return { ...(await holding.createSlot(name, { signal })), holding };
+    return { ...(await holding.createSlot(name, { signal, failover: true })), holding };
   } catch (error) {
     await holding.end();
     throw error;

@@ -7,8 +7,10 @@ import type { ReplicationConnection } from '../cluster/replication-connection.ts
 import { isConnectionFailure } from '../cluster/translate-error.ts';
 import { decodeMessage } from '../replication/pgoutput/decode-message.ts';
 import type { RelationMessage, StreamMessage } from '../replication/pgoutput/message.ts';
+import { timelineSince } from '../replication/timeline-end.ts';
 import { cutPrefix, readCut } from './cut.ts';
-import { comparePositions, type FeedPosition } from './feed-cursor.ts';
+import { comparePositions, type FeedPosition, isKept } from './feed-cursor.ts';
+import { lostInFailover } from './lost-feed.ts';
 import type { ItemQueue, RowMessage, StreamItem } from './stream-item.ts';
 
 export interface ReadSlot {
@@ -47,6 +49,8 @@ export class NodeReader implements ItemQueue {
   /** The server has sent all that committed before. */
   #sent: bigint;
   #confirmed: bigint;
+  /** On which all is that is known; undefined before the server was asked. */
+  #timeline: number | undefined;
   readonly #relations = new Map<number, RelationMessage>();
   #transaction: { readonly commit: bigint; readonly committedAt: bigint; changes: number; isQueued: boolean } | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -60,6 +64,7 @@ export class NodeReader implements ItemQueue {
     this.#known = from.from;
     this.#confirmed = from.confirmed;
     this.#sent = from.confirmed;
+    this.#timeline = from.from.timeline;
     this.#running = this.#run().catch((error: unknown) => {
       if (this.#ending.signal.aborted) return;
       this.#failure = { error };
@@ -74,6 +79,10 @@ export class NodeReader implements ItemQueue {
   /** Undefined while all is well. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure;
+  }
+
+  get timeline(): number | undefined {
+    return this.#timeline;
   }
 
   peek(place: 0 | 1 = 0): StreamItem | undefined {
@@ -138,6 +147,7 @@ export class NodeReader implements ItemQueue {
     try {
       this.#stream = stream;
       this.#transaction = undefined;
+      await this.#followTimeline(stream);
       let lose: (error: unknown) => void = () => undefined;
       const lost = new Promise<never>((_, reject) => (lose = reject));
       lost.catch(() => undefined);
@@ -155,6 +165,22 @@ export class NodeReader implements ItemQueue {
       this.#stream = undefined;
       await stream.end();
     }
+  }
+
+  /** Another server was promoted: it must have all that came from the one before, or its log would go on otherwise than the receiver's copy. */
+  async #followTimeline(stream: ReplicationConnection): Promise<void> {
+    if (this.#timeline === undefined) {
+      this.#timeline = await stream.timeline();
+      return;
+    }
+    const since = await timelineSince(stream, this.#timeline);
+    if (since === undefined) return;
+    const { timeline, end } = since;
+    if (end === undefined || !isKept(this.#known, end)) throw lostInFailover(this.from.node.name, { timeline, end, given: this.#known.lsn });
+    // Of what was only passed by, the new server may have less.
+    if (end < this.#sent) this.#sent = end;
+    if (end < this.#confirmed) this.#confirmed = end;
+    this.#timeline = timeline;
   }
 
   #receive(bytes: Buffer, fail: (error: unknown) => void): void {
@@ -201,7 +227,8 @@ export class NodeReader implements ItemQueue {
   }
 
   #noteCommit(end: bigint): void {
-    const isQueued = this.#transaction?.isQueued === true;
+    // Of one that came before, but for its end, the end alone is news.
+    const isQueued = this.#transaction?.isQueued === true || this.#known.lsn === this.#transaction?.commit;
     this.#transaction = undefined;
     if (comparePositions(this.#known, { lsn: end, done: 0 }) < 0) this.#known = { lsn: end, done: 0 };
     if (isQueued) this.#queue({ kind: 'commit', end, bytes: itemBytes });

@@ -8,6 +8,7 @@ import { dropFeed } from './drop-feed.ts';
 import type { FedTable, FeedServices } from './feed-context.ts';
 import { comparePositions, readCursor } from './feed-cursor.ts';
 import { feedsKey, lock, readerKey, tryLock, unlock } from './feed-locks.ts';
+import { lostFeed } from './lost-feed.ts';
 
 export interface OpenWish {
   readonly name: string;
@@ -81,12 +82,6 @@ function isThere(feed: StoredFeed, { from }: OpenWish): boolean {
     case 'dropping':
       return false;
   }
-}
-
-export const lostHint = 'dropFeed() the feed, and begin it again with a snapshot.';
-
-export function lostFeed({ name, error }: Pick<StoredFeed, 'name' | 'error'>): ClusterError {
-  return new ClusterError('feedLost', `change feed "${name}" cannot go on`, { detail: error === undefined ? undefined : `${error.charAt(0).toUpperCase()}${error.slice(1)}.`, hint: lostHint });
 }
 
 async function dropRest(services: FeedServices, claim: NodeConnection, id: string): Promise<void> {

@@ -63,7 +63,7 @@ export interface SlotState {
 
 /** Why the owner of such a slot cannot go on; undefined when it can. */
 export function judgeSlot({ node, status, retainedBytes }: Omit<SlotState, 'active'>, { maxRetainedBytes = Infinity, isMade, owner }: Pick<Watch, 'maxRetainedBytes' | 'isMade' | 'owner'>): ClusterError | undefined {
-  if (status === null && isMade) return new ClusterError(owner.error, `the replication slot on node ${node} is gone`, { detail: 'Somebody dropped it.', hint: `${owner.remedy}.` });
+  if (status === null && isMade) return new ClusterError(owner.error, `the replication slot on node ${node} is gone`, { detail: 'Somebody dropped it, or a server was promoted that did not have it.', hint: `${owner.remedy}.` });
   if (status === 'lost') {
     return new ClusterError(owner.error, `the replication slot on node ${node} is lost`, {
       detail: 'The server has thrown away log that the slot had not read yet (max_slot_wal_keep_size, or idle_replication_slot_timeout).', hint: `${owner.remedy}, at a quieter time, or let the server keep more.`,
