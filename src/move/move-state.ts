@@ -22,20 +22,22 @@ export type MoveState = (typeof moveStates)[number];
 /** Those with a step. */
 export type WorkingState = Exclude<MoveState, 'done' | 'undone'>;
 
-export type StepOutcome = 'succeeded' | 'failed';
+/** `replaced`: one of the servers is another one since the copy was begun. */
+export type StepOutcome = 'succeeded' | 'failed' | 'replaced';
 
 /**
- * The whole machine. A step that fails for good leads back; behind the cut-over there is no way back, so a step that fails there is tried again, and so is an undo.
+ * The whole machine. A step that fails for good leads back; behind the cut-over there is no way back, so a step that fails there is tried again, and so is an undo. A failover in between
+ * leads back to where the copy begins.
  */
-const transitions: Readonly<Record<WorkingState, Readonly<Record<StepOutcome, MoveState>>>> = {
+const transitions: Readonly<Record<WorkingState, Readonly<Record<'succeeded' | 'failed', MoveState>> & { readonly replaced?: MoveState }>> = {
   preflight: { succeeded: 'register', failed: 'undone' },
   register: { succeeded: 'create', failed: 'undo' },
   create: { succeeded: 'copy', failed: 'undo' },
-  copy: { succeeded: 'index', failed: 'undo' },
-  index: { succeeded: 'catch_up', failed: 'undo' },
-  catch_up: { succeeded: 'verify', failed: 'undo' },
-  verify: { succeeded: 'cut_over', failed: 'undo' },
-  cut_over: { succeeded: 'constrain', failed: 'undo' },
+  copy: { succeeded: 'index', failed: 'undo', replaced: 'create' },
+  index: { succeeded: 'catch_up', failed: 'undo', replaced: 'create' },
+  catch_up: { succeeded: 'verify', failed: 'undo', replaced: 'create' },
+  verify: { succeeded: 'cut_over', failed: 'undo', replaced: 'create' },
+  cut_over: { succeeded: 'constrain', failed: 'undo', replaced: 'create' },
   constrain: { succeeded: 'retain', failed: 'constrain' },
   retain: { succeeded: 'clean_up', failed: 'retain' },
   clean_up: { succeeded: 'done', failed: 'clean_up' },
@@ -49,7 +51,12 @@ export type MoveWay = 'in_steps' | 'at_once';
 
 export function nextState(state: WorkingState, outcome: StepOutcome, way: MoveWay = 'in_steps'): MoveState {
   const shorter = way === 'at_once' && outcome === 'succeeded' ? atOnce[state] : undefined;
-  return shorter ?? transitions[state][outcome];
+  return shorter ?? transitions[state][outcome] ?? state;
+}
+
+/** Whether the step rests on a copy that its servers must have kept. */
+export function restsOnCopy(state: WorkingState): boolean {
+  return transitions[state].replaced !== undefined;
 }
 
 export function isOver(state: MoveState): state is 'done' | 'undone' {

@@ -3,13 +3,13 @@ import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
-import { changeState, readJob, storeProgress, type StoredJob } from '../store/jobs.ts';
+import { changeState, readJob, storeProgress, type StoredJob, storeTimelines } from '../store/jobs.ts';
 import { cutIn } from './add-node/cut-in.ts';
 import { nodeOfJob } from './add-node/node-of-job.ts';
 import { createNode, preflightNode } from './add-node/node-steps.ts';
 import { defaultMoveLimits, type MoveContext, type MoveLimits, type MoveOptions, type MoveProgress, type MoveServices, namesOf } from './move-context.ts';
 import { nodesOf } from './moved-tables.ts';
-import { isOver, isUndoable, type MoveState, nextState, readState, type WorkingState } from './move-state.ts';
+import { isOver, isUndoable, type MoveState, nextState, readState, restsOnCopy, type WorkingState } from './move-state.ts';
 import { ProgressMeter, type ProgressRates } from './progress-rates.ts';
 import { type RateLimit, rateLimit } from './rate-limit.ts';
 import { isLockConflict, withConnection } from '../cluster/with-connection.ts';
@@ -23,6 +23,7 @@ import { indexTarget } from './steps/index-target.ts';
 import { preflight } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
 import { verifyCopies } from './steps/verify-copies.ts';
+import { checkTimelines, readTimelines, ServerReplaced } from './timelines.ts';
 import { watchSlots } from '../replication/watch-slots.ts';
 
 type Steps = Readonly<Record<WorkingState, (context: MoveContext) => Promise<void>>>;
@@ -38,7 +39,7 @@ const steps: Steps = {
 const nodeSteps: Steps = { ...steps, preflight: preflightNode, create: createNode, cut_over: cutIn };
 
 /** States in which a cut-over of another process, or an attempt before, may have left its parts prepared. */
-const besidePrepared: readonly WorkingState[] = ['cut_over', 'constrain', 'clean_up', 'undo'];
+const besidePrepared: readonly WorkingState[] = ['create', 'cut_over', 'constrain', 'clean_up', 'undo'];
 
 /** States in which the slot is there, and is to be read. */
 const afterSlot: readonly WorkingState[] = ['index', 'catch_up', 'verify', 'cut_over'];
@@ -133,7 +134,7 @@ class MoveRun {
         await this.#try(job, state);
       } catch (error) {
         if (state === 'clean_up' && isLockConflict(error)) return { state, error: undefined };
-        if (await this.#isLeft(state, error)) return { state: 'undo', error: this.#cause?.error ?? job.error };
+        if (await this.#isLeft(job, state, error)) return { state: 'undo', error: this.#cause?.error ?? job.error };
         continue;
       }
       if (this.#failing !== undefined) await this.#tellTrouble(null);
@@ -151,13 +152,18 @@ class MoveRun {
    * Lets the step be tried again while a server is away, and behind the cut-over whatever happens; else gives the move up. True when nothing is left but to undo it, on a server that stays away: another process, or this one,
    * does so later. Throws when this process cannot go on.
    */
-  async #isLeft(state: WorkingState, error: unknown): Promise<boolean> {
+  async #isLeft(job: StoredJob, state: WorkingState, error: unknown): Promise<boolean> {
     await this.end();
     this.#isSuspicious = true;
     const { leave, cancel, patienceMs = patienceMsDefault } = this.how.options;
     if (leave?.aborted === true) throw error;
     this.#failing ??= { since: performance.now(), waitMs: backOffMs.first };
     const isPatient = performance.now() - this.#failing.since < patienceMs;
+    if (restsOnCopy(state) && !this.#isUnwanted && (await this.#isReplaced(job, error))) {
+      await this.#tellTrouble(textOf(error));
+      await changeState(this.claim, { id: job.id, from: state, to: nextState(state, 'replaced') });
+      return false;
+    }
     const isCanceled = cancel?.aborted === true || this.#stopping.signal.aborted;
     if (!isUndoable(state) || (isPatient && !isCanceled && isConnectionFailure(error))) {
       await this.#tellTrouble(textOf(error));
@@ -174,6 +180,18 @@ class MoveRun {
     return false;
   }
 
+  /** Somebody wants the job undone, or this process is not to go on with it. */
+  get #isUnwanted(): boolean {
+    const { reason } = this.#stopping.signal;
+    return this.how.options.cancel?.aborted === true || (reason instanceof ClusterError && reason.id === 'canceled');
+  }
+
+  /** Whatever a step has failed with: that it was on another server may be why. */
+  async #isReplaced(job: StoredJob, error: unknown): Promise<boolean> {
+    if (error instanceof ServerReplaced) return true;
+        return checkTimelines({ ...this.services, job, signal: new AbortController().signal }).then(() => false, (reason: unknown) => reason instanceof ServerReplaced);
+  }
+
   async #try(job: StoredJob, state: WorkingState): Promise<void> {
     using _watching = this.#watch(job, state);
     const { onStep } = this.how.options;
@@ -187,6 +205,8 @@ class MoveRun {
     const unsettled = this.#isSuspicious && besidePrepared.includes(state) ? await unsettledBy(settlePrepared(context)) : undefined;
     // What is given up cannot be committed any more, so what servers that answer have of it goes at once.
     if (unsettled !== undefined && state !== 'undo') throw unsettled.error;
+    if (state === 'create') await storeTimelines(this.claim, job.id, await readTimelines(context));
+    if (restsOnCopy(state)) await checkTimelines(context);
     await (job.kind === 'add_node' ? nodeSteps : steps)[state](context);
     if (unsettled !== undefined) throw unsettled.error;
     await onStep?.(`${state}:done`);

@@ -136,6 +136,11 @@ export async function storeDefinitions(coordinator: Coordinator, id: string, def
   await coordinator.query({ text: 'UPDATE shardwright.job SET definitions = $2 WHERE job_id = $1', values: [id, definitions] });
 }
 
+/** Of its servers, when the copy is begun. */
+export async function storeTimelines(coordinator: Coordinator, id: string, timelines: Readonly<Record<string, number>>): Promise<void> {
+  await coordinator.query({ text: `UPDATE shardwright.job SET options = options || pg_catalog.jsonb_build_object('timelines', $2::jsonb) WHERE job_id = $1`, values: [id, JSON.stringify(timelines)] });
+}
+
 /** Returns whether the job is to be cancelled. */
 export async function storeProgress(coordinator: Coordinator, id: string, progress: object): Promise<boolean> {
   const text = 'UPDATE shardwright.job SET progress = progress || $2 WHERE job_id = $1 RETURNING cancel_requested';

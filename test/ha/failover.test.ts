@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { at } from '../../src/base/assert.ts';
+import { at, present } from '../../src/base/assert.ts';
 import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
 import { until } from '../cluster/connections.ts';
 import { Ledger } from './ledger.ts';
@@ -88,3 +88,48 @@ test('health tells of each server what it is and how far behind', async () => {
     expect(lagBytes === undefined).toBe(role === 'primary');
   }
 });
+
+interface Case {
+  readonly what: string;
+  readonly which: 0 | 1 | 'coordinator';
+  readonly work: (limits: { readonly maxBytesPerSecond: number; readonly onProgress: (event: { readonly state: string }) => void }) => Promise<unknown>;
+}
+
+const cases: readonly Case[] = [
+  { what: 'move', which: 0, work: async (limits) => embedded.cluster.moveShardGroup((await groupOn(0)).shardId, { to: at(await embedded.cluster.nodes(), 1).id, ...limits }) },
+  { what: 'split', which: 1, work: async (limits) => embedded.cluster.splitShardGroup((await groupOn(0)).shardId, { into: 2, nodes: (await embedded.cluster.nodes()).map(({ id }) => id), ...limits }) },
+  { what: 'distribution', which: 'coordinator', work: (limits) => embedded.cluster.createDistributedTable('later', 'tenant', { online: true, shardCount: 2, colocateWith: 'none', ...limits }) },
+];
+
+async function groupOn(place: number): Promise<{ readonly shardId: number }> {
+  const node = at(await embedded.cluster.nodes(), place).id;
+  return present((await embedded.cluster.shards()).find((shard) => shard.table === 'ledger' && shard.nodeId === node), 'shard');
+}
+
+test.each(cases)('$what: goes on by itself when the primary of $which is killed while it copies', async ({ which, work }) => {
+  const { cluster } = embedded;
+  await cluster.query('CREATE TABLE IF NOT EXISTS later AS SELECT t % 50 AS tenant, t AS entry FROM generate_series(1, 8000) t');
+  await cluster.query('TRUNCATE ledger');
+  await cluster.query('INSERT INTO ledger SELECT t % 50, 1000000000 + t FROM generate_series(1, 20000) t');
+  ledger = new Ledger(cluster);
+  ledger.start(2);
+  const states: string[] = [];
+  let failing: Promise<void> | undefined;
+  await work({
+    maxBytesPerSecond: 80_000,
+    onProgress: ({ state }) => {
+      if (states.at(-1) !== state) states.push(state);
+      if (state === 'copy') failing ??= embedded.failover(which);
+    },
+  });
+  await failing;
+  await ledger.stop();
+  // The copy of before is of no use any more.
+  expect(states.filter((state) => state === 'create')).toHaveLength(2);
+  expect(states.at(-1)).toBe('done');
+  await until(async () => (await cluster.recover()).left.length === 0 && (await cluster.transactions()).length === 0);
+  expect(await ledger.objections()).toEqual([]);
+  expect((await cluster.query('SELECT count(*)::int, sum(entry)::int8 FROM later')).rows).toEqual([{ count: 8000, sum: '32004000' }]);
+  expect((await cluster.query('SELECT count(*)::int FROM ledger WHERE entry > 1000000000')).rows).toEqual([{ count: 20000 }]);
+  expect((await cluster.verify()).differences).toEqual([]);
+}, 120_000);

@@ -20,3 +20,9 @@ test('up to the cut-over a failure leads back, behind it nowhere', () => {
   ]);
   expect(working.filter((state) => isUndoable(state))).toEqual(['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'verify', 'cut_over']);
 });
+
+test('a failover leads back to where the copy begins, as long as it matters', () => {
+  expect(working.filter((state) => nextState(state, 'replaced') !== state).map((state) => `${state} → ${nextState(state, 'replaced')}`)).toEqual([
+    'copy → create', 'index → create', 'catch_up → create', 'verify → create', 'cut_over → create',
+  ]);
+});

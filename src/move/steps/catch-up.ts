@@ -9,6 +9,7 @@ import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, nodesOf, type RowHash, shardsWithRows } from '../moved-tables.ts';
 import { routeByHash, type RowRoute } from '../row-route.ts';
 import type { StreamedTable } from '../streamed-tables.ts';
+import { checkTimelines } from '../timelines.ts';
 import { unchangedGroups } from '../unchanged-group.ts';
 import { positionTable, shardsOn } from './create.ts';
 
@@ -57,6 +58,8 @@ export async function runningFeeds(context: MoveContext, groups: MovedGroups): P
     const sinks = nodesOf(groups.targets).map((target): SinkTarget => ({ node: pools.get(target), position: positionTable(staging), source: node, tables: streamedTables(groups, { source: node, target, staging }), rate: context.rate }));
     feeds.set(node, await ChangeFeed.start({ source, slot: slot(node), publication, sinks }, signal));
   }
+  // From here on the streams' own connections would break with their servers.
+  await checkTimelines(context);
   return feeds;
 }
 
