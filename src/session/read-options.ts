@@ -49,9 +49,20 @@ const settings: ReadonlyMap<string, keyof ReadOptions> = new Map([
   ['shardwright.read_token', 'token'],
 ]);
 
+/** Whether the session collects tokens of what it writes. */
+const collectingSetting = 'shardwright.read_tokens';
+
 /** `name`: in lower case. */
 export function isReadSetting(name: string): boolean {
-  return settings.has(name);
+  return settings.has(name) || name === collectingSetting;
+}
+
+/** By the setting of the session, or of its role or database. `invalidParameter` for what is neither on nor off. */
+export function collectsTokens(valueOf: (name: string) => string | undefined): boolean {
+  const value = valueOf(collectingSetting);
+  if (value === undefined || /^(off|false|no|0|)$/i.test(value)) return false;
+  if (/^(on|true|yes|1)$/i.test(value)) return true;
+  throw new ClusterError('invalidParameter', `parameter "${collectingSetting}" requires a Boolean value`, { detail: `It is "${value}".` });
 }
 
 /** The options that settings come to; one that is empty, as RESET leaves it, says nothing. `invalidParameter` for values that cannot be, in PostgreSQL's words. */
@@ -89,6 +100,8 @@ export function readSettingSet({ name = '', args = [] }: VariableSetStmt): strin
   const [arg] = args;
   const constant = arg !== undefined && 'A_Const' in arg ? arg.A_Const : undefined;
   const value = constant?.sval?.sval ?? constant?.fval?.fval ?? (constant?.ival === undefined ? undefined : String(constant.ival.ival ?? 0));
-  readSettings((one) => (one === lower ? value : undefined));
+  const valueOf = (one: string): string | undefined => (one === lower ? value : undefined);
+  readSettings(valueOf);
+  collectsTokens(valueOf);
   return value;
 }

@@ -1,7 +1,7 @@
 import type { ServerFacts } from '../catalog/catalog-snapshot.ts';
 import type { CommitPositions } from '../cluster/commit-positions.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
-import { mergedReads, type ReadOptions, readSettings, readsOfServer } from './read-options.ts';
+import { collectsTokens, mergedReads, type ReadOptions, readSettings, readsOfServer } from './read-options.ts';
 import { routeBy } from './routed-reads.ts';
 import { SeenPositions } from './seen-positions.ts';
 import type { SessionServices } from './session-services.ts';
@@ -29,11 +29,16 @@ export class SessionReads {
 
   /** For what may write. A session that is over then reads nothing of it. */
   collect(server: Server): CommitPositions | undefined {
-    return this.services.writes.collect(this.services.pools, !this.isBrief && (this.#options(server).reads ?? 'primary') !== 'primary');
+    const isWanted = !this.isBrief && ((this.#options(server).reads ?? 'primary') !== 'primary' || this.#collectsTokens(server));
+    return this.services.writes.collect(this.services.pools, isWanted);
   }
 
   get token(): string | undefined {
     return this.services.writes.text(this.seen);
+  }
+
+  #collectsTokens({ sessionSettings }: Server): boolean {
+    return collectsTokens((name) => this.settings.valueOf(name) ?? sessionSettings[name]);
   }
 
   #options(server: Server, asked?: ReadOptions): ReadOptions {

@@ -30,6 +30,9 @@ export interface ClientSessionInput {
   readonly onStatement: (text: string | undefined) => void;
 }
 
+/** Reported to clients whose sessions collect tokens: it stands for all that the session has committed. */
+const tokenParameter = 'shardwright.commit_token';
+
 /**
  * One client that is authenticated: reads its messages one by one, in order, and answers them. An error in the extended protocol makes it skip what was sent before the client could know, up to the Sync.
  */
@@ -247,7 +250,9 @@ export class ClientSession {
 
   /** The client hears of it before anything else is begun, which may take long. */
   #ready(): void {
-    const { io } = this.#input;
+    const { io, status } = this.#input;
+    const { readToken } = this.session;
+    if (readToken !== undefined) status.tell(io.out, tokenParameter, readToken);
     io.out.ready(this.session.status === 'idle' ? 'I' : this.session.status === 'failed' ? 'E' : 'T');
     io.flush();
   }

@@ -1,8 +1,10 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
 import { withServer } from '../../src/embedded/with-server.ts';
 import { Cluster, type ClusterClient } from '../../src/index.ts';
+import { serve } from '../../src/wire.ts';
 import { until } from '../cluster/connections.ts';
 
 let embedded: EmbeddedCluster;
@@ -181,6 +183,37 @@ test('whenever replay stops and goes on, what was written is seen with a token, 
     });
   }
   expect(stale).toBeGreaterThan(0);
+});
+
+test('a client of the wire server is told its token when it asks for that, and another one reads with it', async () => {
+  await using server = await serve(other, { port: 0, authentication: 'trust' });
+  const clients = [1, 2].map(() => new Client({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' }));
+  const [writer, reader] = [at(clients, 0), at(clients, 1)];
+  const tokens: string[] = [];
+  writer.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+    if (parameterName === 'shardwright.commit_token') tokens.push(parameterValue);
+  });
+  await Promise.all(clients.map((client) => client.connect()));
+  try {
+    await writer.query(`SET shardwright.reads = 'primary'`);
+    await writer.query('UPDATE t SET n = 11 WHERE a = 9');
+    expect(tokens).toEqual([]);
+    await expect(writer.query(`SET shardwright.read_tokens = 'perhaps'`)).rejects.toMatchObject({ code: '22023' });
+    await writer.query('SET shardwright.read_tokens = on');
+    await using _ = await standingStill();
+    await writer.query('BEGIN');
+    await writer.query('UPDATE t SET n = $1 WHERE a = 9', [12]);
+    await writer.query('UPDATE t SET n = $1 WHERE a = 10', [12]);
+    expect(tokens).toEqual([]);
+    await writer.query('COMMIT');
+    expect(tokens).toHaveLength(1);
+    const read = async (): Promise<unknown> => (await reader.query('SELECT n FROM t WHERE a = 9')).rows[0]?.n;
+    expect(await read()).toBe(11);
+    await reader.query(`SET shardwright.read_token = '${tokens[0]}'`);
+    expect(await read()).toBe(12);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
 });
 
 test('long fork: two readers see two writes in different orders, and none does with the tokens', async () => {
