@@ -4,6 +4,7 @@ export type { SnapshotOptions } from './coordinator/run-snapshot.ts';
 export type { TransactionOptions } from './coordinator/run-transaction.ts';
 export type { TransactionOutcome } from './txn/outcome-of.ts';
 export type { RecoveryReport } from './txn/recover.ts';
+export type { ClusterRecoveryReport, LostCommit, LostLog } from './ha/log-losses.ts';
 export type { RestorePoint, RestorePointServer } from './txn/restore-point.ts';
 export type { TransactionInDoubt } from './txn/list-transactions.ts';
 export type { BackgroundTask, OnBackgroundError } from './coordinator/background-tasks.ts';

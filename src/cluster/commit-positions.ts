@@ -39,6 +39,11 @@ export class CommitPositions {
     if (this.wants(connection.node)) await this.askBehind(connection.node, (query) => connection.query(query));
   }
 
+  /** What was found so far; nothing that is late, or was missed. */
+  get found(): ReadonlyMap<NodeId, LogPosition> {
+    return new Map([...this.#found].filter(([, position]) => position !== outOfReach));
+  }
+
   /** All that was found, when the work is done. */
   async complete(): Promise<ReadonlyMap<NodeId, LogPosition>> {
     await Promise.all([...this.#missed].map(async (node) => {

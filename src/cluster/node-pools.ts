@@ -3,6 +3,7 @@ import { type NamedNode, type NodeConnectionsConfig, openNodeConnections } from 
 import { ClusterError } from '../base/errors.ts';
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { RecentCommits } from './recent-commits.ts';
 
 /** Where a node is and how to connect to it. */
 export interface NodeEndpoint extends NamedNode {
@@ -27,6 +28,8 @@ export interface NodePools {
   readonly nodeIds: readonly NodeId[];
   /** Whether some node has several servers, so that what fails with one may be tried again with another. */
   readonly failsOver?: boolean | undefined;
+  /** Where nodes have replicas: what was committed lately. */
+  readonly commits?: RecentCommits | undefined;
   /** Opens nothing yet. Also for nodes that are not listed. Throws `undefinedNode`, and `clusterClosed` after `end`. */
   get(node: NodeId): NodeConnections;
   /** Replaces the nodes. The connections to one that is gone, or has a new name, are closed when their work is done. */
@@ -37,8 +40,9 @@ export interface NodePools {
 
 export type OpenConnections = (endpoint: NodeEndpoint) => NodeConnections;
 
-export function createNodePools(nodes: readonly NodeEndpoint[], open: OpenConnections = (endpoint) => openNodeConnections(endpoint, endpoint.config)): NodePools {
-  const pools = new LazyPools(open);
+/** `commits`: another's, who has connections to the same nodes. */
+export function createNodePools(nodes: readonly NodeEndpoint[], open: OpenConnections = (endpoint) => openNodeConnections(endpoint, endpoint.config), commits = new RecentCommits()): NodePools {
+  const pools = new LazyPools(open, commits);
   pools.setNodes(nodes);
   return pools;
 }
@@ -49,7 +53,7 @@ class LazyPools implements NodePools {
   readonly #closing = new Set<Promise<void>>();
   #ended = false;
 
-  constructor(private readonly open: OpenConnections) {}
+  constructor(private readonly open: OpenConnections, readonly commits: RecentCommits) {}
 
   get failsOver(): boolean {
     for (const { servers } of this.#endpoints.values()) if (servers !== undefined) return true;

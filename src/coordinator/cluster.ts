@@ -32,6 +32,7 @@ import type { VerifyReport } from '../verify/row-difference.ts';
 import type { VerifyOptions } from '../verify/verify-context.ts';
 import { verifyTables } from '../verify/verify-tables.ts';
 import type { ChangeStream } from '../feed/change-stream.ts';
+import type { ClusterRecoveryReport } from '../ha/log-losses.ts';
 import type { FeedInfo, Feeds } from '../feed/feeds.ts';
 import { pullFeed } from '../feed/pull-feed.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
@@ -63,7 +64,7 @@ import type { RebalanceInfo, Rebalances } from '../rebalance/rebalances.ts';
 import { loadGrammar, type Statement } from '../sql/parse.ts';
 import { listTransactions, type TransactionInDoubt } from '../txn/list-transactions.ts';
 import { outcomeOf, type TransactionOutcome } from '../txn/outcome-of.ts';
-import { recover, type RecoveryReport } from '../txn/recover.ts';
+import { recover } from '../txn/recover.ts';
 import { type AdoptCitusOptions, type AdoptedCitus, nodesOf, noSuchNode, readAdoption } from './cluster-adoption.ts';
 import { createRestorePoint, type RestorePoint } from '../txn/restore-point.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
@@ -644,10 +645,11 @@ export class Cluster extends PoolBase {
     return drainPreflight(found);
   }
 
-  /** Finishes what processes that died in a commit have left on the nodes. Safe at any time, from any process. */
-  async recover(options: CallOptions = {}): Promise<RecoveryReport> {
+  /** Finishes what processes that died in a commit have left on the nodes, and tells what failovers have lost for good. Safe at any time, from any process. */
+  async recover(options: CallOptions = {}): Promise<ClusterRecoveryReport> {
     const { clusterId } = await this.#coordinator.store.load(options);
-    return recover(this.#coordinator.pools, { clusterId, ...options });
+    const report = await recover(this.#coordinator.pools, { clusterId, ...options });
+    return { ...report, lost: await this.#coordinator.losses.list() };
   }
 
   /** Transactions that some node has prepared and not finished: those of a commit under way, and what a process that died has left. */

@@ -9,12 +9,14 @@ import type { NodeId } from '../catalog/ids.ts';
 import { addressName } from '../catalog/node-address.ts';
 import { splitHosts } from '../cluster/connection-hosts.ts';
 import { addressOf, configFor } from '../cluster/connection-settings.ts';
+import type { LogPosition } from '../cluster/log-position.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import type { FeedServices } from '../feed/feed-context.ts';
 import { Feeds } from '../feed/feeds.ts';
+import { LogLosses } from '../ha/log-losses.ts';
 import { patroniMembers } from '../ha/patroni.ts';
 import { ReplicatedNodes } from '../ha/replicated-nodes.ts';
 import { Moves } from '../move/moves.ts';
@@ -88,6 +90,7 @@ export class Coordinator implements SessionServices {
   #turn = 0;
   readonly #leaving = new AbortController();
   readonly #tasks: BackgroundTasks;
+  readonly losses = new LogLosses(() => this.pools);
   /** What is done without anybody who waits for it. */
   readonly #background = new Set<Promise<void>>();
 
@@ -98,7 +101,7 @@ export class Coordinator implements SessionServices {
     this.#hosts = hosts;
     this.replicated = new ReplicatedNodes({
       failoverTimeoutMs: checkedMs('failoverTimeoutMs', settings.failoverTimeoutMs) ?? failoverTimeoutMsDefault,
-      onPrimary: (node, found) => this.#notePrimary(node, found),
+      onPrimary: (node, found, before) => this.#notePrimary(node, found, before),
     });
     this.pools = createNodePools(this.#endpoints(), this.replicated.open);
     this.profiles = new SessionProfiles(this, () => this.#endpoints(), this.replicated.openOther);
@@ -292,7 +295,8 @@ export class Coordinator implements SessionServices {
   }
 
   /** Other processes, and those to come, shall not take an older primary for the newest. */
-  #notePrimary(node: NodeId, found: PrimaryFacts): void {
+  #notePrimary(node: NodeId, found: PrimaryFacts, before: LogPosition | undefined): void {
+    if (before !== undefined) this.inBackground(this.losses.check(node, before));
     if (node !== coordinatorNodeId && this.#nodes.some(({ id, timeline = 0 }) => id === node && timeline < found.timeline)) this.inBackground(notePrimary(this.pools.get(coordinatorNodeId), node, found));
   }
 

@@ -84,7 +84,7 @@ export class SessionProfiles {
     const { services } = this;
     const { role } = about;
     const login = about.login === undefined ? undefined : { current: about.login };
-    const pools = createNodePools(this.#endpointsOf(about, login), this.open);
+    const pools = createNodePools(this.#endpointsOf(about, login), this.open, services.pools.commits);
     const own: SessionServices = {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
       options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,

@@ -1,5 +1,6 @@
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import type { LogPosition } from '../cluster/log-position.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, OpenConnections } from '../cluster/node-pools.ts';
 import { openNodeConnections } from '../cluster/open-node-connections.ts';
@@ -9,8 +10,8 @@ import { ReplicatedConnections } from './replicated-connections.ts';
 
 export interface ReplicatedNodesOptions {
   readonly failoverTimeoutMs: number;
-  /** Called when another primary of a node is found than was known. */
-  readonly onPrimary: (node: NodeId, found: PrimaryFacts) => void;
+  /** Called when another primary of a node is found than was known; `before`: where the old one's log was when it last answered, if that is known here. */
+  readonly onPrimary: (node: NodeId, found: PrimaryFacts, before: LogPosition | undefined) => void;
 }
 
 /** Opens the connections to nodes, and knows those that have several servers. */
@@ -40,7 +41,7 @@ export class ReplicatedNodes {
     return new ReplicatedConnections(endpoint, servers, {
       failoverTimeoutMs: this.options.failoverTimeoutMs,
       waitersMax: endpoint.config.queueMax ?? defaultNodeLimits.queueMax,
-      onPrimary: (found) => this.options.onPrimary(endpoint.id, found),
+      onPrimary: (found, before) => this.options.onPrimary(endpoint.id, found, before),
       discover: discovery(endpoint),
     });
   }

@@ -6,6 +6,7 @@ import type { NodeEndpoint, NodeServers } from '../cluster/node-pools.ts';
 import { choosePrimary } from './choose-primary.ts';
 import type { ReplicaState } from './choose-replica.ts';
 import { type HealthEvent, brokenBy, nextHealth, probeDelayMs, type ProbeTimes } from './health-machine.ts';
+import type { LogPosition } from '../cluster/log-position.ts';
 import type { ProbeAnswer } from '../cluster/probe.ts';
 import { LogSamples } from './log-samples.ts';
 import { WatchedServer } from './watched-server.ts';
@@ -18,8 +19,8 @@ const graceMs = 400;
 export interface WatchOptions {
   /** Calls that wait for a primary, at most. */
   readonly waitersMax: number;
-  /** Called when another primary is found than was known, with what is worth remembering of it. */
-  readonly onPrimary?: ((found: { readonly systemIdentifier: string; readonly timeline: number }) => void) | undefined;
+  /** Called when another primary is found than was known, with what is worth remembering of it, and how far the log of the one before was when it last answered. */
+  readonly onPrimary?: ((found: { readonly systemIdentifier: string; readonly timeline: number }, before: LogPosition | undefined) => void) | undefined;
   /** Addresses that Patroni knows. */
   readonly discover?: (() => Promise<readonly ServerAddress[]>) | undefined;
 }
@@ -38,6 +39,8 @@ export class ServerWatch {
   #primary: WatchedServer | undefined;
   #systemIdentifier: string | undefined;
   #timelineMax: number;
+  /** Where a primary's log was at its last answer. */
+  #last: LogPosition | undefined;
   /** Probes under way. */
   readonly #probing = new Map<WatchedServer, Promise<void>>();
   readonly #samples = new LogSamples();
@@ -254,10 +257,12 @@ export class ServerWatch {
   #becomePrimary(server: WatchedServer): void {
     const timeline = server.answer?.timeline ?? 0;
     const isNews = this.#primary !== server || timeline > this.#timelineMax;
+    const before = this.#last;
+    this.#last = { timeline, lsn: server.answer?.lsn ?? 0n };
     this.#primary = server;
     this.#timelineMax = Math.max(this.#timelineMax, timeline);
     this.#samples.add(server.askedMs, server.answer?.lsn ?? 0n);
-    if (isNews) this.options.onPrimary?.({ systemIdentifier: this.#systemIdentifier ?? '', timeline });
+    if (isNews) this.options.onPrimary?.({ systemIdentifier: this.#systemIdentifier ?? '', timeline }, before !== undefined && before.timeline < timeline ? before : undefined);
     this.#serveWaiters();
   }
 

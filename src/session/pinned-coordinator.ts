@@ -70,6 +70,9 @@ export class PinnedCoordinator {
       get failsOver() {
         return pools.failsOver;
       },
+      get commits() {
+        return pools.commits;
+      },
       get: (node) => (node === coordinatorNodeId ? this.#connections() : pools.get(node)),
       setNodes: (nodes) => pools.setNodes(nodes),
       end: () => pools.end(),

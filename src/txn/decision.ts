@@ -74,16 +74,18 @@ export async function learnOutcomePatiently(pools: NodePools, decision: Decision
   return undefined;
 }
 
-/** Finishes a prepared transaction. One that is not there any more was finished by another. Throws what else the node throws. */
+/** Finishes a prepared transaction. False for one that is not there any more: it was finished by another, or went with a server that was replaced. Throws what else the node throws. */
 export async function finishPrepared(
   connections: { query(query: { readonly text: string; readonly simple: true }, options?: CallOptions): Promise<unknown> },
   { gid, outcome }: { readonly gid: string; readonly outcome: Outcome },
   options?: CallOptions,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await connections.query({ text: `${outcome === 'commit' ? 'COMMIT' : 'ROLLBACK'} PREPARED '${gid}'`, simple: true }, options);
+    return true;
   } catch (error) {
     if (sqlStateOf(error) !== undefinedObject) throw error;
+    return false;
   }
 }
 

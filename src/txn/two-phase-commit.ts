@@ -9,7 +9,8 @@ import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import { collecting, type CommitPositions } from '../cluster/commit-positions.ts';
+import { collecting, CommitPositions } from '../cluster/commit-positions.ts';
+import { positionQuery, readPosition } from '../cluster/log-position.ts';
 import type { CallOptions, NodeConnection, NodeQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
@@ -85,12 +86,16 @@ function chooseLastAgent(writers: readonly Participant[]): Participant {
 class TwoPhaseCommit {
   /** The decision may have been made, and nobody here knows which. */
   inDoubt = false;
+  /** Behind what nodes with replicas have prepared, and the decision. */
+  readonly #positions: CommitPositions;
 
   constructor(
     private readonly context: CommitContext,
     private readonly agent: Participant,
     private readonly prepared: readonly Participant[],
-  ) {}
+  ) {
+    this.#positions = new CommitPositions(context.pools);
+  }
 
   async prepare(readers: readonly Participant[], options: CallOptions | undefined): Promise<void> {
     await this.#step('before_prepare');
@@ -115,7 +120,7 @@ class TwoPhaseCommit {
     throwIfAborted(options?.signal);
     const results = await allSettledOrThrow(work.map(async ({ participant: { node, connection }, queries }) => {
       if (connection === this.agent.connection) return this.#runAndClaim(queries, options);
-      const results = await connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options);
+      const results = await collecting(this.#positions, connection, () => connection.batch([{ text: 'BEGIN' }, ...queries, { text: this.#prepareSql(node) }], options));
       await this.#step('one_prepared');
       return results;
     }));
@@ -136,7 +141,7 @@ class TwoPhaseCommit {
   }
 
   async #prepareOne({ node, connection }: Participant, options: CallOptions | undefined): Promise<void> {
-    const { command } = await connection.query({ text: this.#prepareSql(node), simple: true }, options);
+    const { command } = await collecting(this.#positions, connection, () => connection.query({ text: this.#prepareSql(node), simple: true }, options));
     // A transaction that has failed already is rolled back instead, without an error.
     if (command === 'ROLLBACK') throw transactionAborted();
     await this.#step('one_prepared');
@@ -149,12 +154,21 @@ class TwoPhaseCommit {
     try {
       const { connection, node } = this.agent;
       const told = { onNotice: options?.onNotice };
-      await collecting(options?.committed, connection, () => connection.batch(decideAndCommit({ node, transactionId: this.context.transactionId }), told));
+      await collecting(options?.committed ?? this.#positions, connection, () => connection.batch(decideAndCommit({ node, transactionId: this.context.transactionId }), told));
+      this.#noteCommit(options?.committed);
     } catch (error) {
       if (!isConnectionFailure(error)) throw isOvertaken(error) ? overtaken(error) : error;
       await this.#learn(error);
       options?.committed?.missed(this.agent.node);
     }
+  }
+
+  /** For who has to tell, after a failover, what it has not kept. */
+  #noteCommit(committed: CommitPositions | undefined): void {
+    const { pools, transactionId } = this.context;
+    const { node } = this.agent;
+    const decided = committed?.found.get(node);
+    pools.commits?.note({ transactionId, decisionNode: node, parts: new Map([...this.#positions.found, ...(decided === undefined ? [] : [[node, decided] as const])]) });
   }
 
   /** Never throws: from the decision on the transaction has committed. */
@@ -197,8 +211,17 @@ class TwoPhaseCommit {
     try {
       await collecting(committed, connection, () => finishPrepared(connection, work));
     } catch {
-      await finishPrepared(this.context.pools.get(node), work).then(() => committed?.missed(node), () => committed?.isLate(node));
+      await this.#finishElsewhere(node, work).then(() => committed?.missed(node), () => committed?.isLate(node));
     }
+  }
+
+  /** On another server, perhaps, which had it prepared as well. */
+  async #finishElsewhere(node: NodeId, work: { readonly gid: string; readonly outcome: Outcome }): Promise<void> {
+    const { pools, transactionId } = this.context;
+    const connections = pools.get(node);
+    const isFinished = await finishPrepared(connections, work);
+    if (!isFinished || work.outcome !== 'commit' || connections.hasReplicas !== true) return;
+    pools.commits?.isThere(transactionId, node, readPosition(await connections.query(positionQuery)));
   }
 
   async #step(step: CommitStep): Promise<void> {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { present } from '../../src/base/assert.ts';
 import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
 import { withServer } from '../../src/embedded/with-server.ts';
 import type { ChangeStream } from '../../src/index.ts';
@@ -31,6 +32,21 @@ async function slotTakenOver(node: number): Promise<void> {
   await until(async () => withServer(standby, async (connection) => (await connection.query({ text })).rows[0]?.[1] === '1'));
 }
 
+/** Of rows on both nodes; one or the other decides. */
+async function writeOnBoth(transactions: number): Promise<void> {
+  const { cluster } = embedded;
+  const placed = await Promise.all(Array.from({ length: 16 }, async (_, tenant) => ({ tenant, node: (await cluster.shardOf('events', tenant)).nodeId })));
+  const [one, other] = (await cluster.nodes()).map(({ id }) => present(placed.find(({ node }) => node === id)).tenant);
+  for (let i = 0; i < transactions; i += 1) {
+    await cluster.transaction(async (client) => {
+      for (const tenant of i % 2 === 0 ? [one, other] : [other, one]) {
+        written += 1;
+        await client.query('INSERT INTO events VALUES ($1, $2)', [tenant, written]);
+      }
+    });
+  }
+}
+
 function read(): { readonly mirror: StrictMirror; readonly failures: unknown[]; readonly end: () => Promise<void> } {
   const mirror = new StrictMirror();
   const failures: unknown[] = [];
@@ -57,9 +73,13 @@ test('a feed goes on over the failover of a node, without a gap and without an i
   await expectEqual(reader);
   await slotTakenOver(0);
   await write(50);
+  await writeOnBoth(4);
+  // What it gives, the standby has.
+  await expectEqual(reader);
   await embedded.failover(0);
   await write(50);
   await expectEqual(reader);
+  expect((await embedded.cluster.recover()).lost.flatMap(({ commits }) => commits)).toEqual([]);
   expect(reader.mirror.repeated).toBe(0);
   expect(reader.mirror.cursor).toContain('@2');
   await reader.end();
@@ -68,17 +88,25 @@ test('a feed goes on over the failover of a node, without a gap and without an i
   await embedded.cluster.dropFeed('mirror');
 }, 120_000);
 
-test('a failover that has lost what the feed gave is told; the feed begins again with a snapshot', async () => {
+test('a failover that has lost what was committed is told: which transactions are there on one node alone, and to the feed that gave them, which begins again with a snapshot', async () => {
   const reader = read();
   await write(50);
   await expectEqual(reader);
   await slotTakenOver(1);
+  await writeOnBoth(4);
   await cutReplication(embedded.primaryOf(1));
   await write(50);
+  await writeOnBoth(4);
   await expectEqual(reader);
+  const [kept, lossy] = (await embedded.cluster.nodes()).map(({ id }) => id);
   await embedded.failover(1);
   await until(() => reader.failures.length > 0);
   expect(reader.failures).toMatchObject([{ id: 'feedLost', message: expect.stringContaining('has lost changes that its change feed had given already') }]);
+  const [loss, ...others] = (await embedded.cluster.recover()).lost.filter(({ node }) => node === lossy);
+  expect(loss).toMatchObject({ timeline: 2, commits: Array.from({ length: 4 }, () => ({ keptOn: [kept] })) });
+  expect(loss?.bytes).toBeGreaterThan(0);
+  expect(others).toEqual([]);
+  expect((await embedded.cluster.query('SELECT count(*)::int FROM events WHERE id > $1', [written - 8])).rows).toEqual([{ count: 4 }]);
   expect(await embedded.cluster.feeds()).toMatchObject([{ name: 'mirror', state: 'lost' }]);
   await embedded.cluster.dropFeed('mirror');
   const again = read();
