@@ -95,9 +95,11 @@ export class ServerGroup {
 
   /** The primary's commits, and what it gives of its log to readers of slots that survive a failover, wait for standbys. */
   async #waitForReplica(): Promise<void> {
+    const standbys = this.replicas.map(({ port }) => slotOf(port)).join(', ');
     const settings = [
-      ...(this.synchronous ? [['synchronous_standby_names', this.replicas.length === 0 ? '' : '*']] : []),
-      ...(takesOverSlots(this.#primary.major) ? [['synchronized_standby_slots', this.replicas.map(({ port }) => slotOf(port)).join(',')]] : []),
+      // By name: readers of moves and feeds would count as standbys, too.
+      ...(this.synchronous ? [['synchronous_standby_names', standbys]] : []),
+      ...(takesOverSlots(this.#primary.major) ? [['synchronized_standby_slots', standbys]] : []),
     ];
     if (settings.length === 0) return;
     await withServer(this.#primary, async (connection) => {
