@@ -1,4 +1,6 @@
+import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { keepInStep } from '../../examples/warehouse.ts';
 import { at } from '../../src/base/assert.ts';
 import { type Change, type ChangesOptions, type ChangeStream, Cluster } from '../../src/index.ts';
 import { until } from '../cluster/connections.ts';
@@ -53,6 +55,38 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
       await other.end();
     }
   };
+
+  test('the example keeps a warehouse in step: each change counts once, also when it breaks off', async () => {
+    await cluster.query('CREATE TABLE orders (tenant_id bigint, id bigint, total numeric, PRIMARY KEY (tenant_id, id)); ALTER TABLE orders REPLICA IDENTITY FULL');
+    await cluster.createDistributedTable('orders', 'tenant_id', { shardCount: 4 });
+    await cluster.query('INSERT INTO orders SELECT g % 8, g, g FROM generate_series(1, 20) g');
+    const warehouse = new Pool({ connectionString: databases.coordinator.connectionString });
+    const totals = 'SELECT tenant_id::int, sum(total)::int AS total FROM orders GROUP BY 1 ORDER BY 1';
+    const inStep = async (): Promise<boolean> => {
+      const wanted = JSON.stringify((await cluster.query(totals)).rows);
+      const there = await Promise.all(['order_copy', 'tenant_total'].map((table) => warehouse.query(totals.replace('orders', table))));
+      return there.every(({ rows }) => JSON.stringify(rows) === wanted);
+    };
+    try {
+      for (let round = 1; round <= 3; round += 1) {
+        await cluster.query('INSERT INTO orders SELECT g % 8, g, g FROM generate_series($1::int, $1::int + 4) g', [round * 100]);
+        await cluster.query('UPDATE orders SET total = total + 1 WHERE id % 3 = $1', [round % 3]);
+        await cluster.query('DELETE FROM orders WHERE id = $1', [round]);
+        // The cursor cannot be stored, so nothing of it may have counted.
+        if (round > 1) await warehouse.query('ALTER TABLE feed_cursor ADD CONSTRAINT full_disk CHECK (false) NOT VALID');
+        if (round > 1) await expect(keepInStep(cluster, warehouse, new AbortController().signal)).rejects.toMatchObject({ code: '23514' });
+        if (round > 1) await warehouse.query('ALTER TABLE feed_cursor DROP CONSTRAINT full_disk');
+        const over = new AbortController();
+        const running = keepInStep(cluster, warehouse, over.signal).catch((error: unknown) => error);
+        await until(() => inStep().catch(() => false));
+        over.abort();
+        expect(await running).toMatchObject({ id: 'canceled' });
+      }
+    } finally {
+      await warehouse.end();
+      await cluster.dropFeed('warehouse');
+    }
+  });
 
   const slots = async (): Promise<number> => (await Promise.all([1, 2].map((node) => onNode(node, `SELECT slot_name FROM pg_replication_slots WHERE database = current_database() UNION ALL SELECT pubname FROM pg_publication`)))).flat().length;
 
@@ -234,6 +268,9 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
 
   test('tables stay what they are while a feed reads them, and what cannot be read is refused', async () => {
     await expect(open('bare', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'unsupportedTable', hint: 'ALTER TABLE "public"."bare" REPLICA IDENTITY FULL' });
+    await cluster.query('CREATE UNLOGGED TABLE fleeting (tenant bigint PRIMARY KEY)');
+    await cluster.createDistributedTable('fleeting', 'tenant', { shardCount: 4 });
+    await expect(open('fleeting', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'unsupportedTable', hint: 'ALTER TABLE "public"."fleeting" SET LOGGED' });
     await expect(open('parted', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'unsupportedTable', message: expect.stringMatching(/is partitioned/) as string });
     await expect(open('nowhere', { name: 'refused' }).next()).rejects.toMatchObject({ id: 'notDistributed' });
     await expect(open([], { name: 'refused' }).next()).rejects.toMatchObject({ id: 'invalidParameter' });
