@@ -2,13 +2,14 @@ import { parseArgs } from 'node:util';
 import type { PostgresMajor } from '../../src/embedded.ts';
 import type { BankEvent } from './bank/bank-event.ts';
 import { runBank } from './bank/run-bank.ts';
+import { runFeed } from './feed/run-feed.ts';
 import { type ListLevel, runLists } from './lists/run-lists.ts';
 import { runMoves } from './moves/run-moves.ts';
 import type { SoakOptions } from './soak-options.ts';
 import { type SoakServers, startSoakServers } from './soak-servers.ts';
 
-const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves] [--seed N] [--seconds S | --jobs N] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
-const workloads = { bank, lists: listsAt('consistent snapshots'), 'lists-read-committed': listsAt('read committed'), moves } as const;
+const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves|feed] [--seed N] [--seconds S | --jobs N] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
+const workloads = { bank: onServers(bank), lists: onServers(listsAt('consistent snapshots')), 'lists-read-committed': onServers(listsAt('read committed')), moves: onServers(moves), feed } as const;
 const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
 
 /** Work under random harm, then a look at what has come of it; exit code 1 when anything is not as it must be. */
@@ -17,8 +18,7 @@ async function main(): Promise<number> {
   console.log(`seed ${options.seed}`);
   let objections = 0;
   for (const name of names) {
-    await using servers = await startSoakServers({ major, nodes });
-    const report = await workloads[name](servers, options);
+    const report = await workloads[name]({ major, nodes }, options);
     console.log(`${name}: ${report.summary}`);
     for (const objection of report.objections.slice(0, 20)) console.log(`  ${objection}`);
     objections += report.objections.length;
@@ -26,9 +26,22 @@ async function main(): Promise<number> {
   return objections === 0 ? 0 : 1;
 }
 
+interface Size {
+  readonly major: PostgresMajor;
+  readonly nodes: number;
+}
+
 interface Told {
   readonly summary: string;
   readonly objections: readonly string[];
+}
+
+/** Servers of its own, one for each node, behind proxies. */
+function onServers(run: (servers: SoakServers, options: SoakOptions) => Promise<Told>): (size: Size, options: SoakOptions) => Promise<Told> {
+  return async (size, options) => {
+    await using servers = await startSoakServers(size);
+    return await run(servers, options);
+  };
 }
 
 async function bank(servers: SoakServers, options: SoakOptions): Promise<Told> {
@@ -64,7 +77,16 @@ async function moves(servers: SoakServers, options: SoakOptions): Promise<Told> 
   return { objections, summary: `${[...made].map(([deed, times]) => `${deed} ${times} times`).join(', ')}; ${writes} writes acknowledged; ${objections.length} objections` };
 }
 
-function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[]; readonly major: PostgresMajor; readonly nodes: number } {
+async function feed(size: Size, options: SoakOptions): Promise<Told> {
+  const { made, refused, failovers, writes, events, repeated, openings, rows, objections } = await runFeed(size, options);
+  const times = (counts: ReadonlyMap<string, number>): string => [...counts].map(([what, count]) => `${what} ${count} times`).join(', ');
+  return {
+    objections,
+    summary: `${events} events, ${repeated} of them again, in ${openings} openings; ${rows} rows at the end; ${writes} writes, ${failovers} failovers, ${times(made)}; refused: ${times(refused)}; ${objections.length} objections`,
+  };
+}
+
+function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[] } & Size {
   const text = { type: 'string' } as const;
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, jobs: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' } } });
   const names = positionals.length === 0 ? (Object.keys(workloads) as (keyof typeof workloads)[]) : positionals.map((name) => {

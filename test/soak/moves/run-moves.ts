@@ -19,7 +19,7 @@ export interface MovesReport {
   readonly objections: readonly string[];
 }
 
-type Deed = 'move' | 'split' | 'isolate' | 'merge';
+export type Deed = 'move' | 'split' | 'isolate' | 'merge';
 
 const tenants = 64;
 const writers = 32;
@@ -77,7 +77,8 @@ async function stopped(other: ChildProcess): Promise<WritingReport> {
   return report;
 }
 
-async function perform(cluster: Cluster, random: Random): Promise<Deed> {
+/** One of them, at random. */
+export async function perform(cluster: Cluster, random: Random): Promise<Deed> {
   const shards = (await cluster.shards()).filter(({ table }) => table === 'orders').toSorted((a, b) => (a.min ?? 0) - (b.min ?? 0));
   const nodes = (await cluster.nodes()).map(({ id }) => id);
   const place = random.int(0, shards.length - 1);
