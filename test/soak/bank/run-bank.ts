@@ -42,7 +42,7 @@ export async function runBank(servers: SoakServers, { seed, seconds, processes, 
   return { ...harm, moves, events: bank.events, transfers: state.transfers.size, objections: checkBank(bank.events, state) };
 }
 
-class BankProcesses {
+export class BankProcesses {
   readonly events: BankEvent[] = [];
   readonly #running: ChildProcess[] = [];
   /** Those that have told something. */
@@ -91,7 +91,7 @@ class BankProcesses {
   }
 }
 
-async function readState(cluster: Cluster): Promise<BankState> {
+export async function readState(cluster: Cluster): Promise<BankState> {
   return cluster.snapshot(async (client) => {
     const total = await client.query<{ total: string }>('SELECT sum(balance)::text AS total FROM accounts');
     const wrong = await client.query<{ tenant_id: number }>(`SELECT a.tenant_id FROM accounts a LEFT JOIN transfers t USING (tenant_id) GROUP BY a.tenant_id, a.balance HAVING a.balance <> 1000 + coalesce(sum(t.amount), 0)`);
