@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { adoptCommand } from './adopt-command.ts';
 import { devCommand } from './dev-command.ts';
+import { patroniCallbackCommand } from './patroni-callback-command.ts';
 import { serveCommand } from './serve-command.ts';
+import { switchoverCommand } from './switchover-command.ts';
 import { tell } from './tell.ts';
 
 const program = new Command('shardwright')
@@ -10,6 +12,8 @@ const program = new Command('shardwright')
   .addCommand(serveCommand())
   .addCommand(devCommand())
   .addCommand(adoptCommand())
+  .addCommand(switchoverCommand())
+  .addCommand(patroniCallbackCommand())
   .showHelpAfterError('(add --help for what there is)');
 
 try {

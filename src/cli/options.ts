@@ -18,6 +18,12 @@ export function integerBetween(min: number, max: number): (text: string) => numb
   };
 }
 
+/** A node as `health()` and messages name it: its id, `host:port/database`, or `coordinator`. */
+export function parseNode(text: string): string | number {
+  if (/^\d+$/.test(text)) return Number(text);
+  return text === 'coordinator' || /^postgres(ql)?:\/\//.test(text) ? text : `postgres://${text}`;
+}
+
 export function positiveNumber(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('It is a number above 0.');

@@ -5,7 +5,7 @@ import { at, present } from '../base/assert.ts';
 import { eachWithinTime, withinTime } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import { clusterHealth, type ServerHealth } from '../ha/cluster-health.ts';
-import { switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
+import { promoterOf, switchOver, type SwitchoverOptions } from '../ha/switch-over.ts';
 import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { nodeId, type NodeId, shardGroupId } from '../catalog/ids.ts';
@@ -329,16 +329,28 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * A planned switchover of a node with several servers, or of the coordinator database (`'coordinator'`): new statements for it wait, those under way end, `promote` makes another server the primary, and all go on with that. Statements outside of
-   * transaction blocks do not fail, in this process, as long as it takes less than `failoverTimeoutMs`. Resolves to the new primary's address. Errors: `switchoverFailed`, `invalidParameter`, `undefinedNode`, `nodeUnreachable`, `canceled`.
+   * A planned switchover of a node with several servers, or of the coordinator database (`'coordinator'`): new statements for it wait, in all processes of the cluster, those under way end, `promote`, or Patroni, makes another server the primary, and all
+   * go on with that. Statements outside of transaction blocks do not fail, as long as it takes less than `failoverTimeoutMs`. Resolves to the new primary's address. Errors: `switchoverFailed`, `invalidParameter`, `undefinedNode`, `nodeUnreachable`,
+   * `coordinatorUnreachable`, `canceled`.
    */
-  async switchover(which: NodeAddressInput | number, options: SwitchoverOptions): Promise<ServerAddress> {
+  async switchover(which: NodeAddressInput | number, options: SwitchoverOptions = {}): Promise<ServerAddress> {
     const { pools, replicated, store } = this.#coordinator;
-    const id = which === 'coordinator' || which === coordinatorNodeId ? coordinatorNodeId : this.#nodeAt(await store.load(options), which);
+    const snapshot = await store.load(options);
+    const id = this.#serversOf(snapshot, which);
     const { name } = pools.get(id);
     const [node, ...others] = replicated.allOf(id);
     if (node === undefined) throw new ClusterError('invalidParameter', `node ${name} has one server only`, { hint: 'setNodeAddresses() names its replicas.' });
-    return switchOver([node, ...others], options);
+    const promote = promoterOf(options, snapshot.nodes.find((one) => one.id === id)?.patroni);
+    return switchOver([node, ...others], { ...options, promote, tell: (news) => this.#coordinator.tell({ ...news, node: id }) });
+  }
+
+  /**
+   * Has all processes of the cluster ask all servers of a node, or of the coordinator database (`'coordinator'`), what they are, and Patroni for further ones, at once instead of within the second: for whoever knows that something has changed, such
+   * as Patroni's callbacks. Errors: `undefinedNode`, `coordinatorUnreachable`, `canceled`.
+   */
+  async serversChanged(which: NodeAddressInput | number, options: CallOptions = {}): Promise<void> {
+    const node = this.#serversOf(await this.#coordinator.store.load(options), which);
+    await Promise.all([this.#coordinator.tell({ kind: 'changed', node }), ...this.#coordinator.replicated.allOf(node).map(({ watch }) => watch.lookAround())]);
   }
 
   /** The servers that store shards, in order of id. */
@@ -897,6 +909,10 @@ export class Cluster extends PoolBase {
 
   #nodeAt(snapshot: CatalogSnapshot, where: NodeAddressInput | number): NodeId {
     return nodeAt(snapshot, typeof where === 'number' ? where : this.#address(where));
+  }
+
+  #serversOf(snapshot: CatalogSnapshot, which: NodeAddressInput | number): NodeId {
+    return which === 'coordinator' || which === coordinatorNodeId ? coordinatorNodeId : this.#nodeAt(snapshot, which);
   }
 
   /** What this process has counted of the load is stored first, so that it is among what is weighed. */

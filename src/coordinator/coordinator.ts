@@ -18,6 +18,7 @@ import type { FeedServices } from '../feed/feed-context.ts';
 import { Feeds } from '../feed/feeds.ts';
 import { LogLosses } from '../ha/log-losses.ts';
 import { patroniMembers } from '../ha/patroni.ts';
+import { type ServerNews, ServerNewsDesk } from '../ha/server-news.ts';
 import { ReplicatedNodes } from '../ha/replicated-nodes.ts';
 import { Moves } from '../move/moves.ts';
 import type { ClientActivity } from '../execute/computed/client-activity.ts';
@@ -39,6 +40,7 @@ import { readAdmission } from '../store/admission.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
 import { notePrimary, type PrimaryFacts } from '../store/node-servers.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
+import { tellProcesses } from '../store/tell-processes.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 import { createCatalogStore } from '../store/catalog-store.ts';
 import { ShardLoad } from '../store/shard-load.ts';
@@ -62,6 +64,7 @@ export class Coordinator implements SessionServices {
   readonly hotTexts = new HotTexts();
   readonly load = new ShardLoad();
   readonly describeMemory = new DescribeMemory();
+  readonly serverNews: ServerNewsDesk;
   readonly objects: NodeObjects;
   readonly deadlocks: DeadlockWatch;
   readonly statistics: TableStatistics;
@@ -103,6 +106,7 @@ export class Coordinator implements SessionServices {
       failoverTimeoutMs: checkedMs('failoverTimeoutMs', settings.failoverTimeoutMs) ?? failoverTimeoutMsDefault,
       onPrimary: (node, found, before) => this.#notePrimary(node, found, before),
     });
+    this.serverNews = new ServerNewsDesk((node) => this.replicated.allOf(node));
     this.pools = createNodePools(this.#endpoints(), this.replicated.open);
     this.profiles = new SessionProfiles(this, () => this.#endpoints(), this.replicated.openOther);
     this.objects = new NodeObjects(this.pools);
@@ -116,6 +120,7 @@ export class Coordinator implements SessionServices {
         listenForCatalog({
           channel,
           changed,
+          heard: (payload) => this.serverNews.hear(payload),
           newClient: () => new Client(this.#listenConfig()) as Client & { unref(): void },
           delay: (ms, signal) => wait(ms, undefined, { signal, ref: false }).catch(() => undefined),
         }),
@@ -230,6 +235,11 @@ export class Coordinator implements SessionServices {
     return { ...first, database, ...(hosts.length > 1 ? { hosts } : {}) };
   }
 
+  /** All other processes hear it. */
+  tell(news: ServerNews): Promise<void> {
+    return tellProcesses(this.pools.get(coordinatorNodeId), this.serverNews.format(news));
+  }
+
   /** As `addressOf`; Patroni is asked for the servers that it knows. */
   async serversAt(address: NodeServersInput, signal: AbortSignal | undefined): Promise<NodeAddress> {
     if (typeof address === 'string' || !('patroni' in address)) return this.addressOf(address);
@@ -243,6 +253,7 @@ export class Coordinator implements SessionServices {
     const alive = setInterval(() => undefined, 60_000);
     try {
       this.deadlocks.end();
+      this.serverNews.end();
       this.#leaving.abort(new ClusterError('clusterClosed', 'the cluster was ended'));
       await Promise.all([this.#tasks.end(), ...this.#background]);
       await this.store.end();

@@ -123,7 +123,7 @@ export class ServerWatch {
     this.#started = true;
     this.#searchingSinceMs = performance.now();
     for (const server of this.#servers) void this.#probe(server);
-    this.#discover();
+    void this.#discover();
   }
 
   /** From now on nobody is given the primary; dispose to go on. */
@@ -168,6 +168,13 @@ export class ServerWatch {
   async lookAgain(): Promise<void> {
     this.start();
     await Promise.all(this.#servers.map((server) => this.#probe(server)));
+  }
+
+  /** As `lookAgain`, also at what Patroni knows by now. */
+  async lookAround(): Promise<void> {
+    this.start();
+    await this.#discover();
+    await this.lookAgain();
   }
 
   async end(): Promise<void> {
@@ -280,12 +287,12 @@ export class ServerWatch {
     this.#hurrying = setTimeout(() => this.#hurry(), hurryMs);
   }
 
-  #discover(): void {
+  #discover(): Promise<void> {
     const { discover } = this.options;
-    if (discover === undefined || this.#ended) return;
+    if (discover === undefined || this.#ended) return Promise.resolve();
     clearTimeout(this.#discovery);
-    this.#discovery = setTimeout(() => this.#discover(), discoverMs).unref();
-    void discover().then((addresses) => addresses.forEach((address) => this.#ended || this.#add(address)), () => undefined);
+    this.#discovery = setTimeout(() => void this.#discover(), discoverMs).unref();
+    return discover().then((addresses) => addresses.forEach((address) => this.#ended || this.#add(address)), () => undefined);
   }
 
   #noPrimary(): ClusterError {

@@ -10,6 +10,9 @@ import { probe, type ProbeAnswer } from '../cluster/probe.ts';
 
 /** How long a probe may take until it counts as not answered. */
 const probeTimeoutMs = 1_500;
+const probeLimits = { connectTimeoutMs: probeTimeoutMs, exclusiveMax: 1, sharedMax: 1, queueMax: 10 };
+const busySql = `SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity
+  WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid() AND datname = current_database() AND usename = current_user AND state <> 'idle')`;
 /** Of the last probe in the latency. */
 const newestWeight = 0.3;
 
@@ -52,7 +55,7 @@ export class WatchedServer {
   }
 
   async ask(): Promise<ProbeAnswer> {
-    const connections = this.#open('probe', { connectTimeoutMs: probeTimeoutMs, exclusiveMax: 1, sharedMax: 1, queueMax: 10 });
+    const connections = this.#open('probe', probeLimits);
     const begunMs = performance.now();
     try {
       const answer = await inTime(probe(connections), probeTimeoutMs, new ClusterError('nodeUnreachable', `server ${this.name} did not answer within ${probeTimeoutMs} ms`));
@@ -68,6 +71,12 @@ export class WatchedServer {
       connections.break();
       throw error;
     }
+  }
+
+  /** Whether sessions of our role, of whatever process, run something there, or are in a transaction. */
+  async isBusy(): Promise<boolean> {
+    const { rows } = await this.#open('probe', probeLimits).query({ text: busySql });
+    return rows[0]?.[0] === 't';
   }
 
   /** What runs fails, and the next use connects anew. */

@@ -5,7 +5,7 @@ export interface ListenClient {
   connect(): Promise<unknown>;
   query(text: string): Promise<unknown>;
   end(): Promise<void>;
-  on(event: 'notification' | 'error' | 'end', listener: () => void): unknown;
+  on(event: 'notification' | 'error' | 'end', listener: (notification?: { readonly payload?: string | undefined }) => void): unknown;
   /** The socket no longer keeps the process alive. */
   unref(): void;
 }
@@ -19,6 +19,8 @@ export interface ListenOptions {
   readonly channel: string;
   /** Called for each notification and once after each (re)connect, when some may have been missed. */
   readonly changed: () => void;
+  /** Called with what else other processes say on the channel than the number of a version. */
+  readonly heard?: ((payload: string) => void) | undefined;
   /** Waits before the next attempt; must not keep the process alive, and must stop early on abort. */
   readonly delay: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -55,7 +57,11 @@ async function listenOnce(options: ListenOptions, signal: AbortSignal): Promise<
   client.on('error', end);
   client.on('end', end);
   using _stopping = onAbort(signal, end);
-  client.on('notification', options.changed);
+  client.on('notification', (notification) => {
+    const payload = notification?.payload ?? '';
+    if (options.heard === undefined || /^\d*$/.test(payload)) options.changed();
+    else options.heard(payload);
+  });
   let listening = false;
   try {
     await client.connect();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterEach, expect, test } from 'vitest';
-import { parseListen } from '../../src/cli/options.ts';
+import { parseListen, parseNode } from '../../src/cli/options.ts';
 import { present } from '../../src/base/assert.ts';
 import { query, RawClient, requestCancel } from '../wire/raw-client.ts';
 import { startCluster } from '../coordinator/start-cluster.ts';
@@ -107,6 +107,28 @@ test('serve: several processes share a port, and find the session that a client 
     await client.end();
   }
   expect(await server.exit('SIGTERM')).toBe(0);
+});
+
+test('patroni-callback tells all processes to ask the servers of a node; switchover says who is missing', async () => {
+  await using pair = await startCluster();
+  const { connectionString } = pair.databases.coordinator;
+  const client = new Client({ connectionString });
+  await client.connect();
+  const heard = once(client, 'notification');
+  await client.query(`DO $$ BEGIN EXECUTE (SELECT 'LISTEN shardwright_catalog_' || replace(id::text, '-', '') FROM shardwright.cluster); END $$`);
+  const callback = command('patroni-callback', '--coordinator', connectionString, '--node', 'coordinator', 'on_role_change', 'primary', 'main');
+  expect(await callback.ended()).toBe(0);
+  expect(callback.output()).toBe('told of on_role_change (primary) in main\n');
+  const [{ payload }] = (await heard) as [{ payload: string }];
+  expect(JSON.parse(payload)).toMatchObject({ kind: 'changed', node: 0 });
+  await client.end();
+  const switchover = command('switchover', '--coordinator', connectionString, '--node', '1');
+  expect(await switchover.ended()).toBe(1);
+  expect(switchover.output()).toMatch(/^error: node .* has one server only\n {2}setNodeAddresses\(\) names its replicas\.\n$/);
+});
+
+test('nodes by id, address and as the coordinator database', () => {
+  expect(['2', 'node-1:5432/app', 'postgres://node-1,node-2/app', 'coordinator'].map(parseNode)).toEqual([2, 'postgres://node-1:5432/app', 'postgres://node-1,node-2/app', 'coordinator']);
 });
 
 test('what is wrong is said in a line', async () => {

@@ -1,7 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { at, present } from '../../src/base/assert.ts';
 import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
+import { Cluster } from '../../src/index.ts';
 import { until } from '../cluster/connections.ts';
+import { startFakePatroni } from './fake-patroni.ts';
 import { Ledger } from './ledger.ts';
 
 let embedded: EmbeddedCluster;
@@ -13,6 +16,11 @@ beforeAll(async () => {
 });
 
 afterAll(() => embedded.stop());
+
+/** Resolves when the count has not grown for a while. */
+async function untilStill(count: () => number): Promise<void> {
+  for (let before = -1; before !== count(); await delay(100)) before = count();
+}
 
 async function acknowledgedMore(rows: number): Promise<void> {
   const target = ledger.acknowledged + rows;
@@ -37,7 +45,7 @@ test.each([0, 'coordinator', 1] as const)('the primary of %s is killed under loa
   expect(at(embedded.servers(which), 1)).toBe(embedded.primaryOf(which));
 });
 
-test.each([0, 'coordinator'] as const)('switchovers of %s and back: no statement outside of a transaction fails', async (which) => {
+test.each([0, 'coordinator'] as const)('switchovers of %s and back, the second one by Patroni: no statement outside of a transaction fails, in no process', async (which) => {
   const { cluster } = embedded;
   await cluster.query('TRUNCATE ledger');
   await cluster.query('CREATE TABLE IF NOT EXISTS notes (a int)');
@@ -50,14 +58,36 @@ test.each([0, 'coordinator'] as const)('switchovers of %s and back: no statement
     for (; !over.signal.aborted; reads += 1) await cluster.query(text);
   }));
   const node = which === 'coordinator' ? which : at(await cluster.nodes(), which).id;
-  for (let i = 0; i < 2; i += 1) {
+  // Another process, which is only told.
+  const other = new Cluster({ connectionString: embedded.connectionString, failoverTimeoutMs: 30_000 });
+  const table = `remarks_${which}`;
+  await cluster.query(`CREATE TABLE ${table} (a bigint)`);
+  if (which !== 'coordinator') await cluster.createDistributedTable(table, 'a', { shardCount: 4 });
+  const onNode = async (a: number): Promise<number> => (which === 'coordinator' || (await cluster.shardOf(table, a)).nodeId === node ? a : onNode(a + 1));
+  const value = await onNode(1);
+  let remarks = 0;
+  const remarking = (async () => {
+    for (; !over.signal.aborted; remarks += 1) await other.query(`INSERT INTO ${table} VALUES ($1)`, [value]);
+  })();
+  await until(() => remarks > 10);
+  const promote = async (): Promise<void> => {
+    await untilStill(() => remarks);
+    await embedded.switchover(which);
+  };
+  await using patroni = await startFakePatroni({ servers: embedded.servers(which), isLeader: (server) => server === embedded.primaryOf(which), promote });
+  const [first, second] = embedded.primaryOf(which) === embedded.servers(which)[0] ? ['member-0', 'member-1'] : ['member-1', 'member-0'];
+  for (const how of [{ promote }, { patroni: patroni.url, to: first }]) {
     await acknowledgedMore(100);
-    const { port } = await cluster.switchover(node, { promote: () => embedded.switchover(which) });
+    const { port } = await cluster.switchover(node, how);
     expect(port).toBe(embedded.primaryOf(which).port);
+    const before = remarks;
+    await until(() => remarks > before + 10);
   }
+  expect(patroni.asked).toEqual([{ leader: second, candidate: first }]);
   await acknowledgedMore(100);
   over.abort();
-  await reading;
+  await Promise.all([reading, remarking]);
+  await other.end();
   await ledger.stop();
   expect(reads).toBeGreaterThan(20);
   expect(ledger.singles.failed).toEqual(new Map());
@@ -70,6 +100,11 @@ test('a switchover that does not come about leaves the node as it was', async ()
   const [node] = await cluster.nodes();
   const failing = cluster.switchover(at([node], 0)?.id ?? 0, { promote: () => Promise.reject(new Error('no replica is fit')) });
   await expect(failing).rejects.toMatchObject({ id: 'switchoverFailed', detail: 'no replica is fit.' });
+  const which = at([node], 0)?.id ?? 0;
+  await using patroni = await startFakePatroni({ servers: embedded.servers(0), isLeader: (server) => server === embedded.primaryOf(0), promote: () => Promise.reject(new Error('candidate is not synchronous')) });
+  await expect(cluster.switchover(which, { patroni: patroni.url })).rejects.toMatchObject({ id: 'switchoverFailed', detail: 'Patroni did not switch over: It answered 412: candidate is not synchronous.' });
+  await expect(cluster.switchover(which, { patroni: patroni.url, to: 'nobody' })).rejects.toMatchObject({ id: 'switchoverFailed', detail: expect.stringContaining('has no member nobody: It has member-') });
+  await expect(cluster.switchover(which)).rejects.toMatchObject({ id: 'invalidParameter' });
   await cluster.query('SELECT count(*) FROM ledger');
 });
 

@@ -56,7 +56,8 @@ async function switchOver({ cluster, groups }: PatroniCluster, target: Target): 
   const next = group.other(await group.primary());
   const begunMs = performance.now();
   const promoted = takesWrites([next]).then(() => performance.now());
-  await cluster.switchover(target === 'coordinator' ? target : groupNames.indexOf(one(target)), { promote: () => group.switchover() });
+  // Node 1 has Patronis in the catalog.
+  await cluster.switchover(target === 'coordinator' ? target : groupNames.indexOf(one(target)), target === 'node-1' ? {} : { patroni: group.urls, to: next.name });
   return { begunMs, healedMs: await promoted };
 }
 

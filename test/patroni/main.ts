@@ -4,6 +4,8 @@ import { BankProcesses, readState } from '../soak/bank/run-bank.ts';
 import { createBank } from '../soak/bank/bank-tables.ts';
 import { checkBank } from '../soak/bank/check-bank.ts';
 import { settle } from '../soak/settle.ts';
+import { patroniSwitchover } from '../../src/ha/patroni.ts';
+import { Callbacks } from './callbacks.ts';
 import { harms } from './harms.ts';
 import { type PatroniCluster, startPatroniCluster } from './patroni-cluster.ts';
 import { SingleWrites } from './single-writes.ts';
@@ -22,6 +24,7 @@ async function main(): Promise<number> {
   await createBank(patroni.connectionString);
   const bank = new BankProcesses(patroni.connectionString, seed);
   bank.start();
+  await checkCallback(patroni);
   console.log(row(['harm', 'to', 'healed ms', 'resumed ms', 'in all ms', 'writes', 'failed', 'objections']));
   let objections = 0;
   for (const harm of chosen) {
@@ -33,6 +36,16 @@ async function main(): Promise<number> {
   }
   const found = await endBank(patroni, bank);
   return objections + found === 0 ? 0 : 1;
+}
+
+/** A switchover past the library: Patroni's callback tells all processes. */
+async function checkCallback({ groups }: PatroniCluster): Promise<void> {
+  const coordinator = await groups.coordinator.primary();
+  await using callbacks = await Callbacks.listen(`postgres://postgres@127.0.0.1:${coordinator.port}/postgres`);
+  await patroniSwitchover(groups['node-1'].urls, { timeoutMs: 30_000 });
+  await callbacks.heard();
+  await groups['node-1'].healthy();
+  console.log('the callback of node 1 is heard');
 }
 
 async function endBank({ cluster }: PatroniCluster, bank: BankProcesses): Promise<number> {

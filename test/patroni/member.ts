@@ -10,8 +10,8 @@ export interface MemberOptions {
   readonly scope: string;
   readonly name: string;
   readonly etcdPort: number;
-  /** A program that Patroni calls when the server's role changes. */
-  readonly onRoleChange: string | undefined;
+  /** What Patroni calls when the server's role changes; it adds the action, the role and the scope. */
+  readonly onRoleChange?: string | undefined;
 }
 
 /** A Patroni and the PostgreSQL that it looks after. */

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { Cluster, type ClusterOptions } from '../../src/index.ts';
 import { type MutingProxy, startMutingProxy } from '../txn/muting-proxy.ts';
 import { Etcd } from './etcd.ts';
@@ -8,7 +9,7 @@ import { PatroniGroup } from './patroni-group.ts';
 export const groupNames = ['coordinator', 'node-1', 'node-2'] as const;
 export type GroupName = (typeof groupNames)[number];
 
-/** A coordinator database and two nodes, each a primary and a replica under Patroni, and one etcd. Node 1 is known by its Patronis, node 2 by addresses of proxies. */
+/** A coordinator database and two nodes, each a primary and a replica under Patroni, and one etcd. Node 1 is known by its Patronis, which call `shardwright patroni-callback`, node 2 by addresses of proxies. */
 export interface PatroniCluster extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly connectionString: string;
@@ -18,7 +19,7 @@ export interface PatroniCluster extends AsyncDisposable {
   readonly proxies: readonly MutingProxy[];
 }
 
-export async function startPatroniCluster(options: ClusterOptions & { readonly onRoleChange?: string }): Promise<PatroniCluster> {
+export async function startPatroniCluster(options: ClusterOptions): Promise<PatroniCluster> {
   const keeper = new Keeper();
   const owned: AsyncDisposable[] = [keeper];
   const dispose = async (): Promise<void> => {
@@ -26,13 +27,15 @@ export async function startPatroniCluster(options: ClusterOptions & { readonly o
   };
   try {
     const etcd = await Etcd.start(keeper);
-    const { onRoleChange, ...clusterOptions } = options;
-    const start = (name: GroupName): Promise<PatroniGroup> => PatroniGroup.start(keeper, name, { etcdPort: etcd.port, onRoleChange });
-    const [coordinator, node1, node2] = await Promise.all([start('coordinator'), start('node-1'), start('node-2')]);
+    const coordinator = await PatroniGroup.start(keeper, 'coordinator', { etcdPort: etcd.port });
+    const connectionString = `postgres://postgres@${coordinator.members.map(({ port }) => `127.0.0.1:${port}`).join(',')}/postgres`;
+    const onRoleChange = `${process.execPath} --import ${import.meta.resolve('tsx')} ${fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))} patroni-callback --coordinator ${connectionString} --node`;
+    const node1 = await PatroniGroup.start(keeper, 'node-1', { etcdPort: etcd.port, onRoleChange: `${onRoleChange} 1` });
+    const node2 = await PatroniGroup.start(keeper, 'node-2', { etcdPort: etcd.port });
+    await Promise.all([coordinator, node1, node2].map((group) => group.healthy()));
     const proxies = await Promise.all(node2.members.map(({ port }) => startMutingProxy({ host: '127.0.0.1', port })));
     owned.push(...proxies);
-    const connectionString = `postgres://postgres@${coordinator.members.map(({ port }) => `127.0.0.1:${port}`).join(',')}/postgres`;
-    const cluster = new Cluster({ connectionString, ...clusterOptions });
+    const cluster = new Cluster({ connectionString, ...options });
     owned.push({ [Symbol.asyncDispose]: () => cluster.end() });
     await cluster.addNode({ patroni: node1.urls });
     await cluster.addNode({ hosts: proxies.map(({ port }) => ({ host: '127.0.0.1', port })), database: 'postgres' });

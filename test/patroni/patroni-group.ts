@@ -10,11 +10,10 @@ export class PatroniGroup {
     readonly members: readonly [Member, Member],
   ) {}
 
+  /** They come up on their own: see `healthy`. */
   static async start(keeper: Keeper, name: string, options: Pick<MemberOptions, 'etcdPort' | 'onRoleChange'>): Promise<PatroniGroup> {
     const start = (letter: string): Promise<Member> => Member.start(keeper, { ...options, scope: name, name: `${name}-${letter}` });
-    const group = new PatroniGroup(name, [await start('a'), await start('b')]);
-    await group.healthy();
-    return group;
+    return new PatroniGroup(name, [await start('a'), await start('b')]);
   }
 
   get urls(): readonly string[] {
@@ -34,13 +33,6 @@ export class PatroniGroup {
     let index = -1;
     await pollUntil(`${this.name} has a primary`, async () => (index = (await this.#statuses())[0].indexOf(200)) >= 0);
     return at(this.members, index);
-  }
-
-  /** As an administrator asks for it; resolves when Patroni has done it. */
-  async switchover(): Promise<void> {
-    const leader = await this.primary();
-    const response = await fetch(`${leader.url}/switchover`, { method: 'POST', body: JSON.stringify({ leader: leader.name, candidate: this.other(leader).name }) });
-    if (!response.ok) throw new Error(`Patroni refused a switchover: ${response.status} ${await response.text()}`);
   }
 
   other(member: Member): Member {
