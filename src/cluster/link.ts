@@ -7,6 +7,7 @@ import { connectionLost, notSent, saysGoodbye, translateCanceled, translateConne
 import { canceled, onAbort } from '../base/abort.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { nonstandardStrings } from '../sql/standard-strings.ts';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** A statement that shall be cancelled: once it is the head, a loop does so, which `wake` tells of the statement's end. */
@@ -71,6 +72,8 @@ export class Link {
     if (this.state === 'closed') throw this.#failure;
     if (this.#client.hasOtherStrings) this.#refuseConnection(nonstandardStrings(`Sessions on ${this.settings.name} begin so, by ALTER ROLE, ALTER DATABASE or the server's configuration.`));
     if (this.settings.primaryOnly === true && this.#client.inRecovery) this.#refuseConnection(new Error('the server is in recovery'));
+    const { socket } = this.#client;
+    if (socket instanceof Socket && socket.remoteAddress !== undefined) this.settings.onConnected?.(socket.remoteAddress);
     this.state = 'open';
     this.#sendHeld();
   }

@@ -42,9 +42,11 @@ export interface NodeSettings {
   readonly primaryOnly?: boolean | undefined;
   /** Called when a connection broke that nobody here has closed, or could not be made. Must not throw. */
   readonly onTrouble?: ((error: unknown) => void) | undefined;
+  /** Called with the IP address that a connection was made to, where there is one. */
+  readonly onConnected?: ((address: string) => void) | undefined;
 }
 
-export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'login' | 'admission' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble'>;
+export type NodeLimits = Omit<NodeSettings, 'name' | 'client' | 'login' | 'admission' | 'isCoordinator' | 'startup' | 'primaryOnly' | 'onTrouble' | 'onConnected'>;
 
 export const defaultNodeLimits: NodeLimits = {
   exclusiveMax: 10,

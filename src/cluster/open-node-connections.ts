@@ -21,7 +21,7 @@ export interface NamedNode {
   readonly name: string;
 }
 
-export type NodeConnectionsConfig = Pick<NodeSettings, 'client' | 'login' | 'admission' | 'startup' | 'primaryOnly' | 'onTrouble'> & Partial<NodeLimits>;
+export type NodeConnectionsConfig = Pick<NodeSettings, 'client' | 'login' | 'admission' | 'startup' | 'primaryOnly' | 'onTrouble' | 'onConnected'> & Partial<NodeLimits>;
 
 /** The connections to one node; none is opened before it is needed. Limits not given are `defaultNodeLimits`. */
 export function openNodeConnections(node: NamedNode, config: NodeConnectionsConfig): NodeConnections {

@@ -232,7 +232,7 @@ export class Coordinator implements SessionServices {
     const hosts = address.hosts.map(({ host, port = own.port }) => ({ host, port }));
     const [first] = hosts;
     if (first === undefined) throw new ClusterError('invalidParameter', 'a node needs at least one address');
-    return { ...first, database, ...(hosts.length > 1 ? { hosts } : {}) };
+    return { ...first, database, hosts };
   }
 
   /** All other processes hear it. */

@@ -141,7 +141,8 @@ async function startServers(options: EmbeddedClusterOptions): Promise<Map<string
 async function addNode(cluster: Cluster, { servers }: ServerGroup, signal: AbortSignal | undefined): Promise<void> {
   const { database } = at(servers, 0);
   try {
-    await cluster.addNode({ hosts: servers.map(({ host, port }) => ({ host, port })), database }, { signal });
+    const hosts = servers.map(({ host, port }) => ({ host, port }));
+    await cluster.addNode({ ...(hosts.length > 1 ? { hosts } : at(hosts, 0)), database }, { signal });
   } catch (error) {
     if (!(error instanceof ClusterError) || error.id !== 'nodeExists') throw error;
   }

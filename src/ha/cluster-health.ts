@@ -12,6 +12,8 @@ import type { WatchedServer } from './watched-server.ts';
 
 /** One server, as this process sees it. */
 export interface ServerHealth extends ServerAddress {
+  /** The IP address at which it was reached last, of a node with several servers: what its name stands for. */
+  readonly address: string | undefined;
   /** Id of its node; 0 for the coordinator database. */
   readonly node: number;
   /** What it said of itself; undefined when it does not answer. */
@@ -47,7 +49,7 @@ function serverHealth(server: WatchedServer, watch: ServerWatch): Omit<ServerHea
   const answer = failure === undefined ? server.answer : undefined;
   const isReplica = answer?.inRecovery === true;
   return {
-    ...address, state, why, latencyMs,
+    ...address, address: server.ip, state, why, latencyMs,
     role: answer === undefined ? undefined : isReplica ? 'replica' : 'primary',
     timeline: answer?.timeline,
     lagBytes: isReplica ? watch.lagBytes(server) : undefined,
@@ -57,7 +59,7 @@ function serverHealth(server: WatchedServer, watch: ServerWatch): Omit<ServerHea
 
 async function onlyServer(node: NodeId, connections: NodeConnections): Promise<ServerHealth> {
   const [, host = '', port = ''] = /^(.*):(\d+)\//.exec(connections.name) ?? [];
-  const base = { node, host, port: Number(port), lagBytes: undefined, lagMs: undefined };
+  const base = { node, host, port: Number(port), address: undefined, lagBytes: undefined, lagMs: undefined };
   const begunMs = performance.now();
   try {
     const { inRecovery, timeline } = await inTime(probe(connections), timeoutMs, new ClusterError('nodeUnreachable', `node ${connections.name} did not answer within ${timeoutMs} ms`));

@@ -204,6 +204,8 @@ export class ServerWatch {
     if (this.#ended) return;
     clearTimeout(this.#timers.get(server));
     await this.#systemKnown(server);
+    // While there is no primary, a name may come to stand for the new one.
+    if (this.#primary?.health.state !== 'primary') server.resolveAnew();
     const answer = await server.ask().catch(() => undefined);
     this.#probing.delete(server);
     if (this.#ended) return;

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { inTime } from '../base/in-time.ts';
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { configFor, addressOf } from '../cluster/connection-settings.ts';
@@ -23,6 +24,8 @@ export class WatchedServer {
   answer: ProbeAnswer | undefined;
   /** When it was asked for that. */
   askedMs = 0;
+  /** Where it was reached last: what its name stood for then. */
+  ip: string | undefined;
   /** How long its answers take, the last ones counting most. */
   latencyMs: number | undefined;
   /** Statements of this process that read on it, and waits for a connection to do so. */
@@ -73,6 +76,11 @@ export class WatchedServer {
     }
   }
 
+  /** The next question goes to what the server's name stands for then. */
+  resolveAnew(): void {
+    if (isIP(this.address.host) === 0) this.#opened.get('probe')?.break();
+  }
+
   /** Whether sessions of our role, of whatever process, run something there, or are in a transaction. */
   async isBusy(): Promise<boolean> {
     const { rows } = await this.#open('probe', probeLimits).query({ text: busySql });
@@ -98,8 +106,8 @@ export class WatchedServer {
     if (known !== undefined) return known;
     const { id, config } = this.endpoint;
     const client = configFor(config.client, { ...this.address, database: this.#database });
-    const onTrouble = use === 'probe' ? undefined : () => this.onTrouble(this);
-    const connections = openNodeConnections({ id, name: this.name }, { ...config, ...limits, client, onTrouble });
+    const events = use === 'probe' ? { onConnected: (ip: string) => void (this.ip = ip) } : { onTrouble: () => this.onTrouble(this) };
+    const connections = openNodeConnections({ id, name: this.name }, { ...config, ...limits, client, ...events });
     this.#opened.set(use, connections);
     return connections;
   }

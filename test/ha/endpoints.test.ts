@@ -1,7 +1,8 @@
+import dns from 'node:dns';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import { splitHosts } from '../../src/cluster/connection-hosts.ts';
 import { type PostgresServer, startEmbeddedCluster, startPostgres, volatileSettings } from '../../src/embedded.ts';
@@ -79,6 +80,38 @@ test('packets to a primary are dropped: other nodes are not slowed, what waits g
   expect(cluster.connectionCounts().find(({ node }) => node.includes(`${proxy.port}`))?.open).toBeLessThan(2);
   await replica.promote();
   expect(await waiting).toHaveLength(50);
+});
+
+test('a name that stands for another server is resolved anew while there is no primary', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 0, settings, cluster: { failoverTimeoutMs: 40_000 } });
+  await using old = await startPostgres({ settings });
+  await using next = await old.startStandby();
+  await using before = await startMutingProxy(old, { host: '127.0.0.2', port: 0 });
+  await using _after = await startMutingProxy(next, { host: '127.0.0.3', port: before.port });
+  let target = '127.0.0.2';
+  const lookup = dns.lookup;
+  const names = vi.spyOn(dns, 'lookup').mockImplementation(((host: string, options: dns.LookupOptions, done: (error: null, ...found: unknown[]) => void) => {
+    if (host !== 'node.test') lookup(host, options, done as never);
+    else if (options.all === true) done(null, [{ address: target, family: 4 }]);
+    else done(null, target, 4);
+  }) as never);
+  try {
+    const { cluster } = embedded;
+    await cluster.addNode({ hosts: [{ host: 'node.test', port: before.port }], database: old.database });
+    await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+    await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+    expect((await cluster.health()).find(({ host }) => host === 'node.test')).toMatchObject({ address: '127.0.0.2', role: 'primary', timeline: 1 });
+    await old.halt();
+    await next.promote();
+    await old.follow(next);
+    // The name still stands for the old primary, which is a replica now.
+    await until(async () => (await cluster.health()).some(({ host, role }) => host === 'node.test' && role === 'replica'));
+    target = '127.0.0.3';
+    expect((await cluster.query('INSERT INTO t VALUES (1)')).rowCount).toBe(1);
+    expect((await cluster.health()).find(({ host }) => host === 'node.test')).toMatchObject({ address: '127.0.0.3', role: 'primary', timeline: 2 });
+  } finally {
+    names.mockRestore();
+  }
 });
 
 test('Patroni tells of servers, which are asked themselves: it may be behind', async () => {

@@ -13,7 +13,8 @@ export interface MutingProxy extends AsyncDisposable {
   cut(): void;
 }
 
-export async function startMutingProxy(target: { readonly host: string; readonly port: number }): Promise<MutingProxy> {
+/** `listen`: a free port of 127.0.0.1 by default. */
+export async function startMutingProxy(target: { readonly host: string; readonly port: number }, listen: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 }): Promise<MutingProxy> {
   const sockets = new Set<Socket>();
   let muted = false;
   const held: (() => void)[] = [];
@@ -26,7 +27,7 @@ export async function startMutingProxy(target: { readonly host: string; readonly
     }
     client.on('data', (bytes) => (holds ? held.push(() => upstream.write(bytes)) : upstream.write(bytes))).on('close', () => upstream.destroy());
     upstream.on('data', (bytes) => muted || client.write(bytes)).on('close', () => muted || client.destroy());
-  }).listen(0, '127.0.0.1');
+  }).listen(listen.port, listen.host);
   await once(server, 'listening');
   const cut = (): void => {
     muted = false;
