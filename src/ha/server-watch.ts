@@ -210,7 +210,7 @@ export class ServerWatch {
     this.#probing.delete(server);
     if (this.#ended) return;
     this.#heard(server, answer);
-    this.#timers.set(server, setTimeout(() => void this.#probe(server), probeDelayMs(server.health, this.#times)).unref());
+    this.#timers.set(server, setTimeout(() => void this.#probe(server), probeDelayMs(server.health, this.#waiters.size > 0 ? { ...this.#times, backOffMaxMs: hurriedBackOffMs } : this.#times)).unref());
   }
 
   /** Which system this is, where nobody has noted it yet, the first of the addresses says, if it answers: another one may be a stranger's, and quicker. */
@@ -308,6 +308,8 @@ export class ServerWatch {
 }
 
 const hurryMs = 100;
+/** Between tries of a server that is down, while somebody waits for a primary. */
+const hurriedBackOffMs = 250;
 const discoverMs = 10_000;
 
 function closed(name: string): ClusterError {
