@@ -4,6 +4,7 @@ import { boot } from './boot.ts';
 import { connections } from './connections.ts';
 import { copyIn } from './copy-in.ts';
 import { copyOut } from './copy-out.ts';
+import { droppedNode } from './dropped-node.ts';
 import { distribute } from './distribute.ts';
 import { idleMemory } from './idle-memory.ts';
 import { insert } from './insert.ts';
@@ -20,7 +21,7 @@ import { wire } from './wire.ts';
 
 /** In the order in which they run. */
 export const allBenches: readonly Bench[] = [
-  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, move, wire, tpch, tpchReference,
+  pointRead, lookup, insert, tenantJoin, transactions, aggregate, connections, copyIn, copyOut, stream, plan, idleMemory, distribute, boot, recovery, move, droppedNode, wire, tpch, tpchReference,
 ];
 
 /** Names for several benches together. */
