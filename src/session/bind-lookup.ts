@@ -10,8 +10,10 @@ interface BoundLookup {
   readonly values: readonly unknown[];
 }
 
-/** The statement for one shard, with its values, once the lookup has been asked. */
-export async function bindLookup({ plan, lookedUp: prepared }: PreparedPlan, values: readonly unknown[], { scope }: Pick<RunContext, 'scope'>): Promise<BoundLookup> {
-  const lookedUp = present(plan.kind === 'select' || plan.kind === 'modify' ? plan.lookedUp : undefined, 'lookup');
-  return { lookup: lookedUp.lookup, prepared: present(prepared), values: [...values.slice(0, lookedUp.number - 1), await lookUp(scope, lookedUp, values)] };
+/** The statement for the shards that have its keys, with its values, once the lookup has been asked. Undefined where there is none, or it cannot be asked for these values. */
+export async function bindLookup({ plan, lookedUp: prepared }: PreparedPlan, values: readonly unknown[], { scope }: Pick<RunContext, 'scope'>): Promise<BoundLookup | undefined> {
+  const lookedUp = plan.kind === 'select' || plan.kind === 'modify' ? plan.lookedUp : undefined;
+  const found = lookedUp === undefined ? undefined : await lookUp(scope, lookedUp, values);
+  if (lookedUp === undefined || found === undefined) return undefined;
+  return { lookup: lookedUp.lookup, prepared: present(prepared), values: [...values.slice(0, lookedUp.number - 1), lookedUp.several ? found : (found[0] ?? null)] };
 }

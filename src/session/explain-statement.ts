@@ -38,8 +38,8 @@ export async function explainStatement(prepared: PreparedPlan, context: RunConte
     const bound = await bindComputed(prepared.plan, values, context);
     return explainStatement(bound.prepared, context, bound.values, how);
   }
-  if (prepared.lookedUp !== undefined) {
-    const bound = await bindLookup(prepared, values, context);
+  const bound = await bindLookup(prepared, values, context);
+  if (bound !== undefined) {
     const { plan: below } = await explainStatement(bound.prepared, context, bound.values, how);
     const plan = { kind: 'lookup', properties: { constraint: bound.lookup.name, columns: bound.lookup.columns }, inputs: [below] };
     return { plan, text: planText(plan) };

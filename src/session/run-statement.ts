@@ -67,7 +67,11 @@ export interface RunContext {
 /** Runs a planned statement; the result is pg's own. */
 export function runStatement(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   if (prepared.parameters !== undefined && prepared.parameters !== values.length) return refuseValues(prepared, values, { scope: context.scope, name: result.name });
-  if (prepared.lookedUp !== undefined) return bindLookup(prepared, values, context).then((bound) => runStatement(bound.prepared, bound.values, context, result));
+  if (prepared.lookedUp !== undefined) return bindLookup(prepared, values, context).then((bound) => (bound === undefined ? runBound(prepared, values, context, result) : runBound(bound.prepared, bound.values, context, result)));
+  return runBound(prepared, values, context, result);
+}
+
+function runBound(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
   return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
 }

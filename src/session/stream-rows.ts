@@ -25,8 +25,8 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   const { plan } = prepared;
   const { scope, objects, load } = context;
   if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
-  if (prepared.lookedUp !== undefined) {
-    const bound = await bindLookup(prepared, input.values, context);
+  const bound = prepared.lookedUp === undefined ? undefined : await bindLookup(prepared, input.values, context);
+  if (bound !== undefined) {
     yield* streamStatement(bound.prepared, context, { ...input, values: bound.values });
     return;
   }

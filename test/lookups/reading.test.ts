@@ -30,8 +30,13 @@ const queries: readonly (readonly [sql: string, values: unknown[], looksUp: bool
   [`SELECT count(*), max(id) FROM users WHERE email = $1`, ['nobody'], true], [`SELECT id FROM users WHERE email = $2 AND id > $1`, [3, 'u9@x'], true], [`SELECT id FROM users WHERE login = $1 AND site = $2`, ['l4', 2], true], [`SELECT id FROM users WHERE site = '2' AND login = 'l4'`, [], true],
   [`SELECT id FROM users WHERE login = $1 AND site = $2`, ['l4 and more than eight', 2], true], [`SELECT id FROM users WHERE site = $1 AND login = 'l4'`, ['no number'], true], [`SELECT u.id, t.name FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE u.email = 'u9@x'`, [], true],
   [`SELECT t.id FROM tenants t LEFT JOIN users u ON t.id = u.tenant_id WHERE u.email = 'u9@x'`, [], true], [`SELECT r.name FROM users u, ranks r WHERE r.name = u.rank AND email = 'u9@x'`, [], false], [`SELECT r.name FROM users u, ranks r WHERE r.name = u.rank AND u.email = 'u9@x'`, [], true],
-  [`SELECT id FROM users WHERE email = 'u9@x' UNION SELECT id FROM users WHERE email = 'u8@x'`, [], false], [`SELECT id FROM users WHERE (email = 'u9@x') AND (id = 9)`, [], true], [`SELECT id FROM users WHERE email IN ('u8@x', 'u9@x')`, [], false], [`SELECT id FROM users WHERE NOT email = 'u9@x' AND id < 12`, [], false],
+  [`SELECT id FROM users WHERE email = 'u9@x' UNION SELECT id FROM users WHERE email = 'u8@x'`, [], false], [`SELECT id FROM users WHERE (email = 'u9@x') AND (id = 9)`, [], true], [`SELECT id FROM users WHERE email IN ('u8@x', 'u9@x', NULL, 'none') AND id < 100`, [], true], [`SELECT id FROM users WHERE NOT email = 'u9@x' AND id < 12`, [], false],
   [`WITH one AS (SELECT id FROM users WHERE email = 'u9@x') SELECT * FROM one`, [], false], [`SELECT email FROM users WHERE email = 'u9@x' ORDER BY 1 LIMIT 1 FOR UPDATE`, [], true], [`SELECT count(*) OVER (), id FROM users -- email = 'u8@x'\n WHERE email = 'u9@x' -- the end`, [], true],
+  [`SELECT id, email FROM users WHERE email = ANY ($1)`, [['u1@x', 'u2@x', null, 'u21@x']], true], [`SELECT id FROM users WHERE email = ANY ($1)`, [[]], true], [`SELECT count(*), sum(id) FROM users WHERE email = ANY ($1)`, ['{u1@x,u2@x}'], false], [`SELECT id FROM users WHERE email = ANY ($1)`, [null], true],
+  [`SELECT count(*), sum(id), max(tenant_id) FROM users u WHERE u.email = ANY (ARRAY['u1@x', $1, 'u3@x']) AND id > 0`, ['u2@x'], true], [`SELECT id FROM users WHERE email = 'u8@x' OR email = 'u9@x' ORDER BY id LIMIT 1 OFFSET 1`, [], true], [`SELECT id FROM users WHERE email = 'u8@x' OR id = 3`, [], false],
+  [`SELECT id FROM users WHERE (login, site) IN (('l4', 2), ('l5', $1), ('l6', 3))`, [1], true], [`SELECT id FROM users WHERE login IN ('l4', 'l5') AND site = ANY ($1) AND email IS NOT NULL`, [[1, 2]], true], [`SELECT id FROM users WHERE login = 'l4' AND site = 30000000000`, [], false],
+  [`SELECT t.name, u.id FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE u.email IN ('u1@x', 'u2@x', 'u14@x')`, [], true], [`SELECT a.id, b.id FROM users a JOIN users b ON a.id < b.id WHERE a.email IN ('u1@x', 'u2@x') AND b.email IN ('u3@x', 'u4@x')`, [], false],
+  [`SELECT id FROM users WHERE email = ANY ($1)`, [Array.from({ length: 1100 }, (_, i) => `u${i}@x`)], false],
 ];
 
 test('queries give what one PostgreSQL gives, most of them from one shard', async () => {
@@ -94,6 +99,8 @@ test('writes that are about one key', async () => {
   for (const step of [
     `UPDATE users SET name = 'one' WHERE email = 'u12@x' RETURNING id, name`, `UPDATE users SET email = 'u12@y' WHERE email = 'u12@x'`, `UPDATE users u SET name = t.name FROM tenants t WHERE t.id = u.tenant_id AND u.email = 'u12@y' RETURNING u.name`, `UPDATE users SET name = 'none' WHERE email = 'u12@x'`,
     `DELETE FROM users WHERE email = 'u13@x' AND name IS NULL RETURNING id`, `DELETE FROM users USING tenants t WHERE t.id = tenant_id AND users.email = 'u14@x'`, `UPDATE users SET tenant_id = 5 WHERE email = 'u15@x' RETURNING tenant_id, email`, `SELECT tenant_id FROM users WHERE email = 'u15@x'`,
+    `UPDATE users SET name = 'some' WHERE email IN ('u16@x', 'u17@x', 'u18@x', 'none') RETURNING id`, `DELETE FROM users WHERE email = 'u16@x' OR email = 'u17@x' RETURNING email`, `SELECT count(*) FROM users WHERE email IN ('u16@x', 'u17@x', 'u18@x')`,
+    `SELECT id FROM users WHERE email IN ('u18@x', 'u19@x') FOR UPDATE`,
   ]) await same(step);
   await checkKept();
 });

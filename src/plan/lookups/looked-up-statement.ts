@@ -1,9 +1,9 @@
 import type { Node } from '@pgsql/types';
-import type { ConstantSource } from '../../analyze/constant-set.ts';
-import { constantOf } from '../../analyze/conditions.ts';
+import { factsOfCondition } from '../../analyze/conditions.ts';
+import type { ConstantSet } from '../../analyze/constant-set.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
-import { nameParts } from '../../sql/ast.ts';
+import { conjuncts } from '../../sql/ast.ts';
 import { conditionExtent } from '../../sql/condition-extent.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
@@ -13,69 +13,59 @@ import type { LookedUpPlan } from './looked-up-plan.ts';
 import { type NamedTable, rowSources } from './row-sources.ts';
 
 /**
- * A query or write that compares all columns of a valid lookup with constants or parameters, in its outermost WHERE, with a condition on the table's distribution column added there, which follows from those. Undefined where there is none,
- * or the place for it is not found.
+ * A query or write that compares all columns of a valid lookup with constants or parameters, or lists of them, in its outermost WHERE, with a condition on the table's distribution column added there, which follows from those. Undefined
+ * where there is none, or the place for it is not found.
  */
 export function lookedUpStatement(statement: Statement, names: RelationNames): Omit<LookedUpPlan, 'plan'> | undefined {
   const sources = rowSources(statement.node, names);
-  const conditions = sources === undefined ? [] : conjuncts(sources.where);
-  for (const source of sources?.tables ?? []) {
-    const comparisons = conditions.flatMap((condition) => comparisonWith(condition, source, sources?.ownerOf) ?? []);
+  if (sources === undefined) return undefined;
+  const comparisons = conjuncts(sources.where).flatMap((condition) => factsOfCondition(condition, sources.scope).facts.flatMap((fact): Comparison[] => (fact.kind === 'among' ? [{ ...fact, condition }] : [])));
+  for (const source of sources.tables) {
     for (const lookup of names.snapshot.lookups) {
       if (lookup.table !== source.table.oid || !lookup.valid) continue;
-      const found = lookup.columns.map((column) => comparisons.find((one) => one.column.name === column));
-      const keys = found.flatMap((one) => (one === undefined ? [] : [one.value]));
-      const rewritten = keys.length < found.length ? undefined : withCondition(statement, source, found[0]?.condition);
-      if (rewritten !== undefined) return { lookup, keys, ...rewritten };
+      const found = lookup.columns.flatMap((column) => comparisonOf(comparisons, source.columnId(column)) ?? []);
+      const [first] = found;
+      if (first === undefined || found.length < lookup.columns.length) continue;
+      const several = !found.every(({ set }) => isSingle(set));
+      const rewritten = withCondition(statement, source, { behind: first.condition, several });
+      if (rewritten !== undefined) return { lookup, keys: found.map(({ set }) => set), several, ...rewritten };
     }
   }
   return undefined;
 }
 
-function conjuncts(where: Node | undefined): Node[] {
-  if (where === undefined) return [];
-  return 'BoolExpr' in where && where.BoolExpr.boolop === 'AND_EXPR' ? (where.BoolExpr.args ?? []).flatMap(conjuncts) : [where];
-}
-
 interface Comparison {
-  readonly column: Column;
-  readonly value: ConstantSource;
+  readonly column: number;
+  readonly set: ConstantSet;
   readonly condition: Node;
 }
 
-type OwnerOf = (column: string) => NamedTable | undefined;
-
-/** `column = constant`, either way round. */
-function comparisonWith(condition: Node, source: NamedTable, ownerOf: OwnerOf | undefined): Comparison | undefined {
-  if (!('A_Expr' in condition)) return undefined;
-  const { kind, name, lexpr, rexpr } = condition.A_Expr;
-  if (kind !== 'AEXPR_OP' || nameParts(name).join('.') !== '=' || lexpr === undefined || rexpr === undefined) return undefined;
-  for (const [left, right] of [[lexpr, rexpr], [rexpr, lexpr]] as const) {
-    const column = columnOf(left, source, ownerOf);
-    const value = column === undefined ? undefined : constantOf(right, columnTypeName(column));
-    if (column !== undefined && value !== undefined) return { column, value, condition };
-  }
-  return undefined;
+/** One value rather than several. What a setting is, the lookup cannot be asked for. */
+function comparisonOf(comparisons: readonly Comparison[], column: number | undefined): Comparison | undefined {
+  const own = comparisons.filter((one) => one.column === column && one.set.values.every(({ kind }) => kind !== 'setting'));
+  return own.find(({ set }) => isSingle(set)) ?? own[0];
 }
 
-function columnOf(node: Node, source: NamedTable, ownerOf: OwnerOf | undefined): Column | undefined {
-  const fields = 'ColumnRef' in node ? nameParts(node.ColumnRef.fields) : [];
-  if ('ColumnRef' in node && fields.length !== node.ColumnRef.fields?.length) return undefined;
-  const [first, second] = fields;
-  const name = fields.length === 2 && first === source.name ? second : fields.length === 1 && first !== undefined && ownerOf?.(first) === source ? first : undefined;
-  return source.table.columns.find((column) => column.name === name);
+function isSingle({ values, arrays }: ConstantSet): boolean {
+  return values.length === 1 && arrays.length === 0;
 }
 
 /** Floats as text may be rounded, by the session's settings. */
 const rounded: ReadonlySet<string> = new Set(['real', 'double precision']);
 
-function withCondition(statement: Statement, { name, table }: NamedTable, behind: Node | undefined): Pick<LookedUpPlan, 'number' | 'statement'> | undefined {
+interface Place {
+  readonly behind: Node;
+  readonly several: boolean;
+}
+
+function withCondition(statement: Statement, { name, table }: NamedTable, { behind, several }: Place): Pick<LookedUpPlan, 'number' | 'statement'> | undefined {
   const column = distributionColumnOf(table);
-  const extent = behind === undefined || column === undefined ? undefined : conditionExtent(statement, behind);
+  const extent = column === undefined ? undefined : conditionExtent(statement, behind);
   if (extent === undefined || column === undefined) return undefined;
   const { text } = statement;
   const number = Math.max(0, ...parameterNumbers(statement.node)) + 1;
-  return { number, statement: parseOne(`${text.slice(0, extent.end)} AND ${quoteIdentifier(name)}.${quoteIdentifier(column.name)} = $${number}${text.slice(extent.end)}`) };
+  const added = `${quoteIdentifier(name)}.${quoteIdentifier(column.name)} = ${several ? `ANY ($${number})` : `$${number}`}`;
+  return { number, statement: parseOne(`${text.slice(0, extent.start)}(${text.slice(extent.start, extent.end)}) AND ${added}${text.slice(extent.end)}`) };
 }
 
 function distributionColumnOf({ distributionColumn: column }: DistributedTable): Column | undefined {
