@@ -178,7 +178,7 @@ export class Coordinator implements SessionServices {
       begin: () => this.begin(snapshot),
       admitNodes: (nodes) => this.#setNodes([...this.#nodes.filter(({ id }) => !nodes.some((node) => node.id === id)), ...nodes]),
       dismissNode: (node) => this.#setNodes(this.#nodes.filter(({ id }) => id !== node)),
-      refreshCatalog: (options) => this.store.refresh(options),
+      refreshCatalog: (options) => this.store.refreshIfOld(options),
     };
   }
 

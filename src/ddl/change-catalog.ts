@@ -27,6 +27,8 @@ interface ChangeSteps<L, T> {
   readonly body: (change: CatalogChange, locked: L) => Promise<T>;
   /** Nothing is changed that a plan may depend on, so that no statement need be planned anew. */
   readonly keepsVersion?: boolean | undefined;
+  /** The only tables that are changed, with their partitions, by what has been locked. Any may be, where it is not given. */
+  readonly tablesOf?: ((locked: L) => readonly number[]) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -46,7 +48,7 @@ export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeStep
     const nodes = await readNodes({ coordinator, signal });
     context.admitNodes(nodes);
     const made = await steps.body({ transaction, coordinator, clusterId, nodes, signal }, locked);
-    if (steps.keepsVersion !== true) await bumpVersion({ coordinator, signal });
+    if (steps.keepsVersion !== true) await bumpVersion({ coordinator, signal }, steps.tablesOf?.(locked));
     return made;
   });
   await context.refreshCatalog();
@@ -54,7 +56,7 @@ export async function changeCatalog<L, T>(context: DdlContext, steps: ChangeStep
 }
 
 /** The same as a part of a session's transaction, whose settings hold again afterwards. Waiting for a lock must end: what holds it may be the transaction itself, on another connection. */
-async function changeWithin<L, T>(context: DdlContext, { transaction, lockTimeoutMs }: Within, { signal, lockFirst, body }: ChangeSteps<L, T>): Promise<T> {
+async function changeWithin<L, T>(context: DdlContext, { transaction, lockTimeoutMs }: Within, { signal, lockFirst, body, tablesOf }: ChangeSteps<L, T>): Promise<T> {
   const options = { signal };
   const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
   const locked = await lockFirst(coordinator);
@@ -64,7 +66,7 @@ async function changeWithin<L, T>(context: DdlContext, { transaction, lockTimeou
   const work = async (): Promise<T> => {
     for (const { id } of nodes) await (await transaction.join(id, 'write', options)).query({ text: `SET LOCAL lock_timeout = ${lockTimeoutMs}`, simple: true }, options);
     const result = await body({ transaction, coordinator, clusterId, nodes, signal }, locked);
-    await bumpVersion({ coordinator, signal });
+    await bumpVersion({ coordinator, signal }, tablesOf?.(locked));
     return result;
   };
   return underDefinitionSettings(coordinator, options, () => underNodeSettings(transaction, nodes.map(({ id }) => id), { options, work }));
@@ -78,6 +80,8 @@ export function changeTable<T>(
     /** Another table that the call names, to be read under the same search path; not locked. */
     readonly otherTable?: string | undefined;
     readonly body: (change: CatalogChange, table: TableDefinition, otherOid: number | undefined) => Promise<T>;
+    /** Nothing is changed but the table and its partitions. */
+    readonly onlyIt?: boolean | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<T> {
@@ -89,6 +93,7 @@ export function changeTable<T>(
       const other = steps.otherTable === undefined ? undefined : await resolveTable(coordinator, steps.otherTable, signal);
       return { oid: await lockTable(coordinator, steps.table, signal), otherOid: other?.oid };
     },
+    tablesOf: steps.onlyIt === true ? ({ oid }) => [oid] : undefined,
     body: async (change, { oid, otherOid }) => steps.body(change, await readDefinition(change.coordinator, oid, { signal }), otherOid),
   });
 }

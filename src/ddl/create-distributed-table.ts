@@ -48,6 +48,7 @@ export function createDistributedTable(
     table,
     otherTable,
     signal,
+    onlyIt: true,
     body: (change, definition, otherOid) => distributeTable(change, definition, { ...options, column: column ?? undefined, colocateWith: otherOid ?? (colocateWith === 'none' ? 'none' : 'default') }),
   });
 }

@@ -25,6 +25,7 @@ export function createReferenceTable(context: DdlContext, table: string, options
   return changeTable(context, {
     table,
     signal: options.signal,
+    onlyIt: true,
     body: async (change, definition) => {
       checkTable(definition);
       await checkNotOfSchema(change, definition, 'distribute');

@@ -21,7 +21,7 @@ export function changeViews(scope: StatementScope, query: ParsedQuery, { created
       const { rows } = await coordinator.query({ text: `SELECT relpersistence FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)`, values: [name] }, options);
       if (rows[0]?.[0] === 't') throw temporaryView(created.relname ?? '');
     }
-    await bumpVersion({ coordinator, signal: scope.signal });
+    await bumpVersion({ coordinator, signal: scope.signal }, []);
     return result;
   });
 }

@@ -26,7 +26,7 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
     if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
     const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
     await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
-    if (created?.isView === true) await bumpVersion({ coordinator, signal: scope.signal });
+    if (created?.isView === true) await bumpVersion({ coordinator, signal: scope.signal }, []);
     await steady.keep();
     return result;
   } finally {

@@ -793,10 +793,11 @@ export class Session {
   }
 
   async #readChangedCatalog({ server }: CatalogSnapshot): Promise<void> {
-    if (this.#transaction === undefined) await this.#services.store.refresh();
+    const { store } = this.#services;
+    if (this.#transaction === undefined) await store.refreshIfOld();
     else {
       const coordinator = await this.#transaction.join(coordinatorNodeId, 'read');
-      this.#ownSnapshot = { ...(await readSnapshot(coordinator)), server };
+      this.#ownSnapshot = { ...(await readSnapshot(coordinator, { known: store.current() })), server };
     }
   }
 

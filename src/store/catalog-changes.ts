@@ -27,12 +27,22 @@ export async function lockCatalog(change: Change): Promise<string> {
   return present(row?.[0] ?? undefined, 'cluster id');
 }
 
-/** The last step of every change: the new version, which others hear of when the transaction commits. */
-export async function bumpVersion(change: Change): Promise<number> {
+/** For so many versions it is kept which tables they changed: who is further behind reads all. */
+const versionsKept = 1_000;
+
+/**
+ * The last step of every change: the new version, which others hear of when the transaction commits. `tables`: OIDs of the shells of the only tables whose definitions, shards or kind have changed, their partitions with them. Without it,
+ * any may have. Nodes, shard groups, schemas, lookups and views need not be told: they are read every time.
+ */
+export async function bumpVersion(change: Change, tables?: readonly number[]): Promise<number> {
   const [row] = await run(
     change,
-    `WITH bumped AS (UPDATE shardwright.cluster SET catalog_version = catalog_version + 1 RETURNING id, catalog_version)
+    `WITH bumped AS (UPDATE shardwright.cluster SET catalog_version = catalog_version + 1 RETURNING id, catalog_version),
+       noted AS (INSERT INTO shardwright.catalog_change (version, relations)
+         SELECT catalog_version, ARRAY(SELECT t FROM unnest($1::oid[]) AS t UNION SELECT p.relid FROM unnest($1::oid[]) AS t, pg_partition_tree(t) AS p) FROM bumped WHERE $1::oid[] IS NOT NULL),
+       forgotten AS (DELETE FROM shardwright.catalog_change WHERE version <= (SELECT catalog_version FROM bumped) - ${versionsKept})
      SELECT catalog_version, pg_notify('shardwright_catalog_' || replace(id::text, '-', ''), catalog_version::text) FROM bumped`,
+    [tables ?? null],
   );
   return Number(present(row, 'cluster')[0]);
 }

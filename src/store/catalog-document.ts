@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 
 /**
  * The statement that boots a process: one row of three JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with. Fails with 3F000 or
- * 42883 where the schema was not installed.
+ * 42883 where the schema was not installed. `known`: a version of which the caller has all tables; where newer ones have changed few of them, the others are only named.
  */
-export function catalogDocumentQuery(): string {
-  return `SELECT ${documentFunction()}(), array_to_json(current_schemas(false)), ${sessionSettings}`;
+export function catalogDocumentQuery(known?: number): string {
+  return `SELECT ${documentFunction()}(${known ?? 'NULL'}), array_to_json(current_schemas(false)), ${sessionSettings}`;
 }
 
 /**
@@ -26,7 +26,7 @@ const sessionSettings = `(SELECT json_object_agg(name, setting) FROM (
  * different versions can share a database.
  */
 export function installCatalogDocument(): string {
-  return `CREATE OR REPLACE FUNCTION ${documentFunction()}() RETURNS json LANGUAGE sql STABLE
+  return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) RETURNS json LANGUAGE sql STABLE
 SET search_path = pg_catalog SET datestyle = 'ISO, YMD' SET intervalstyle = postgres SET timezone = 'UTC' SET bytea_output = hex
 SET extra_float_digits = 1 SET quote_all_identifiers = off SET jit = off
 AS $document$${document}$document$`;
@@ -116,12 +116,17 @@ const lookups = `SELECT json_agg(json_build_array(l.lookup_id, l.name, l.relatio
 
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
-WITH RECURSIVE listed AS MATERIALIZED (
+WITH RECURSIVE kept AS MATERIALIZED (
+  SELECT t.relation::oid AS oid FROM shardwright.distributed_table t JOIN pg_class c ON c.oid = t.relation
+  WHERE (SELECT v.catalog_version > $1 AND v.catalog_version - $1 = (SELECT count(*) FROM shardwright.catalog_change h WHERE h.version > $1 AND h.version <= v.catalog_version) FROM shardwright.cluster v)
+    AND NOT EXISTS (SELECT FROM shardwright.catalog_change h WHERE h.version > $1 AND c.oid = ANY (h.relations))
+), listed AS MATERIALIZED (
   SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relkind,
     (c.relhastriggers AND ${hasTriggers('g.tgrelid = c.oid')}) OR (c.relkind = 'p' AND ${hasTriggers('g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))')}) AS triggers
   FROM shardwright.distributed_table t
   JOIN pg_class c ON c.oid = t.relation
   JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid NOT IN (SELECT oid FROM kept)
 ), attributes AS MATERIALIZED (${attributes}
 ), volatilities AS MATERIALIZED (
   SELECT x.sql, ${volatility} AS volatility
@@ -129,7 +134,7 @@ WITH RECURSIVE listed AS MATERIALIZED (
 ), column_lists AS MATERIALIZED (${columns}
 ), index_lists AS MATERIALIZED (${indexes}
 ), readers (oid) AS (
-  SELECT oid FROM listed
+  SELECT relation::oid FROM shardwright.distributed_table
   UNION
   SELECT w.ev_class FROM readers s
   JOIN pg_depend o ON o.refclassid = 'pg_class'::regclass AND o.refobjid = s.oid AND o.classid = 'pg_rewrite'::regclass
@@ -154,6 +159,7 @@ SELECT json_build_object(
       (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid),
       r.relrowsecurity, r.triggers, r.relkind = 'p', CASE WHEN r.relrowsecurity THEN json_build_array(pg_get_userbyid(r.relowner), r.relforcerowsecurity, (${policies})) END) ORDER BY r.oid)
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
+  'kept', (SELECT json_agg(oid::bigint) FROM kept),
   'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),
       ${isSet('security_barrier')}, ${isSet('security_invoker')})) FROM readers JOIN pg_class v USING (oid)
     JOIN pg_namespace n ON n.oid = v.relnamespace WHERE v.relkind IN ('v', 'm')),

@@ -94,7 +94,7 @@ class Store implements CatalogStore {
   }
 
   async #readOnce(): Promise<CatalogSnapshot> {
-    const snapshot = await loadSnapshot(this.coordinator);
+    const snapshot = await loadSnapshot(this.coordinator, { known: this.#current });
     if (!this.#ended) this.#listener ??= this.listen(catalogChannel(snapshot.clusterId), () => this.#refreshQuietly());
     return this.#adopt(snapshot);
   }
@@ -112,10 +112,12 @@ class Store implements CatalogStore {
     if (!this.#ended) this.#readIfOld().catch(() => undefined);
   }
 
+  /** What is being read meanwhile may be new enough: whoever changes the catalog is notified of that as well. */
   async #readIfOld(): Promise<CatalogSnapshot> {
     const { rows } = await this.coordinator.query({ text: 'SELECT id, catalog_version FROM shardwright.cluster' });
     const [id, version] = rows[0] ?? [];
-    const known = this.#current;
-    return known !== undefined && id === known.clusterId && Number(version) === known.version ? known : this.#readAfterRunning();
+    const known = (): CatalogSnapshot | undefined => (this.#current?.clusterId === id && this.#current?.version === Number(version) ? this.#current : undefined);
+    if (known() === undefined) await this.#running?.catch(() => undefined);
+    return known() ?? this.#readAfterRunning();
   }
 }

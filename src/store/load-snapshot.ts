@@ -21,6 +21,8 @@ interface CatalogDocument {
   readonly groups: readonly GroupTuple[] | null;
   readonly schemas?: readonly [name: string, colocation: number][] | null;
   readonly tables: readonly TableTuple[] | null;
+  /** OIDs of further tables, which are as they were in the version that was known. */
+  readonly kept?: readonly number[] | null;
   readonly views: readonly ViewTuple[] | null;
   readonly lookups?: readonly LookupTuple[] | null;
 }
@@ -64,7 +66,7 @@ type IndexTuple = [name: string, unique: boolean, positions: readonly number[], 
  * The metadata as it stands: one round trip; where the schema was never installed, it is installed first. `catalogCorrupt` when
  * it contradicts itself.
  */
-export async function loadSnapshot(coordinator: Pick<NodeConnections, 'query' | 'acquire'>, options?: CallOptions): Promise<CatalogSnapshot> {
+export async function loadSnapshot(coordinator: Pick<NodeConnections, 'query' | 'acquire'>, options?: ReadOptions): Promise<CatalogSnapshot> {
   try {
     return await readSnapshot(coordinator, options);
   } catch (error) {
@@ -79,20 +81,50 @@ function isNotInstalled(error: unknown): boolean {
   return state === '3F000' || state === '42883' || state === '42P01';
 }
 
+export interface ReadOptions extends CallOptions {
+  /** A committed version: tables that have not changed since are taken from it. Where nothing has changed since, all are read. */
+  readonly known?: CatalogSnapshot | undefined;
+}
+
 /** The metadata as a connection sees it, in a transaction that may have changed it. */
-export async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, options?: CallOptions): Promise<CatalogSnapshot> {
-  const { rows } = await coordinator.query({ text: catalogDocumentQuery() }, options);
+export async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, { known, signal }: ReadOptions = {}): Promise<CatalogSnapshot> {
+  const { rows } = await coordinator.query({ text: catalogDocumentQuery(known?.version) }, { signal });
   const [document, searchPath, settings] = rows[0] ?? [];
   if (typeof document !== 'string' || typeof searchPath !== 'string' || typeof settings !== 'string') {
     throw new ClusterError('catalogCorrupt', 'table "shardwright.cluster" is empty');
   }
-  return snapshotFromJson(document, searchPath, settings);
+  const read = documentFromJson(document);
+  const kept = keptTables(read, known);
+  if (kept === undefined) return readSnapshot(coordinator, { signal });
+  return snapshotOf(read, kept, { searchPath, settings });
+}
+
+function documentFromJson(json: string): CatalogDocument {
+  return JSON.parse(json) as CatalogDocument;
+}
+
+/** Undefined where one is missing: another cluster has taken the database, or went back to an older copy of it. */
+function keptTables({ kept, clusterId }: CatalogDocument, known: CatalogSnapshot | undefined): readonly CatalogTable[] | undefined {
+  if (kept === null || kept === undefined || kept.length === 0) return [];
+  const byOid = new Map([...(known?.tables.values() ?? [])].map((table) => [table.oid, table]));
+  const found = kept.flatMap((oid) => byOid.get(oid) ?? []);
+  return found.length === kept.length && clusterId === known?.clusterId ? found : undefined;
 }
 
 /** The snapshot in the three JSON texts of `catalogDocumentQuery`. `catalogCorrupt` when its invariants do not hold. */
 export function snapshotFromJson(documentJson: string, searchPathJson: string, settingsJson = '{}'): CatalogSnapshot {
-  const document = JSON.parse(documentJson) as CatalogDocument;
-  const tables = (document.tables ?? []).map(tableOf);
+  return snapshotOf(documentFromJson(documentJson), [], { searchPath: searchPathJson, settings: settingsJson });
+}
+
+/** As JSON. */
+interface SessionFacts {
+  readonly searchPath: string;
+  readonly settings: string;
+}
+
+function snapshotOf(document: CatalogDocument, kept: readonly CatalogTable[], { searchPath, settings }: SessionFacts): CatalogSnapshot {
+  const read = (document.tables ?? []).map(tableOf);
+  const tables = kept.length === 0 ? read : [...kept, ...read].sort((a, b) => a.oid - b.oid);
   const snapshot: CatalogSnapshot = {
     clusterId: document.clusterId,
     version: document.version,
@@ -102,7 +134,7 @@ export function snapshotFromJson(documentJson: string, searchPathJson: string, s
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map((document.views ?? []).map(viewOf).map((view) => [tableKey(view.schema, view.name), view])),
     lookups: (document.lookups ?? []).map(lookupOf),
-    server: serverOf(document, JSON.parse(searchPathJson) as string[], JSON.parse(settingsJson) as Record<string, string>),
+    server: serverOf(document, JSON.parse(searchPath) as string[], JSON.parse(settings) as Record<string, string>),
   };
   checkInvariants(snapshot);
   return snapshot;

@@ -359,4 +359,13 @@ COMMENT ON FUNCTION shardwright.run_admitted(text, text) IS
 
 GRANT SELECT ON shardwright.cluster, shardwright.node, shardwright.colocation_group, shardwright.shard_group, shardwright.distributed_table, shardwright.shard, shardwright.distributed_schema, shardwright.unique_lookup TO PUBLIC;
 `,
+  `
+CREATE TABLE shardwright.catalog_change (
+  version bigint PRIMARY KEY,
+  relations oid[] NOT NULL
+);
+COMMENT ON TABLE shardwright.catalog_change IS
+  'Versions of the catalog that changed the definitions of these tables alone, so that others need not be read again. A version that is not here may have changed any.';
+GRANT SELECT ON shardwright.catalog_change TO PUBLIC;
+`,
 ];

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import type { Column } from '../../src/catalog/catalog-snapshot.ts';
+import { bumpVersion } from '../../src/store/catalog-changes.ts';
 import { catalogDocumentQuery } from '../../src/store/catalog-document.ts';
 import { installSchema } from '../../src/store/install.ts';
 import { loadSnapshot, snapshotFromJson } from '../../src/store/load-snapshot.ts';
@@ -94,6 +95,41 @@ test('a table dropped behind our back is left out, and one that came in its stea
   await loadSnapshot(coordinator.connections);
   await coordinator.sql(`CREATE TABLE a (k int); CREATE TABLE b (k int); ${metadataSql({ a: 1, b: 1 })}; DROP TABLE a; CREATE TABLE a (k int)`);
   expect([...(await loadSnapshot(coordinator.connections)).tables.keys()]).toEqual(['6.public.b']);
+});
+
+test('who knows a version reads the tables that have changed since, where newer ones say which', async () => {
+  await using coordinator = await openCoordinator();
+  const { connections } = coordinator;
+  await loadSnapshot(connections);
+  await coordinator.sql(`CREATE TABLE a (k int); CREATE TABLE b (k int); CREATE TABLE p (k int) PARTITION BY LIST (k); CREATE TABLE p1 PARTITION OF p DEFAULT; ${metadataSql({ a: 1, b: 1, p: 1, p1: 1 })}`);
+  const known = await loadSnapshot(connections);
+  const oidOf = (name: string): number => present(known.tables.get(`6.public.${name}`)).oid;
+  /** Which tables have been read again, after a change of all of them that versions know nothing of. */
+  const readAgain = async (changes: readonly (readonly string[] | undefined)[], from = known): Promise<string[]> => {
+    const connection = await connections.acquire();
+    for (const names of changes) await bumpVersion({ coordinator: connection }, names?.map(oidOf));
+    connection.release();
+    const read = await loadSnapshot(connections, { known: from });
+    expect(read.version).toBe((await loadSnapshot(connections)).version);
+    return [...read.tables.values()].filter((table) => from.tables.get(`6.public.${table.name}`) !== table).map(({ name }) => name);
+  };
+  expect(await readAgain([['a']])).toEqual(['a']);
+  expect(await readAgain([[], ['b']])).toEqual(['a', 'b']);
+  expect(await readAgain([['p']])).toEqual(['a', 'b', 'p', 'p1']);
+  const later = await loadSnapshot(connections);
+  expect(await readAgain([['p1']], later)).toEqual(['p1']);
+  // A version that says nothing, from this library or an older one, and nothing new at all.
+  expect(await readAgain([['a'], undefined, ['b']], later)).toEqual(['a', 'b', 'p', 'p1']);
+  expect(await readAgain([], await loadSnapshot(connections))).toEqual(['a', 'b', 'p', 'p1']);
+  const newest = await loadSnapshot(connections);
+  await coordinator.sql('UPDATE shardwright.cluster SET catalog_version = catalog_version + 1');
+  expect(await readAgain([['a']], newest)).toEqual(['a', 'b', 'p', 'p1']);
+  // Tables come and go, and one that is missing in what is known is read.
+  const before = await loadSnapshot(connections);
+  await coordinator.sql('DROP TABLE b');
+  expect(await readAgain([['a']], before)).toEqual(['a']);
+  expect([...(await loadSnapshot(connections, { known: before })).tables.keys()]).toEqual(['6.public.a', '6.public.p', '6.public.p1']);
+  expect(await readAgain([['a']], { ...(await loadSnapshot(connections)), tables: new Map() })).toEqual(['a', 'p', 'p1']);
 });
 
 test.each([

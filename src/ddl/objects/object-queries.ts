@@ -195,9 +195,9 @@ WITH whole AS MATERIALIZED (
 )
 SELECT DISTINCT class::bigint, oid::bigint, ref_class::bigint, ref::bigint, coalesce(later, false) FROM edge WHERE (class, oid) <> (ref_class, ref)`;
 
-/** Whether tables, or parts of them, need objects beside relations and schemas; and the schemas that they are in or name. Index look-ups, whatever the number of objects. */
+/** Whether tables, or parts of them, need objects beside relations and schemas; and the schemas that they are in or name. Index look-ups, whatever the number of objects, and whatever the planner believes of it: hence OFFSET 0. */
 export const needsOfTablesQuery = `
-WITH tables AS MATERIALIZED (SELECT unnest($1::oid[]) AS oid), parts (class, oid) AS (
+WITH tables AS MATERIALIZED (SELECT unnest($1::oid[]) AS oid), parts (class, oid) AS MATERIALIZED (
   SELECT 'pg_class'::regclass, oid FROM tables
   UNION ALL SELECT 'pg_class'::regclass, x.indexrelid FROM tables t JOIN pg_index x ON x.indrelid = t.oid
   UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid
@@ -205,7 +205,7 @@ WITH tables AS MATERIALIZED (SELECT unnest($1::oid[]) AS oid), parts (class, oid
   UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM tables t JOIN pg_trigger g ON g.tgrelid = t.oid
   UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM tables t JOIN pg_policy p ON p.polrelid = t.oid
 ), needs AS MATERIALIZED (
-  SELECT d.refclassid, d.refobjid FROM parts p JOIN pg_depend d ON d.classid = p.class AND d.objid = p.oid WHERE d.refobjid >= 16384
+  SELECT d.refclassid, d.refobjid FROM parts p CROSS JOIN LATERAL (SELECT * FROM pg_depend WHERE classid = p.class AND objid = p.oid OFFSET 0) d WHERE d.refobjid >= 16384
 )
 SELECT EXISTS (SELECT FROM needs WHERE refclassid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_namespace'::regclass)),
   (SELECT json_agg(DISTINCT n.nspname) FROM needs JOIN pg_namespace n ON n.oid = refobjid WHERE refclassid = 'pg_namespace'::regclass)`;

@@ -90,12 +90,13 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
 async function followStatement(change: DefinitionChange, plan: DefinitionPlan, { before, surroundings, schemas, lost, bounds, text }: Known): Promise<void> {
   const { coordinator, options } = change;
   if (bounds !== undefined) await underDefinitionSettings(coordinator, options, () => keepBounds(change, bounds));
-  const isNew = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
+  const changed = await underDefinitionSettings(coordinator, options, () => onShards(change, plan, before));
   if (plan.reach === 'schemas') await checkNoneLost(change, lost);
   if (plan.everywhere !== undefined) await runEverywhere(change, text === undefined ? plan.everywhere : { ...plan.everywhere, text }, present(surroundings));
   const hasTables = await schemasFollow(change, plan, schemas);
   // Plans may have been made with other types and functions.
-  if (isNew || hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
+  if (hasTables || plan.everywhere !== undefined) await bumpVersion({ coordinator, ...options });
+  else if (changed !== undefined) await bumpVersion({ coordinator, ...options }, changed === 'any' ? undefined : changed);
 }
 
 async function begin({ coordinator, snapshot, options }: DefinitionChange): Promise<void> {
@@ -116,8 +117,8 @@ async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChang
   return result;
 }
 
-/** Returns whether plans may be others now. */
-async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<boolean> {
+/** Returns of which tables, by OID, plans may be others now; undefined for none. */
+async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: ReadonlyMap<number, TableDefinition>): Promise<readonly number[] | 'any' | undefined> {
   const after = await withFences(change, before, await readDefinitions(change.coordinator, [...before.keys()], change.options));
   const outcome = outcomeOf(change, plan, { before, after });
   if (plan.reach === 'all') for (const { change: one } of outcome.changed) refuseConversions(one);
@@ -127,8 +128,10 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
   }
   if (!change.shellsOnly) await shardsFollow(change, before, outcome);
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
+  if (added > 0 || plan.reach === 'schemas' || plan.reach === 'all') return 'any';
   // CASCADE may have reached views.
-  return added > 0 || plan.reach !== 'named' || hasChanged({ before, after });
+  if (plan.reach !== 'connected' && !hasChanged({ before, after })) return undefined;
+  return plan.makesTables || hasOtherNames({ before, after }) ? 'any' : [...before.keys()];
 }
 
 /** OIDs of tables whose shells are gone. */
@@ -264,6 +267,11 @@ function withLimit(texts: readonly string[], { lockTimeoutMs }: DefinitionChange
 /** Whether plans may be others now. */
 function hasChanged({ before, after }: Definitions): boolean {
   return [...before].some(([oid, was]) => JSON.stringify(catalogued(was)) !== JSON.stringify(catalogued(after.get(oid))));
+}
+
+/** A table's name is that of a type, too, of which other tables may have columns. */
+function hasOtherNames({ before, after }: Definitions): boolean {
+  return [...after].some(([oid, { schema, name }]) => schema !== before.get(oid)?.schema || name !== before.get(oid)?.name);
 }
 
 /** What the catalog's snapshot has of a table. */

@@ -5,6 +5,7 @@ import { run } from '../../coordinator/start-cluster.ts';
 import type { TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
 import { type EmptyPair, startEmptyPair } from './empty-pair.ts';
+import { followCatalog, type FollowedCatalog } from './followed-catalog.ts';
 import { behaviourCases, columnCases, type DefinitionCases, maintenanceCases, ownerCases, rowValueCases, tableCases } from './definition-cases.ts';
 
 const tables = `
@@ -38,6 +39,7 @@ describe.each([
   let reference: TestDatabases;
   let cluster: Cluster;
   let plain: Pool;
+  let catalog: FollowedCatalog;
 
   beforeAll(async () => {
     pair = await startEmptyPair(major);
@@ -46,9 +48,13 @@ describe.each([
       await run(connectionString, roles);
       await run(connectionString, functions);
     }
+    catalog = await followCatalog(databases.coordinator.connectionString);
   });
 
-  afterAll(() => pair[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await catalog[Symbol.asyncDispose]();
+    await pair[Symbol.asyncDispose]();
+  });
 
   beforeEach(async () => {
     for (const pool of [cluster, plain]) await pool.query(`${tables}; ${rows}`);
@@ -61,10 +67,15 @@ describe.each([
     for (const pool of [cluster, plain]) await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public');
   });
 
-  test.each(Object.entries(cases))('%s: shards and rows are as on one PostgreSQL', async (_, statements) => {
+  test.each(Object.entries(cases))('%s: shards and rows are as on one PostgreSQL, and who reads what has changed knows all', async (_, statements) => {
     const [onCluster, onPlain] = [await cluster.connect(), await plain.connect()];
     try {
-      for (const text of statements) expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
+      for (const text of statements) {
+        expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
+        await catalog.follow();
+      }
+      const [followed, whole] = await catalog.both();
+      expect(followed).toEqual(whole);
       for (const { schema, name } of await cluster.tables()) {
         const text = `SELECT * FROM "${schema}"."${name}" ORDER BY 1, 2`;
         expect({ text, got: await outcome(onCluster, text) }).toEqual({ text, got: await outcome(onPlain, text) });
