@@ -38,7 +38,7 @@ export type { Change, DeleteEvent, InsertEvent, SnapshotBeginEvent, SnapshotEndE
 export type { FeedInfo, FeedSlotInfo } from './feed/feeds.ts';
 export { terminalProgress } from './coordinator/terminal-progress.ts';
 export type { MoveEvent } from './move/run-move.ts';
-export type { DifferingCopies, DuplicateKey, MisplacedRow, RowDifference, VerifyReport } from './verify/row-difference.ts';
+export type { DifferingCopies, DifferingLookup, DuplicateKey, MisplacedRow, RowDifference, VerifyReport } from './verify/row-difference.ts';
 export type { CountedRow } from './verify/compare-copies.ts';
 export type { VerifyOptions, VerifyProgress } from './verify/verify-context.ts';
 export type { CustomStrategy, RebalanceStrategy, RebalanceStrategyName, StrategyGroup } from './rebalance/strategy.ts';

@@ -4,6 +4,7 @@ import type { CatalogSnapshot, CatalogTable, DistributedTable, HashFamily } from
 import { isLookupTable } from '../catalog/unique-lookup.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { shardName } from '../catalog/shard-name.ts';
+import { lookupTableOf } from '../execute/lookups/lookup-shards.ts';
 import { findTable } from '../execute/find-table.ts';
 import { type AskCoordinator, askServerHash } from '../execute/server-hash.ts';
 import { placerOf } from '../plan/prune.ts';
@@ -74,7 +75,9 @@ function nodeName(snapshot: CatalogSnapshot, id: number): string {
 
 /** All that have rows themselves, or the one named. */
 export function tablesToVerify(snapshot: CatalogSnapshot, name: string | undefined): CatalogTable[] {
-  return name === undefined ? [...snapshot.tables.values()].filter(({ partitioned }) => !partitioned) : [findTable(snapshot, name)];
+  if (name === undefined) return [...snapshot.tables.values()].filter(({ partitioned }) => !partitioned);
+  const table = findTable(snapshot, name);
+  return [table, ...snapshot.lookups.flatMap((lookup) => (lookup.table === table.oid ? lookupTableOf(snapshot, lookup) : []))];
 }
 
 interface NamedValue {

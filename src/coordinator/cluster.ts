@@ -490,7 +490,7 @@ export class Cluster extends PoolBase {
   }
 
   /**
-   * Looks at every row, of one table or all, and proves that it is where it belongs, while they are read and written: a distributed table's on the shard that its hash says, and no two where a unique index allows one; a reference
+   * Looks at every row, of one table or all, and proves that it is where it belongs, while they are read and written: a distributed table's on the shard that its hash says, and no two where a unique index allows one, and its unique lookups have the keys of its rows, and no others; a reference
    * table's equal in all copies, at one moment. What is not comes as data and as text; nothing is changed. A move or a change of definition waits while a shard of its own is looked at. Errors: `notDistributed`, `nodeUnreachable`,
    * `snapshotUnavailable`, `lockNotAvailable`, `canceled`.
    */

@@ -9,6 +9,8 @@ export interface TablePart {
   readonly connection: NodeConnection;
   /** Quoted and qualified. */
   readonly sql: string;
+  /** SQL over a table that is called `t`: only rows of which it is true count. */
+  readonly where?: string | undefined;
 }
 
 /** Tables whose rows together are a copy: mostly one. */
@@ -103,10 +105,10 @@ async function sumCopy(copy: TableCopy, hash: string, options: CompareOptions): 
   return new Map([...totals].map(([bucket, { rows, sum }]) => [bucket, { rows, sum: `${rows} ${sum}` }]));
 }
 
-async function addBuckets(totals: Map<number, { rows: number; sum: bigint }>, { connection, sql: table }: TablePart, { hash, signal, onRead }: CompareOptions & { readonly hash: string }): Promise<void> {
+async function addBuckets(totals: Map<number, { rows: number; sum: bigint }>, { connection, sql: table, where = 'true' }: TablePart, { hash, signal, onRead }: CompareOptions & { readonly hash: string }): Promise<void> {
   for (const { condition, bytes } of await pageRanges(connection, table, { signal })) {
     // OFFSET 0: the hash is computed once.
-    const text = `SELECT coalesce(${bucketSql}, ${unhashed}), pg_catalog.count(*), pg_catalog.sum(h) FROM (SELECT ${hash} AS h FROM ONLY ${table} AS t WHERE ${condition} OFFSET 0) AS s GROUP BY 1`;
+    const text = `SELECT coalesce(${bucketSql}, ${unhashed}), pg_catalog.count(*), pg_catalog.sum(h) FROM (SELECT ${hash} AS h FROM ONLY ${table} AS t WHERE ${condition} AND ${where} OFFSET 0) AS s GROUP BY 1`;
     const { rows } = await connection.query({ text }, { signal });
     let read = 0;
     for (const [bucket, count, sum] of rows) {
@@ -138,8 +140,8 @@ async function readHashes(copy: TableCopy, { sql, chosen, signal }: Reading & { 
   return counts;
 }
 
-async function countHashes(counts: Map<string, number>, { connection, sql: table }: TablePart, { sql, chosen, signal }: Reading & { readonly chosen: readonly number[] }): Promise<void> {
-  const text = `SELECT identity, h FROM (SELECT ${sql.identity} AS identity, ${sql.hash} AS h FROM ONLY ${table} AS t OFFSET 0) AS s WHERE (${bucketSql}) = ANY ($1::int8[])`;
+async function countHashes(counts: Map<string, number>, { connection, sql: table, where = 'true' }: TablePart, { sql, chosen, signal }: Reading & { readonly chosen: readonly number[] }): Promise<void> {
+  const text = `SELECT identity, h FROM (SELECT ${sql.identity} AS identity, ${sql.hash} AS h FROM ONLY ${table} AS t WHERE ${where} OFFSET 0) AS s WHERE (${bucketSql}) = ANY ($1::int8[])`;
   for await (const batch of connection.stream({ text, values: [[...chosen]] }, { signal })) {
     for (const [identity, hash] of batch) {
       const line = `${hash} ${identity}`;
@@ -167,8 +169,8 @@ async function readRows(copy: TableCopy, reading: Reading & { readonly wanted: r
   return told;
 }
 
-async function addRows(told: Map<string, ToldRows>, { connection, sql: table }: TablePart, { sql, wanted, signal }: Reading & { readonly wanted: readonly string[] }): Promise<void> {
-  const text = `SELECT ${sql.identity}, ${shown(sql.key)}, ${shown(sql.row)}, pg_catalog.count(*) FROM ONLY ${table} AS t WHERE ${sql.identity} = ANY ($1::text[]) GROUP BY 1, 2, 3 ORDER BY 3`;
+async function addRows(told: Map<string, ToldRows>, { connection, sql: table, where = 'true' }: TablePart, { sql, wanted, signal }: Reading & { readonly wanted: readonly string[] }): Promise<void> {
+  const text = `SELECT ${sql.identity}, ${shown(sql.key)}, ${shown(sql.row)}, pg_catalog.count(*) FROM ONLY ${table} AS t WHERE ${sql.identity} = ANY ($1::text[]) AND ${where} GROUP BY 1, 2, 3 ORDER BY 3`;
   const { rows } = await connection.query({ text, values: [[...wanted]] }, { signal });
   for (const [identity, key, row, count] of rows) {
     const entry = told.get(identity ?? '') ?? { key: key ?? '', rows: [] };

@@ -38,7 +38,21 @@ export interface DifferingCopies {
   readonly copies: readonly { readonly node: string; readonly shard: string; readonly rows: readonly CountedRow[] }[];
 }
 
-export type RowDifference = MisplacedRow | DuplicateKey | DifferingCopies;
+/** A key of a unique lookup that is not what the table's rows say. */
+export interface DifferingLookup {
+  readonly kind: 'lookup_differs';
+  readonly schema: string;
+  readonly table: string;
+  /** Its name, as of a constraint. */
+  readonly lookup: string;
+  readonly key: string;
+  /** The key with the distribution values of the table's rows that have it: none where the lookup has a key too many. */
+  readonly inTable: readonly CountedRow[];
+  /** The same as the lookup has it: none where the key is missing, so that queries for it find nothing. */
+  readonly inLookup: readonly CountedRow[];
+}
+
+export type RowDifference = MisplacedRow | DuplicateKey | DifferingCopies | DifferingLookup;
 
 /** What `cluster.verify()` found. */
 export interface VerifyReport {
@@ -73,6 +87,8 @@ function paragraph(difference: RowDifference): string {
     }
     case 'duplicate':
       return `${head}: ${difference.rows} rows against unique index ${difference.index}\n  is on: ${place(difference.shard, difference.node)}`;
+    case 'lookup_differs':
+      return `${head}: unique lookup ${difference.lookup} differs\n  in the table:  ${rowsThere(difference.inTable)}\n  in the lookup: ${rowsThere(difference.inLookup)}`;
     case 'copies_differ':
       return [`${head}: copies differ`, ...difference.copies.map(({ shard, node, rows }) => `  ${place(shard, node)}: ${rowsThere(rows)}`)].join('\n');
   }

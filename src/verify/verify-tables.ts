@@ -1,13 +1,14 @@
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { type RowDifference, verifyReport, type VerifyReport } from './row-difference.ts';
 import { verifyDistributed } from './verify-distributed.ts';
+import { verifyLookup } from './verify-lookup.ts';
 import type { TableCheck, VerifyOptions, VerifyServices } from './verify-context.ts';
 import { verifyReference } from './verify-reference.ts';
 
 const differencesMaxDefault = 100;
 
 /**
- * Proves of every row that it is where it belongs: a distributed table's on the shard of its hash, and no two where a unique index allows one; a reference table's the same in all copies. One table after the other, while
+ * Proves of every row that it is where it belongs: a distributed table's on the shard of its hash, and no two where a unique index allows one, each key in its unique lookups, and no others; a reference table's the same in all copies. One table after the other, while
  * they are read and written. Changes nothing.
  */
 export async function verifyTables(services: VerifyServices, tables: readonly CatalogTable[], { differencesMax = differencesMaxDefault, signal, onProgress }: VerifyOptions): Promise<VerifyReport> {
@@ -28,9 +29,13 @@ export async function verifyTables(services: VerifyServices, tables: readonly Ca
         tell();
       },
     };
-    const found = await (table.kind === 'reference' ? verifyReference(check) : verifyDistributed(check));
-    differences.push(...found.differences);
-    complete &&= found.complete;
+    const lookups = snapshot.lookups.filter((lookup) => lookup.table === table.oid);
+    const parts = [() => (table.kind === 'reference' ? verifyReference(check) : verifyDistributed(check)), ...lookups.map((lookup) => () => verifyLookup(check, lookup))];
+    for (const part of parts) {
+      const found = await part();
+      differences.push(...found.differences);
+      complete &&= found.complete;
+    }
   }
   return verifyReport(differences, { complete, tables: tables.length, shards: shardsDone, rows });
 }

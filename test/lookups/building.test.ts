@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { at, present } from '../../src/base/assert.ts';
 import type { Cluster } from '../../src/index.ts';
-import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
+import { type ClusterAndPlain, run } from '../coordinator/start-cluster.ts';
 import { lookupRows, startUsers, tableRows } from './lookup-pair.ts';
 import { scriptArguments } from '../support/child-script.ts';
 
@@ -106,6 +106,27 @@ test('who does not know the lookup cannot write past it', async () => {
     await client.end();
   }
   await checkKept();
+});
+
+test('verify tells which keys of a lookup are not those of the table', async () => {
+  await cluster.query('TRUNCATE users');
+  await cluster.query(`INSERT INTO users (tenant_id, id, email) SELECT i, i, 'v' || i FROM generate_series(1, 9) i; INSERT INTO users (tenant_id, id) VALUES (1, 100)`);
+  await cluster.createUniqueLookup('users', 'email');
+  expect((await cluster.verify('users')).text).toBe('19 rows in 12 shards of 2 tables verified, no differences');
+  const { lookupTable } = at(await cluster.lookups(), 0);
+  const shards = (await cluster.shards()).filter(({ schema, table }) => schema === 'shardwright' && table === lookupTable);
+  const onShards = async (text: (shard: string) => string): Promise<void> => {
+    for (const { nodeId, name } of shards) await run(present(pair.databases.nodes[nodeId - 1]).connectionString, text(`shardwright."${name}"`));
+  };
+  await onShards((shard) => `DELETE FROM ${shard} WHERE email = 'v1'; UPDATE ${shard} SET tenant_id = 77 WHERE email = 'v2'; UPDATE ${shard} SET email = email WHERE email = 'v3'`);
+  await onShards((shard) => `DO $$ BEGIN INSERT INTO ${shard} VALUES ('none', 5); EXCEPTION WHEN check_violation THEN NULL; END $$`);
+  const { differences, text } = await cluster.verify('users');
+  const one = (key: string, inTable: string[], inLookup: string[]) => {
+    const rows = (texts: string[]) => texts.map((row) => ({ text: row, count: 1 }));
+    return { kind: 'lookup_differs', schema: 'public', table: 'users', lookup: 'users_email_key', key, inTable: rows(inTable), inLookup: rows(inLookup) };
+  };
+  expect(differences.toSorted((a, b) => a.key.localeCompare(b.key))).toEqual([one('(none)', [], ['(none,5)']), one('(v1)', ['(v1,1)'], []), one('(v2)', ['(v2,2)'], ['(v2,77)'])]);
+  expect(text).toContain('key (v1): unique lookup users_email_key differs\n  in the table:  (v1,1)\n  in the lookup: nothing');
 });
 
 test('lookups of any types that have a hash, by any names', async () => {
