@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { PoolClient } from 'pg';
+import { fixturesOf } from './fixtures-folder.ts';
 import type { OnStatement } from './migrate.ts';
 
 interface Script {
@@ -11,7 +12,7 @@ interface Script {
   readonly checksum: number;
 }
 
-const folder = new URL('fixtures/flyway/', import.meta.url);
+const folder = fixturesOf('flyway');
 
 /** `V2.1__name.sql` by their numbers, then `R__name.sql`; with placeholders replaced. */
 function scripts(): Script[] {

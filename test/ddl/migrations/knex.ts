@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import type { PoolClient } from 'pg';
+import { fixturesOf } from './fixtures-folder.ts';
 import type { OnStatement } from './migrate.ts';
 
 interface Migration {
@@ -7,7 +8,7 @@ interface Migration {
   readonly config?: { readonly transaction?: boolean };
 }
 
-const folder = new URL('fixtures/knex/', import.meta.url);
+const folder = fixturesOf('knex');
 
 const tables = `CREATE TABLE IF NOT EXISTS knex_migrations (id serial PRIMARY KEY, name varchar(255), batch integer, migration_time timestamptz);
   CREATE TABLE IF NOT EXISTS knex_migrations_lock (index serial PRIMARY KEY, is_locked integer);

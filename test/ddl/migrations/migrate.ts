@@ -1,13 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { PoolClient } from 'pg';
+import { parseStatements } from '../../../src/sql/parse.ts';
+import { fixturesOf } from './fixtures-folder.ts';
 import { flyway } from './flyway.ts';
 import { knex } from './knex.ts';
 
 export const tools = ['drizzle', 'prisma', 'node-pg-migrate', 'knex', 'flyway'] as const;
 export type Tool = (typeof tools)[number];
 
-/** Called before a statement of a migration is sent; the last one writes down that it is done. */
-export type OnStatement = (migration: string, index: number) => void;
+/** Called before a statement of a migration is sent, or a text of several, for each; the last one writes down that it is done. Returns a statement to be sent in front of it, in a text of several. */
+export type OnStatement = (migration: string, index: number) => string | undefined;
 
 /** Those that keep to a table and a transaction of our own making. */
 type Plain = Exclude<Tool, 'knex' | 'flyway'>;
@@ -19,7 +21,7 @@ interface Migration {
 
 /** The migrations of a tool's history, in order. */
 function historyOf(tool: Plain): Migration[] {
-  const folder = new URL(`fixtures/${tool}/`, import.meta.url);
+  const folder = fixturesOf(tool);
   return readdirSync(folder).toSorted().map((name) => ({ name, sql: readFileSync(new URL(tool === 'prisma' ? `${name}/migration.sql` : name, folder), 'utf8') }));
 }
 
@@ -54,16 +56,20 @@ const senders: Readonly<Record<Plain, (client: PoolClient, migration: Migration,
   },
   /** All of a file is one text. */
   prisma: async (client, { name, sql }, onStatement) => {
-    onStatement(name, 0);
-    await client.query(sql);
+    await client.query(asOneText(name, sql, onStatement));
     await client.query(done, [name]);
   },
   'node-pg-migrate': (client, { name, sql }, onStatement) => inTransaction(client, true, async () => {
-    onStatement(name, 0);
-    await client.query(sql);
+    await client.query(asOneText(name, sql, onStatement));
     await client.query(done, [name]);
   }),
 };
+
+/** As it is, or with what is to be sent before its statements. */
+function asOneText(name: string, sql: string, onStatement: OnStatement): string {
+  const statements = parseStatements(sql).map(({ text }, i) => ({ text, before: onStatement(name, i) }));
+  return statements.every(({ before }) => before === undefined) ? sql : statements.map(({ text, before }) => `${before ?? 'SELECT'};\n${text}`).join(';\n');
+}
 
 async function inTransaction(client: PoolClient, wanted: boolean, work: () => Promise<void>): Promise<void> {
   if (wanted) await client.query('BEGIN');

@@ -11,6 +11,7 @@ const cluster = new Cluster({ connectionString });
 const client = await cluster.connect();
 await migrate(tool as Tool, client, (migration, i) => {
   if (migration === target && i === Number(index)) setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(afterMs));
+  return undefined;
 });
 client.release();
 await cluster.end();

@@ -4,8 +4,9 @@ import { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
 import { createTestDatabases } from '../../support/test-databases.ts';
-import { migrate, type Tool, tools } from './migrate.ts';
 import { scriptArguments } from '../../support/child-script.ts';
+import { migrate, type OnStatement, type Tool, tools } from './migrate.ts';
+import { mortalCluster } from './mortal-cluster.ts';
 
 /** What one PostgreSQL has in the place of the cluster's functions. */
 const stubs = `
@@ -38,16 +39,57 @@ async function seen(side: Side): Promise<unknown[]> {
   return found;
 }
 
-/** How far into a statement the process dies: before the server has seen it, in the midst of it, or some statements later. */
-const delaysMs = [0, 6, 20];
-
 interface Statement {
   readonly migration: string;
   readonly index: number;
 }
 
+interface Victim {
+  readonly cluster: Cluster;
+  readonly connectionString: string;
+  readonly tool: Tool;
+}
+
+/** How many messages to servers behind the start of a statement all connections end: as the first server has it, in the midst of it, at its end or a statement later. */
+const messagesSent = [1, 2, 4, 6];
+
+/** Clusters that end as if killed, each at one of the statements. What one has done, the next one goes on from. Returns how many did not come to their end before. */
+async function endAtEach(statements: readonly Statement[], { cluster, connectionString, tool }: Victim): Promise<number> {
+  let ended = 0;
+  for (const [i, { migration, index }] of statements.entries()) {
+    // The one before has ended behind the last statement of it.
+    if (await isDone(cluster, tool, migration)) continue;
+    const mortal = mortalCluster(connectionString);
+    const messages = messagesSent[i % messagesSent.length] ?? 0;
+    const marker = `at ${migration} ${index}`;
+    const migrated = migrateOnce(mortal.cluster, tool, (name, n) => {
+      if (name !== migration || n !== index) return undefined;
+      if (isOneText(tool)) mortal.dieBehind(marker, messages);
+      else mortal.dieAfter(messages);
+      return `SELECT '${marker}'`;
+    });
+    ended += await Promise.race([mortal.died.then(() => 1), migrated.then(() => 0)]);
+    await migrated.catch(() => undefined);
+    await mortal.bury();
+    await settled(cluster);
+  }
+  return ended;
+}
+
+async function migrateOnce(side: Cluster | Pool, tool: Tool, onStatement?: OnStatement): Promise<string[]> {
+  const client = await side.connect();
+  try {
+    return await migrate(tool, client, onStatement);
+  } finally {
+    client.release(true);
+  }
+}
+
+/** How far into a statement a process dies: before the server has seen it, in the midst of it, or some statements later. */
+const delaysMs = [0, 6, 20];
+
 /** Processes that are killed with -9, each at one of the statements. The next one is started while one migrates. */
-async function killAtEach(statements: readonly Statement[], { cluster, connectionString, tool }: { readonly cluster: Cluster; readonly connectionString: string; readonly tool: Tool }): Promise<void> {
+async function killAtEach(statements: readonly Statement[], { cluster, connectionString, tool }: Victim): Promise<void> {
   const start = (): ChildProcess =>
     spawn(process.execPath, [...scriptArguments(new URL('migrating-process.ts', import.meta.url)), connectionString, tool], { stdio: ['pipe', 'ignore', 'inherit'] });
   let next = start();
@@ -60,14 +102,23 @@ async function killAtEach(statements: readonly Statement[], { cluster, connectio
       const ended = once(child, 'exit');
       child.stdin?.write(`${migration} ${index} ${delaysMs[i % delaysMs.length]}\n`);
       expect(await ended).toEqual([null, 'SIGKILL']);
-      await expect.poll(async () => {
-        await cluster.recover();
-        return (await cluster.transactions()).length;
-      }, { timeout: 30_000 }).toBe(0);
+      await settled(cluster);
     }
   } finally {
     next.kill('SIGKILL');
   }
+}
+
+/** Nothing of the dead is left. */
+async function settled(cluster: Cluster): Promise<void> {
+  await expect.poll(async () => {
+    await cluster.recover();
+    return (await cluster.transactions()).length;
+  }, { timeout: 30_000, interval: 20 }).toBe(0);
+}
+
+function isOneText(tool: Tool): boolean {
+  return tool === 'prisma' || tool === 'node-pg-migrate';
 }
 
 const histories: Readonly<Record<Tool, string>> = {
@@ -84,16 +135,13 @@ async function isDone(cluster: Cluster, tool: Tool, migration: string): Promise<
   return rows.some(({ name }) => name === migration);
 }
 
-/** At each statement of one tool that has a transaction for each migration, where processes die in all of them, and at some of the others: each kill takes a process. */
-const chosen: Readonly<Record<Tool, (statements: readonly Statement[]) => readonly Statement[]>> = {
-  knex: (all) => all,
-  flyway: (all) => all.filter((_, i) => i % 3 === 2),
-  drizzle: (all) => all.filter((_, i) => i % 15 === 14),
-  prisma: () => [],
-  'node-pg-migrate': (all) => all.filter((_, i) => i === 2 || i === 6),
-};
+/** All of drizzle's history is one transaction, which begins anew each time: every third statement will do, since each ends elsewhere in it or in the next. */
+const endedAt = (tool: Tool, all: readonly Statement[]): readonly Statement[] => (tool === 'drizzle' ? all.filter((_, i) => i % 3 === 1) : all);
 
-test.each(tools)('a history of %s, twice, and killed on the way, gives the schema and rows of one PostgreSQL', async (tool) => {
+/** Where processes are killed in earnest: each takes seconds. */
+const killed: Readonly<Record<Tool, readonly number[]>> = { knex: [1, 9], flyway: [5], drizzle: [14], prisma: [], 'node-pg-migrate': [2] };
+
+test.each(tools)('a history of %s, twice, and ended at each statement, gives the schema and rows of one PostgreSQL', async (tool) => {
   await using databases = await createTestDatabases({ nodes: 2 });
   await using reference = await createTestDatabases({ nodes: 0 });
   const { connectionString } = databases.coordinator;
@@ -101,16 +149,21 @@ test.each(tools)('a history of %s, twice, and killed on the way, gives the schem
   const plain = new Pool({ connectionString: reference.coordinator.connectionString });
   const statements: Statement[] = [];
   const twice = async (side: Cluster | Pool): Promise<void> => {
-    const client = await side.connect();
-    await migrate(tool, client, (migration, index) => void statements.push({ migration, index }));
-    expect(await migrate(tool, client)).toEqual([]);
-    client.release();
+    await migrateOnce(side, tool, (migration, index) => {
+      statements.push({ migration, index });
+      return undefined;
+    });
+    expect(await migrateOnce(side, tool)).toEqual([]);
   };
   try {
     for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
     await plain.query(stubs);
     await twice(plain);
-    await killAtEach(chosen[tool](statements), { cluster, connectionString, tool });
+    const all = statements.slice();
+    await killAtEach(all.filter((_, i) => killed[tool].includes(i)), { cluster, connectionString, tool });
+    const points = endedAt(tool, all);
+    const ended = await endAtEach(points, { cluster, connectionString, tool });
+    expect(ended).toBeGreaterThan(points.length / 4);
     await twice(cluster);
     expect((await cluster.tables()).length).toBeGreaterThan(1);
     expect(await seen(cluster)).toEqual(await seen(plain));
