@@ -57,8 +57,8 @@ interface ReadyMessage {
 }
 
 /**
- * pg's client with a queue of our own: statements are written as they come (each with its own Sync), one socket write per
- * tick. pg does the connecting, TLS, authentication and parsing of messages, and calls the underscore methods below; they are
+ * pg's client with a queue of our own: statements are written as they come (each with its own Sync), one socket write for all
+ * that one turn of the event loop brings. pg does the connecting, TLS, authentication and parsing of messages, and calls the underscore methods below; they are
  * part of pg 8.23.1, pinned exactly. A failed statement ends with its ReadyForQuery, not with its ErrorResponse, so that the
  * transaction status is up to date when its caller learns of the error.
  */
@@ -141,7 +141,7 @@ export class DriverClient extends PgClient {
     this.#tail = statement;
     if (this.#flushing) return;
     this.#flushing = true;
-    process.nextTick(this.#flush);
+    setImmediate(this.#flush);
   }
 
   /** Startup parameters besides pg's own: the text formats that all our parsers expect. */
