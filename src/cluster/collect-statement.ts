@@ -1,11 +1,8 @@
-import type { CallOptions, FieldDescriptor, NodeQuery, ParsedQuery, RawResult, RawRow } from './node-connection.ts';
+import type { Callback, CallOptions, FieldDescriptor, NodeQuery, ParsedQuery, RawResult, RawRow } from './node-connection.ts';
 import type { DataRowReader } from './data-row.ts';
 import { type CompleteMessage, Statement } from './statement.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
 import { type CustomTypesConfig, type QueryResult, type QueryResultRow, Result } from 'pg';
-
-/** Told of a statement's end: its error, or its value. */
-export type Callback<T> = (error: unknown, value: T | undefined) => void;
 
 /** Counts the bytes of rows, where they are limited. Rows behind the limit are not even read. */
 abstract class CollectStatement extends Statement {

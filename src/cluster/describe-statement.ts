@@ -1,5 +1,5 @@
 import type { FieldDescriptor, StatementShape } from './node-connection.ts';
-import type { Callback } from './collect-statement.ts';
+import type { Callback } from './node-connection.ts';
 import type { Link } from './link.ts';
 import type { MessageWriter } from './message-writer.ts';
 import { Statement } from './statement.ts';

@@ -188,7 +188,7 @@ export class DriverClient extends PgClient {
   /** What pg would tell in events, at a third of the cost. */
   #take(type: number, bytes: Buffer, start: number, end: number): boolean {
     if (type === plainMessage.readyForQuery) this._handleReadyForQuery({ status: String.fromCharCode(bytes[start] ?? 0) });
-    else if (type === plainMessage.commandComplete) this.#head?.onComplete({ text: bytes.toString('latin1', start, end - 1) });
+    else if (type === plainMessage.commandComplete) this.#head?.onCompleteMessage(bytes, start, end);
     else if (type === plainMessage.parseComplete) this.#head?.onParsed();
     else if (type === plainMessage.noData) this.#head?.describedAsNone();
     return true;

@@ -61,13 +61,13 @@ export class MessageWriter extends ByteWriter {
     this.bytes(runPortal);
   }
 
-  /** Bind and Execute without a Describe. */
-  runWith(statement: string, values: readonly unknown[]): void {
-    this.#bind(statement, values);
+  /** Bind and Execute without a Describe. `formats`: one for all columns, one for each, or none for text. */
+  runWith(statement: string, values: readonly unknown[], formats: readonly ('text' | 'binary')[] = []): void {
+    this.#bind(statement, values, formats);
     this.bytes(executePortal);
   }
 
-  #bind(statement: string, values: readonly unknown[]): void {
+  #bind(statement: string, values: readonly unknown[], formats: readonly ('text' | 'binary')[] = []): void {
     if (values.length > parametersMax) {
       throw new ClusterError('invalidParameter', `number of parameters must be between 0 and ${parametersMax}`);
     }
@@ -82,8 +82,8 @@ export class MessageWriter extends ByteWriter {
       if (this.#value(prepareValue(value)) === 'binary') this.byteAt(format + 1, 1);
       format += 2;
     }
-    this.int16(1);
-    this.int16(0);
+    this.int16(formats.length);
+    for (const one of formats) this.int16(one === 'binary' ? 1 : 0);
     this.end(length);
   }
 

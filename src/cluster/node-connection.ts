@@ -64,7 +64,28 @@ export interface NodeQuery {
   readonly bytesMax?: number | undefined;
   /** How the server shall plan it, other than by its settings. Outside transaction blocks only. */
   readonly planning?: Planning | undefined;
+  /** Of its columns: one for all, one for each, or none for text. Only for rows that nobody reads here (`RelayQuery`). */
+  readonly resultFormats?: readonly ('text' | 'binary')[] | undefined;
 }
+
+/** A statement whose rows go on to somebody else as they came. */
+export interface RelayQuery extends NodeQuery {
+  /** Whether its columns are asked for. Then rows are text. */
+  readonly describes: boolean;
+  readonly bytesMax: number;
+}
+
+/** The rows of a statement, and its tag, in the server's own messages. */
+export interface RelayedResult {
+  readonly rows: number;
+  /** Empty unless they were asked for. */
+  readonly fields: readonly FieldDescriptor[];
+  /** DataRow and CommandComplete messages, whole and in order. They lie in the memory that the socket was read into: to be used before they are kept. */
+  readonly messages: readonly Buffer[];
+}
+
+/** Told of a statement's end: its error, or its value. */
+export type Callback<T> = (error: unknown, value: T | undefined) => void;
 
 /** `generic`: if it is prepared, by its generic plan, even where one made for its values looks cheaper. `serial`: without parallel workers; not for one that is prepared. */
 export type Planning = 'generic' | 'serial';
@@ -198,6 +219,11 @@ export interface NodeConnections {
   query(query: NodeQuery, options?: CallOptions): Promise<RawResult>;
   /** As `query`, but the result is pg's own, parsed by pg. */
   queryParsed(query: ParsedQuery, options?: CallOptions): Promise<QueryResult>;
+  /**
+   * As `query` on a shared connection, without a promise: `done` is called once, later. False, and nothing happens, where there is none that would take it at once. Not where a statement may
+   * go to one of several servers.
+   */
+  relay?(query: RelayQuery, options: Pick<CallOptions, 'onNotice'>, done: Callback<RelayedResult>): boolean;
   /** Parse and Describe of one statement on a shared connection: its types, or the server's error. Nothing runs. `types`: OIDs of leading parameters, 0 for one to infer. */
   describe(text: string, types?: readonly number[]): Promise<StatementShape>;
   /** `host:port/database`, for messages. */

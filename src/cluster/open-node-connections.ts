@@ -4,10 +4,11 @@ import { ExclusivePool } from './exclusive-pool.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
-import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, StatementShape } from './node-connection.ts';
+import type { Callback, CallOptions, ConnectionCounts, NodeConnection, NodeConnections, NodeQuery, ParsedQuery, RawResult, RelayedResult, RelayQuery, StatementShape } from './node-connection.ts';
 import { defaultNodeLimits, type NodeLimits, type NodeSettings } from './node-settings.ts';
 import { openReplication } from './open-replication.ts';
 import type { ReplicationConnection } from './replication-connection.ts';
+import { RelayStatement } from './relay-statement.ts';
 import { SharedLinks } from './shared-links.ts';
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
@@ -69,6 +70,12 @@ class PooledConnections implements NodeConnections {
     const link = this.#sharedFor(query, options);
     if (link === undefined) return this.#alone((own) => this.#parsed(own, query, options), options);
     return this.#parsed(link, query, options);
+  }
+
+  relay(query: RelayQuery, options: Pick<CallOptions, 'onNotice'>, done: Callback<RelayedResult>): boolean {
+    const link = this.#sharedFor(query, options);
+    link?.start(new RelayStatement(query, options, done));
+    return link !== undefined;
   }
 
   describe(text: string, types?: readonly number[]): Promise<StatementShape> {

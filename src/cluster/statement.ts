@@ -68,7 +68,7 @@ export abstract class Statement {
     if (planning === 'serial' || (planning === 'generic' && this.known !== undefined)) this.#setPlanning(planning, out, known);
     if (this.known === undefined) {
       out.parse('', text);
-      out.run('', values);
+      this.run(out, '', values, undefined);
     } else this.#runKnown(this.known, values, out);
     if (answered !== undefined) out.flush();
   }
@@ -83,17 +83,21 @@ export abstract class Statement {
       parse(known, out);
       this.parses = true;
     }
-    const fields = this.takesKnownFields && this.query.planning === undefined ? known.fields : undefined;
-    if (fields === undefined) out.run(known.name, values);
+    this.run(out, known.name, values, this.takesKnownFields && this.query.planning === undefined ? known.fields : undefined);
+  }
+
+  /** `fields`: its columns, where they need not be described. */
+  protected run(out: MessageWriter, name: string, values: readonly unknown[], fields: FieldDescriptor[] | undefined): void {
+    if (fields === undefined) out.run(name, values);
     else {
-      out.runWith(known.name, values);
+      out.runWith(name, values);
       if (fields.length > 0) this.onFields(fields.slice());
     }
   }
 
   #extended(): boolean {
-    const { values, name, repeats, planning, simple } = this.query;
-    return simple !== true && (name !== undefined || repeats !== undefined || planning !== undefined || (values !== undefined && values.length > 0));
+    const { values, name, repeats, planning, resultFormats, simple } = this.query;
+    return simple !== true && (name !== undefined || repeats !== undefined || planning !== undefined || resultFormats !== undefined || (values !== undefined && values.length > 0));
   }
 
   /** The setting lasts until the Sync behind the statement itself, whatever comes of that. Its result is one before the statement's own. */
@@ -147,6 +151,11 @@ export abstract class Statement {
   abstract onFields(fields: FieldDescriptor[]): void;
   abstract onRow(row: RawRow): void;
   abstract onComplete(message: CompleteMessage): void;
+
+  /** The message of which that is the body. */
+  onCompleteMessage(bytes: Buffer, start: number, end: number): void {
+    this.onComplete({ text: bytes.toString('latin1', start, end - 1) });
+  }
 
   /** The types of a described statement's parameters. */
   onParameters(_typeOids: readonly number[]): void {}

@@ -100,6 +100,11 @@ export class SessionPlanner {
     });
   }
 
+  /** Whether `mayRunTwice` has said so before. */
+  isKnownToRunTwice(statement: Statement): boolean {
+    return this.#twice.get(statement) === true;
+  }
+
   /** Schemas in which the session looks for names. */
   async searchPath(snapshot: CatalogSnapshot): Promise<readonly string[]> {
     if (this.#isOutdated) await this.#readState(snapshot);

@@ -7,7 +7,7 @@ import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { FieldDescriptor, NodeConnection, NodeNotice, NodeNotification, RawRow, StatementShape } from '../cluster/node-connection.ts';
+import type { Callback, FieldDescriptor, NodeConnection, NodeNotice, NodeNotification, RawRow, RelayedResult, StatementShape } from '../cluster/node-connection.ts';
 import { makeQueryResult, textTypes } from '../cluster/query-result.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { missesShard, withLogicalNames } from '../execute/logical-names.ts';
@@ -42,6 +42,7 @@ import { checkPlacements } from './moved-since.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { type Begin, PoolScope } from './pool-scope.ts';
+import { type RelayCall, relaySelect } from './relay-select.ts';
 import { anyNode, type RunContext, runStatement, utilityField } from './run-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
 import { type StreamInput, streamStatement } from './stream-rows.ts';
@@ -177,7 +178,7 @@ export class Session {
   /** A text with an error of syntax is looked at no further, so nothing is locked or waited for. */
   async #inServersWords(error: unknown, text: string): Promise<unknown> {
     if (!(error instanceof ClusterError) || error.id !== 'syntaxError') return error;
-    const isPlain = this.#transaction === undefined && this.#settings.isEmpty && !this.#pinned.isHeld;
+    const isPlain = this.#isPlain;
     try {
       await (isPlain ? this.#services.pools.get(coordinatorNodeId).describe(text) : this.#onCoordinator((connection) => connection.describe(text)));
     } catch (told) {
@@ -349,7 +350,7 @@ export class Session {
    */
   runBrief(statement: Statement, query: SessionQuery): Promise<QueryResult> | undefined {
     const snapshot = this.#services.store.current();
-    if (snapshot === undefined || this.#transaction !== undefined || !this.#settings.isEmpty || this.#pinned.isHeld) return undefined;
+    if (snapshot === undefined || !this.#isPlain) return undefined;
     const prepared = this.#planner.known(statement, snapshot);
     if (prepared === undefined || !isOnlyRows(prepared.plan)) return undefined;
     const { rowMode, types, name, wholeBytesMax, values = [] } = query;
@@ -358,15 +359,32 @@ export class Session {
       if (route !== undefined && route.catalogVersion > snapshot.version) return undefined;
       const run = (signal: AbortSignal | undefined): Promise<QueryResult> =>
         runRouted(this.#routedBy(route, prepared.snapshot), (routing) => runStatement(prepared, values, this.#context(prepared.snapshot, signal, routing), { rowMode, types, name, wholeBytesMax }));
-      return withinTime(this.#services.statementTimeoutMs, undefined, run).catch((error: unknown) => this.#afterBrief(error, statement, query));
+      return withinTime(this.#services.statementTimeoutMs, undefined, run).catch((error: unknown) => this.afterBrief(error, statement, query));
     } catch (error) {
       // Planning throws at once: a distribution value that cannot be read.
-      return this.#afterBrief(error, statement, query);
+      return this.afterBrief(error, statement, query);
     }
   }
 
-  /** What is missing may have moved or changed. */
-  async #afterBrief(error: unknown, statement: Statement, query: SessionQuery): Promise<QueryResult> {
+  /**
+   * Outside of a transaction, a query that may run twice (`mayRunTwice` was asked) and was planned before, whose rows go on as one node's own messages; see `relaySelect`. It cannot be cancelled. False where there is
+   * more to it. What it has failed with is for `afterBrief`.
+   */
+  relay(statement: Statement, call: RelayCall, done: Callback<RelayedResult>): boolean {
+    const snapshot = this.#services.store.current();
+    if (snapshot === undefined || !this.#isPlain || (this.#services.statementTimeoutMs ?? 0) > 0 || !this.#planner.isKnownToRunTwice(statement)) return false;
+    const prepared = this.#planner.known(statement, snapshot);
+    if (prepared === undefined || this.#reads.route(snapshot.server) !== undefined) return false;
+    return relaySelect(prepared, call, { services: this.#services, onNotice: this.#onNotice }, done);
+  }
+
+  /** Nothing of its own stands between a statement and connections that many share. */
+  get #isPlain(): boolean {
+    return this.#transaction === undefined && this.#settings.isEmpty && !this.#pinned.isHeld;
+  }
+
+  /** What is missing may have moved or changed: the statement is run again then. Else rejects with the error as it is to be told. */
+  async afterBrief(error: unknown, statement: Statement, query: SessionQuery): Promise<QueryResult> {
     if (mayBeStale(error)) return this.run(statement, query);
     const snapshot = this.#services.store.current();
     throw await positionedError(snapshot === undefined ? error : withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(false));

@@ -1,9 +1,10 @@
 import type { SelectStmt } from '@pgsql/types';
+import type { QueryResult } from 'pg';
 import { orAborted } from '../base/abort.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { textTypes } from '../cluster/query-result.ts';
-import type { Session } from '../session/session.ts';
+import type { Session, SessionQuery } from '../session/session.ts';
 import { leavesState } from '../session/statement-kinds.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { BriefStatements } from './brief-statements.ts';
@@ -14,13 +15,17 @@ import type { Format } from './frontend-message.ts';
 import { runClientCopy } from './run-copy.ts';
 
 /** A statement to be run for a client. */
-export interface AnswerCall {
+export interface AnswerCall extends RelayedAnswer {
+  readonly signal: AbortSignal;
+}
+
+/** The same of one whose rows go to the client as they come. */
+export interface RelayedAnswer {
   readonly statement: Statement;
   readonly values: readonly (string | null)[];
   readonly resultFormats: readonly Format[];
   /** Rows are announced: the simple protocol has no Describe. */
   readonly describes: boolean;
-  readonly signal: AbortSignal;
 }
 
 export interface AnswerContext {
@@ -31,7 +36,7 @@ export interface AnswerContext {
 }
 
 /** What is read whole before it is sent, at most. More is read again, in parts, as the client takes it. */
-const wholeBytesMax = 1024 * 1024;
+export const wholeBytesMax = 1024 * 1024;
 
 /** Runs a statement and writes its rows and its tag. Memory: a megabyte or two, however many the rows and however slow the client. */
 export async function answerStatement(call: AnswerCall, context: AnswerContext): Promise<void> {
@@ -61,12 +66,29 @@ function isForSession({ node, text }: Statement, { fromClause, intoClause, op }:
   return intoClause !== undefined || (fromClause === undefined && (op === undefined || op === 'SETOP_NONE')) || leavesState(node, text) || /setval/i.test(text);
 }
 
-async function answerWhole({ statement, values, resultFormats, describes, signal }: AnswerCall, { session, io, converter, brief }: AnswerContext, bytesMax: number | undefined): Promise<void> {
+/** Answers a query that was to be relayed, of which nothing was sent. `error`: what became of that; undefined where only its columns could not be told. */
+export async function answerRelayed(call: AnswerCall, error: unknown, context: AnswerContext): Promise<void> {
+  if (error === undefined) await answerStatement(call, context);
+  else if (error instanceof ResultTooLong) await answerInParts(call, context);
+  else await writeResult(call, await context.session.afterBrief(error, call.statement, wholeQuery(call, wholeBytesMax)), context);
+}
+
+function wholeQuery({ statement, values }: AnswerCall, bytesMax: number | undefined): SessionQuery {
+  return { text: statement.text, values, rowMode: 'array', types: textTypes, wholeBytesMax: bytesMax };
+}
+
+async function answerWhole(call: AnswerCall, context: AnswerContext, bytesMax: number | undefined): Promise<void> {
+  const { statement, signal } = call;
+  const { session, brief } = context;
   const started = performance.now();
-  const query = { text: statement.text, values, rowMode: 'array', types: textTypes, wholeBytesMax: bytesMax };
+  const query = wholeQuery(call, bytesMax);
   const running = bytesMax !== undefined && brief.isBrief(statement) ? session.runBrief(statement, query) : undefined;
   const result = await (running === undefined ? session.run(statement, { ...query, signal }) : orAborted(running, signal));
   if (bytesMax !== undefined) brief.note(statement, performance.now() - started);
+  await writeResult(call, result, context);
+}
+
+async function writeResult({ statement, resultFormats, describes }: AnswerCall, result: QueryResult, { io, converter }: AnswerContext): Promise<void> {
   const rows = result.rows as unknown as readonly RawRow[];
   const sink = new RowSink(io, converter, { formats: resultFormats, describes });
   if (result.fields.length > 0 || rows.length > 0 || isQuery(statement)) {

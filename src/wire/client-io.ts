@@ -4,6 +4,8 @@ import { FrontendReader } from './frontend-reader.ts';
 
 /** What is not sent yet when a statement shall wait for the client to read. */
 const flushBytes = 64 * 1024;
+/** From here on a write of its own is cheaper than a copy. */
+const passedMin = 16 * 1024;
 /** What has come and was not taken when the client shall wait. */
 const pauseBytes = 1024 * 1024;
 
@@ -34,6 +36,7 @@ export class ClientIo {
         this.#isPaused = true;
         socket.pause();
       }
+      this.#isAwaited = false;
       this.#onInput();
     });
     socket.on('close', () => {
@@ -64,16 +67,20 @@ export class ClientIo {
     this.#onInput = listener;
   }
 
-  /** Resolves when something more has come, or the client is gone. */
-  moreInput(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
+  /** Nobody goes on before something more has come, which `onInput` tells of. */
+  wantInput(): void {
     this.#isAwaited = true;
     if (this.#isPaused) this.#socket.resume();
     this.#isPaused = false;
+  }
+
+  /** Resolves when something more has come, or the client is gone. */
+  moreInput(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.wantInput();
     const before = this.#onInput;
     return new Promise((resolve) => {
       this.#onInput = () => {
-        this.#isAwaited = false;
         this.#onInput = before;
         resolve();
       };
@@ -85,10 +92,21 @@ export class ClientIo {
     if (this.out.pending > 0 && !this.#isClosed) this.#socket.write(this.out.take());
   }
 
-  /** To be waited for where much is written: resolves at once, unless so much is under way that the client has to read first. */
+  /** Messages that are whole, whose memory nobody writes to. Many bytes are not copied once more. */
+  pass(messages: Buffer): void {
+    if (messages.length < passedMin) {
+      this.out.raw(messages);
+      return;
+    }
+    this.flush();
+    if (!this.#isClosed) this.#socket.write(messages);
+  }
+
+  /** To be waited for where much is written: undefined unless so much is under way that the client has to read first. */
   room(): Promise<void> | undefined {
-    if (this.out.pending < flushBytes || this.#isClosed) return undefined;
-    if (this.#socket.write(this.out.take())) return undefined;
+    if (this.#isClosed) return undefined;
+    if (this.out.pending >= flushBytes) this.flush();
+    if (!this.#socket.writableNeedDrain) return undefined;
     return new Promise((resolve) => {
       this.#waiting = resolve;
     });

@@ -1,7 +1,8 @@
 import { ClusterError } from '../base/errors.ts';
+import type { RelayedResult } from '../cluster/node-connection.ts';
 import { Session } from '../session/session.ts';
 import type { SessionServices } from '../session/session-services.ts';
-import type { AnswerContext } from './answer-statement.ts';
+import { type AnswerContext, answerRelayed, type RelayedAnswer, wholeBytesMax } from './answer-statement.ts';
 import type { BriefStatements } from './brief-statements.ts';
 import type { ClientIo } from './client-io.ts';
 import { ExtendedQuery } from './extended-query.ts';
@@ -46,6 +47,11 @@ export class ClientSession {
   #statement: AbortController | undefined;
   #settingsMayDiffer = false;
   #isRunning = false;
+  /** Somebody is at a message, or at what is to be sent; no other is taken meanwhile. */
+  #isBusy = false;
+  /** The statement whose rows go through as they come. */
+  #relay: Relay | undefined;
+  #leave: (failure: { readonly error: unknown } | undefined) => void = () => undefined;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(input: ClientSessionInput) {
@@ -64,44 +70,91 @@ export class ClientSession {
 
   /** Ends what runs, as the client's request to cancel. */
   cancel(): void {
-    this.#statement?.abort(new ClusterError('canceled', 'canceling statement due to user request'));
+    const error = new ClusterError('canceled', 'canceling statement due to user request');
+    this.#statement?.abort(error);
+    const relay = this.#relay;
+    if (relay === undefined) return;
+    this.#endRelay();
+    this.#waitFor(this.#failed(error, relay.skips));
   }
 
   /** Resolves when the client says goodbye or is gone. The caller ends the session, which rolls back what is open. */
   async serve(): Promise<void> {
-    const { io } = this.#input;
-    io.onInput(() => {
-      if (io.isClosed) this.#statement?.abort(new ClusterError('connectionLost', 'the client is gone'));
+    const left = new Promise<{ readonly error: unknown } | undefined>((resolve) => {
+      this.#leave = (failure) => {
+        this.#isBusy = true;
+        resolve(failure);
+      };
     });
+    this.#input.io.onInput(() => this.#cameIn());
     this.#ready();
+    this.#work();
+    const failure = await left;
+    clearTimeout(this.#idle);
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #cameIn(): void {
+    if (this.#input.io.isClosed) {
+      this.#statement?.abort(new ClusterError('connectionLost', 'the client is gone'));
+      if (this.#relay !== undefined) {
+        this.#endRelay();
+        this.#isBusy = false;
+      }
+    }
+    if (!this.#isBusy) this.#work();
+  }
+
+  /** Answers messages until one has to be waited for, or there is none. */
+  #work(): void {
+    const { io } = this.#input;
+    clearTimeout(this.#idle);
     try {
-      while (!io.isClosed) {
-        const frame = io.in.take();
-        if (frame === undefined) {
-          await this.#wait();
-          continue;
+      while (!this.#isBusy) {
+        const frame = io.isClosed ? undefined : io.in.take();
+        if (io.isClosed || frame?.type === frontend.terminate) {
+          this.#leave(undefined);
+          return;
         }
-        if (frame.type === frontend.terminate) break;
+        if (frame === undefined) {
+          this.#rest();
+          return;
+        }
         this.#isRunning = true;
         const handled = this.#handle(frame);
-        if (handled !== undefined) await handled;
-        const room = io.room();
-        if (room !== undefined) await room;
+        if (handled !== undefined) this.#waitFor(handled);
+        else if (!this.#isBusy) this.#makeRoom();
       }
-    } finally {
-      clearTimeout(this.#idle);
+    } catch (error) {
+      this.#leave({ error });
     }
   }
 
-  async #wait(): Promise<void> {
+  #waitFor(handled: Promise<void>): void {
+    this.#isBusy = true;
+    handled.then(() => this.#goOn(), (error: unknown) => this.#leave({ error }));
+  }
+
+  #goOn(): void {
+    this.#isBusy = false;
+    this.#makeRoom();
+    if (!this.#isBusy) this.#work();
+  }
+
+  /** A client that does not read is not answered more. */
+  #makeRoom(): void {
+    const room = this.#input.io.room();
+    if (room !== undefined) this.#waitFor(room);
+  }
+
+  #rest(): void {
     const { io, limits, status } = this.#input;
     io.flush();
     this.#isRunning = false;
     const isOpen = this.session.status !== 'idle';
     const limitMs = shorter(isOpen ? limits.idleInTransactionTimeoutMs : limits.idleTimeoutMs, status.idleTimeoutMs(isOpen));
     if (limitMs > 0) this.#idle = setTimeout(() => this.#idled(isOpen), limitMs);
-    await io.moreInput();
-    clearTimeout(this.#idle);
+    io.wantInput();
   }
 
   #idled(isOpen: boolean): void {
@@ -159,6 +212,10 @@ export class ClientSession {
   async #simple(text: string): Promise<void> {
     await this.#extended.forgetUnnamed();
     await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
+    await this.#endSimple();
+  }
+
+  async #endSimple(): Promise<void> {
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
     this.#ready();
@@ -169,7 +226,51 @@ export class ClientSession {
     this.#ready();
   }
 
-  async #execute(portal: string, rowsMax: number): Promise<void> {
+  #execute(portal: string, rowsMax: number): Promise<void> | undefined {
+    const call = rowsMax === 0 && this.session.status === 'idle' && this.#input.io.in.endsUnit() ? this.#extended.relayed(portal) : undefined;
+    if (call === undefined || !this.#relays(call, 'sync')) return this.#executeWatched(portal, rowsMax);
+    this.#extended.isRun(portal);
+    return undefined;
+  }
+
+  /** Whether the rows of a query go to the client as a node sends them, from now on. `until`: what ends its answer. */
+  #relays(call: RelayedAnswer, until: 'sync' | 'query'): boolean {
+    const { brief, onStatement } = this.#input;
+    const { statement } = call;
+    if (!brief.isUnwatched(statement)) return false;
+    const relay = { skips: until === 'sync', started: performance.now() };
+    const begins = this.session.relay(statement, { ...call, bytesMax: wholeBytesMax }, (error, result) => {
+      if (this.#relay === relay) this.#relayed(call, relay, { error, result });
+    });
+    if (!begins) return false;
+    this.#relay = relay;
+    this.#isBusy = true;
+    onStatement(statement.text);
+    return true;
+  }
+
+  #relayed(call: RelayedAnswer, { skips, started }: Relay, { error, result }: { readonly error: unknown; readonly result: RelayedResult | undefined }): void {
+    const { io, brief } = this.#input;
+    this.#endRelay();
+    if (result === undefined) {
+      const answered = this.#running(call.statement.text, () => [], (_, signal) => answerRelayed({ ...call, signal }, error, this.#context)).then(() => (skips ? undefined : this.#endSimple()));
+      this.#waitFor(answered.catch((failure: unknown) => this.#failed(failure, skips)));
+      return;
+    }
+    brief.note(call.statement, performance.now() - started);
+    if (call.describes) io.out.rowDescription(result.fields, []);
+    for (const messages of result.messages) io.pass(messages);
+    if (!skips) this.#ready();
+    this.#goOn();
+  }
+
+  /** What comes of it is not wanted any more, or has come. */
+  #endRelay(): void {
+    this.#relay = undefined;
+    this.#input.onStatement(undefined);
+  }
+
+  async #executeWatched(portal: string, rowsMax: number): Promise<void> {
     const statement = this.#extended.statementOf(portal);
     const isLast = this.#input.io.in.endsUnit();
     await this.#running(statement?.text ?? '', () => (statement === undefined ? [] : [statement]), (_, signal) => this.#extended.execute(portal, rowsMax, { isLast, signal }));
@@ -268,6 +369,13 @@ export class ClientSession {
 /** Of two limits; 0 is none. */
 function shorter(one: number, other: number): number {
   return one === 0 || other === 0 ? one + other : Math.min(one, other);
+}
+
+/** A query whose rows go through. */
+interface Relay {
+  /** After an error the client finds its way by the next Sync. */
+  readonly skips: boolean;
+  readonly started: number;
 }
 
 /** Modes of a transaction are no settings that a client is told of; and asking for those would take its snapshot. */

@@ -5,13 +5,14 @@ import type { StatementShape } from '../cluster/node-connection.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
-import { type AnswerContext, answerStatement, RowSink } from './answer-statement.ts';
+import { type AnswerContext, answerStatement, type RelayedAnswer, RowSink } from './answer-statement.ts';
 import { BackendWriter } from './backend-writer.ts';
 import type { ClientPortal, ClientStatement } from './client-statement.ts';
 import { commandTag } from './command-tag.ts';
 import { formatOf } from './convert-values.ts';
 import type { BindMessage, ParseMessage } from './frontend-message.ts';
 import { protocolViolation } from './protocol-error.ts';
+import { codecOf } from './value-codecs.ts';
 
 /** What one client may have prepared; statements that nobody closes would else fill memory. */
 const statementsMax = 10_000;
@@ -110,6 +111,20 @@ export class ExtendedQuery {
     const { fields } = await session.shape(parseOne(`FETCH FORWARD 0 FROM ${quoteIdentifier(name)}`), []);
     if (fields.length === 0) this.#portal(name);
     io.out.rowDescription(fields, []);
+  }
+
+  /** A portal whose rows may go to the client as a node sends them; undefined where that is not all to be done. */
+  relayed(name: string): RelayedAnswer | undefined {
+    const portal = this.#portals.get(name);
+    if (portal === undefined || portal.isDone || portal.opened !== undefined) return undefined;
+    const { prepared: { statement, shape }, values, resultFormats } = portal;
+    if (statement === undefined || (resultFormats.includes('binary') && !shape.fields.every(({ dataTypeID }) => codecOf(dataTypeID) !== undefined))) return undefined;
+    return { statement, values, resultFormats, describes: false };
+  }
+
+  /** All its rows are being read. */
+  isRun(portal: string): void {
+    this.#portal(portal).isDone = true;
   }
 
   /** `isLast`: nothing but Sync comes behind it, so a statement that stands alone needs no transaction of its own. */

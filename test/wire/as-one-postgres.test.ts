@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe as group, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe as group, expect, test, vi } from 'vitest';
+import type { NodeConnections } from '../../src/cluster/node-connection.ts';
+import { Cluster } from '../../src/index.ts';
 import { serve, type WireServer } from '../../src/wire.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
 import { bind, type BindWith, close, copyData, copyDone, copyFail, describe, execute, flush, functionCall, int32, message, parse, query, RawClient, sync } from './raw-client.ts';
@@ -261,6 +263,51 @@ group('extended queries', () => {
   });
 
   test('messages that belong elsewhere', () => compare([flush, query('SELECT 1')], [copyData('x'), copyDone, copyFail('x'), query('SELECT 1')]));
+});
+
+group('rows that go from a node to the client as they come', () => {
+  /** How many of the turns' queries did so; each is sent again and again, in one session, from before it is known until it is prepared on nodes. */
+  async function passed(...turns: readonly (readonly Buffer[])[]): Promise<number> {
+    const { pools } = Cluster.coordinatorOf(pair.cluster);
+    // However busy the machine is.
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+    const spies = pools.nodeIds.map((id) => vi.spyOn(pools.get(id) as { relay: NonNullable<NodeConnections['relay']> }, 'relay'));
+    try {
+      await compare(...turns.flatMap(([first = sync, ...again]) => [[first, sync], ...Array.from({ length: rounds }, () => again)]));
+      return spies.reduce((sum, spy) => sum + spy.mock.results.filter(({ value }) => value === true).length, 0);
+    } finally {
+      for (const spy of [clock, ...spies]) spy.mockRestore();
+    }
+  }
+  /** More than are needed to have a statement prepared. */
+  const rounds = 8;
+  const named = (sql: string): Buffer => parse(sql, 's');
+  const ask = (values: readonly string[], results: readonly number[] = []): Buffer[] => [bind(values, { statement: 's', results }), describe('P'), execute(), sync];
+
+  test('texts, NULLs, no rows, no columns, large rows, more than is kept whole', async () => {
+    await pair.cluster.query(`INSERT INTO things (tenant_id, id, name) VALUES (3, 901, NULL), (3, 902, 'é ✓ ')`);
+    await pair.plain.query(`INSERT INTO things (tenant_id, id, name) VALUES (3, 901, NULL), (3, 902, 'é ✓ ')`);
+    expect(await passed([named('SELECT id, name, price, made FROM things WHERE tenant_id = $1 ORDER BY id'), ...ask(['3']), ...ask(['5'])])).toBe(2 * rounds - 1);
+    expect(await passed([named('SELECT name FROM things WHERE tenant_id = $1 AND id = 4711'), ...ask(['3'])])).toBeGreaterThan(0);
+    expect(await passed([named('SELECT FROM things WHERE tenant_id = $1'), bind(['3'], { statement: 's' }), execute(), sync])).toBeGreaterThan(0);
+    expect(await passed([named(`SELECT id, repeat(name || 'é', 5000) FROM things WHERE tenant_id = $1 ORDER BY id`), ...ask(['3'])])).toBeGreaterThan(0);
+    await passed([named(`SELECT id, repeat('x', 300000) FROM things WHERE tenant_id = $1 ORDER BY id`), ...ask(['3'])]);
+    for (const one of [pair.cluster, pair.plain]) await one.query('DELETE FROM things WHERE id > 900');
+  });
+
+  test('binary, of types that are alike everywhere', async () => {
+    const alike = `SELECT id, tenant_id, name, 1.5::float4 AS d, 'NaN'::float8 AS e, id > 10 AS f, '\\xdead'::bytea AS i, '{"a": [1, null]}'::jsonb AS l, NULL::uuid AS n FROM things WHERE tenant_id = $1 ORDER BY id`;
+    expect(await passed([named(alike), ...ask(['3'], [1]), ...ask(['3'], [1, 0, 1, 1, 0, 0, 1, 1, 1]), ...ask(['3'])])).toBeGreaterThan(0);
+    expect(await passed([named('SELECT id, price FROM things WHERE tenant_id = $1 ORDER BY id'), ...ask(['3'], [1])])).toBe(0);
+  });
+
+  test('errors of rows; definitions that have changed', async () => {
+    const rest = 'SELECT 60 / (id - $2::int) AS x FROM things WHERE tenant_id = $1 ORDER BY id';
+    expect(await passed([named(rest), ...ask(['3', '1000']), ...ask(['3', '10']), ...ask(['3', '1000'])])).toBeGreaterThan(0);
+    for (const one of [pair.cluster, pair.plain]) await one.query('ALTER TABLE things ADD COLUMN more text');
+    expect(await passed([named('SELECT more, id FROM things WHERE tenant_id = $1 ORDER BY id'), ...ask(['3'])])).toBeGreaterThan(0);
+    for (const one of [pair.cluster, pair.plain]) await one.query('ALTER TABLE things DROP COLUMN more');
+  });
 });
 
 group('COPY', () => {
