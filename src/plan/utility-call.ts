@@ -82,8 +82,8 @@ export function callOf(call: Call, column: string | undefined): UtilityCall | un
   const name = parts.at(-1) ?? '';
   const names = Object.hasOwn(utilityFunctions, name) ? utilityFunctions[name] : undefined;
   if (names === undefined || (parts.length > 1 && parts[0] !== 'pg_catalog')) return undefined;
-  const other = otherArguments[name] ?? [];
-  const given = argumentsGiven(call, names, argumentsNeeded[name] ?? 0) ?? argumentsGiven(call, other, other.length - 1);
+  const other = otherArguments[name];
+  const given = argumentsGiven(call, names, argumentsNeeded[name] ?? 0) ?? (other === undefined ? undefined : argumentsGiven(call, other, other.length - 1));
   return given === undefined ? undefined : { kind: 'utility', name, column: column ?? name, arguments: given };
 }
 
@@ -98,7 +98,7 @@ function argumentsGiven({ args = [] }: Call, names: readonly string[], needed: n
     if (key === undefined || value === undefined || !names.includes(key) || given.has(key)) return undefined;
     given.set(key, value);
   }
-  return names.length > 0 && names.slice(0, needed).every((argument) => given.has(argument)) ? given : undefined;
+  return names.slice(0, needed).every((argument) => given.has(argument)) ? given : undefined;
 }
 
 interface Call {
