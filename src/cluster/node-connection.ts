@@ -70,16 +70,12 @@ export interface NodeQuery {
 
 /** A statement whose rows go on to somebody else as they came. */
 export interface RelayQuery extends NodeQuery {
-  /** Whether its columns are asked for. Then rows are text. */
-  readonly describes: boolean;
   readonly bytesMax: number;
 }
 
 /** The rows of a statement, and its tag, in the server's own messages. */
 export interface RelayedResult {
   readonly rows: number;
-  /** Empty unless they were asked for. */
-  readonly fields: readonly FieldDescriptor[];
   /** DataRow and CommandComplete messages, whole and in order. They lie in the memory that the socket was read into: to be used before they are kept. */
   readonly messages: readonly Buffer[];
 }

@@ -1,7 +1,7 @@
 import type { DataRowReader } from './data-row.ts';
 import { headerBytes } from './message-framer.ts';
 import type { MessageWriter } from './message-writer.ts';
-import type { Callback, CallOptions, FieldDescriptor, RelayedResult, RelayQuery } from './node-connection.ts';
+import type { Callback, CallOptions, RelayedResult, RelayQuery } from './node-connection.ts';
 import { Statement } from './statement.ts';
 import { ResultTooLong } from '../base/result-too-long.ts';
 
@@ -9,7 +9,6 @@ import { ResultTooLong } from '../base/result-too-long.ts';
 export class RelayStatement extends Statement {
   #rows = 0;
   #size = 0;
-  #fields: readonly FieldDescriptor[] = [];
   /** Messages behind one another in the memory that came last, from `#from` to `#to`; what came before that. */
   #bytes: Buffer | undefined;
   #from = 0;
@@ -29,14 +28,11 @@ export class RelayStatement extends Statement {
   }
 
   /** Who knows the columns does not ask for them. */
-  protected override run(out: MessageWriter, name: string, values: readonly unknown[], fields: FieldDescriptor[] | undefined): void {
-    if (this.query.describes) super.run(out, name, values, fields);
-    else out.runWith(name, values, this.query.resultFormats);
+  protected override run(out: MessageWriter, name: string, values: readonly unknown[]): void {
+    out.runWith(name, values, this.query.resultFormats);
   }
 
-  override onFields(fields: FieldDescriptor[]): void {
-    this.#fields = fields;
-  }
+  override onFields(): void {}
 
   override onDataRow({ bytes }: DataRowReader, start: number, end: number): void {
     this.#rows += 1;
@@ -57,7 +53,7 @@ export class RelayStatement extends Statement {
       return;
     }
     this.#keep();
-    this.callback(undefined, { rows: this.#rows, fields: this.#fields, messages: this.#pieces });
+    this.callback(undefined, { rows: this.#rows, messages: this.#pieces });
   }
 
   #take(bytes: Buffer, start: number, end: number): void {

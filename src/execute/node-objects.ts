@@ -55,11 +55,6 @@ export class NodeObjects {
     return result;
   }
 
-  /** As `fields`, at once: undefined where names have to be asked for. */
-  known(fields: readonly FieldDescriptor[], context: FieldContext): readonly FieldDescriptor[] | undefined {
-    return this.#translated(fields, context);
-  }
-
   /** The fields as the coordinator database would describe them. */
   async fields(fields: readonly FieldDescriptor[], context: FieldContext): Promise<readonly FieldDescriptor[]> {
     const translated = this.#translated(fields, context);

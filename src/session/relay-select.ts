@@ -1,5 +1,4 @@
 import type { Callback, NodeNotice, RelayedResult } from '../cluster/node-connection.ts';
-import { withTablesOf } from '../execute/fields.ts';
 import { targetOf } from '../plan/bind.ts';
 import type { PreparedPlan } from './planner.ts';
 import { groupOf } from './run-statement.ts';
@@ -11,24 +10,22 @@ export interface RelayCall {
   readonly values: readonly (string | null)[];
   /** Of its columns, in a Bind message's manner. Only types that are alike on all servers may be binary. */
   readonly resultFormats: readonly ('text' | 'binary')[];
-  /** Whether its columns are wanted. */
-  readonly describes: boolean;
   /** With more it fails with `ResultTooLong`. */
   readonly bytesMax: number;
 }
 
 /** What of a session the query needs. */
 interface Relaying {
-  readonly services: Pick<SessionServices, 'pools' | 'load' | 'objects' | 'nextNode'>;
+  readonly services: Pick<SessionServices, 'pools' | 'load' | 'nextNode'>;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
 }
 
 /**
  * Runs a query that one node answers whole, on a connection that many share, and hands on the node's own messages: no row is read, nothing is promised. False, and nothing has happened, where there is more to it; then
- * the ordinary way is to be taken, which also says what is wrong with the values. `done` is called later, and only once; its result is undefined, without an error, where the columns could not be told.
+ * the ordinary way is to be taken, which also says what is wrong with the values. `done` is called later, and only once.
  */
 export function relaySelect(prepared: PreparedPlan, call: RelayCall, { services, onNotice }: Relaying, done: Callback<RelayedResult>): boolean {
-  const { plan, texts, snapshot } = prepared;
+  const { plan, texts } = prepared;
   if (plan.kind !== 'select' || plan.locks || texts === undefined || prepared.lookedUp !== undefined || prepared.parameters !== call.values.length) return false;
   const target = placed(prepared, call.values);
   if (target === undefined || target.kind === 'many') return false;
@@ -36,8 +33,8 @@ export function relaySelect(prepared: PreparedPlan, call: RelayCall, { services,
   const node = target.kind === 'one' ? target.node : services.nextNode();
   const connections = services.pools.get(node);
   if (connections.relay === undefined) return false;
-  const { values, resultFormats, describes, bytesMax } = call;
-  const query = { text: target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0), values, resultFormats, describes, bytesMax, repeats: prepared.repeats() };
+  const { values, resultFormats, bytesMax } = call;
+  const query = { text: target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0), values, resultFormats, bytesMax, repeats: prepared.repeats() };
   return connections.relay(query, { onNotice }, (error, result) => {
     if (result === undefined) {
       done(error, undefined);
@@ -45,12 +42,7 @@ export function relaySelect(prepared: PreparedPlan, call: RelayCall, { services,
     }
     const group = groupOf(plan.uses, ordinals);
     if (group !== undefined) services.load.note(group, result.rows);
-    if (!describes) {
-      done(undefined, result);
-      return;
-    }
-    const fields = services.objects.known(result.fields, { node, snapshot, tables: plan.tables });
-    done(undefined, fields === undefined ? undefined : { ...result, fields: plan.columns === undefined ? fields : withTablesOf([...fields], plan.columns) });
+    done(undefined, result);
   });
 }
 

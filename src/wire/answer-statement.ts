@@ -16,6 +16,8 @@ import { runClientCopy } from './run-copy.ts';
 
 /** A statement to be run for a client. */
 export interface AnswerCall extends RelayedAnswer {
+  /** Rows are announced: the simple protocol has no Describe. */
+  readonly describes: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -24,8 +26,6 @@ export interface RelayedAnswer {
   readonly statement: Statement;
   readonly values: readonly (string | null)[];
   readonly resultFormats: readonly Format[];
-  /** Rows are announced: the simple protocol has no Describe. */
-  readonly describes: boolean;
 }
 
 export interface AnswerContext {
@@ -66,10 +66,9 @@ function isForSession({ node, text }: Statement, { fromClause, intoClause, op }:
   return intoClause !== undefined || (fromClause === undefined && (op === undefined || op === 'SETOP_NONE')) || leavesState(node, text) || /setval/i.test(text);
 }
 
-/** Answers a query that was to be relayed, of which nothing was sent. `error`: what became of that; undefined where only its columns could not be told. */
+/** Answers a query that was to be relayed, of which nothing was sent. `error`: what became of that. */
 export async function answerRelayed(call: AnswerCall, error: unknown, context: AnswerContext): Promise<void> {
-  if (error === undefined) await answerStatement(call, context);
-  else if (error instanceof ResultTooLong) await answerInParts(call, context);
+  if (error instanceof ResultTooLong) await answerInParts(call, context);
   else await writeResult(call, await context.session.afterBrief(error, call.statement, wholeQuery(call, wholeBytesMax)), context);
 }
 

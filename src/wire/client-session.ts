@@ -75,7 +75,7 @@ export class ClientSession {
     const relay = this.#relay;
     if (relay === undefined) return;
     this.#endRelay();
-    this.#waitFor(this.#failed(error, relay.skips));
+    this.#waitFor(this.#failed(error, true));
   }
 
   /** Resolves when the client says goodbye or is gone. The caller ends the session, which rolls back what is open. */
@@ -212,10 +212,6 @@ export class ClientSession {
   async #simple(text: string): Promise<void> {
     await this.#extended.forgetUnnamed();
     await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
-    await this.#endSimple();
-  }
-
-  async #endSimple(): Promise<void> {
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
     this.#ready();
@@ -228,17 +224,17 @@ export class ClientSession {
 
   #execute(portal: string, rowsMax: number): Promise<void> | undefined {
     const call = rowsMax === 0 && this.session.status === 'idle' && this.#input.io.in.endsUnit() ? this.#extended.relayed(portal) : undefined;
-    if (call === undefined || !this.#relays(call, 'sync')) return this.#executeWatched(portal, rowsMax);
+    if (call === undefined || !this.#relays(call)) return this.#executeWatched(portal, rowsMax);
     this.#extended.isRun(portal);
     return undefined;
   }
 
-  /** Whether the rows of a query go to the client as a node sends them, from now on. `until`: what ends its answer. */
-  #relays(call: RelayedAnswer, until: 'sync' | 'query'): boolean {
+  /** Whether the rows of a query go to the client as a node sends them, from now on. */
+  #relays(call: RelayedAnswer): boolean {
     const { brief, onStatement } = this.#input;
     const { statement } = call;
     if (!brief.isUnwatched(statement)) return false;
-    const relay = { skips: until === 'sync', started: performance.now() };
+    const relay = { started: performance.now() };
     const begins = this.session.relay(statement, { ...call, bytesMax: wholeBytesMax }, (error, result) => {
       if (this.#relay === relay) this.#relayed(call, relay, { error, result });
     });
@@ -249,18 +245,16 @@ export class ClientSession {
     return true;
   }
 
-  #relayed(call: RelayedAnswer, { skips, started }: Relay, { error, result }: { readonly error: unknown; readonly result: RelayedResult | undefined }): void {
+  #relayed(call: RelayedAnswer, { started }: Relay, { error, result }: { readonly error: unknown; readonly result: RelayedResult | undefined }): void {
     const { io, brief } = this.#input;
     this.#endRelay();
     if (result === undefined) {
-      const answered = this.#running(call.statement.text, () => [], (_, signal) => answerRelayed({ ...call, signal }, error, this.#context)).then(() => (skips ? undefined : this.#endSimple()));
-      this.#waitFor(answered.catch((failure: unknown) => this.#failed(failure, skips)));
+      const answered = this.#running(call.statement.text, () => [], (_, signal) => answerRelayed({ ...call, describes: false, signal }, error, this.#context));
+      this.#waitFor(answered.catch((failure: unknown) => this.#failed(failure, true)));
       return;
     }
     brief.note(call.statement, performance.now() - started);
-    if (call.describes) io.out.rowDescription(result.fields, []);
     for (const messages of result.messages) io.pass(messages);
-    if (!skips) this.#ready();
     this.#goOn();
   }
 
@@ -373,8 +367,6 @@ function shorter(one: number, other: number): number {
 
 /** A query whose rows go through. */
 interface Relay {
-  /** After an error the client finds its way by the next Sync. */
-  readonly skips: boolean;
   readonly started: number;
 }
 

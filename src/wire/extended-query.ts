@@ -119,7 +119,7 @@ export class ExtendedQuery {
     if (portal === undefined || portal.isDone || portal.opened !== undefined) return undefined;
     const { prepared: { statement, shape }, values, resultFormats } = portal;
     if (statement === undefined || (resultFormats.includes('binary') && !shape.fields.every(({ dataTypeID }) => codecOf(dataTypeID) !== undefined))) return undefined;
-    return { statement, values, resultFormats, describes: false };
+    return { statement, values, resultFormats };
   }
 
   /** All its rows are being read. */
