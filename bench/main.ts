@@ -22,7 +22,7 @@ async function main(options: BenchOptions): Promise<void> {
   const results = await runBenches(benches, { options, progress: stderrProgress(), signal: interruption.signal });
   const report = {
     bench: benches.map((bench) => bench.name).join(','),
-    commit: describeCommit(import.meta.dirname),
+    commit: describeCommit(process.cwd()),
     machine: describeMachine(String(options.major)),
     results,
   };

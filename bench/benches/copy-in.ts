@@ -42,7 +42,7 @@ function copyInVariant(bed: TestBed): Variant {
     measure: async (side) => {
       await side.pool(1).query(`TRUNCATE ${copies.name}`);
       const { kind, connectionString } = side;
-      const outcome = await runChild(bed.childScript, { kind: 'copy_in', side: kind, connectionString, sql: copyStatement(copies), file });
+      const outcome = await runChild(bed, { kind: 'copy_in', side: kind, connectionString, sql: copyStatement(copies), file });
       if (outcome.rows !== bed.rows.size.clicks) throw new Error(`COPY took ${outcome.rows} rows of ${bed.rows.size.clicks}`);
       return [(outcome.rows / outcome.totalMs) * 1000, outcome.peakMB - outcome.baseMB];
     },

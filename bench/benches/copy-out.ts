@@ -15,7 +15,7 @@ export const copyOut: Bench = {
       warm: true,
       costly: true,
       measure: async ({ kind, connectionString }) => {
-        const outcome = await runChild(bed.childScript, { kind: 'copy_out', side: kind, connectionString, sql: 'COPY clicks TO STDOUT' });
+        const outcome = await runChild(bed, { kind: 'copy_out', side: kind, connectionString, sql: 'COPY clicks TO STDOUT' });
         if (outcome.rows !== bed.rows.size.clicks) throw new Error(`COPY gave ${outcome.rows} rows of ${bed.rows.size.clicks}`);
         return [(outcome.rows / outcome.totalMs) * 1000, outcome.peakMB - outcome.baseMB];
       },

@@ -12,7 +12,7 @@ export const idleMemory: Bench = {
       warm: true,
       costly: true,
       measure: async ({ kind, connectionString }) => {
-        const outcome = await runChild(bed.childScript, { kind: 'idle', side: kind, connectionString, sql: '' });
+        const outcome = await runChild(bed, { kind: 'idle', side: kind, connectionString, sql: '' });
         return [outcome.peakMB];
       },
     },

@@ -102,7 +102,7 @@ function large(bed: TestBed): Variant {
       const { shardId, tenants } = at(moved.shards, 0);
       const { to } = await whereToMove(bed.shardwright, shardId);
       const writer = startPacedWriter(bed.shardwright, { table: moved.table, tenants, rowsPerTenant: moved.rowsPerTenant });
-      const { totalMs, peakMB } = await runChild(bed.childScript, { kind: 'move', side: 'cluster', connectionString, sql: '', move: { shardId, to } });
+      const { totalMs, peakMB } = await runChild(bed, { kind: 'move', side: 'cluster', connectionString, sql: '', move: { shardId, to } });
       const stall = Math.max(...writer.take());
       await writer.stop();
       return [totalMs, bytes / 1e3 / totalMs, stall, peakMB];

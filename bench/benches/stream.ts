@@ -18,7 +18,7 @@ export const stream: Bench = {
       warm: true,
       costly: true,
       measure: async ({ kind, connectionString }) => {
-        const outcome = await runChild(bed.childScript, { kind: 'stream', side: kind, connectionString, sql });
+        const outcome = await runChild(bed, { kind: 'stream', side: kind, connectionString, sql });
         if (outcome.rows !== bed.rows.size.clicks) throw new Error(`the stream gave ${outcome.rows} rows of ${bed.rows.size.clicks}`);
         return [(outcome.rows / outcome.totalMs) * 1000, outcome.firstMs, outcome.peakMB];
       },

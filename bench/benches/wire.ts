@@ -139,7 +139,7 @@ function urlOf(served: Served | undefined): string {
 }
 
 async function serveCluster(bed: TestBed): Promise<Served> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'serve', '--coordinator', bed.cluster.connectionString, '--listen', '127.0.0.1:0', '--authentication', 'trust'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [path.join(bed.builtDirectory, 'cli.mjs'), 'serve', '--coordinator', bed.cluster.connectionString, '--listen', '127.0.0.1:0', '--authentication', 'trust'], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as unknown[];
   const url = /^ready (\S+)/.exec(String(line))?.[1];
   assert(url !== undefined, 'the wire server did not start');

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { buildEntries } from '../../scripts/build-entries.ts';
 import { saasRows, saasSize } from '../data/saas-rows.ts';
 import type { Bench, MetricResult } from './bench.ts';
 import { loadSaas } from './load-saas.ts';
@@ -26,7 +25,6 @@ export interface BenchRun {
 /** Starts the servers, loads both sides, runs the benches in order and stops everything again, whatever happens. */
 export async function runBenches(benches: readonly Bench[], { options, progress, signal }: BenchRun): Promise<MetricResult[]> {
   await using scratch = await scratchDirectory();
-  await using built = await buildEntries({ child: 'bench/children/main.ts' });
   progress.step(`starting PostgreSQL ${options.major}: one plain, and ${nodes} nodes with a coordinator`);
   await using servers = await startServers({ major: options.major, nodes });
   const rows = saasRows(seed, saasSize(options.quick ? 100_000 : 1_000_000));
@@ -43,7 +41,7 @@ export async function runBenches(benches: readonly Bench[], { options, progress,
     tpchScale: options.scale ?? (options.quick ? 0.02 : 0.1),
     pace: paceOf(options),
     directory: scratch.path,
-    childScript: path.join(built.directory, 'child.mjs'),
+    builtDirectory: import.meta.dirname,
     progress,
     atEnd: (close) => closers.push(close),
   };

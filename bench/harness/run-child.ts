@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
+import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ChildOutcome, ChildTask } from '../children/child-task.ts';
+import type { TestBed } from './test-bed.ts';
 
 /**
- * Measures a task in a Node process of its own, so that its memory is its own. The script is plain JavaScript, made by
- * `buildEntries`. Rejects with what the process wrote to standard error when it fails.
+ * Measures a task in a Node process of its own, so that its memory is its own. Rejects with what the process wrote to standard error when it fails.
  */
-export async function runChild(script: string, task: ChildTask): Promise<ChildOutcome> {
-  const child = spawn(process.execPath, [script, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function runChild({ builtDirectory }: Pick<TestBed, 'builtDirectory'>, task: ChildTask): Promise<ChildOutcome> {
+  const child = spawn(process.execPath, [path.join(builtDirectory, 'child.mjs'), JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);

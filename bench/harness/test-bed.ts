@@ -28,8 +28,8 @@ export interface TestBed {
   readonly connectionsMax: number;
   /** Where a bench may put files. */
   readonly directory: string;
-  /** The script that measures in a process of its own (see `children/main.ts`). */
-  readonly childScript: string;
+  /** Holds what was built beside the bench (see run-built.ts): `child.mjs`, which measures in a process of its own (see children/main.ts), and `cli.mjs`, the library's command. */
+  readonly builtDirectory: string;
   readonly progress: Progress;
   /** Called after the last bench, whatever happened; the last one registered first. */
   atEnd(close: () => Promise<unknown>): void;

@@ -12,12 +12,12 @@ export interface TpchQuery {
 
 /**
  * The 22 queries of the specification with the substitution parameters of their validation. Query 15 is its variant with WITH; `scale` is
- * that of the data, which query 11's fraction depends on (2.4.11.3). Read from `queries/`.
+ * that of the data, which query 11's fraction depends on (2.4.11.3). Read from `queries/`, from the project's root.
  */
 export function tpchQueries(scale: number): readonly TpchQuery[] {
   return rules.map((rule, index) => {
     const name = `q${String(index + 1).padStart(2, '0')}`;
-    const text = readFileSync(new URL(`queries/${name}.sql`, import.meta.url), 'utf8').trimEnd();
+    const text = readFileSync(`bench/data/tpch/queries/${name}.sql`, 'utf8').trimEnd();
     return { name, sql: text.replace(':fraction', decimal(0.0001 / scale)), ...rule };
   });
 }
