@@ -54,10 +54,9 @@ const senders: Readonly<Record<Plain, (client: PoolClient, migration: Migration,
     }
     await client.query(done, [name]);
   },
-  /** All of a file is one text. */
+  /** All of a file is one text, and so one transaction. Prisma itself writes down that it is done in another, and asks what to do when it finds that missing; here it is the text's last statement. */
   prisma: async (client, { name, sql }, onStatement) => {
-    await client.query(asOneText(name, sql, onStatement));
-    await client.query(done, [name]);
+    await client.query(`${asOneText(name, sql, onStatement)};\nINSERT INTO tool.migrations (name) VALUES ('${name}')`);
   },
   'node-pg-migrate': (client, { name, sql }, onStatement) => inTransaction(client, true, async () => {
     await client.query(asOneText(name, sql, onStatement));
