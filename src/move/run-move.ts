@@ -189,7 +189,7 @@ class MoveRun {
   /** Whatever a step has failed with: that it was on another server may be why. */
   async #isReplaced(job: StoredJob, error: unknown): Promise<boolean> {
     if (error instanceof ServerReplaced) return true;
-        return checkTimelines({ ...this.services, job, signal: new AbortController().signal }).then(() => false, (reason: unknown) => reason instanceof ServerReplaced);
+    return checkTimelines({ ...this.services, job, signal: new AbortController().signal }).then(() => false, (reason: unknown) => reason instanceof ServerReplaced);
   }
 
   async #try(job: StoredJob, state: WorkingState): Promise<void> {

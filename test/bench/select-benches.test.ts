@@ -5,7 +5,7 @@ const namesOf = (names: readonly string[]): string[] => selectBenches(names).map
 
 describe('selectBenches', () => {
   it('has those of the multi-tenant tables without names', () => {
-    expect(allBenches.filter((bench) => !selectBenches([]).includes(bench)).map((bench) => bench.name)).toEqual(['transactions', 'distribute', 'boot', 'recovery', 'move', 'wire', 'tpch', 'tpch-reference']);
+    expect(allBenches.filter((bench) => !selectBenches([]).includes(bench)).map((bench) => bench.name)).toEqual(['transactions', 'distribute', 'boot', 'recovery', 'move', 'dropped-node', 'wire', 'tpch', 'tpch-reference']);
   });
   it('takes names and groups, each bench once', () => {
     expect(namesOf(['stream'])).toEqual(['stream']);
