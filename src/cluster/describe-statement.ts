@@ -1,5 +1,4 @@
-import type { FieldDescriptor, StatementShape } from './node-connection.ts';
-import type { Callback } from './node-connection.ts';
+import type { Callback, FieldDescriptor, StatementShape } from './node-connection.ts';
 import type { Link } from './link.ts';
 import type { MessageWriter } from './message-writer.ts';
 import { Statement } from './statement.ts';

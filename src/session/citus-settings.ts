@@ -18,8 +18,10 @@ const defaults: ReadonlyMap<string, string> = new Map([
   ['citus.enable_ddl_propagation', 'on'], ['citus.use_citus_managed_tables', 'off'], ['citus.local_table_join_policy', 'auto'], ['citus.explain_all_tasks', 'off'], ['citus.max_adaptive_executor_pool_size', '16'],
 ]);
 
-/** The query for what SHOW of one of Citus's settings gives; undefined for any other name. */
-export function citusSettingShown(name: string): Statement | undefined {
+/** The query for what SHOW of one of Citus's settings gives; undefined for any other statement. */
+export function citusSettingShown(node: Statement['node']): Statement | undefined {
+  if (!('VariableShowStmt' in node)) return undefined;
+  const { name = '' } = node.VariableShowStmt;
   const value = defaults.get(name.toLowerCase());
   if (value === undefined) return undefined;
   return parseOne(`SELECT coalesce(nullif(pg_catalog.current_setting('${name.toLowerCase()}', true), ''), '${value}') AS ${quoteIdentifier(name)}`);

@@ -395,7 +395,7 @@ export class Session {
     try {
       if (readsOrWrites(node)) return await this.#work(statement, query);
       if ('VariableSetStmt' in node) return await this.#set(statement, node.VariableSetStmt, query.signal);
-      const shown = 'VariableShowStmt' in node ? citusSettingShown(node.VariableShowStmt.name ?? '') : undefined;
+      const shown = citusSettingShown(node);
       if (shown !== undefined) return await this.#show(shown, query);
       if ('ConstraintsSetStmt' in node && this.#transaction !== undefined) return await this.#setConstraints(statement, node.ConstraintsSetStmt.constraints ?? []);
       if ('DiscardStmt' in node) return await this.#discard(statement, node.DiscardStmt.target);
@@ -572,7 +572,7 @@ export class Session {
     const { node } = statement;
     if ('TransactionStmt' in node) return { parameterTypes: [], fields: [] };
     if (this.#failed) throw transactionAborted();
-    const shown = 'VariableShowStmt' in node ? citusSettingShown(node.VariableShowStmt.name ?? '') : undefined;
+    const shown = citusSettingShown(node);
     if (shown !== undefined) return this.shape(shown, []);
     const cursor = 'FetchStmt' in node ? this.#cursors.fieldsOf(node.FetchStmt.portalname ?? '') : undefined;
     if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
@@ -609,7 +609,7 @@ export class Session {
 
   /** Has the coordinator database read values in the session's state, as Bind does: rejects with its words for the first that is none of its type. `types`: OIDs. */
   async readValues(types: readonly number[], values: readonly (string | null)[]): Promise<void> {
-    const isPlain = this.#transaction === undefined && this.#settings.isEmpty && !this.#pinned.isHeld;
+    const isPlain = this.#isPlain;
     try {
       const names = await this.typeNames(types);
       const query = { text: `SELECT ${names.map((name, i) => `$${i + 1}::${name ?? 'pg_catalog.text'}`).join(', ')} WHERE false`, values };

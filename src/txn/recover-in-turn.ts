@@ -1,23 +1,17 @@
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
+import { withConnection } from '../cluster/with-connection.ts';
 import { gidCluster } from './gid.ts';
 import { recover } from './recover.ts';
 
 /** Recovery as every process does it now and then: one at a time, whoever holds an advisory lock in the coordinator database. It holds a connection to each node only as long as it asks. */
 export async function recoverInTurn(pools: NodePools, { clusterId, signal }: { readonly clusterId: string; readonly signal: AbortSignal }): Promise<void> {
-  const connection = await pools.get(coordinatorNodeId).acquire({ signal });
-  let failure: { readonly error: unknown } | undefined;
-  try {
+  await withConnection(pools.get(coordinatorNodeId), signal, async (connection) => {
     await connection.query({ text: 'BEGIN' }, { signal });
     if (await isOurs(connection, clusterId, signal)) await recover(pools, { clusterId, signal });
     await connection.query({ text: 'ROLLBACK' });
-  } catch (error) {
-    failure = { error };
-    throw error;
-  } finally {
-    connection.release(failure);
-  }
+  });
 }
 
 /** Until the end of the transaction. */

@@ -165,10 +165,11 @@ class TwoPhaseCommit {
 
   /** For who has to tell, after a failover, what it has not kept. */
   #noteCommit(committed: CommitPositions | undefined): void {
-    const { pools, transactionId } = this.context;
+    const { pools: { commits }, transactionId } = this.context;
+    if (commits === undefined) return;
     const { node } = this.agent;
     const decided = committed?.found.get(node);
-    pools.commits?.note({ transactionId, decisionNode: node, parts: new Map([...this.#positions.found, ...(decided === undefined ? [] : [[node, decided] as const])]) });
+    commits.note({ transactionId, decisionNode: node, parts: new Map([...this.#positions.found, ...(decided === undefined ? [] : [[node, decided] as const])]) });
   }
 
   /** Never throws: from the decision on the transaction has committed. */
