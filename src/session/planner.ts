@@ -198,6 +198,12 @@ export class Planner {
     return prepared !== undefined && prepared.snapshot === snapshot && !prepared.isOutgrown ? prepared : undefined;
   }
 
+  /** The statement of a text that was parsed before and has only one. */
+  parsed(text: string): Statement | undefined {
+    const statements = this.#statements.get(text);
+    return statements?.length === 1 ? statements[0] : undefined;
+  }
+
   /** Throws `syntaxError`, and `unsupportedQuery` for what would have later texts read otherwise. */
   statements(text: string): readonly Statement[] {
     const known = this.#statements.get(text);

@@ -25,6 +25,8 @@ export class SessionClient extends EventEmitter {
   readonly #session: Session;
   readonly #types: TypeOverrides;
   #tail: Promise<unknown> = Promise.resolve();
+  /** Begun or waiting. */
+  #unfinished = 0;
 
   constructor(services: SessionServices, config: { readonly types?: CustomTypesConfig | undefined } = {}) {
     super();
@@ -62,15 +64,21 @@ export class SessionClient extends EventEmitter {
     return answer(result, callback);
   }
 
-  /** Runs `work` when all earlier statements are done. */
+  /** Runs `work` when all earlier statements are done: at once, where that is so. */
   enqueue<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(() => {
-      if (this._ending) throw new Error('Client was closed and is not queryable');
-      return work();
-    });
-    this.#tail = result.catch(() => undefined);
+    const result = this.#unfinished === 0 ? this.#begin(work) : this.#tail.then(() => this.#begin(work));
+    this.#unfinished += 1;
+    this.#tail = result.then(this.#finished, this.#finished);
     return result;
   }
+
+  #begin<T>(work: () => Promise<T>): Promise<T> {
+    return this._ending ? Promise.reject(new Error('Client was closed and is not queryable')) : work();
+  }
+
+  readonly #finished = (): void => {
+    this.#unfinished -= 1;
+  };
 
   /** The session, for work that is not one query: streams and COPY. */
   get session(): Session {
@@ -98,7 +106,7 @@ export class SessionClient extends EventEmitter {
   /** Rolls back what is open: nobody else may inherit it. */
   reset(): void {
     this.#session.forgetReads();
-    if (this.#session.status !== 'idle') this.#tail = this.#tail.then(() => this.#session.rollback()).catch(() => undefined);
+    if (this.#session.status !== 'idle') this.enqueue(() => this.#session.rollback()).catch(() => undefined);
   }
 
   end(callback?: () => void): Promise<void> | undefined {

@@ -17,6 +17,8 @@ export class SessionTransaction implements DistributedTransaction {
   /** Names of cursors that its statements have given out: several may be open. */
   readonly names = { last: 0 };
   readonly #joined = new Map<NodeId, Promise<NodeConnection>>();
+  /** Those of them that have repeated what was to be repeated. */
+  readonly #ready = new Set<NodeId>();
   /** The last broadcast. */
   #sending: Promise<void> | undefined;
 
@@ -49,7 +51,12 @@ export class SessionTransaction implements DistributedTransaction {
       this.#joined.set(node, ready);
     }
     await ready;
+    this.#ready.add(node);
     return repeats ? this.inner.join(node, effect, options) : connection;
+  }
+
+  joined(node: NodeId, effect: 'read' | 'write'): NodeConnection | undefined {
+    return this.#ready.has(node) ? this.inner.joined?.(node, effect) : undefined;
   }
 
   /** SET TRANSACTION comes before what the session has set, which may read: so where no server has joined yet, it becomes the first statement everywhere. False where one has. */

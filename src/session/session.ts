@@ -49,7 +49,7 @@ import { type StreamInput, streamStatement } from './stream-rows.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
-import { blockUtilities, changesCatalog, distributingUtilities, isOnlyRows, isUtilityCall, leavesState, locksSequences, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, leavesState, locksSequences, locksTables, modesOf, readingUtilities, setsModes } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { type SetConfig, settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -143,7 +143,12 @@ export class Session {
   }
 
   /** Runs a text of any number of statements: one result, or an array for several, as pg gives them. */
-  async query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
+  query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
+    const known = this.#isBrief || query.signal?.aborted === true ? undefined : this.#services.planner.parsed(query.text);
+    return known === undefined ? this.#query(query) : this.run(known, query);
+  }
+
+  async #query(query: SessionQuery): Promise<QueryResult | QueryResult[]> {
     throwIfAborted(query.signal);
     await loadGrammar();
     const statements = await this.parseOrAsk(query);
@@ -339,10 +344,10 @@ export class Session {
   }
 
   /** One statement of a text. */
-  async run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
+  run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     if ('TransactionStmt' in statement.node) return this.#transactionStatement(statement, statement.node.TransactionStmt);
-    if (this.#failed) throw transactionAborted();
-    return withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
+    if (this.#failed) return Promise.reject(transactionAborted());
+    return this.#runInBlock(statement, query) ?? withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
   }
 
   /**
@@ -363,6 +368,31 @@ export class Session {
     } catch (error) {
       // Planning throws at once: a distribution value that cannot be read.
       return this.afterBrief(error, statement, query);
+    }
+  }
+
+  /** In a transaction block, a statement that was planned before and of which nothing but its result comes, without the detours of others. Undefined where there is more to it. Rejects as `run` does. */
+  #runInBlock(statement: Statement, query: SessionQuery): Promise<QueryResult> | undefined {
+    const snapshot = this.#services.store.current();
+    if (this.#transaction === undefined || this.#hasOneSnapshot || this.#ownSnapshot !== undefined || snapshot === undefined) return undefined;
+    const prepared = this.#planner.known(statement, snapshot);
+    if (prepared === undefined || !isOfRows(prepared.plan) || changesSession.test(statement.text)) return undefined;
+    const run = (signal: AbortSignal | undefined): Promise<QueryResult> => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), query);
+    try {
+      return withinTime(this.#services.statementTimeoutMs, query.signal, run).catch((error: unknown) => this.#failInBlock(error, prepared, query.signal));
+    } catch (error) {
+      // Planning throws at once, as in `runBrief`.
+      return this.#failInBlock(error, prepared, query.signal);
+    }
+  }
+
+  async #failInBlock(error: unknown, { snapshot, statement }: PreparedPlan, signal: AbortSignal | undefined): Promise<never> {
+    if (error instanceof ResultTooLong) throw error;
+    try {
+      throw await positionedError(await this.#nameInBlock(error, statement, { snapshot, signal }), statement.text, this.#planner.describerOfErrors(true));
+    } catch (told) {
+      this.#failed = true;
+      throw transactionLost(this.#services.pools, told);
     }
   }
 
@@ -704,11 +734,11 @@ export class Session {
       try {
         return await this.#runOnce(statement, query, snapshot);
       } catch (error) {
+        if (this.#transaction !== undefined) throw await this.#nameInBlock(error, statement, { snapshot, signal: query.signal });
         const isMissing = missesShard(error, snapshot, statement.text) && !this.#readsOnlyReplicas(snapshot, query);
         const named = withLogicalNames(error, snapshot);
-        if (!mayBeStale(error) || this.#ownSnapshot !== undefined) throw named;
+        if (!mayBeStale(error)) throw named;
         const fresh = await this.#services.store.refresh({ signal: query.signal });
-        if (this.#transaction !== undefined) throw isMissing ? changedMeanwhile(named) : named;
         const isNewer = fresh.version !== snapshot.version;
         // With an error of ours nothing of it was done yet, and another has done something: so this ends.
         const isRunAgain = (isNewer && error instanceof ClusterError) || (await patience.mayRunAgain({ isNewer, isMissing }, query.signal));
@@ -716,6 +746,14 @@ export class Session {
         snapshot = fresh;
       }
     }
+  }
+
+  /** The error as it is to be told. What is missing may have moved or changed: then the catalog is read again, so that the next block finds it. */
+  async #nameInBlock(error: unknown, { text }: Statement, { snapshot, signal }: { readonly snapshot: CatalogSnapshot; readonly signal: AbortSignal | undefined }): Promise<unknown> {
+    const named = withLogicalNames(error, snapshot);
+    if (!mayBeStale(error) || this.#ownSnapshot !== undefined) return named;
+    await this.#services.store.refresh({ signal });
+    return missesShard(error, snapshot, text) ? changedMeanwhile(named) : named;
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {
@@ -873,7 +911,7 @@ export class Session {
 
   async #start(modes: string, { consistent = false, signal }: { readonly consistent?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<SessionTransaction> {
     const snapshot = await this.newEnough(await this.#services.store.load({ signal }), { signal });
-    const all = await this.#withDefaults(modes);
+    const all = this.#settings.isEmpty ? modes : await this.#withDefaults(modes);
     const level = `ISOLATION LEVEL ${/isolation/i.test(all) ? '' : (snapshot.server.sessionSettings['default_transaction_isolation'] ?? '')}`;
     const takesNow = consistent || (hasOneSnapshot(all) && this.#settings.has(consistentSnapshots) && (await this.#pinned.use(wantsConsistentSnapshots)));
     const reads = !takesNow && canBeOnReplicas(`${all} ${level}`) ? this.#reads.route(snapshot.server) : undefined;

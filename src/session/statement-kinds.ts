@@ -42,6 +42,14 @@ export function isOnlyRows({ kind }: StatementPlan): boolean {
   return !seenToKinds.has(kind);
 }
 
+/** Whether it reads or writes rows of shards, and does nothing else. */
+export function isOfRows({ kind }: StatementPlan): boolean {
+  return kind === 'select' || kind === 'insert' || kind === 'modify';
+}
+
+/** What may change the session's settings, or values of sequences that it keeps. */
+export const changesSession = /set_config|setval/i;
+
 const seenToKinds: ReadonlySet<StatementPlan['kind']> = new Set(['coordinator', 'computed', 'materialize', 'made_by_query', 'definition', 'maintenance', 'lock', 'concurrent_index']);
 
 /** What stands behind BEGIN or START TRANSACTION, without comments. */

@@ -40,9 +40,10 @@ export class TransactionScope implements SteadyScope {
     return connection.query(query, this.#options());
   }
 
-  async runParsed(node: NodeId, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
-    const connection = await this.transaction.join(node, effect, this.#options());
-    return connection.queryParsed(query, this.#options());
+  runParsed(node: NodeId, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
+    const options = this.#options();
+    const joined = this.transaction.joined?.(node, effect);
+    return joined === undefined ? this.transaction.join(node, effect, options).then((connection) => connection.queryParsed(query, options)) : joined.queryParsed(query, options);
   }
 
   async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {

@@ -35,6 +35,8 @@ export function beginTransaction(pools: NodePools, options: BeginOptions): Distr
 class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   readonly id = newTransactionId();
   readonly #participants = new Map<NodeId, Promise<Participant>>();
+  /** Those of them that have joined. */
+  readonly #entered = new Map<NodeId, Participant>();
   readonly began = Date.now();
   readonly connections = new Map<NodeId, NodeConnection>();
   #over = false;
@@ -73,9 +75,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       entering = this.#enter(node, this.#beginsWithClaim(node, effect), options);
       this.#participants.set(node, entering);
     }
-    const participant = await entering;
-    if (effect === 'write' && participant.effect === 'read' && !this.#read.has(node)) this.#becomeWriter(participant);
-    return participant.connection;
+    return this.#joins(await entering, effect);
+  }
+
+  joined(node: NodeId, effect: 'read' | 'write'): NodeConnection | undefined {
+    assert(!this.#over, 'a server joins a transaction that is over');
+    const participant = this.#entered.get(node);
+    return participant === undefined ? undefined : this.#joins(participant, effect);
   }
 
   hasModes(modes: string): void {
@@ -132,6 +138,11 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
     return true;
   }
 
+  #joins(participant: Participant, effect: 'read' | 'write'): NodeConnection {
+    if (effect === 'write' && participant.effect === 'read' && !this.#read.has(participant.node)) this.#becomeWriter(participant);
+    return participant.connection;
+  }
+
   /** Claims are under way before COMMIT comes, so that it need not wait for one. */
   #becomeWriter(participant: Participant): void {
     participant.effect = 'write';
@@ -165,6 +176,7 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       // Not awaited: the first statement follows in the same write. It can fail only with the connection, as that one does then.
       this.#begin(participant, claims).catch(() => undefined);
       this.connections.set(node, connection);
+      this.#entered.set(node, participant);
       // Who only reads, on replicas, is in nobody's way; and servers of one node call different processes by the same number.
       if (this.connections.size === 2 && !this.#over && this.#read.size === 0) this.options.watch?.enter(this);
       return participant;
@@ -184,8 +196,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
 
   /** Those that made it; a server that could not be joined takes no part. */
   async #joined(): Promise<Participant[]> {
-    const entered = await Promise.allSettled(this.#participants.values());
-    return entered.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    if (this.#entered.size < this.#participants.size) await Promise.allSettled(this.#participants.values());
+    return [...this.#entered.values()];
   }
 
   async #commit(participants: readonly Participant[], options: CallOptions | undefined): Promise<void> {

@@ -16,6 +16,8 @@ export interface DistributedTransaction {
    * `write` marks the server as a participant whose work must be committed atomically with the others'.
    */
   join(node: NodeId, effect: 'read' | 'write', options?: CallOptions): Promise<NodeConnection>;
+  /** The same of a server that has joined, at once; undefined where there is more to it. */
+  joined?(node: NodeId, effect: 'read' | 'write'): NodeConnection | undefined;
   /** How the statements of one write come to their servers: side by side unless it says otherwise. */
   readonly order?: WriteOrder | undefined;
   /** What is run from here until one of the two is called can be undone. Only blocks of sessions can do that. */

@@ -99,16 +99,19 @@ test('nor does a foreign key wait for ever for the table that it refers to', asy
   }
 });
 
-test('a block that waits for a table whose columns change ends with shardMissing', async () => {
+test.each([['c', 'that is new'], ['d', 'that was planned before']] as const)('a block that waits for a table that gets column %s, with a statement %s, ends with shardMissing', async (column, which) => {
   const [client, changing] = [await other.connect(), await one.connect()];
+  const text = `SELECT * FROM t WHERE k = 1 AND '${column}' <> ''`;
   try {
-    await changing.query('BEGIN; ALTER TABLE t ADD COLUMN c int');
+    if (which === 'that was planned before') await client.query(text);
+    await changing.query(`BEGIN; ALTER TABLE t ADD COLUMN ${column} int`);
     await client.query('BEGIN');
-    const met = expect(client.query('SELECT * FROM t WHERE k = 1')).rejects.toMatchObject({ code: '42P01', id: 'shardMissing' });
+    const met = expect(client.query(text)).rejects.toMatchObject({ code: '42P01', id: 'shardMissing' });
     const waiting = `SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await expect.poll(async () => (await Promise.all(databases.nodes.map((node) => onNode(node, waiting)))).flat().length, { timeout: 20_000 }).toBe(1);
     await changing.query('COMMIT');
     await met;
+    await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' });
   } finally {
     client.release(true);
     changing.release(true);
