@@ -163,11 +163,12 @@ export class Cluster extends PoolBase {
       super.connect(given);
       return undefined;
     }
-    if (given?.signal?.aborted === true) return Promise.reject(canceled(given.signal));
-    const connected = given === undefined ? super.connect() : this.#connected(given, () => super.connect());
-    return orAborted(connected, given?.signal).catch((error: unknown) => {
+    if (given === undefined) return super.connect();
+    if (given.signal?.aborted === true) return Promise.reject(canceled(given.signal));
+    const connected = this.#connected(given, () => super.connect());
+    return orAborted(connected, given.signal).catch((error: unknown) => {
       // Nobody waits for it any more; if it never comes, its error is the one thrown.
-      if (given?.signal?.aborted === true) connected.then((client) => client.release(), () => undefined);
+      if (given.signal?.aborted === true) connected.then((client) => client.release(), () => undefined);
       throw error;
     });
   }

@@ -21,7 +21,26 @@ export class PinnedCoordinator {
   /** The transaction's, while there is none of the session's own. */
   #borrowed: NodeConnection | undefined;
 
-  constructor(private readonly input: PinnedInput) {}
+  /** The pools for a transaction of this session: joining the coordinator database takes the pinned connection, if there is one. */
+  readonly poolsForTransaction: NodePools;
+
+  constructor(private readonly input: PinnedInput) {
+    const { pools } = input;
+    this.poolsForTransaction = {
+      get nodeIds() {
+        return pools.nodeIds;
+      },
+      get failsOver() {
+        return pools.failsOver;
+      },
+      get commits() {
+        return pools.commits;
+      },
+      get: (node) => (node === coordinatorNodeId ? this.#connections() : pools.get(node)),
+      setNodes: (nodes) => pools.setNodes(nodes),
+      end: () => pools.end(),
+    };
+  }
 
   get isHeld(): boolean {
     return this.#held !== undefined;
@@ -58,25 +77,6 @@ export class PinnedCoordinator {
     this.#held = undefined;
     held?.onNotification(undefined);
     held?.release(error === undefined ? { dirty: true } : { error });
-  }
-
-  /** The pools for a transaction of this session: joining the coordinator database takes the pinned connection, if there is one. */
-  poolsForTransaction(): NodePools {
-    const { pools } = this.input;
-    return {
-      get nodeIds() {
-        return pools.nodeIds;
-      },
-      get failsOver() {
-        return pools.failsOver;
-      },
-      get commits() {
-        return pools.commits;
-      },
-      get: (node) => (node === coordinatorNodeId ? this.#connections() : pools.get(node)),
-      setNodes: (nodes) => pools.setNodes(nodes),
-      end: () => pools.end(),
-    };
   }
 
   #connections(): NodeConnections {

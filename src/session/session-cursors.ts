@@ -94,10 +94,11 @@ export class SessionCursors {
 
   /** To be called before the transaction's connections go. */
   async endTransaction(outcome: 'commit' | 'rollback'): Promise<void> {
+    this.#savepoints = [];
+    if (this.#open.size === 0) return;
     const ended = [...this.#open].filter(([name, { held }]) => !held || (outcome === 'rollback' && this.#fresh.has(name)));
     await this.#drop(ended.map(([name]) => name));
     this.#fresh.clear();
-    this.#savepoints = [];
   }
 
   async #drop(names: readonly string[]): Promise<void> {

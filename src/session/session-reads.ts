@@ -29,6 +29,7 @@ export class SessionReads {
 
   /** For what may write. A session that is over then reads nothing of it. */
   collect(server: Server): CommitPositions | undefined {
+    if (this.services.pools.failsOver !== true) return undefined;
     const isWanted = !this.isBrief && ((this.#options(server).reads ?? 'primary') !== 'primary' || this.#collectsTokens(server));
     return this.services.writes.collect(this.services.pools, isWanted);
   }

@@ -961,7 +961,7 @@ export class Session {
   }
 
   #begin(snapshot: CatalogSnapshot, modes: string, how: Pick<BeginOptions, 'order' | 'reads'>): ReturnType<typeof beginTransaction> {
-    return beginTransaction(this.#pinned.poolsForTransaction(), { clusterId: snapshot.clusterId, modes, watch: this.#services.deadlocks, ...how });
+    return beginTransaction(this.#pinned.poolsForTransaction, { clusterId: snapshot.clusterId, modes, watch: this.#services.deadlocks, ...how });
   }
 
   async #end(statement: TransactionStmt, command: 'COMMIT' | 'ROLLBACK'): Promise<QueryResult> {
@@ -993,6 +993,7 @@ export class Session {
       await transaction.commit({ committed, onNotice: this.#onNotice }).catch((error: unknown) => Promise.reject(transactionLost(this.#services.pools, error)));
       this.#settings.commit();
       if (changesCatalog) await this.#services.store.refresh();
+      if (committed === undefined) return tagged('COMMIT');
       return await this.#services.writes.note(tagged('COMMIT'), { committed, catalogVersion: this.#services.store.current()?.version ?? 0, session: this.#reads.seen });
     } catch (error) {
       this.#settings.rollback();

@@ -27,7 +27,8 @@ const modesPattern = new RegExp(`^(${mode}(,? ${mode})*)?$`, 'i');
 
 /** Begins a transaction; no server hears of it before it joins. Throws `invalidParameter` for modes that BEGIN does not know. */
 export function beginTransaction(pools: NodePools, options: BeginOptions): DistributedTransaction {
-  const modes = (options.modes ?? '').trim().replaceAll(/\s+/g, ' ').replaceAll(' ,', ',');
+  if (options.modes === undefined || options.modes === '') return new LazyTransaction(pools, { ...options, modes: '' });
+  const modes = options.modes.trim().replaceAll(/\s+/g, ' ').replaceAll(' ,', ',');
   if (!modesPattern.test(modes)) throw new ClusterError('invalidParameter', `unknown transaction mode: ${modes}`);
   return new LazyTransaction(pools, { ...options, modes });
 }
@@ -110,7 +111,8 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
       if (participants.some(({ connection }) => connection.transactionStatus === 'failed')) throw transactionAborted();
       await this.#commit(participants, options);
     } finally {
-      await Promise.all(participants.filter(({ connection }) => connection.transactionStatus !== 'idle').map(rollbackParticipant));
+      const open = participants.filter(({ connection }) => connection.transactionStatus !== 'idle');
+      if (open.length > 0) await Promise.all(open.map(rollbackParticipant));
       for (const { connection } of participants) connection.release();
     }
   }
@@ -201,11 +203,13 @@ class LazyTransaction implements DistributedTransaction, WatchedTransaction {
   }
 
   async #commit(participants: readonly Participant[], options: CallOptions | undefined): Promise<void> {
+    const name = { clusterId: this.options.clusterId, transactionId: this.id };
+    const [only] = participants;
+    if (participants.length === 1 && only?.effect === 'write') return commitOnlyWriter(only, name, options);
     const writers = participants.filter(({ effect }) => effect === 'write');
     const readers = participants.filter(({ effect }) => effect === 'read');
     const [writer, second] = writers;
     const onNotice = options?.onNotice;
-    const name = { clusterId: this.options.clusterId, transactionId: this.id };
     if (second !== undefined) {
       await commitInTwoPhases({ ...name, pools: this.pools, onStep: this.options.onStep }, { writers, readers }, options);
     } else if (writer === undefined) await Promise.all(readers.map((reader) => commitParticipant(reader, { onNotice })));
