@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { ClusterError } from '../base/errors.ts';
-import { transactionAborted } from '../session/session.ts';
+import { transactionAborted } from '../session/session-answers.ts';
 import type { StatementShape } from '../cluster/node-connection.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
@@ -43,11 +43,11 @@ export class ExtendedQuery {
   /** Types that a client gives and a server would not infer have to reach every server: as casts. */
   async #shaped(statement: Statement, types: readonly number[]): Promise<ClientStatement> {
     const { session } = this.context;
-    const inferred = types.some((type) => type !== 0) ? await session.shape(statement, []).catch(() => undefined) : undefined;
+    const inferred = types.some((type) => type !== 0) ? await session.shapes.of(statement, []).catch(() => undefined) : undefined;
     const isInferred = types.every((type, i) => type === 0 || inferred?.parameterTypes[i] === type);
-    if (isInferred) return { statement, shape: inferred ?? (await session.shape(statement, [])), description: undefined };
-    const shape = await session.shape(statement, types);
-    const names = await session.typeNames(types);
+    if (isInferred) return { statement, shape: inferred ?? (await session.shapes.of(statement, [])), description: undefined };
+    const shape = await session.shapes.of(statement, types);
+    const names = await session.shapes.typeNames(types);
     return { statement: parseOne(withParameterTypes(statement, names)), shape, description: undefined };
   }
 
@@ -83,7 +83,7 @@ export class ExtendedQuery {
     if (doubted === 0) return texts;
     const [values, theirs] = [texts.slice(0, doubted), types.slice(0, doubted)];
     try {
-      await session.readValues(theirs, values);
+      await session.shapes.readValues(theirs, values);
     } catch (error) {
       if (portal !== '' && error instanceof DatabaseError) error.where = error.where?.replace(/^unnamed portal/m, `portal "${portal}"`);
       throw error;
@@ -108,7 +108,7 @@ export class ExtendedQuery {
   /** A cursor of DECLARE is a portal, too. */
   async #describeCursor(name: string): Promise<void> {
     const { session, io } = this.context;
-    const { fields } = await session.shape(parseOne(`FETCH FORWARD 0 FROM ${quoteIdentifier(name)}`), []);
+    const { fields } = await session.shapes.of(parseOne(`FETCH FORWARD 0 FROM ${quoteIdentifier(name)}`), []);
     if (fields.length === 0) this.#portal(name);
     io.out.rowDescription(fields, []);
   }
@@ -156,7 +156,7 @@ export class ExtendedQuery {
     if (portal.opened === undefined) {
       this.#opened += 1;
       const name = `<portal ${this.#opened}>`;
-      const command = await session.openPortal(name, statement, { text: statement.text, values: portal.values, signal });
+      const command = await session.portals.open(name, statement, { text: statement.text, values: portal.values, signal });
       portal.opened = { name, command };
     }
     const { opened } = portal;
@@ -165,7 +165,7 @@ export class ExtendedQuery {
     sink.describe(portal.prepared.shape.fields);
     while (sink.rows < wanted) {
       const asked = Math.min(wanted - sink.rows, portalBatch);
-      const rows = await session.fetchPortal(opened.name, asked, signal);
+      const rows = await session.portals.fetch(opened.name, asked, signal);
       await sink.write(rows);
       if (rows.length < asked) {
         portal.isDone = true;
@@ -206,7 +206,7 @@ export class ExtendedQuery {
   async #drop(name: string): Promise<void> {
     const opened = this.#portals.get(name)?.opened;
     this.#portals.delete(name);
-    if (opened !== undefined) await this.context.session.closePortal(opened.name);
+    if (opened !== undefined) await this.context.session.portals.close(opened.name);
   }
 
   #statement(name: string): ClientStatement {

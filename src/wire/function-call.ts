@@ -17,7 +17,7 @@ export async function answerFunctionCall({ oid, formats, values, resultFormat }:
   const oids = (types ?? '').split(' ').filter((type) => type !== '').map(Number);
   if (oids.length !== values.length) throw protocolViolation(`function call message contains ${values.length} arguments but function requires ${oids.length}`);
   const texts = await converter.parameters({ values, formats }, oids);
-  const names = await session.typeNames(oids);
+  const names = await session.shapes.typeNames(oids);
   const rows = await ask(`SELECT ${name ?? ''}(${names.map((type, i) => `$${i + 1}::${type ?? 'text'}`).join(', ')})`, texts);
   const field = { name: '', tableID: 0, columnID: 0, dataTypeID: Number(result), dataTypeSize: -1, dataTypeModifier: -1, format: 'text' };
   const converted = await converter.rows(rows, [field], [resultFormat]);

@@ -79,7 +79,7 @@ async function copyOut(statement: Statement, options: Copy['options'], { session
 /** How many columns are named. Of a column that there is not, COPY says whose it would be, and not where it stands. */
 async function namedColumns(copied: Statement, { session, statement }: { readonly session: Session; readonly statement: Statement }): Promise<number> {
   try {
-    return (await session.shape(copied, [])).fields.length;
+    return (await session.shapes.of(copied, [])).fields.length;
   } catch (error) {
     const table = 'CopyStmt' in statement.node ? statement.node.CopyStmt.relation?.relname : undefined;
     if (error instanceof DatabaseError && error.code === '42703' && table !== undefined) {

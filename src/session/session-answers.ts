@@ -1,0 +1,16 @@
+import type { QueryResult } from 'pg';
+import { ClusterError } from '../base/errors.ts';
+import { makeQueryResult } from '../cluster/query-result.ts';
+
+/** The answer to a statement that only has a tag. */
+export function tagged(command: string): QueryResult {
+  return makeQueryResult({ command, rowCount: null, fields: [], rows: [] });
+}
+
+export function outsideBlock(command: string): ClusterError {
+  return new ClusterError('invalidParameter', `${command} can only be used in transaction blocks`, { sqlState: '25P01' });
+}
+
+export function transactionAborted(): ClusterError {
+  return new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
+}
