@@ -1,6 +1,7 @@
 import type { Node, RangeVar, TruncateStmt } from '@pgsql/types';
 import { analyzeAny, namedRelations } from '../analyze/analyze-statement.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
+import { assert } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { isLookupTable } from '../catalog/unique-lookup.ts';
@@ -8,9 +9,11 @@ import { quoteIdentifier } from '../sql/identifiers.ts';
 import { writesRows } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
+import type { InsertPlan } from './insert/insert-plan.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
 import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
+import { type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
 import { checkView, planMaterialized } from './plan-materialized.ts';
@@ -24,6 +27,7 @@ import type { StatementPlan } from './statement-plan.ts';
 import { namesTablesAsValues } from './tables-as-values.ts';
 import { planUtilityCall } from './utility-call.ts';
 import { checkConflicts } from './write/check-conflicts.ts';
+import { checkFloats } from './write/check-floats.ts';
 import { planInsertStatement } from './write/plan-insert-statement.ts';
 import { planMerge } from './write/plan-merge.ts';
 import { planModify } from './write/plan-modify.ts';
@@ -40,6 +44,8 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if (create !== undefined) return planStatement(create, input);
   const skipping = skippingInsert(statement, named.names);
   if (skipping !== undefined) return planSkipping(skipping, named);
+  const upserting = upsertingInsert(statement, named.names);
+  if (upserting !== undefined) return planUpserting(upserting, named);
   checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(computed, named);
@@ -56,6 +62,30 @@ async function planSkipping({ statement, lookups }: SkippingInsert, named: Named
   const plan = await planRows(statement, named);
   if (plan.kind === 'insert') return { ...plan, skips: lookups.map(({ name }) => name) };
   throw refused('ON CONFLICT means a unique lookup, and the rows are not VALUES alone.', 'Compute what the rows need first, and pass it as parameters.');
+}
+
+/** PostgreSQL is asked first: what the parts alone would let pass is an error in the whole. */
+async function planUpserting(parts: UpsertingInsert, named: Named): Promise<StatementPlan> {
+  const { lookup, columns } = parts;
+  checkFloats(named);
+  const { parameterTypes } = await named.describe.statement(parts.described);
+  const { statement, numbers } = parts.update(parameterTypes);
+  const [lock, update] = [await planRows(parts.lock, named), await planRows(statement, named)];
+  assert(lock.kind === 'select' && update.kind === 'modify', 'a query and an update');
+  const insert = await planInParts(parts.insert, named);
+  const refusedBy = new Map<string, InsertPlan>();
+  for (const [name, again] of parts.refused) refusedBy.set(name, await planInParts(again, named));
+  const upsert = {
+    lookup, columns, numbers, proposed: await planInParts(parts.proposed, named), refused: refusedBy, lock: { statement: parts.lock, plan: lock }, update: { statement, plan: update },
+  };
+  return { ...insert, skips: [lookup.name], upsert };
+}
+
+/** The text is not the caller's: it may have parameters less, which only rows that are put together leave out. */
+async function planInParts(statement: Statement, named: Named): Promise<InsertPlan> {
+  const plan = await planRows(statement, named);
+  if (plan.kind !== 'insert') throw refused('ON CONFLICT means a unique lookup, and the rows are not VALUES alone.', 'Compute what the rows need first, and pass it as parameters.');
+  return { ...plan, verbatim: false, groups: false };
 }
 
 async function planLookedUp(statement: Statement, named: Named): Promise<StatementPlan> {

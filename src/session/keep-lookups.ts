@@ -15,13 +15,13 @@ export interface KeepingScope {
  * Runs a statement that writes to a table with unique lookups, and then writes to these what it has changed: in the session's transaction, or in one of its own, since the keys are on other nodes than the rows. See
  * docs/decisions/0030-unique-lookups.md.
  */
-export function keepingLookups<T>(scope: StatementScope, work: (keeping: KeepingScope) => Promise<T>, how?: Partial<AtomicHow> & Pick<Following, 'first'>): Promise<T> {
+export function keepingLookups<T>(scope: StatementScope, work: (keeping: KeepingScope) => Promise<T>, how?: Partial<AtomicHow> & Pick<Following, 'first' | 'note'>): Promise<T> {
   const { snapshot, signal, onNotice } = scope;
   return scope.atomically(async (inner, options) => {
     const transaction = new NotedWriters(inner);
     const own = new TransactionScope(transaction, { snapshot, signal, onNotice });
     const result = await work({ scope: own, transaction });
-    await followChanges({ snapshot, transaction: inner, scope: own, first: how?.first }, [...transaction.writers], options);
+    await followChanges({ snapshot, transaction: inner, scope: own, first: how?.first, note: how?.note }, [...transaction.writers], options);
     return result;
   }, { mayRunAgain: how?.mayRunAgain === true });
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Node } from '@pgsql/types';
 import { namedRelations } from '../analyze/analyze-statement.ts';
+import { RelationNames } from '../analyze/relation-names.ts';
 import { ClusterError } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
@@ -10,6 +11,8 @@ import { RenderedTexts } from '../plan/bind.ts';
 import type { Describe } from '../plan/describe.ts';
 import type { FanOut } from '../plan/fan-out.ts';
 import { dependsOnSession, type KnownSession, withSession } from '../plan/known-session.ts';
+import { describableText } from '../plan/lookups/upserting-insert.ts';
+import type { PlannedUpsertStep } from '../plan/lookups/upsert-plan.ts';
 import type { PlanInput } from '../plan/plan-select.ts';
 import { planStatement } from '../plan/plan-statement.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
@@ -46,6 +49,8 @@ export class PreparedPlan {
   readonly #general: PreparedPlan | undefined;
   /** The same for one shard, once a unique lookup has told which. */
   readonly lookedUp: PreparedPlan | undefined;
+  /** What is run instead for a row whose key in a unique lookup is taken. */
+  readonly upsert: { readonly lock: PreparedPlan; readonly update: PreparedPlan } | undefined;
   #runs = 0;
   #tag: string | undefined;
 
@@ -64,6 +69,9 @@ export class PreparedPlan {
     this.keepsLookups = writesLookups(plan, snapshot);
     const lookedUp = plan.kind === 'select' || plan.kind === 'modify' ? plan.lookedUp : undefined;
     this.lookedUp = lookedUp === undefined ? undefined : new PreparedPlan(lookedUp.plan, snapshot, lookedUp.statement);
+    const upsert = plan.kind === 'insert' ? plan.upsert : undefined;
+    const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
+    this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
     this.#isTimeless = isTimeless(statement);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
@@ -125,7 +133,7 @@ async function planOrRefuse(statement: Statement, input: PlanInput): Promise<Sta
   try {
     return await planStatement(statement, input);
   } catch (error) {
-    if (error instanceof ClusterError && error.code === '0A000') await input.describe.statement(statement.text);
+    if (error instanceof ClusterError && error.code === '0A000') await input.describe.statement(describableText(statement, new RelationNames(input.snapshot, input.searchPath)));
     throw error;
   }
 }

@@ -35,6 +35,7 @@ import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
+import { asTexts, insertOrUpdate } from './insert-or-update.ts';
 import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { PreparedPlan } from './planner.ts';
@@ -72,8 +73,20 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
 }
 
 function runBound(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
+  if (prepared.plan.kind === 'insert' && prepared.plan.upsert !== undefined) return runUpsert(prepared, prepared.plan, { values, context, result });
   if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
   return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
+}
+
+function runUpsert(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call): Promise<QueryResult> {
+  return insertOrUpdate({
+    plan, upsert: present(plan.upsert), prepared: present(prepared.upsert), values, result,
+    steps: {
+      insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
+      propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),
+      run: (step, given, scope, how) => runPlan(step, given, { ...context, scope }, how),
+    },
+  }, context.scope);
 }
 
 function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {

@@ -3,6 +3,8 @@ import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, StatementShape } from '../cluster/node-connection.ts';
+import { RelationNames } from '../analyze/relation-names.ts';
+import { describableText } from '../plan/lookups/upserting-insert.ts';
 import { noStatistics, type Statistics } from '../plan/staged/statistics.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { KnownSession } from '../plan/known-session.ts';
@@ -85,7 +87,8 @@ export class SessionPlanner {
 
   /** The same of a statement, which is remembered where nothing but a change of the catalog can change it. */
   async shapeOf(statement: Statement, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
-    const shape = await this.shape(statement.text, types, snapshot);
+    const text = snapshot.lookups.length === 0 ? statement.text : describableText(statement, new RelationNames(snapshot, await this.searchPath(snapshot)));
+    const shape = await this.shape(text, types, snapshot);
     if (!this.#hasOwnView && !this.#isOutdated) this.services.planner.shapes.keep(statement, types, { snapshot, shape });
     return shape;
   }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Pool } from 'pg';
+import { Client, type Pool } from 'pg';
 import { at } from '../../src/base/assert.ts';
+import { serve } from '../../src/wire.ts';
 import { Random } from '../oracle/random.ts';
 import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
 import { lookupRows, outcomeOf, startLookups, tableRows } from './lookup-pair.ts';
@@ -62,6 +63,92 @@ test('every write is as with UNIQUE on one PostgreSQL, and kept', async () => {
   await checkKept();
 }, 60_000);
 
+/** ON CONFLICT DO UPDATE that means a lookup. */
+const upserts = [
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9000, 'v1@x', 'first') ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING tenant_id, id, name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 9001, 'v1@x', 'second') ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING tenant_id, id, name`,
+  `INSERT INTO users AS u (tenant_id, id, email, name, site) VALUES (6, 9001, 'v1@x', 'third', 4) ON CONFLICT ON CONSTRAINT users_email_key DO UPDATE SET name = u.name || '/' || excluded.name, (rank, site) = ('high', excluded.site + 1) WHERE u.tenant_id < excluded.tenant_id RETURNING *`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (6, 9001, 'v1@x', 'fourth') ON CONFLICT (email) DO UPDATE SET name = excluded.name WHERE users.name = 'other' RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9002, 'v2@x', 'a'), (3, 9002, 'v1@x', 'b'), (4, 9002, 'v3@x', 'c') ON CONFLICT (email) DO UPDATE SET name = excluded.name, rank = DEFAULT RETURNING tenant_id, id, name, rank`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9003, 'v4@x', 'a'), (3, 9003, 'v4@x', 'b') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9003, 'v1@x', 'a'), (3, 9003, 'v1@x', 'b') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 9003, 'v1@x'), (3, 9003, 'v1@x'), (3, 9004, 'v5@x') ON CONFLICT (email) DO UPDATE SET email = 'v5@x'`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 9003, 'v2@x'), (3, 9003, 'v2@x') ON CONFLICT (email) DO UPDATE SET email = 'v6@x' RETURNING tenant_id, id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 9005, 'v6@x') ON CONFLICT (email) DO UPDATE SET email = 'v3@x'`, `INSERT INTO users (tenant_id, id, email) VALUES (2, 9005, NULL), (3, 9005, NULL) ON CONFLICT (email) DO UPDATE SET name = 'never' RETURNING name`,
+  `INSERT INTO users (tenant_id, id, login, site, name) VALUES (7, 9006, 'lv', 9, 'x'), (8, 9006, 'lv', 9, 'y') ON CONFLICT (site, login) DO UPDATE SET name = excluded.name`, `INSERT INTO users (tenant_id, id, login, site, name) VALUES (7, 9006, 'lv', 9, 'x') ON CONFLICT (site, login) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, login, site, email) VALUES (8, 9006, 'lv', 9, 'v3@x') ON CONFLICT (site, login) DO UPDATE SET email = excluded.email`, `INSERT INTO users (tenant_id, id, login, site, email) VALUES (8, 9006, 'lv', 9, 'v7@x') ON CONFLICT (site, login) DO UPDATE SET email = excluded.email, site = users.site + excluded.id RETURNING tenant_id, id, email, site`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9000, 'v4@x', 'same') ON CONFLICT (email) DO UPDATE SET name = excluded.name`, `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9000, 'v6@x', 'theirs'), (3, 9007, 'v1@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (3, 9008, 'v10@x', 'y'), (3, 9008, 'v11@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`, `INSERT INTO users (tenant_id, id, email, name) VALUES (3, 9008, 'v10@x', 'y'), (3, 9008, 'v10@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `BEGIN; INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9010, 'v8@x', 'in'); INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9010, 'v8@x', 'block') ON CONFLICT (email) DO UPDATE SET name = users.name || excluded.name; COMMIT`,
+  `BEGIN; INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9010, 'v8@x', 'gone') ON CONFLICT (email) DO UPDATE SET name = excluded.name; ROLLBACK`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET name = name || 'x'`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET name = max(users.name)`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET name = excluded.id || (SELECT max(name) FROM tenants WHERE tenants.id = users.tenant_id) RETURNING name`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET nothing = 1`, `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9011, 'v8@x', 5) ON CONFLICT (email) DO UPDATE SET name = excluded.name::int + '7' RETURNING name`,
+] as const;
+
+test('ON CONFLICT DO UPDATE that means a lookup is as with UNIQUE on one PostgreSQL', async () => {
+  for (const [i, step] of upserts.entries()) {
+    await same(step);
+    if (i % 6 === 5) await checkKept();
+  }
+  await checkKept();
+  for (const [text, values] of [
+    ['INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO UPDATE SET name = $4, site = $5 + users.id, login = excluded.login WHERE users.tenant_id <> $6 RETURNING tenant_id, id, name, site', [3, 9020, 'v9@x', 'one', 4, 77]],
+    ['INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO UPDATE SET name = $4, site = $5 + users.id, login = excluded.login WHERE users.tenant_id <> $6 RETURNING tenant_id, id, name, site', [4, 9021, 'v9@x', 'two', 5, 77]],
+    ['INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO UPDATE SET name = $4, site = $5 + users.id, login = excluded.login WHERE users.tenant_id <> $6 RETURNING tenant_id, id, name, site', [4, 9021, 'v9@x', 'three', 5, 3]],
+  ] as const) {
+    const [got, expected] = await Promise.all([pair.cluster.query(text, [...values]), pair.plain.query(text, [...values])]);
+    expect({ values, rows: got.rows, rowCount: got.rowCount, command: got.command }).toEqual({ values, rows: expected.rows, rowCount: expected.rowCount, command: expected.command });
+  }
+  await checkKept();
+}, 60_000);
+
+test('ON CONFLICT that means a lookup, in every way in which a statement is sent', async () => {
+  const server = await serve(pair.cluster, { port: 0, authentication: 'trust' });
+  const client = new Client({ host: server.host, port: server.port, user: 'postgres', database: pair.databases.coordinator.database });
+  try {
+    await client.connect();
+    const update = 'INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO UPDATE SET name = $4 || users.id RETURNING name';
+    const nothing = 'INSERT INTO users (tenant_id, id, email) VALUES ($1, $2, $3) ON CONFLICT (email) DO NOTHING RETURNING id';
+    for (const one of [client, pair.plain]) {
+      expect((await one.query(update, [1, 9030, 'v12@x', 'a'])).rows).toEqual([{ name: 'a' }]);
+      expect((await one.query({ name: 'again', text: update, values: [2, 9031, 'v12@x', 'b'] })).rows).toEqual([{ name: 'b9030' }]);
+      expect((await one.query(nothing, [2, 9031, 'v12@x'])).rows).toEqual([]);
+      expect((await one.query(nothing, [2, 9031, 'v13@x'])).rows).toEqual([{ id: 9031 }]);
+    }
+  } finally {
+    await client.end();
+    await server.close();
+  }
+  const session = await pair.cluster.connect();
+  await session.query(`PREPARE put AS INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, 'v12@x', $3) ON CONFLICT (email) DO UPDATE SET name = excluded.name RETURNING id, name`);
+  expect((await session.query(`EXECUTE put (4, 9032, 'c')`)).rows).toEqual([{ id: 9030, name: 'c' }]);
+  await pair.plain.query(`UPDATE users SET name = 'c' WHERE email = 'v12@x'`);
+  session.release();
+  await checkKept();
+});
+
+test.each([
+  [`INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'v1@x' ON CONFLICT (email) DO UPDATE SET name = 'x'`, /means the unique lookup/], [`INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'v1@x' ON CONFLICT (email) DO NOTHING`, /means the unique lookup/],
+  [`INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'v1@x') ON CONFLICT (email) DO UPDATE SET name = excluded::text`, /reads "excluded" as a whole/],
+  [`SET extra_float_digits = 0; INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'v1@x') ON CONFLICT (email) DO UPDATE SET name = 'x'`, /extra_float_digits/],
+])('refused: %s', async (text, detail) => {
+  const session = await pair.cluster.connect();
+  try {
+    await expect(session.query(text)).rejects.toMatchObject({ code: '0A000', detail: expect.stringMatching(detail) });
+  } finally {
+    session.release(true);
+  }
+});
+
+test('of many that insert or update a key at the same time, each does, once', async () => {
+  const upsert = (tenant: number) => pair.cluster.query(`INSERT INTO users (tenant_id, id, email, site) VALUES ($1, 9100, 'count@x', 1) ON CONFLICT (email) DO UPDATE SET site = users.site + 1 RETURNING site`, [tenant]);
+  const rows = (await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].flatMap((tenant) => [upsert(tenant), upsert(tenant)]))).map((result) => (result.rows as { site: number }[])[0]?.site);
+  expect(rows.sort((a = 0, b = 0) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+  expect((await pair.cluster.query(`SELECT site FROM users WHERE email = 'count@x'`)).rows).toEqual([{ site: 16 }]);
+  await pair.cluster.query(`DELETE FROM users WHERE email = 'count@x'`);
+  await checkKept();
+}, 60_000);
+
 test('COPY keeps them, all or nothing', async () => {
   const lines = Array.from({ length: 3000 }, (_, i) => `${1 + (i % 8)},${20_000 + i},copy${i}@x\n`).join('');
   const sql = 'COPY users (tenant_id, id, email) FROM STDIN (FORMAT csv)';
@@ -91,7 +178,8 @@ test.each([1, 2])('random statements of a session, in blocks and out (%i)', asyn
   const one = (): string => `tenant_id = ${1 + upTo(6)} AND id = ${40_000 + upTo(20)}`;
   const statements: (() => string)[] = [
     () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()}`,
-    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `UPDATE users SET email = ${email()} WHERE ${one()}`, () => `UPDATE users SET tenant_id = ${1 + upTo(6)} WHERE ${one()}`,
+    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (email) DO UPDATE SET name = excluded.id || 'n', site = excluded.tenant_id + coalesce(users.site, 0)`,
+    () => `UPDATE users SET email = ${email()} WHERE ${one()}`, () => `UPDATE users SET tenant_id = ${1 + upTo(6)} WHERE ${one()}`,
     () => `DELETE FROM users WHERE ${one()}`, () => `DELETE FROM users WHERE id = ${40_000 + upTo(20)}`, () => 'BEGIN', () => 'COMMIT', () => 'ROLLBACK', () => 'SAVEPOINT s', () => 'ROLLBACK TO s',
   ];
   const client = await pair.cluster.connect();

@@ -19,6 +19,8 @@ export interface Following {
   readonly scope: Pick<StatementScope, 'run'>;
   /** Names of lookups that are written before others: a key that is taken in one of them is to be known first. */
   readonly first?: readonly string[] | undefined;
+  /** Is told of the changes, once they are followed. */
+  readonly note?: ((changes: readonly LookupChange[]) => void) | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface Following {
  * unique constraint of the table gives it; `shardMissing` for a lookup that the catalog does not know.
  */
 export async function followChanges(following: Following, nodes: Iterable<NodeId>, options: CallOptions): Promise<void> {
-  const { snapshot, transaction, first = [] } = following;
+  const { snapshot, transaction, first = [], note } = following;
   const taken = await allSettledOrThrow([...nodes].filter((node) => node !== coordinatorNodeId).map(async (node) => {
     const connection = await transaction.join(node, 'write', options);
     return (await connection.query({ text: takeChangesSql }, options)).rows.map(changeOf);
@@ -40,6 +42,7 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   for (const lookup of [...known.filter(isFirst), ...known.filter((one) => !isFirst(one))]) {
     await follow(following, { lookup, changes: changes.filter((change) => change.lookup === lookup.id) }, options);
   }
+  note?.(changes);
 }
 
 /** The process has an old catalog: outside of a transaction block it reads the new one, and tries again. */

@@ -1,6 +1,7 @@
 import type { ConstantSource } from '../../analyze/constant-set.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Template } from '../../sql/template.ts';
+import type { UpsertPlan } from '../lookups/upsert-plan.ts';
 import type { ArrayRows } from './array-rows.ts';
 import type { Placer } from '../prune.ts';
 
@@ -49,4 +50,6 @@ export interface InsertPlan {
   readonly arrays: ArrayRows | undefined;
   /** Names of unique lookups: a row whose key in one of them is taken is left out. */
   readonly skips?: readonly string[];
+  /** What is done with such a row instead. */
+  readonly upsert?: UpsertPlan;
 }

@@ -1,9 +1,8 @@
 import type { InsertStmt, OnConflictClause } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
-import { at } from '../../base/assert.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { afterGroup, scanTokens } from '../../sql/scan.ts';
+import { conflictText } from './conflict-text.ts';
 
 /** An INSERT as shards get it, and the lookups whose keys, where they are taken, leave a row out. */
 export interface SkippingInsert {
@@ -31,17 +30,11 @@ export function lookupMeant({ infer }: OnConflictClause, lookups: readonly Uniqu
   return lookups.find(({ name, columns: keys }) => infer.conname === name || (keys.length === columns.length && keys.every((key) => columns.includes(key))));
 }
 
-function isValues(select: InsertStmt['selectStmt']): boolean {
+export function isValues(select: InsertStmt['selectStmt']): boolean {
   return select !== undefined && 'SelectStmt' in select && select.SelectStmt.valuesLists !== undefined;
 }
 
-/** Without ON CONFLICT … DO NOTHING, which stands outside of all parentheses. */
-function withoutConflict({ text }: Statement): Statement {
-  const tokens = scanTokens(text);
-  const word = (i: number): string | undefined => tokens[i]?.text.toUpperCase();
-  let from = 0;
-  while (word(from) !== 'ON' || word(from + 1) !== 'CONFLICT') from = word(from) === '(' ? afterGroup(tokens, from) : from + 1;
-  let to = from;
-  while (word(to) !== 'DO' || word(to + 1) !== 'NOTHING') to = word(to) === '(' ? afterGroup(tokens, to) : to + 1;
-  return parseOne(`${text.slice(0, at(tokens, from).start)}${text.slice(at(tokens, to + 1).end)}`);
+function withoutConflict(statement: Statement): Statement {
+  const { insert, returning } = conflictText(statement);
+  return parseOne(`${insert}${returning}`);
 }

@@ -30,5 +30,5 @@ function checkInsert({ relation, onConflictClause }: InsertStmt, { names, lookup
   }
   const meant = lookupMeant(onConflictClause, own);
   if (meant === undefined) return;
-  throw refused(`ON CONFLICT means the unique lookup "${meant.name}", of which the rows' own shard knows nothing.`, 'DO NOTHING can, in INSERT … VALUES. Else look for the key first, and update or insert the row in the same transaction; where another inserts it at the same moment, that fails with 23505.');
+  throw refused(`ON CONFLICT means the unique lookup "${meant.name}", of which the rows' own shard knows nothing.`, 'INSERT … VALUES can. Else look for the key first, and update or insert the row in the same transaction; where another inserts it at the same moment, that fails with 23505.');
 }

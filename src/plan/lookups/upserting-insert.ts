@@ -1,0 +1,228 @@
+import type { ColumnRef, InsertStmt, OnConflictClause } from '@pgsql/types';
+import type { RelationNames } from '../../analyze/relation-names.ts';
+import { at, present } from '../../base/assert.ts';
+import type { CatalogTable, Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
+import { nameParts, relationAlias, walk } from '../../sql/ast.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
+import { parseOne, type Statement } from '../../sql/parse.ts';
+import { scanTokens, tokenAt } from '../../sql/scan.ts';
+import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
+import { refused } from '../insert/refused.ts';
+import { type ConflictText, conflictText, type Extent } from './conflict-text.ts';
+import { isValues, lookupMeant } from './skipping-insert.ts';
+
+/** INSERT … VALUES … ON CONFLICT DO UPDATE that means a unique lookup, of which a row's own shard knows nothing, as statements that shards can run. */
+export interface UpsertingInsert {
+  readonly lookup: UniqueLookup;
+  /** The same rows, without ON CONFLICT. */
+  readonly insert: Statement;
+  /** The same, which returns `columns` of them and nothing else: those of the lookup first. */
+  readonly proposed: Statement;
+  /** See `UpsertPlan.refused`. */
+  readonly refused: ReadonlyMap<string, Statement>;
+  readonly columns: readonly string[];
+  readonly lock: Statement;
+  /** The caller's statement as if a constraint of the table were meant, for PostgreSQL to say what is wrong with it, and of which types its parameters are. */
+  readonly described: string;
+  /** See `UpsertPlan.update`: `types` are those of the caller's parameters. */
+  update(types: readonly string[]): { readonly statement: Statement; readonly numbers: readonly number[] };
+}
+
+/** Undefined for any other statement. Throws a refusal for what cannot be taken apart. */
+export function upsertingInsert(statement: Statement, names: RelationNames): UpsertingInsert | undefined {
+  const { node } = statement;
+  if (!('InsertStmt' in node) || names.snapshot.lookups.length === 0) return undefined;
+  const { relation, onConflictClause: conflict, withClause, selectStmt } = node.InsertStmt;
+  if (relation === undefined || conflict?.action !== 'ONCONFLICT_UPDATE' || withClause !== undefined || !isValues(selectStmt)) return undefined;
+  const table = names.resolve(relation.schemaname, relation.relname ?? '');
+  const lookup = table?.kind === 'distributed' ? lookupMeant(conflict, names.snapshot.lookups.filter((one) => one.table === table.oid)) : undefined;
+  if (table?.kind !== 'distributed' || lookup === undefined || conflict.infer?.whereClause !== undefined) return undefined;
+  return new Taking(statement, node.InsertStmt, { table, lookup, conflict }).apart();
+}
+
+interface Meant {
+  readonly table: DistributedTable;
+  readonly lookup: UniqueLookup;
+  readonly conflict: OnConflictClause;
+}
+
+class Taking {
+  readonly #statement: Statement;
+  readonly #insert: InsertStmt;
+  readonly #meant: Meant;
+  readonly #text: ConflictText;
+  readonly #target: string;
+  /** What the table's columns are qualified with. */
+  readonly #name: string;
+  readonly #used: readonly Excluded[];
+  readonly #columns: readonly string[];
+
+  constructor(statement: Statement, insert: InsertStmt, meant: Meant) {
+    this.#statement = statement;
+    this.#insert = insert;
+    this.#meant = meant;
+    this.#text = conflictText(statement);
+    this.#target = targetText(statement, insert);
+    this.#name = quoteIdentifier(relationAlias(present(insert.relation)));
+    this.#used = excludedColumns([meant.conflict.targetList, meant.conflict.whereClause]);
+    this.#columns = [...new Set([...meant.lookup.columns, ...this.#used.map(({ column }) => column)])];
+  }
+
+  apart(): UpsertingInsert {
+    const { lookup, table } = this.#meant;
+    if (parameters(this.#insert.returningClause).length > 0) throw refused('A parameter stands in the RETURNING of an INSERT whose ON CONFLICT means a unique lookup.', 'Add its value to the rows that come back.');
+    for (const { column, isWhole } of this.#used) this.#checkCollation(column, isWhole);
+    const { insert, returning } = this.#text;
+    return {
+      lookup, columns: this.#columns,
+      insert: parseOne(`${insert}${returning}`),
+      proposed: parseOne(`${insert}${this.#returning}`),
+      refused: this.#refused(),
+      lock: parseOne(this.#lockText()),
+      described: this.#text.meaning(constraintOf(table)),
+      update: (types) => this.#update(types),
+    };
+  }
+
+  get #returning(): string {
+    return ` RETURNING ${this.#columns.map((column) => this.#column(column)).join(', ')}`;
+  }
+
+  #refused(): Map<string, Statement> {
+    if (this.#columns.some((column) => this.#known(column).generated)) return new Map();
+    const set = this.#columns.map((column) => `${quoteIdentifier(column)} = excluded.${quoteIdentifier(column)}`).join(', ');
+    return new Map(constraints(this.#meant.table).map(({ name, columns }) => [name, parseOne(`${this.#text.insert} ON CONFLICT (${columns.join(', ')}) DO UPDATE SET ${set}${this.#returning}`)]));
+  }
+
+  /** Texts as `shardwright.note_lookup_change` has them. */
+  #lockText(): string {
+    const key = [...this.#meant.lookup.columns, this.#distribution.name].map((column) => `pg_catalog.to_jsonb(${this.#column(column)}) OPERATOR(pg_catalog.#>>) '{}'`);
+    return `SELECT ${key.join(', ')} FROM ${this.#target} WHERE ${this.#isFound()} FOR NO KEY UPDATE`;
+  }
+
+  #isFound(): string {
+    return [this.#distribution.name, ...this.#meant.lookup.columns].map((column, i) => `${this.#column(column)} = $${i + 1}`).join(' AND ');
+  }
+
+  #update(types: readonly string[]): { readonly statement: Statement; readonly numbers: readonly number[] } {
+    const { targetList, whereClause } = this.#meant.conflict;
+    const numbers = [...new Set(parameters([targetList, whereClause]))];
+    const typed = (number: number): string => `CAST($${1 + this.#columns.length + numbers.indexOf(number) + 1} AS ${at(types, number - 1)})`;
+    const set = this.#within(this.#text.set, typed);
+    const where = this.#within(this.#text.where, typed);
+    const text = `UPDATE ${this.#target} SET ${set} WHERE ${this.#isFound()}${where === '' ? '' : ` AND (${where})`} ${this.#text.returning}`;
+    return { statement: parseOne(text), numbers };
+  }
+
+  /** A part of the text with the values that were proposed in the place of `excluded`. */
+  #within({ start, end }: Extent, typed: (number: number) => string): string {
+    const tokens = scanTokens(this.#statement.text);
+    const edits: Edit<never>[] = [];
+    for (const { location, column } of this.#used) {
+      const first = tokenAt(tokens, this.#statement.source.index(location));
+      edits.push({ start: at(tokens, first).start, end: at(tokens, first + 2).end, parts: [`CAST($${2 + this.#columns.indexOf(column)} AS ${this.#known(column).type.sql})`] });
+    }
+    for (const token of tokens) if (/^\$\d+$/.test(token.text)) edits.push({ start: token.start, end: token.end, parts: [typed(Number(token.text.slice(1)))] });
+    const own = edits.filter((edit) => edit.start >= start && edit.end <= end).map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
+    return fillTemplate(applyEdits(this.#statement.text.slice(start, end), own), String);
+  }
+
+  /** A value that is sent has its type's collation, which counts where it is compared. */
+  #checkCollation(column: string, isWhole: boolean): void {
+    if (isWhole || this.#known(column).collation === undefined) return;
+    throw refused(`An expression of ON CONFLICT DO UPDATE, which means a unique lookup, reads excluded."${column}", which has a collation of its own.`, 'Pass the value as a parameter instead.');
+  }
+
+  #known(column: string): Column {
+    const found = this.#meant.table.columns.find(({ name }) => name === column);
+    if (found === undefined) throw refused(`ON CONFLICT DO UPDATE, which means a unique lookup, reads excluded.${column}, which is not a column of its own.`, 'Name columns of the table.');
+    return found;
+  }
+
+  get #distribution(): Column {
+    return present(this.#meant.table.distributionColumn, 'distribution column');
+  }
+
+  #column(name: string): string {
+    return `${this.#name}.${quoteIdentifier(name)}`;
+  }
+}
+
+/** The table with its alias, as written. */
+function targetText(statement: Statement, { relation }: InsertStmt): string {
+  const { location = 0, schemaname, alias } = present(relation, 'target');
+  const tokens = scanTokens(statement.text);
+  const first = tokenAt(tokens, statement.source.index(location));
+  const last = first + (schemaname === undefined ? 0 : 2) + (alias === undefined ? 0 : 2);
+  return statement.text.slice(at(tokens, first).start, at(tokens, last).end);
+}
+
+/**
+ * What PostgreSQL is asked about a statement: where ON CONFLICT means a unique lookup, of which the coordinator database has no constraint, the same as if it meant one that the table has. Any other is as it was written.
+ */
+export function describableText(statement: Statement, names: RelationNames): string {
+  const { node, text } = statement;
+  if (!('InsertStmt' in node) || names.snapshot.lookups.length === 0) return text;
+  const { relation, onConflictClause: conflict } = node.InsertStmt;
+  const table = relation === undefined || conflict?.infer === undefined ? undefined : names.resolve(relation.schemaname, relation.relname ?? '');
+  if (table === undefined || conflict === undefined || lookupMeant(conflict, names.snapshot.lookups.filter((lookup) => lookup.table === table.oid)) === undefined) return text;
+  const columns = constraints(table)[0]?.columns;
+  return columns === undefined && conflict.action === 'ONCONFLICT_UPDATE' ? text : conflictText(statement).meaning(columns);
+}
+
+/** What the shell's own unique constraints are of, quoted. */
+function constraints({ indexes }: CatalogTable): { readonly name: string; readonly columns: readonly string[] }[] {
+  return indexes.flatMap(({ name, unique, partial, columns }) => {
+    const named = columns.filter((column) => column !== undefined);
+    return unique && !partial && named.length === columns.length ? [{ name, columns: named.map(quoteIdentifier) }] : [];
+  });
+}
+
+/** Any of them is all that PostgreSQL asks of a conflict's target. */
+function constraintOf(table: CatalogTable): readonly string[] {
+  const [first] = constraints(table);
+  if (first !== undefined) return first.columns;
+  throw refused(`ON CONFLICT DO UPDATE means a unique lookup, and table "${table.name}" has no primary key or other unique constraint.`, 'Give the table a primary key.');
+}
+
+interface Excluded {
+  readonly column: string;
+  readonly location: number;
+  /** It is all that a column is set to. */
+  readonly isWhole: boolean;
+}
+
+function excludedColumns(tree: readonly unknown[]): Excluded[] {
+  const found: Excluded[] = [];
+  const whole = new Set<object>();
+  walk(tree, (kind, body) => {
+    if (kind === 'ResTarget' && 'val' in body && isReference(body.val)) whole.add(body.val.ColumnRef);
+    if (kind !== 'ColumnRef' || !isColumnRef(body)) return undefined;
+    const { fields, location = 0 } = body;
+    const [first, column, further] = nameParts(fields);
+    if (first !== 'excluded') return undefined;
+    if (column === undefined || column === '*' || further !== undefined) throw refused('ON CONFLICT DO UPDATE, which means a unique lookup, reads "excluded" as a whole.', 'Name its columns.');
+    // Of `(a, b) = (…)` the tree has all at each column.
+    if (!found.some((one) => one.location === location)) found.push({ column, location, isWhole: whole.has(body) });
+    return undefined;
+  });
+  return found;
+}
+
+function isReference(value: unknown): value is { readonly ColumnRef: ColumnRef } {
+  return typeof value === 'object' && value !== null && 'ColumnRef' in value;
+}
+
+function isColumnRef(body: object): body is ColumnRef {
+  return 'fields' in body;
+}
+
+function parameters(tree: unknown): number[] {
+  const found: number[] = [];
+  walk(tree, (kind, body) => {
+    if (kind === 'ParamRef' && 'number' in body) found.push(Number(body.number));
+    return undefined;
+  });
+  return found;
+}
