@@ -132,6 +132,7 @@ const constraints = (distribution: DistributionSql): string => `
 
 const indexes = `
   SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique, 'valid', i.indisvalid, 'inherited', x.relispartition,
+    'parent', (SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = x.oid),
     'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = i.indrelid AND o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
     'head', format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, CASE c.relkind WHEN 'p' THEN 'ONLY ' END, n.nspname, c.relname),
     'sql', pg_get_indexdef(x.oid),

@@ -112,6 +112,8 @@ export interface IndexDefinition {
   readonly ofConstraint: boolean;
   /** Whether it belongs to one of the table that this one is a partition of. */
   readonly inherited: boolean;
+  /** If so, the name of that one. */
+  readonly parent: string | null;
   readonly head: string;
   readonly sql: string;
   /** Positions of the key columns; 0 for an expression. */

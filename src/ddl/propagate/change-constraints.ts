@@ -4,6 +4,7 @@ import { addConstraint } from '../render-shard.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { ConstraintDefinition } from '../table-definition.ts';
 import { isFromAbove, isInTree, wentAbove } from './handed-down.ts';
+import { isRemadeAbove } from './remade-indexes.ts';
 import { matchColumns, matchConstraints, type TableChange } from './table-change.ts';
 
 type Kind = 'foreign' | 'other';
@@ -27,8 +28,12 @@ export function renameConstraints(change: TableChange, shard: ShardNames): strin
 
 export function addConstraints(change: TableChange, shard: ShardNames, { kind, references }: { readonly kind: Kind; readonly references: ReadonlyMap<number, ShardId> }): string[] {
   const added = [...ofKind(replaced(change).added, kind)].sort((a, b) => Number(b.kind === 'not_null') - Number(a.kind === 'not_null'));
-  return added.filter((constraint) => !belongsTo(constraint, matchColumns(change).added) && !isFromAbove(change, constraint))
+  return added.filter((constraint) => !belongsTo(constraint, matchColumns(change).added) && !isFromAbove(change, constraint) && !hasRemadeIndex(change, constraint))
     .map((constraint) => fromIndex(change, constraint, shard) ?? addConstraint(shard, constraint, references));
+}
+
+function hasRemadeIndex(change: TableChange, { kind, indexOid, inherited }: ConstraintDefinition): boolean {
+  return kind !== 'foreign' && indexOid !== null && isRemadeAbove(change, { oid: indexOid, inherited });
 }
 
 /** VALIDATE CONSTRAINT, and ALTER CONSTRAINT of foreign keys. */

@@ -5,6 +5,7 @@ import type { ShardNames } from '../shard-names.ts';
 import type { IndexDefinition } from '../table-definition.ts';
 import { optionName } from './change-columns.ts';
 import { wentAbove } from './handed-down.ts';
+import { isRemadeAbove } from './remade-indexes.ts';
 import { matchIndexes, type TableChange } from './table-change.ts';
 
 /** An index that was to be made CONCURRENTLY may be missing on some shards. */
@@ -19,7 +20,7 @@ export function renameIndexes(change: TableChange, shard: ShardNames): string[] 
 }
 
 export function addIndexes(change: TableChange, shard: ShardNames): string[] {
-  return matchIndexes(change).added.flatMap((index) => [createIndex(shard, index), ...indexSettings(shard, index)]);
+  return matchIndexes(change).added.filter((index) => !isRemadeAbove(change, index)).flatMap((index) => [createIndex(shard, index), ...indexSettings(shard, index)]);
 }
 
 /** Storage options, statistics targets, and by which the table is clustered. */

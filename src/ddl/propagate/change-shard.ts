@@ -8,6 +8,7 @@ import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, r
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
 import { attachToParent, detachPartition } from './change-partition.ts';
 import { changeComments, changeTableSettings, renameTable } from './change-table.ts';
+import { renameRemade } from './remade-indexes.ts';
 import type { TableChange } from './table-change.ts';
 
 /** Statements for one shard, in the order in which they are to be run. Each step is done for all tables of a statement before the next one begins. */
@@ -52,6 +53,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
     ],
     convert: convertColumns(change, is),
     columns: [
+      ...renameRemade(change, is, references),
       ...addColumns(change, is),
       ...changeColumns(change, is),
     ],

@@ -16,11 +16,20 @@ CREATE TABLE logs_2_a PARTITION OF logs_2 FOR VALUES IN ('a');
 CREATE TABLE logs_2_rest PARTITION OF logs_2 (CONSTRAINT brief CHECK (length(note) < 90)) DEFAULT;
 ALTER TABLE logs ATTACH PARTITION logs_2 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE logs_3 PARTITION OF logs FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
-CREATE INDEX by_note ON logs (note)`;
+CREATE INDEX by_note ON logs (note);
+CREATE TABLE readings (tenant_id bigint, at date, no int, note text, other text, CONSTRAINT "The key" PRIMARY KEY (tenant_id, at, no), CHECK (no > 0)) PARTITION BY RANGE (at);
+CREATE TABLE readings_1 PARTITION OF readings FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE readings_2 (tenant_id bigint NOT NULL, dropped int, no int NOT NULL, at date NOT NULL, note text, other text, CONSTRAINT readings_no_check CHECK (no > 0)) PARTITION BY RANGE (at);
+ALTER TABLE readings_2 DROP COLUMN dropped;
+CREATE TABLE "Readings of 2025" PARTITION OF readings_2 DEFAULT;
+ALTER TABLE readings ATTACH PARTITION readings_2 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE INDEX by_number ON readings (note, (no + 1)) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX ON readings (tenant_id, at, note); CREATE INDEX own ON readings_1 (note)`;
 
 const rows = `
 INSERT INTO tenants SELECT i, 'tenant ' || i FROM generate_series(1, 9) i;
 INSERT INTO plans VALUES ('free', 0), ('pro', 20), ('a', 1), ('b', 2);
+INSERT INTO readings SELECT t, date '2024-03-01' + i * 60, i, i || '0', 'x' FROM generate_series(1, 6) t, generate_series(1, 10) i;
 INSERT INTO logs SELECT t, i, date '2024-03-01' + i * 60, CASE WHEN i % 2 = 0 THEN 'a' ELSE 'b' END, 'n' || i FROM generate_series(1, 6) t, generate_series(1, 15) i`;
 
 /** One after the other, on the same tables. */
@@ -34,6 +43,12 @@ const groups: Readonly<Record<string, readonly string[]>> = {
   indexes: [
     'CREATE INDEX ON logs (kind, id)', 'CREATE UNIQUE INDEX once ON logs (tenant_id, at, kind, id, n)', 'CREATE INDEX only_here ON logs_2_rest (id) WHERE id > 3', 'ALTER INDEX by_note RENAME TO by_words', 'ALTER INDEX logs_1_note_idx RENAME TO first_words', 'DROP INDEX once',
     'CREATE INDEX CONCURRENTLY on_leaf ON logs_1 (half)', 'DROP INDEX logs_1_kind_id_idx', 'CREATE INDEX ON logs_2 (twice)', 'ALTER TABLE logs_1 CLUSTER ON first_words', 'ALTER INDEX on_leaf SET (fillfactor = 60)', 'COMMENT ON INDEX by_words IS $$words$$',
+  ],
+  'types of columns with indexes': [
+    'ALTER INDEX readings_1_note_expr_idx RENAME TO "another name"', 'ALTER TABLE readings_1 RENAME CONSTRAINT readings_1_pkey TO first_key', 'ALTER TABLE readings ALTER note TYPE int USING note::int', 'SELECT sum(note)::int FROM readings', 'ALTER TABLE readings ALTER no TYPE bigint',
+    'ALTER TABLE readings ALTER other TYPE varchar(9), ALTER note TYPE numeric(8, 2) USING note / 3.0, ALTER no TYPE int', `COMMENT ON INDEX readings_1_note_expr_idx IS 'rebuilt'; COMMENT ON CONSTRAINT readings_1_pkey ON readings_1 IS 'as well'`, 'ALTER INDEX readings_1_note_expr_idx ALTER COLUMN 2 SET STATISTICS 40',
+    `ALTER TABLE readings ALTER note TYPE text USING 'n' || note, ALTER no TYPE smallint`, 'INSERT INTO readings SELECT * FROM readings WHERE tenant_id = 1', 'ALTER TABLE readings ALTER no TYPE int USING 1', 'ALTER TABLE readings ALTER note TYPE int', 'ALTER INDEX by_number RENAME TO by_note_and_number',
+    'DROP INDEX readings_1_note_expr_idx', 'DROP INDEX by_note_and_number', 'CREATE INDEX ON readings (other)', 'ALTER TABLE readings ALTER other TYPE "char"', 'ALTER TABLE readings DROP CONSTRAINT "The key"',
   ],
   constraints: [
     'ALTER TABLE logs ADD CONSTRAINT positive CHECK (id > -5), ADD UNIQUE (tenant_id, at, kind, id, words)', 'ALTER TABLE logs RENAME CONSTRAINT positive TO above', 'ALTER TABLE logs_2 ADD CONSTRAINT below CHECK (id < 900)', 'ALTER TABLE logs ADD FOREIGN KEY (kind) REFERENCES plans ON DELETE CASCADE',
@@ -65,6 +80,7 @@ describe.each([15, 18] as const)('partitioned tables on version %i', (major) => 
     await cluster.createReferenceTable('plans');
     await cluster.createDistributedTable('tenants', 'id', { shardCount: 3 });
     await cluster.createDistributedTable('logs', 'tenant_id', { colocateWith: 'tenants' });
+    await cluster.createDistributedTable('readings', 'tenant_id', { colocateWith: 'tenants' });
   });
 
   afterAll(() => pair[Symbol.asyncDispose]());
