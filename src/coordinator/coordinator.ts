@@ -191,7 +191,7 @@ export class Coordinator implements SessionServices {
       pools: this.pools,
       clusterId,
       begin: (onStep) => beginTransaction(this.pools, { clusterId, onStep }),
-      refreshCatalog: () => this.store.refresh(),
+      refreshCatalog: () => this.store.refreshIfOld(),
       admitNodes: (nodes) => this.#admit(nodes),
     }, this.#leaving.signal);
   }

@@ -24,7 +24,7 @@ export async function* againWhileStale<T>(store: CatalogStore, { text, signal, o
     } catch (error) {
       if (hasBegun || known === undefined || sqlStateOf(error) !== '42P01') throw error;
       const isMissing = !onlyReplicas && missesShard(error, known, text);
-      const fresh = await store.refresh({ signal });
+      const fresh = await patience.newerCatalog(store, { known, isMissing, signal });
       if (!(await patience.mayRunAgain({ isNewer: fresh.version !== known.version, isMissing }, signal))) throw error;
     }
   }

@@ -548,7 +548,7 @@ export class Session {
         const isMissing = missesShard(error, snapshot, statement.text) && !this.#readsOnlyReplicas(snapshot, query);
         const named = withLogicalNames(error, snapshot);
         if (!mayBeStale(error)) throw named;
-        const fresh = await this.#services.store.refresh({ signal: query.signal });
+        const fresh = await patience.newerCatalog(this.#services.store, { known: snapshot, isMissing, signal: query.signal });
         const isNewer = fresh.version !== snapshot.version;
         // With an error of ours nothing of it was done yet, and another has done something: so this ends.
         const isRunAgain = (isNewer && error instanceof ClusterError) || (await patience.mayRunAgain({ isNewer, isMissing }, query.signal));
@@ -562,8 +562,9 @@ export class Session {
   async #nameInBlock(error: unknown, { text }: Statement, { snapshot, signal }: { readonly snapshot: CatalogSnapshot; readonly signal: AbortSignal | undefined }): Promise<unknown> {
     const named = withLogicalNames(error, snapshot);
     if (!mayBeStale(error) || this.#block.ownSnapshot !== undefined) return named;
-    await this.#services.store.refresh({ signal });
-    return missesShard(error, snapshot, text) ? changedMeanwhile(named) : named;
+    const isMissing = missesShard(error, snapshot, text);
+    await new StalePatience().newerCatalog(this.#services.store, { known: snapshot, isMissing, signal });
+    return isMissing ? changedMeanwhile(named) : named;
   }
 
   async #runOnce(statement: Statement, query: SessionQuery, known: CatalogSnapshot): Promise<QueryResult> {

@@ -32,7 +32,7 @@ const versionsKept = 1_000;
 
 /**
  * The last step of every change: the new version, which others hear of when the transaction commits. `tables`: OIDs of the shells of the only tables whose definitions, shards or kind have changed, their partitions with them. Without it,
- * any may have. Nodes, shard groups, schemas, lookups and views need not be told: they are read every time.
+ * any may have. Nodes, shard groups, schemas, lookups and views need not be told: they are read every time, but where every version since says `placementsOnly`.
  */
 export async function bumpVersion(change: Change, tables?: readonly number[]): Promise<number> {
   const [row] = await run(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { placementsOnly } from './placements-only.ts';
 
 /**
  * The statement that boots a process: one row of three JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with. Fails with 3F000 or
@@ -6,6 +7,18 @@ import { createHash } from 'node:crypto';
  */
 export function catalogDocumentQuery(known?: number): string {
   return `SELECT ${documentFunction()}(${known ?? 'NULL'}), array_to_json(current_schemas(false)), ${sessionSettings}`;
+}
+
+/**
+ * What has become of version `known`: one row with the cluster's id, the version, and, where all versions in between have changed nothing but where shard groups are, these and the nodes as in the document; else NULL. Costs a tenth of the
+ * document: statements wait for it behind a move.
+ */
+export function placementsQuery(known: number): string {
+  const since = `h.version > ${known} AND h.version <= c.catalog_version`;
+  return `SELECT id, catalog_version, CASE WHEN catalog_version > ${known}
+    AND catalog_version - ${known} = (SELECT count(*) FROM shardwright.catalog_change h WHERE ${since} AND h.relations = '{${placementsOnly.join(',')}}')
+    THEN json_build_object('nodes', ${nodes}, 'groups', ${groups}) END
+  FROM shardwright.cluster c`;
 }
 
 /**
@@ -114,6 +127,13 @@ const writtenThrough = (oid: string): string => `WITH RECURSIVE reaching (oid) A
 const lookups = `SELECT json_agg(json_build_array(l.lookup_id, l.name, l.relation::oid::bigint, l.lookup_relation::oid::bigint, l.columns, l.state = 'valid',
     (${writtenThrough('l.relation::oid')})) ORDER BY l.lookup_id) FROM shardwright.unique_lookup l`;
 
+const nodes = '(SELECT json_agg(json_build_array(node_id, host, port, database, hosts, patroni, system_identifier, timeline) ORDER BY node_id) FROM shardwright.node)';
+
+const groups = `(SELECT json_agg(json_build_array(g.colocation_id, g.shard_count, g.hash_family, g.distribution_type,
+      (SELECT json_agg(json_build_array(s.shard_group_id, s.ordinal, s.hash_min, s.hash_max, s.node_id) ORDER BY s.ordinal)
+         FROM shardwright.shard_group s WHERE s.colocation_id = g.colocation_id)) ORDER BY g.colocation_id)
+    FROM shardwright.colocation_group g)`;
+
 /** Tables whose shell was dropped behind our back have no row in pg_class and are left out. */
 const document = `
 WITH RECURSIVE kept AS MATERIALIZED (
@@ -145,11 +165,8 @@ SELECT json_build_object(
   'version', c.catalog_version,
   'serverVersion', current_setting('server_version_num')::int,
   'database', (SELECT to_json(b) FROM pg_database b WHERE b.datname = current_database()),
-  'nodes', (SELECT json_agg(json_build_array(node_id, host, port, database, hosts, patroni, system_identifier, timeline) ORDER BY node_id) FROM shardwright.node),
-  'groups', (SELECT json_agg(json_build_array(g.colocation_id, g.shard_count, g.hash_family, g.distribution_type,
-      (SELECT json_agg(json_build_array(s.shard_group_id, s.ordinal, s.hash_min, s.hash_max, s.node_id) ORDER BY s.ordinal)
-         FROM shardwright.shard_group s WHERE s.colocation_id = g.colocation_id)) ORDER BY g.colocation_id)
-    FROM shardwright.colocation_group g),
+  'nodes', ${nodes},
+  'groups', ${groups},
   'schemas', (SELECT json_agg(json_build_array(n.nspname, d.colocation_id)) FROM shardwright.distributed_schema d JOIN pg_namespace n ON n.oid = d.schema),
   'tables', (SELECT json_agg(json_build_array(r.oid::bigint, r.nspname, r.relname, r.kind, r.distribution_attnum, r.colocation_id,
       (SELECT json_agg(h.shard_id ORDER BY s.ordinal) FROM shardwright.shard h LEFT JOIN shardwright.shard_group s USING (shard_group_id)

@@ -4,7 +4,8 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
 import { catalogChannel } from './catalog-changes.ts';
 import type { CatalogListener } from './catalog-listener.ts';
-import { loadSnapshot } from './load-snapshot.ts';
+import { loadSnapshot, lookForPlacements } from './load-snapshot.ts';
+import { SharedReading } from './shared-reading.ts';
 
 /** The one place of a process that knows the newest snapshot. */
 export interface CatalogStore {
@@ -14,8 +15,10 @@ export interface CatalogStore {
   load(options?: CallOptions): Promise<CatalogSnapshot>;
   /** Reads again. What is returned is at least as new as the call. */
   refresh(options?: CallOptions): Promise<CatalogSnapshot>;
-  /** As `refresh`, but only asks for the version when nothing has changed. */
+  /** As `refresh`, but only asks for the version when nothing has changed, and for where shard groups are when nothing else has. */
   refreshIfOld(options?: CallOptions): Promise<CatalogSnapshot>;
+  /** One that is newer than `known`: if there is none yet, what is being read, or comes of `refreshIfOld`. */
+  newerThan(known: CatalogSnapshot, options?: CallOptions): Promise<CatalogSnapshot>;
   /** Calls the listener with each new version. Dispose to stop. */
   onChange(listener: (snapshot: CatalogSnapshot) => void): Disposable;
   /** Stops listening; later calls fail with `clusterClosed`. */
@@ -34,9 +37,10 @@ export function createCatalogStore({ coordinator, listen }: CatalogStoreOptions)
 
 class Store implements CatalogStore {
   #current: CatalogSnapshot | undefined;
-  /** The reading that runs, and the one that starts when it is done, for callers that came after its start. */
-  #running: Promise<CatalogSnapshot> | undefined;
-  #next: Promise<CatalogSnapshot> | undefined;
+  /** Of all there is. */
+  readonly #readings = new SharedReading(() => this.#read());
+  /** Of what is newer, if anything is. */
+  readonly #looks = new SharedReading(() => this.#look());
   #listener: CatalogListener | undefined;
   #ended = false;
   readonly #watchers = new Set<(snapshot: CatalogSnapshot) => void>();
@@ -52,15 +56,19 @@ class Store implements CatalogStore {
 
   load(options?: CallOptions): Promise<CatalogSnapshot> {
     if (this.#current !== undefined && !this.#ended) return Promise.resolve(this.#current);
-    return orAborted(this.#running ?? this.#read(), options?.signal);
+    return orAborted(this.#readings.running ?? this.#readings.fresh(), options?.signal);
   }
 
   refresh(options?: CallOptions): Promise<CatalogSnapshot> {
-    return orAborted(this.#readAfterRunning(), options?.signal);
+    return orAborted(this.#readings.fresh(), options?.signal);
   }
 
   refreshIfOld(options?: CallOptions): Promise<CatalogSnapshot> {
-    return orAborted(this.#readIfOld(), options?.signal);
+    return orAborted(this.#looks.fresh(), options?.signal);
+  }
+
+  newerThan(known: CatalogSnapshot, options?: CallOptions): Promise<CatalogSnapshot> {
+    return orAborted(this.#newerThan(known), options?.signal);
   }
 
   onChange(listener: (snapshot: CatalogSnapshot) => void): Disposable {
@@ -70,30 +78,24 @@ class Store implements CatalogStore {
 
   async end(): Promise<void> {
     this.#ended = true;
-    await Promise.all([this.#listener?.end(), this.#running?.catch(() => undefined)]);
+    await Promise.all([this.#listener?.end(), this.#readings.running?.catch(() => undefined)]);
   }
 
-  /** A reading that started before the call may miss what the caller waits for: then the next one is taken, by all who wait. */
-  #readAfterRunning(): Promise<CatalogSnapshot> {
-    if (this.#running === undefined) return this.#read();
-    const again = (): Promise<CatalogSnapshot> => {
-      this.#next = undefined;
-      return this.#read();
-    };
-    this.#next ??= this.#running.then(again, again);
-    return this.#next;
+  /** Many statements meet a change at once, and mostly somebody is reading it already. */
+  async #newerThan(known: CatalogSnapshot): Promise<CatalogSnapshot> {
+    const newer = (): CatalogSnapshot | undefined => (this.#current === undefined || this.#isSame(this.#current, known) ? undefined : this.#current);
+    for (const { running } of [this.#looks, this.#readings]) {
+      if (newer() === undefined) await running?.catch(() => undefined);
+    }
+    return newer() ?? this.#looks.fresh();
   }
 
-  #read(): Promise<CatalogSnapshot> {
-    if (this.#ended) return Promise.reject(new ClusterError('clusterClosed', 'the cluster was ended'));
-    const reading = this.#readOnce().finally(() => {
-      this.#running = undefined;
-    });
-    this.#running = reading;
-    return reading;
+  #isSame(one: CatalogSnapshot, other: CatalogSnapshot): boolean {
+    return one.clusterId === other.clusterId && one.version === other.version;
   }
 
-  async #readOnce(): Promise<CatalogSnapshot> {
+  async #read(): Promise<CatalogSnapshot> {
+    if (this.#ended) throw new ClusterError('clusterClosed', 'the cluster was ended');
     const snapshot = await loadSnapshot(this.coordinator, { known: this.#current });
     if (!this.#ended) this.#listener ??= this.listen(catalogChannel(snapshot.clusterId), () => this.#refreshQuietly());
     return this.#adopt(snapshot);
@@ -109,15 +111,18 @@ class Store implements CatalogStore {
 
   /** A failure here is met again by whoever needs the new version; the old snapshot stays, which is safe. */
   #refreshQuietly(): void {
-    if (!this.#ended) this.#readIfOld().catch(() => undefined);
+    if (!this.#ended) this.#looks.fresh().catch(() => undefined);
   }
 
   /** What is being read meanwhile may be new enough: whoever changes the catalog is notified of that as well. */
-  async #readIfOld(): Promise<CatalogSnapshot> {
-    const { rows } = await this.coordinator.query({ text: 'SELECT id, catalog_version FROM shardwright.cluster' });
-    const [id, version] = rows[0] ?? [];
-    const known = (): CatalogSnapshot | undefined => (this.#current?.clusterId === id && this.#current?.version === Number(version) ? this.#current : undefined);
-    if (known() === undefined) await this.#running?.catch(() => undefined);
-    return known() ?? this.#readAfterRunning();
+  async #look(): Promise<CatalogSnapshot> {
+    const known = this.#current;
+    if (known === undefined) return this.#readings.fresh();
+    const look = await lookForPlacements(this.coordinator, known);
+    // What was read past it is at least as new, and has all tables as they are.
+    if (look.snapshot !== undefined && this.#current === known) return this.#adopt(look.snapshot);
+    const isNewEnough = (): boolean => this.#current?.clusterId === look.clusterId && this.#current.version >= look.version;
+    if (!isNewEnough()) await this.#readings.running?.catch(() => undefined);
+    return isNewEnough() ? (this.#current ?? known) : this.#readings.fresh();
   }
 }

@@ -73,6 +73,21 @@ describe('what undoes a job that is done', () => {
   }, 60_000);
 });
 
+test('other processes are told what a move and a split have changed, and read no more than that', async () => {
+  await cluster.query('CREATE TABLE apart (tenant bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('apart', 'tenant', { shardCount: 2, colocateWith: 'none' });
+  const told = async (): Promise<unknown> => (await servers.on(0, `SELECT ARRAY(SELECT CASE r WHEN 0 THEN 'placements' ELSE r::regclass::text END FROM unnest(relations) r ORDER BY 1) FROM shardwright.cluster JOIN shardwright.catalog_change ON version = catalog_version`))[0]?.[0];
+  const { shardId, to } = await servers.place('items');
+  await cluster.moveShardGroup(shardId, { to });
+  expect(await told()).toEqual(['placements']);
+  const { shardGroups } = await cluster.splitShardGroup(shardId, { into: 2 });
+  expect(await told()).toEqual(['items', 'orders']);
+  const [left, right] = (await shardsOf('items')).filter((shard) => shardGroups.some((group) => group.shardGroupId === shard.shardGroupId)) as [ShardInfo, ShardInfo];
+  await cluster.mergeShardGroups(left.shardId, right.shardId);
+  expect(await told()).toEqual(['items', 'orders']);
+  await cluster.dropTable('apart');
+}, 60_000);
+
 test('a value that is alone already is only moved, or left where it is', async () => {
   const { shard, jobId } = await cluster.isolateTenant('orders', 3);
   expect(jobId).toBeDefined();

@@ -9,11 +9,12 @@ import { loadGrammar } from '../../sql/parse.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
+import { placementsOnly } from '../../store/placements-only.ts';
 import { changeState } from '../../store/jobs.ts';
 import { notSettled, settleDecided } from '../../txn/settle-decided.ts';
 import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
-import { type MovedShard, nodesOf, sameReferences, type TargetShard } from '../moved-tables.ts';
+import { type MovedGroups, type MovedShard, nodesOf, sameReferences, type TargetShard } from '../moved-tables.ts';
 import { readGroupsIn } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
 import { checkUnchanged } from '../unchanged-group.ts';
@@ -84,9 +85,15 @@ async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConn
   if (!sameReferences(now, groups)) throw referencesRenamed;
   if (job.distributed === undefined) await replaceShardGroups({ coordinator, signal }, job);
   else await insertShards({ coordinator, signal }, now, { ...job, distributed: job.distributed });
-  await bumpVersion({ coordinator, signal });
+  await bumpVersion({ coordinator, signal }, changedTables(job, now));
   const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to: 'constrain' });
   if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
+}
+
+/** As `bumpVersion` wants them. The shards of a move keep their ids; those of a split or merge are other ones, in all tables of the group. Of a table that is distributed much is different. */
+function changedTables({ kind }: MoveContext['job'], { sources }: MovedGroups): readonly number[] | undefined {
+  if (kind === 'move') return placementsOnly;
+  return kind === 'split' || kind === 'merge' ? (sources[0]?.tables ?? []).map(({ definition }) => definition.oid) : undefined;
 }
 
 /** Where a local table was, its shell stays. */
