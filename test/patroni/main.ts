@@ -9,6 +9,7 @@ import { Callbacks } from './callbacks.ts';
 import { harms } from './harms.ts';
 import { type PatroniCluster, startPatroniCluster } from './patroni-cluster.ts';
 import { SingleWrites } from './single-writes.ts';
+import { TokenReads } from './token-reads.ts';
 import { runTrial, type TrialResult } from './trial.ts';
 
 const usage = `usage: npm run test:patroni -- [--times N] [--only "${harms.map(({ name }) => name).join('" | "')}"]`;
@@ -19,17 +20,17 @@ async function main(): Promise<number> {
   const { values: { times, only } } = parseArgs({ options: { times: { type: 'string' }, only: { type: 'string' } } });
   const chosen = harms.filter(({ name }) => only === undefined || only === name);
   if (chosen.length === 0 || (times !== undefined && !/^\d+$/.test(times))) throw new Error(usage);
-  await using patroni = await startPatroniCluster({ failoverTimeoutMs: 20_000, recoveryIntervalMs: 500 });
-  const writes = await SingleWrites.create(patroni.cluster);
+  await using patroni = await startPatroniCluster({ failoverTimeoutMs: 20_000, recoveryIntervalMs: 500, readTokens: true });
+  const workload = { writes: await SingleWrites.create(patroni.cluster), readers: await TokenReads.create(patroni.cluster) };
   await createBank(patroni.connectionString);
   const bank = new BankProcesses(patroni.connectionString, seed);
   bank.start();
   await checkCallback(patroni);
-  console.log(row(['harm', 'to', 'healed ms', 'resumed ms', 'in all ms', 'writes', 'failed', 'objections']));
+  console.log(row(['harm', 'to', 'healed ms', 'resumed ms', 'plain ms', 'in all ms', 'writes', 'failed', 'reads', 'old without', 'objections']));
   let objections = 0;
   for (const harm of chosen) {
     for (let i = 0; i < Math.min(harm.times, Number(times ?? harm.times)); i += 1) {
-      const result = await runTrial(patroni, writes, { harm, target: at(harm.targets, i % harm.targets.length) });
+      const result = await runTrial(patroni, workload, { harm, target: at(harm.targets, i % harm.targets.length) });
       console.log(row(cells(result)));
       objections += result.objections.length;
     }
@@ -58,15 +59,15 @@ async function endBank({ cluster }: PatroniCluster, bank: BankProcesses): Promis
   return objections.length;
 }
 
-function cells({ harm, target, healedMs, resumedMs, acknowledged, failed, objections }: TrialResult): string[] {
+function cells({ harm, target, healedMs, resumedMs, plainMs, acknowledged, failed, reads, objections }: TrialResult): string[] {
   const failures = [...failed].map(([code, count]) => `${count} × ${code}`).join(', ');
-  return [harm, target, healedMs.toFixed(0), resumedMs.toFixed(0), (healedMs + resumedMs).toFixed(0), String(acknowledged), failures === '' ? '0' : failures, objections.length === 0 ? 'none' : objections.join('; ')];
+  return [harm, target, healedMs.toFixed(0), resumedMs.toFixed(0), plainMs.toFixed(0), (healedMs + resumedMs).toFixed(0), String(acknowledged), failures === '' ? '0' : failures, String(reads.reads), String(reads.oldWithout), objections.length === 0 ? 'none' : objections.join('; ')];
 }
 
-const widths = [26, 12, 10, 10, 10, 8, 12];
+const widths = [26, 12, 10, 10, 10, 10, 8, 12, 8, 12];
 
 function row(texts: readonly string[]): string {
-  return texts.map((text, i) => (i >= 2 && i <= 5 ? text.padStart(at(widths, i)) : text.padEnd(widths[i] ?? 0))).join('  ').trimEnd();
+  return texts.map((text, i) => ((i >= 2 && i <= 6) || i === 8 || i === 9 ? text.padStart(at(widths, i)) : text.padEnd(widths[i] ?? 0))).join('  ').trimEnd();
 }
 
 process.exitCode = await main();
