@@ -1,0 +1,131 @@
+import { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { at, present } from '../../src/base/assert.ts';
+import { sqlStateOf } from '../../src/base/errors.ts';
+import { type EmbeddedCluster, type PostgresServer, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
+import { withServer } from '../../src/embedded/with-server.ts';
+import { until } from '../cluster/connections.ts';
+
+let embedded: EmbeddedCluster;
+
+beforeAll(async () => {
+  embedded = await startEmbeddedCluster({ nodes: 2, replicas: 1, synchronous: true, settings: volatileSettings, cluster: { recoveryIntervalMs: 500, failoverTimeoutMs: 30_000, ddlLockTimeoutMs: 60_000 } });
+  await embedded.cluster.query('CREATE TABLE t (k bigint, a int)');
+  await embedded.cluster.createDistributedTable('t', 'k', { shardCount: 4 });
+  await embedded.cluster.query('INSERT INTO t SELECT g, g FROM generate_series(1, 100) g');
+}, 120_000);
+
+afterAll(() => embedded.stop());
+
+afterEach(async () => {
+  for (const which of ['coordinator', 0] as const) await embedded.rejoin(which);
+});
+
+const changes = [
+  { sql: 'CREATE INDEX t_a ON t (a)', undo: 'DROP INDEX t_a', there: `SELECT to_regclass('t_a') IS NOT NULL AS is` },
+  { sql: 'ALTER TABLE t ADD COLUMN b int DEFAULT 7, ALTER a TYPE bigint', undo: 'ALTER TABLE t DROP b, ALTER a TYPE int', there: `SELECT count(*) = 1 AS is FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'b' AND NOT attisdropped` },
+] as const;
+
+type Change = (typeof changes)[number];
+
+const cases = changes.flatMap((change) => (['coordinator', 0] as const).map((which) => ({ ...change, which, place: which === 0 ? 'a node' : 'the coordinator database' })));
+
+test.each(cases)('$sql: the primary of $place is killed while it runs: it has not happened, anywhere', async ({ which, ...change }) => {
+  const { cluster } = embedded;
+  const blocking = which === 'coordinator' ? 1 : which;
+  const reader = await readerOfShard(blocking);
+  const changing = outcomeOf(change);
+  await until(() => waits(embedded.primaryOf(blocking), 'Lock'));
+  await embedded.failover(which);
+  await reader.end();
+  expect(await changing).toMatchObject({ id: 'transactionLost', code: '40001' });
+  await settled();
+  expect(await isThere(change)).toBe(false);
+  await cluster.query(change.sql);
+  await settled();
+  await cluster.query(change.undo);
+});
+
+const commits = cases.filter(({ sql }) => sql.startsWith('ALTER')).flatMap((one) => [true, false].map((has) => ({ ...one, has, what: has ? 'all' : 'nothing' })));
+
+test.each(commits)('the primary of $place is killed in the commit, of which its replica has $what: the change is everywhere or nowhere, as the caller was told', async ({ which, has, ...change }) => {
+  const primary = embedded.primaryOf(which);
+  const replica = present(embedded.servers(which).find((server) => server !== primary));
+  const receiver = await receivingStopped(replica);
+  const changing = outcomeOf(change);
+  await until(() => waits(primary, 'SyncRep'));
+  primary.kill();
+  await until(() => isGone(primary));
+  receiver.goOn(has ? 'to the end' : 'ended');
+  await until(() => receiver.isGone());
+  await embedded.failover(which);
+  const outcome = await changing;
+  await settled();
+  const happened = await isThere(change);
+  if (outcome !== undefined) expect(['40001', '08007']).toContain(sqlStateOf(outcome));
+  if (sqlStateOf(outcome) !== '08007') expect(happened).toBe(outcome === undefined);
+  if (!happened) await embedded.cluster.query(change.sql);
+  await embedded.cluster.query(change.undo);
+});
+
+/** What the change failed with; undefined when it was acknowledged. */
+function outcomeOf({ sql }: Change): Promise<unknown> {
+  return embedded.cluster.query(sql).then(() => undefined, (error: unknown) => error);
+}
+
+async function isThere({ there }: Change): Promise<boolean> {
+  return at((await embedded.cluster.query<{ is: boolean }>(there)).rows, 0).is;
+}
+
+/** Nothing is left of a transaction, shards are as their shell, and can be read and written. */
+async function settled(): Promise<void> {
+  const { cluster } = embedded;
+  await until(async () => (await cluster.recover()).left.length === 0 && (await cluster.transactions()).length === 0);
+  for (const which of ['coordinator', 0, 1] as const) expect(await ask(embedded.primaryOf(which), 'SELECT count(*) FROM pg_prepared_xacts')).toBe('0');
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+  await cluster.query('UPDATE t SET a = a + 1');
+  expect((await cluster.query('SELECT count(*)::int FROM t')).rows).toEqual([{ count: 100 }]);
+}
+
+/** Somebody reads a shard of the node's, so that its definition cannot be changed. */
+async function readerOfShard(place: number): Promise<Client> {
+  const node = at(await embedded.cluster.nodes(), place).id;
+  const shard = present((await embedded.cluster.shards()).find(({ table, nodeId }) => table === 't' && nodeId === node));
+  const client = new Client({ connectionString: embedded.primaryOf(place).connectionString });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query(`BEGIN; LOCK TABLE "${shard.name}" IN ROW EXCLUSIVE MODE`);
+  return client;
+}
+
+interface Receiver {
+  /** It reads what was sent to it before, or ends at once. */
+  goOn(how: 'to the end' | 'ended'): void;
+  isGone(): Promise<boolean>;
+}
+
+/** The standby reads nothing more of what it is sent, until told to go on. */
+async function receivingStopped(replica: PostgresServer): Promise<Receiver> {
+  let pid = 0;
+  await until(async () => (pid = Number(await ask(replica, 'SELECT pid FROM pg_stat_wal_receiver'))) > 0);
+  process.kill(pid, 'SIGSTOP');
+  return {
+    goOn: (how) => {
+      if (how === 'ended') process.kill(pid, 'SIGTERM');
+      process.kill(pid, 'SIGCONT');
+    },
+    isGone: async () => (await ask(replica, `SELECT count(*) FROM pg_stat_wal_receiver WHERE pid = ${pid}`)) === '0',
+  };
+}
+
+async function waits(server: PostgresServer, event: 'Lock' | 'SyncRep'): Promise<boolean> {
+  return (await ask(server, `SELECT count(*) FROM pg_stat_activity WHERE '${event}' IN (wait_event_type, wait_event)`)) !== '0';
+}
+
+async function isGone(server: PostgresServer): Promise<boolean> {
+  return ask(server, 'SELECT 1').then(() => false, () => true);
+}
+
+async function ask(server: PostgresServer, text: string): Promise<string | null | undefined> {
+  return withServer(server, async (connection) => (await connection.query({ text })).rows[0]?.[0]);
+}
