@@ -8,7 +8,8 @@ import { rowsThere, startLoad } from '../../move/writing-load.ts';
 import { Random } from '../../oracle/random.ts';
 import type { SoakOptions } from '../soak-options.ts';
 import type { SoakServers } from '../soak-servers.ts';
-import { skewedTenants, type WritingReport, type WritingTask } from './writing-process.ts';
+import { skewedTenants } from './skewed-tenants.ts';
+import type { WritingReport, WritingTask } from './writing-process.ts';
 import { forkScript } from '../../support/child-script.ts';
 
 export interface MovesReport {

@@ -1,6 +1,6 @@
 import { Cluster } from '../../../src/index.ts';
 import { type LoadOptions, startLoad } from '../../move/writing-load.ts';
-import { Random } from '../../oracle/random.ts';
+import { skewedTenants } from './skewed-tenants.ts';
 
 /** What the process is to do until it is told to stop. */
 export interface WritingTask extends Pick<LoadOptions, 'tenants' | 'writers' | 'from'> {
@@ -13,12 +13,6 @@ export interface WritingReport {
   readonly expected: readonly string[];
   readonly writes: number;
   readonly failures: readonly string[];
-}
-
-/** Most of it is for few tenants. */
-export function skewedTenants(seed: number, tenants: number): () => number {
-  const random = new Random(seed);
-  return () => Math.floor((random.int(1, 1000) / 1001) ** 4 * tenants);
 }
 
 /** A process of the application, with its own catalog: it writes from the first message to the second, and then tells what must be there. */
