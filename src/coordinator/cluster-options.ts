@@ -23,7 +23,7 @@ export interface ClusterOptions extends PoolConfig, Omit<ReadOptions, 'token'> {
   readonly repeatedPerConnection?: number | undefined;
   /** Connections that one statement may use on one node: 2 by default. */
   readonly connectionsPerStatement?: number | undefined;
-  /** Addresses of the coordinator database's servers, where it has several: a primary and its replicas. A `connectionString` may name them, too: `postgres://app@one:5432,two:5432/app`. */
+  /** Addresses of the coordinator database's servers, where it has several: a primary and its replicas. A `connectionString` may name them, too: `postgres://app@one:5432,two:5432/app`. One alone is a name that stands for the primary, whichever that is. */
   readonly hosts?: readonly { readonly host: string; readonly port?: number | undefined }[] | undefined;
   /**
    * Milliseconds that a statement which has not run waits for a new primary, on nodes that have several servers: 10 000 by default. It is `nodeUnreachable`, or what the statement failed with, beyond. With 0 nothing waits.

@@ -348,7 +348,8 @@ function coordinatorServers(settings: ClusterOptions): { readonly client: Client
   const hosts = settings.hosts?.map(({ host, port = own.port }) => ({ host, port }));
   const [first] = hosts ?? [];
   if (hosts === undefined || first === undefined) return { client, hosts: undefined };
-  return { client: configFor(client, { ...first, database: own.database }), hosts: hosts.length > 1 ? hosts : undefined };
+  // One alone may be a name whose target changes.
+  return { client: configFor(client, { ...first, database: own.database }), hosts };
 }
 
 /** The options that pg.Client knows. */

@@ -82,12 +82,12 @@ test('packets to a primary are dropped: other nodes are not slowed, what waits g
   expect(await waiting).toHaveLength(50);
 });
 
-test('a name that stands for another server is resolved anew while there is no primary', async () => {
-  await using embedded = await startEmbeddedCluster({ nodes: 0, settings, cluster: { failoverTimeoutMs: 40_000 } });
-  await using old = await startPostgres({ settings });
-  await using next = await old.startStandby();
-  await using before = await startMutingProxy(old, { host: '127.0.0.2', port: 0 });
-  await using _after = await startMutingProxy(next, { host: '127.0.0.3', port: before.port });
+/** A primary and its standby behind one name, which stands for the primary until it is pointed elsewhere. */
+async function startNamed(): Promise<AsyncDisposable & { readonly name: string; readonly port: number; readonly old: PostgresServer; readonly next: PostgresServer; pointToNext(): void }> {
+  const old = await startPostgres({ settings });
+  const next = await old.startStandby();
+  const before = await startMutingProxy(old, { host: '127.0.0.2', port: 0 });
+  const after = await startMutingProxy(next, { host: '127.0.0.3', port: before.port });
   let target = '127.0.0.2';
   const lookup = dns.lookup;
   const names = vi.spyOn(dns, 'lookup').mockImplementation(((host: string, options: dns.LookupOptions, done: (error: null, ...found: unknown[]) => void) => {
@@ -95,23 +95,48 @@ test('a name that stands for another server is resolved anew while there is no p
     else if (options.all === true) done(null, [{ address: target, family: 4 }]);
     else done(null, target, 4);
   }) as never);
-  try {
-    const { cluster } = embedded;
-    await cluster.addNode({ hosts: [{ host: 'node.test', port: before.port }], database: old.database });
-    await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
-    await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
-    expect((await cluster.health()).find(({ host }) => host === 'node.test')).toMatchObject({ address: '127.0.0.2', role: 'primary', timeline: 1 });
-    await old.halt();
-    await next.promote();
-    await old.follow(next);
-    // The name still stands for the old primary, which is a replica now.
-    await until(async () => (await cluster.health()).some(({ host, role }) => host === 'node.test' && role === 'replica'));
-    target = '127.0.0.3';
-    expect((await cluster.query('INSERT INTO t VALUES (1)')).rowCount).toBe(1);
-    expect((await cluster.health()).find(({ host }) => host === 'node.test')).toMatchObject({ address: '127.0.0.3', role: 'primary', timeline: 2 });
-  } finally {
-    names.mockRestore();
-  }
+  return {
+    name: 'node.test', port: before.port, old, next,
+    pointToNext: () => void (target = '127.0.0.3'),
+    [Symbol.asyncDispose]: async () => {
+      names.mockRestore();
+      for (const one of [before, after, next, old]) await one[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a name that stands for another server is resolved anew while there is no primary', async () => {
+  await using embedded = await startEmbeddedCluster({ nodes: 0, settings, cluster: { failoverTimeoutMs: 40_000 } });
+  await using named = await startNamed();
+  const { cluster } = embedded;
+  const { name, port, old, next } = named;
+  await cluster.addNode({ hosts: [{ host: name, port }], database: old.database });
+  await cluster.query('CREATE TABLE t (a bigint PRIMARY KEY)');
+  await cluster.createDistributedTable('t', 'a', { shardCount: 2 });
+  expect((await cluster.health()).find(({ host }) => host === name)).toMatchObject({ address: '127.0.0.2', role: 'primary', timeline: 1 });
+  await old.halt();
+  await next.promote();
+  await old.follow(next);
+  // The name still stands for the old primary, which is a replica now.
+  await until(async () => (await cluster.health()).some(({ host, role }) => host === name && role === 'replica'));
+  named.pointToNext();
+  expect((await cluster.query('INSERT INTO t VALUES (1)')).rowCount).toBe(1);
+  expect((await cluster.health()).find(({ host }) => host === name)).toMatchObject({ address: '127.0.0.3', role: 'primary', timeline: 2 });
+});
+
+test('so is one of the coordinator database', async () => {
+  await using named = await startNamed();
+  const { name, port, old, next } = named;
+  await using owned = disposable(new Cluster({ hosts: [{ host: name, port }], user: old.user, database: old.database, failoverTimeoutMs: 40_000 }));
+  const { cluster } = owned;
+  await cluster.query('CREATE TABLE local (a int)');
+  expect(await cluster.health()).toMatchObject([{ host: name, address: '127.0.0.2', role: 'primary', timeline: 1 }]);
+  await old.halt();
+  const waiting = cluster.query('INSERT INTO local VALUES (1)');
+  await next.promote();
+  named.pointToNext();
+  expect((await waiting).rowCount).toBe(1);
+  expect(await cluster.health()).toMatchObject([{ host: name, address: '127.0.0.3', role: 'primary', timeline: 2 }]);
 });
 
 test('Patroni tells of servers, which are asked themselves: it may be behind', async () => {
