@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { sqlStateOf } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { pauseAbout } from '../base/pause.ts';
 import type { ParsedQuery } from '../cluster/node-connection.ts';
 import { runDefinition } from '../ddl/propagate/run-definition.ts';
@@ -17,8 +17,8 @@ interface DefineContext {
 const attemptsMax = 5;
 
 /**
- * Runs a change of definitions. One that does not get its locks in time gives up those that it has, lets others pass, and tries again: outside of transaction blocks, whose other
- * locks it cannot give up.
+ * Runs a change of definitions. One that does not get its locks in time gives up those that it has, lets others pass, and tries again; so does one that has changed nothing since a server failed over. Outside of transaction blocks: these have other
+ * locks, which they cannot give up, and other statements.
  */
 export async function defineAgain({ scope, sequences, ddlLockTimeoutMs, distributesSchemas }: DefineContext, { query, plan }: { readonly query: ParsedQuery; readonly plan: DefinitionPlan }): Promise<QueryResult> {
   for (let attempt = 1; ; attempt += 1) {
@@ -28,8 +28,9 @@ export async function defineAgain({ scope, sequences, ddlLockTimeoutMs, distribu
       sequences.forget();
       return result;
     } catch (error) {
-      if (scope.inTransaction || attempt === attemptsMax || sqlStateOf(error) !== '55P03') throw error;
-      await pauseAbout(ddlLockTimeoutMs * attempt, scope.signal);
+      if (scope.inTransaction || attempt === attemptsMax) throw error;
+      if (sqlStateOf(error) === '55P03') await pauseAbout(ddlLockTimeoutMs * attempt, scope.signal);
+      else if (!(error instanceof ClusterError) || error.id !== 'transactionLost') throw error;
     }
   }
 }
