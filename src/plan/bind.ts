@@ -4,7 +4,7 @@ import { assignedOrdinals } from './insert/assigned-ordinals.ts';
 import type { UnknownHash } from './prune.ts';
 import { pruneOrdinals } from './prune.ts';
 import { renderTemplate, type ShardTemplate } from './shard-template.ts';
-import type { PrunableUse, SelectPlan } from './statement-plan.ts';
+import type { PrunableUse, SelectPlan, StatementPlan } from './statement-plan.ts';
 
 /** Where a statement's tables lie, once its parameters are known. */
 export type Target =
@@ -32,6 +32,20 @@ export function bindTarget(uses: readonly PrunableUse[], values: readonly unknow
     if (uses.every((use, i) => nodeOf(use, at(ordinals, i)) === node)) return { kind: 'one', node, ordinals };
   }
   return { kind: 'many', ordinals: union(pruned, first.placer.group.shardGroups.length) };
+}
+
+/** Whether, with these values, one node is sent the statement as it is, about one shard group or reference tables alone. */
+export function isForOne(plan: StatementPlan, values: readonly unknown[]): boolean {
+  switch (plan.kind) {
+    case 'select':
+      return targetOf(plan, values).kind !== 'many';
+    case 'modify':
+      return plan.routable && !plan.everywhere && bindTarget(plan.uses, values).kind === 'one';
+    case 'insert':
+      return plan.verbatim && plan.placer !== undefined;
+    default:
+      return false;
+  }
 }
 
 /** A shard group that a statement runs on. */

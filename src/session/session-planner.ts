@@ -8,10 +8,12 @@ import { describableText } from '../plan/lookups/upserting-insert.ts';
 import { noStatistics, type Statistics } from '../plan/staged/statistics.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { KnownSession } from '../plan/known-session.ts';
+import { isForOne } from '../plan/bind.ts';
 import { quoteLiteral } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import { hasNoEffects } from './has-no-effects.ts';
 import { type DescribeConnection, Describer } from './describer.ts';
+import type { LiftedText } from './lifted-texts.ts';
 import { Planner, type PreparedPlan } from './planner.ts';
 import type { SessionServices } from './session-services.ts';
 
@@ -64,6 +66,25 @@ export class SessionPlanner {
   /** The plan that all sessions share, if there is one and this session may use it: the hot path. */
   known(statement: Statement, snapshot: CatalogSnapshot): PreparedPlan | undefined {
     return this.#isOutdated || this.#hasOwnView ? undefined : this.services.planner.cached(statement.text, snapshot)?.knowing(this.#known);
+  }
+
+  /**
+   * A text with its constants as parameters, once there were some that differ in these alone. Only in a session that shares its plans; `learns`: a plan may be made for it now, which takes a moment. Undefined where the text is to be
+   * run as it is.
+   */
+  lifted(text: string, snapshot: CatalogSnapshot, learns: boolean): LiftedText | undefined | Promise<LiftedText | undefined> {
+    if (this.#isOutdated || this.#hasOwnView) return undefined;
+    const found = this.services.planner.lifted.of(text, snapshot);
+    if (found === undefined || this.known(found.statement, snapshot) !== undefined) return found;
+    return learns ? this.#learned(found, snapshot) : undefined;
+  }
+
+  /** For one shard group alone: a plan for many may be chosen better by the constants themselves. What cannot be planned with parameters is what it is with constants. */
+  async #learned(found: LiftedText, snapshot: CatalogSnapshot): Promise<LiftedText | undefined> {
+    const prepared = await this.plan(found.statement, snapshot).catch(() => undefined);
+    if (prepared?.snapshot === snapshot && isForOne(prepared.plan, found.values)) return found;
+    if (prepared === undefined || prepared.snapshot === snapshot) this.services.planner.lifted.refuse(found, snapshot);
+    return undefined;
   }
 
   /** A refusal stands only by the newest catalog: what the statement names may have been something else in this one. */

@@ -24,6 +24,7 @@ import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan } from '../plan/statement-plan.ts';
+import type { LiftedText } from './lifted-texts.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
 import { type Begin, PoolScope } from './pool-scope.ts';
@@ -176,6 +177,13 @@ export class Session {
       if (told instanceof DatabaseError) return told;
     }
     return error;
+  }
+
+  /** See `SessionPlanner.lifted`; the text may have any number of statements. */
+  lifted(text: string): LiftedText | undefined | Promise<LiftedText | undefined> {
+    const snapshot = this.#services.store.current();
+    if (snapshot === undefined || this.#ownSnapshot !== undefined || this.#failed) return undefined;
+    return this.#planner.lifted(text, snapshot, this.#isPlain);
   }
 
   /** The rows of one statement in batches, parsed. */

@@ -13,7 +13,7 @@ import { frontend, type FrontendFrame } from './frontend-reader.ts';
 import type { ParameterStatus } from './parameter-status.ts';
 import { errorFields, noticeFields } from './report-fields.ts';
 import type { RoleGuard } from './role-guard.ts';
-import { runSimpleQuery } from './simple-query.ts';
+import { runLiftedQuery, runSimpleQuery } from './simple-query.ts';
 import type { ValueConverter } from './convert-values.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -211,7 +211,9 @@ export class ClientSession {
 
   async #simple(text: string): Promise<void> {
     await this.#extended.forgetUnnamed();
-    await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
+    const lifted = await this.session.lifted(text);
+    if (lifted === undefined) await this.#running(text, () => this.session.parseOrAsk({ text }), (statements, signal) => runSimpleQuery(statements, text, { ...this.#context, signal }));
+    else await this.#running(text, () => [lifted.statement], (_, signal) => runLiftedQuery(lifted, { ...this.#context, signal }));
     if (this.session.status === 'idle') this.#extended.endTransaction();
     await this.#tellSettings();
     this.#ready();

@@ -5,7 +5,7 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import type { WireValue } from './backend-writer.ts';
 import type { BindMessage, Format } from './frontend-message.ts';
 import { utf8 } from './message-body.ts';
-import { isPlainValue } from './plain-values.ts';
+import { isPlainValue } from '../sql/values/plain-value.ts';
 import { codecOf, IncorrectBinaryData, type ValueCodec } from './value-codecs.ts';
 
 /** Where values of uncommon types are converted: the coordinator database. */

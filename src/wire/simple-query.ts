@@ -1,4 +1,5 @@
 import { inText, movedError } from '../session/positioned-error.ts';
+import { type LiftedText, placedInOwnText } from '../session/lifted-texts.ts';
 import type { Statement } from '../sql/parse.ts';
 import { type AnswerContext, answerStatement } from './answer-statement.ts';
 
@@ -11,4 +12,11 @@ export async function runSimpleQuery(statements: readonly Statement[], text: str
     await answerStatement({ statement, values: [], resultFormats: [], describes: true, signal }, context).catch((error: unknown) => Promise.reject(movedError(error, before)));
   }
   await session.commitImplicit();
+}
+
+/** One statement whose constants are parameters, with its errors as those of the text. */
+export async function runLiftedQuery(lifted: LiftedText, { signal, ...context }: AnswerContext & { readonly signal: AbortSignal }): Promise<void> {
+  const { statement, values } = lifted;
+  await answerStatement({ statement, values, resultFormats: [], describes: true, signal }, context).catch((error: unknown) => Promise.reject(placedInOwnText(error, lifted)));
+  await context.session.commitImplicit();
 }
