@@ -48,7 +48,7 @@ export function serveCommand(): Command {
 async function runServe(options: ServeOptions): Promise<void> {
   const workers = options.workersPerCore === undefined ? 0 : workersFor(options.workersPerCore);
   if (workers > 1 && cluster.isPrimary) {
-    await runWorkers(workers, readyLine(options));
+    await runWorkers(workers, (port) => readyLine({ ...options, listen: { ...options.listen, port } }));
     return;
   }
   const own = new Cluster({ connectionString: options.coordinator });

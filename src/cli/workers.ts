@@ -29,21 +29,22 @@ export function workersFor(perCore: number): number {
   return Math.max(1, Math.round(perCore * availableParallelism()));
 }
 
-/** Starts processes that share a port, prints the line when all can serve, and ends them at the signal. One that dies is replaced. */
-export async function runWorkers(count: number, ready: string): Promise<void> {
+/** Starts processes that share a port, prints the line for it when all can serve, and ends them at the signal. One that dies is replaced. */
+export async function runWorkers(count: number, ready: (port: number) => string): Promise<void> {
   let isStopping = false;
-  const start = async (): Promise<void> => {
+  const start = async (): Promise<number> => {
     const worker = cluster.fork();
     worker.on('message', (message: WorkerMessage) => passOn(worker, message));
     worker.once('exit', (code) => {
       if (!isStopping && code !== 1) void start();
     });
     const [outcome] = (await Promise.race([once(worker, 'listening'), once(worker, 'exit')])) as unknown[];
-    if (typeof outcome === 'number') throw new Error('a worker did not start');
+    if (typeof outcome !== 'object' || outcome === null || !('port' in outcome)) throw new Error('a worker did not start');
+    return Number(outcome.port);
   };
   try {
-    await Promise.all(Array.from({ length: count }, start));
-    console.log(ready);
+    const [port = 0] = await Promise.all(Array.from({ length: count }, start));
+    console.log(ready(port));
     await untilStopped();
   } finally {
     isStopping = true;

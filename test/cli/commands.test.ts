@@ -91,9 +91,8 @@ test('dev starts a cluster, stops cleanly and comes back with its data', async (
 test('serve: several processes share a port, and find the session that a client cancels', async () => {
   await using pair = await startCluster();
   const { connectionString } = pair.databases.coordinator;
-  const server = command('serve', '--coordinator', connectionString, '--listen', '127.0.0.1:7899', '--authentication', 'trust', '--workers-per-core', '1.5');
+  const server = command('serve', '--coordinator', connectionString, '--listen', '127.0.0.1:0', '--authentication', 'trust', '--workers-per-core', '1.5');
   const url = await server.ready();
-  expect(url).toContain(':7899/');
   const { hostname: host, port, pathname, username: user } = new URL(url);
   const where = { host, port: Number(port), database: pathname.slice(1), user };
   const clients = await Promise.all(Array.from({ length: 6 }, () => RawClient.start(where)));
