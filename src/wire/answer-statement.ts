@@ -98,7 +98,7 @@ async function writeResult({ statement, resultFormats, describes }: AnswerCall, 
 }
 
 /** It has rows, if without columns. */
-function isQuery({ node }: Statement): boolean {
+export function isQuery({ node }: Statement): boolean {
   return 'SelectStmt' in node && node.SelectStmt.intoClause === undefined;
 }
 

@@ -5,7 +5,7 @@ import type { StatementShape } from '../cluster/node-connection.ts';
 import { withParameterTypes } from '../sql/parameter-types.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { parseOne, type Statement } from '../sql/parse.ts';
-import { type AnswerContext, answerStatement, type RelayedAnswer, RowSink } from './answer-statement.ts';
+import { type AnswerContext, answerStatement, isQuery, type RelayedAnswer, RowSink } from './answer-statement.ts';
 import { BackendWriter } from './backend-writer.ts';
 import type { ClientPortal, ClientStatement } from './client-statement.ts';
 import { commandTag } from './command-tag.ts';
@@ -99,7 +99,7 @@ export class ExtendedQuery {
     const prepared = portal?.prepared ?? this.#statement(name);
     const { shape } = prepared;
     if (portal === undefined) out.parameterDescription(shape.parameterTypes);
-    if (shape.fields.length === 0) out.noData();
+    if (!hasRows(prepared)) out.noData();
     else if (portal?.resultFormats.includes('binary') === true) out.rowDescription(shape.fields, shape.fields.map((_, i) => formatOf(portal.resultFormats, i)));
     else out.raw((prepared.description ??= describedAsText(shape)));
     return undefined;
@@ -137,11 +137,11 @@ export class ExtendedQuery {
       return;
     }
     if (portal.isDone) {
-      if (portal.prepared.shape.fields.length === 0) throw new ClusterError('invalidParameter', `portal "${name}" cannot be run`, { sqlState: '55000' });
+      if (!hasRows(portal.prepared)) throw new ClusterError('invalidParameter', `portal "${name}" cannot be run`, { sqlState: '55000' });
       io.out.complete(commandTag(statement.node, { command: 'SELECT', rowCount: 0 }));
       return;
     }
-    const isParts = rowsMax > 0 && portal.prepared.shape.fields.length > 0;
+    const isParts = rowsMax > 0 && hasRows(portal.prepared);
     if (!isLast || isParts || session.isImplicit) await session.joinUnit(statement);
     if (isParts || portal.opened !== undefined) {
       await this.#executePart(portal, statement, { rowsMax, signal });
@@ -227,6 +227,11 @@ const portalBatch = 1_000;
 /** It may be bound in a transaction that has failed. */
 function endsTransaction(statement: Statement | undefined): boolean {
   return statement !== undefined && 'TransactionStmt' in statement.node && /^TRANS_STMT_(?:COMMIT|ROLLBACK|ROLLBACK_TO|PREPARE)$/.test(statement.node.TransactionStmt.kind ?? '');
+}
+
+/** Of a query without columns there are still rows. */
+function hasRows({ statement, shape }: ClientStatement): boolean {
+  return shape.fields.length > 0 || (statement !== undefined && isQuery(statement));
 }
 
 function describedAsText({ fields }: StatementShape): Buffer {

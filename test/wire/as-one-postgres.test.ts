@@ -167,6 +167,7 @@ group('extended queries', () => {
     [parse('SELECT name FROM things WHERE tenant_id = $1 AND id = $2', 's'), describe('S', 's'), sync],
     [bind(['3', '10'], { statement: 's' }), execute(), sync], [bind(['4', '11'], { statement: 's' }), execute(), sync], [close('S', 's'), sync], [bind(['4', '11'], { statement: 's' }), execute(), sync],
     [parse(''), bind(), describe('S'), describe('P'), execute(), sync],
+    [parse('SELECT FROM things WHERE tenant_id = 3'), describe('S'), bind(), describe('P'), execute(), sync], [parse('SELECT FROM things'), bind(), describe('P'), execute(2), execute(0), execute(0), sync], [parse('SELECT FROM loose'), bind(), describe('P'), execute(1), sync],
     [parse('INSERT INTO things (tenant_id, id, name) VALUES ($1, $2, $3) RETURNING id, name'), describe('S'), bind(['300', '1', null]), describe('P'), execute(), sync], [parse('DELETE FROM things WHERE tenant_id = 300'), bind(), execute(), sync],
     [parse('SET work_mem = 2048'), describe('S'), bind(), execute(), sync], [parse('SHOW work_mem'), describe('S'), bind(), execute(), sync],
     [parse('SELECT count(*), sum(price) FROM things'), describe('S'), bind(), execute(), sync],
