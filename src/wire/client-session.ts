@@ -16,6 +16,7 @@ import type { RoleGuard } from './role-guard.ts';
 import { runLiftedQuery, runSimpleQuery } from './simple-query.ts';
 import type { ValueConverter } from './convert-values.ts';
 import type { ServerLimits } from './server-limits.ts';
+import { readsOrWrites } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 
 export interface ClientSessionInput {
@@ -372,9 +373,10 @@ interface Relay {
   readonly started: number;
 }
 
-/** Modes of a transaction are no settings that a client is told of; and asking for those would take its snapshot. */
+/** Modes of a transaction are no settings that a client is told of; and asking for those would take its snapshot. Nor does SET of an UPDATE set any, but for that of a view with a rule that does. */
 function changesSettings({ node, text }: Statement): boolean {
   if ('VariableSetStmt' in node && node.VariableSetStmt.name === 'TRANSACTION') return false;
+  if (readsOrWrites(node)) return /set_config|pg_settings/i.test(text);
   return /\b(set|reset|discard|set_config)\b/i.test(text);
 }
 

@@ -4,6 +4,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import { serve, type WireServer } from '../../src/wire.ts';
+import { ParameterStatus } from '../../src/wire/parameter-status.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
 import { copyData, message, parse, bind, execute, query, RawClient, requestCancel, startup, sync } from './raw-client.ts';
 
@@ -174,6 +175,18 @@ describe('settings', () => {
     await client.end();
     expect(JSON.stringify(await (await rawStart(open, { client_encoding: 'LATIN1' })).closed())).toContain('client encoding \\"LATIN1\\" is not supported');
     expect(await failure(connect(open, { options: '-c nonsense=1' }))).toContain('unrecognized configuration parameter "nonsense"');
+  });
+
+  test('are not asked for where none was set', async () => {
+    const refresh = vi.spyOn(ParameterStatus.prototype, 'refresh');
+    const client = await connect(open);
+    refresh.mockClear();
+    for (const text of ['UPDATE orders SET note = note WHERE tenant_id = 1', 'BEGIN', 'UPDATE orders SET note = note WHERE tenant_id = 1', 'COMMIT']) await client.query(text);
+    expect(refresh).not.toHaveBeenCalled();
+    for (const text of ['SET work_mem = 1024', 'RESET work_mem', `SELECT set_config('work_mem', '2048', false)`, `UPDATE pg_settings SET setting = '1024' WHERE name = 'work_mem'`]) await client.query(text);
+    expect(refresh).toHaveBeenCalledTimes(4);
+    refresh.mockRestore();
+    await client.end();
   });
 
   test('temporary tables, prepared statements, cursors, notifications are the session\'s', async () => {
