@@ -6,7 +6,7 @@ import { type AnswerContext, answerRelayed, type RelayedAnswer, wholeBytesMax } 
 import type { BriefStatements } from './brief-statements.ts';
 import type { ClientIo } from './client-io.ts';
 import { ExtendedQuery } from './extended-query.ts';
-import { Fatal, LostSynchronization } from './fatal.ts';
+import { Fatal, LostSynchronization, outOfTime, transactionTimedOut } from './fatal.ts';
 import { type FrontendMessage, type FunctionCallMessage, readMessage } from './frontend-message.ts';
 import { answerFunctionCall } from './function-call.ts';
 import { frontend, type FrontendFrame } from './frontend-reader.ts';
@@ -54,6 +54,8 @@ export class ClientSession {
   #relay: Relay | undefined;
   #leave: (failure: { readonly error: unknown } | undefined) => void = () => undefined;
   #idle: NodeJS.Timeout | undefined;
+  /** Runs while a transaction is open that may not take longer. */
+  #transactionTimer: NodeJS.Timeout | undefined;
 
   constructor(input: ClientSessionInput) {
     this.#input = input;
@@ -92,6 +94,7 @@ export class ClientSession {
     this.#work();
     const failure = await left;
     clearTimeout(this.#idle);
+    clearTimeout(this.#transactionTimer);
     if (failure !== undefined) throw failure.error;
   }
 
@@ -159,10 +162,29 @@ export class ClientSession {
   }
 
   #idled(isOpen: boolean): void {
+    this.#hangUp(isOpen ? new Fatal('25P03', 'terminating connection due to idle-in-transaction timeout') : new Fatal('57P05', 'terminating connection due to idle-session timeout'));
+  }
+
+  #hangUp(error: Fatal): void {
     const { io } = this.#input;
-    const error = isOpen ? new Fatal('25P03', 'terminating connection due to idle-in-transaction timeout') : new Fatal('57P05', 'terminating connection due to idle-session timeout');
     io.out.report('error', errorFields(error, 'FATAL'));
     io.end();
+  }
+
+  /** Servers end a transaction that takes too long by themselves; where its client does nothing, nobody but this would tell it. */
+  #timeTransaction(): void {
+    const { transactionTimeoutMs } = this.#input.status;
+    if (this.session.status !== 'idle' && transactionTimeoutMs > 0) this.#transactionTimer ??= setTimeout(() => this.#ranOut(), transactionTimeoutMs);
+    else if (this.#transactionTimer !== undefined) {
+      clearTimeout(this.#transactionTimer);
+      this.#transactionTimer = undefined;
+    }
+  }
+
+  /** A statement that runs fails with it. */
+  #ranOut(): void {
+    if (this.#statement === undefined) this.#hangUp(outOfTime());
+    else this.#statement.abort(outOfTime());
   }
 
   #handle(frame: FrontendFrame): Promise<void> | undefined {
@@ -315,12 +337,10 @@ export class ClientSession {
 
   /** `skips`: the client finds its way by the next Sync; else it is ready at once. */
   async #failed(error: unknown, skips: boolean): Promise<void> {
-    const { io } = this.#input;
-    const fatal = error instanceof LostSynchronization ? new Fatal('08P01', 'terminating connection because protocol synchronization was lost') : error;
+    const fatal = error instanceof LostSynchronization ? new Fatal('08P01', 'terminating connection because protocol synchronization was lost') : (transactionTimedOut(error) ?? error);
     if (fatal instanceof Fatal) {
-      if (fatal !== error) this.#report(error);
-      io.out.report('error', errorFields(fatal, 'FATAL'));
-      io.end();
+      if (error instanceof LostSynchronization) this.#report(error);
+      this.#hangUp(fatal);
       return;
     }
     if (this.session.isImplicit) await this.#rollback();
@@ -351,6 +371,7 @@ export class ClientSession {
     const { io, status } = this.#input;
     const { readToken } = this.session;
     if (readToken !== undefined) status.tell(io.out, tokenParameter, readToken);
+    this.#timeTransaction();
     io.out.ready(this.session.status === 'idle' ? 'I' : this.session.status === 'failed' ? 'E' : 'T');
     io.flush();
   }

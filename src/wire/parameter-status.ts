@@ -9,7 +9,7 @@ const reported = [
 ] as const;
 
 /** What the server keeps to for a client that waits, in place of the servers behind it, whose connections wait at other times. In milliseconds. */
-const timeouts = ['idle_session_timeout', 'idle_in_transaction_session_timeout'] as const;
+const timeouts = ['idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'] as const;
 
 const query = `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${[...reported, ...timeouts].map((name) => `'${name}'`).join(', ')})`;
 
@@ -30,6 +30,11 @@ export class ParameterStatus {
   /** After how many milliseconds without a statement the session has asked to be ended, in a transaction block or outside; 0: never. */
   idleTimeoutMs(inTransaction: boolean): number {
     return Number(this.#told.get(timeouts[inTransaction ? 1 : 0]) ?? 0);
+  }
+
+  /** How many milliseconds a transaction may take; 0: any, as on servers that do not know of it. */
+  get transactionTimeoutMs(): number {
+    return Number(this.#told.get(timeouts[2]) ?? 0);
   }
 
   /** Reads the session's settings, and tells what has changed. */

@@ -3,7 +3,9 @@ import { Client, type ClientConfig } from 'pg';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { present } from '../../src/base/assert.ts';
+import { ClusterError } from '../../src/base/errors.ts';
 import { serve, type WireServer } from '../../src/wire.ts';
+import { transactionTimedOut } from '../../src/wire/fatal.ts';
 import { ParameterStatus } from '../../src/wire/parameter-status.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
 import { copyData, message, parse, bind, execute, query, RawClient, requestCancel, startup, sync } from './raw-client.ts';
@@ -352,12 +354,21 @@ describe('clients that misbehave', () => {
     inBlock.send(query('BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1'));
     await inBlock.until('Z');
     expect(await inBlock.closed()).toMatchObject([['E', { C: '25P03' }]]);
-    for (const [text, code] of [['SET idle_session_timeout = 50', '57P05'], ['SET idle_in_transaction_session_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P03']] as const) {
+    for (const [text, code] of [['SET idle_session_timeout = 50', '57P05'], ['SET idle_in_transaction_session_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P03'],
+      ['SET transaction_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P04'], ['SET transaction_timeout = 50; BEGIN; SELECT pg_sleep(600) FROM orders WHERE tenant_id = 1', '25P04'],
+      ['SET transaction_timeout = 50; BEGIN; SELECT pg_sleep(600)', '25P04']] as const) {
       const asked = await raw(open);
       asked.send(query(text));
       expect((await asked.closed()).at(-1)).toMatchObject(['E', { S: 'FATAL', C: code }]);
     }
     await expectNothingOpen();
+  });
+
+  test('a connection that a server has ended for a transaction\'s time tells of it', () => {
+    const ended = Object.assign(new Error('terminating connection due to transaction timeout'), { code: '25P04' });
+    const lost = new ClusterError('nodeUnreachable', 'lost', { cause: new ClusterError('connectionLost', 'lost', { cause: ended }) });
+    expect(transactionTimedOut(lost)).toMatchObject({ code: '25P04', message: ended.message });
+    expect(transactionTimedOut(new ClusterError('connectionLost', 'lost'))).toBeUndefined();
   });
 
   test('closing the server tells its clients', async () => {
