@@ -182,7 +182,7 @@ export class Session {
   /** See `SessionPlanner.lifted`; the text may have any number of statements. */
   lifted(text: string): LiftedText | undefined | Promise<LiftedText | undefined> {
     const snapshot = this.#services.store.current();
-    if (snapshot === undefined || this.#ownSnapshot !== undefined || this.#failed) return undefined;
+    if (snapshot === undefined || this.#block.ownSnapshot !== undefined || this.#block.isFailed) return undefined;
     return this.#planner.lifted(text, snapshot, this.#isPlain);
   }
 
