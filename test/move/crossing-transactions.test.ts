@@ -36,8 +36,14 @@ async function moveUpTo(step: string, { group }: Group): Promise<{ readonly ther
     there.open();
     await go.opened;
   };
-  const end = moves.move({ group: shardGroupId(group), from: nodeId(from), to: nodeId((from % 3) + 1), limits: {} }, { onStep }).finally(() => pools.end());
-  return { there: there.opened, go: go.open, end };
+  const move = async (): Promise<string> => {
+    try {
+      return await moves.move({ group: shardGroupId(group), from: nodeId(from), to: nodeId((from % 3) + 1), limits: {} }, { onStep });
+    } finally {
+      await pools.end();
+    }
+  };
+  return { there: there.opened, go: go.open, end: move() };
 }
 
 function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
@@ -67,7 +73,7 @@ describe.each([['on two nodes', 0, 1], ['on one node', 0, 3]] as const)('groups 
     const moves = await Promise.all([moveUpTo(step, a), moveUpTo(step, b)]);
     await Promise.all(moves.map(({ there }) => there));
     const clients = await Promise.all([servers.cluster.connect(), servers.cluster.connect()]);
-    const [one, two] = clients as [ClusterClient, ClusterClient];
+    const [one, two] = clients;
     try {
       for (const client of clients) await client.query('BEGIN');
       await Promise.all([add(one, 1, a), add(two, 2, b)]);

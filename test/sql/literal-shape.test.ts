@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { literalShape } from '../../src/sql/literal-shape.ts';
 import { loadGrammar, parseStatements } from '../../src/sql/parse.ts';
