@@ -11,6 +11,7 @@ import { lockedRows } from './locking/locked-rows.ts';
 import { mergeComplete } from './merge/merge-complete.ts';
 import { runMerge } from './merge/run-merge.ts';
 import type { ResultLimits } from './staged/hold-rows.ts';
+import { sameWidth } from './same-width.ts';
 import { RowBound } from './row-bound.ts';
 import { runResidual } from './run-residual.ts';
 import { fusedTasks, shardTasks, tasksByNode } from './shard-tasks.ts';
@@ -38,6 +39,7 @@ export async function collectFanOut(scope: StatementScope, bound: BoundFanOut, m
 
 /** The merged rows, where those of all tasks are there. */
 async function mergeSets(scope: StatementScope, bound: BoundFanOut, { sets, options }: { readonly sets: readonly (readonly RawRow[])[]; readonly options: FanOutOptions }): Promise<readonly RawRow[]> {
+  sets.forEach(sameWidth());
   const complete = options.batchRows === undefined ? mergeComplete(bound.fanOut.merge, sets, bound.values) : undefined;
   if (complete !== undefined) return complete;
   const rows: RawRow[] = [];
@@ -92,7 +94,11 @@ async function collectBounded(scope: StatementScope, tasks: readonly Task[], bou
   const places = new Map(tasks.map((task, place) => [task, place]));
   const placeOf = (task: Task): number => present(places.get(task));
   const sent = (task: Task): Task => (first.bound === undefined ? task : bounded.task(placeOf(task), first.bound));
-  const taken = (task: Task, rows: readonly RawRow[]): void => first.add(placeOf(task), rows);
+  const check = sameWidth();
+  const taken = (task: Task, rows: readonly RawRow[]): void => {
+    check(rows);
+    first.add(placeOf(task), rows);
+  };
   await allOrAbort(scope.signal, [...tasksByNode(tasks).values()].map((own) => () => collectOnNode(scope, own, { depth: 1, sent, taken }, options)));
   return first.rows;
 }
@@ -172,6 +178,13 @@ function isStreaming(merge: MergePlan): boolean {
 
 type Batches = AsyncIterable<readonly RawRow[]>;
 
+async function* checked(batches: Batches, check: (rows: readonly RawRow[]) => void): AsyncGenerator<readonly RawRow[]> {
+  for await (const batch of batches) {
+    check(batch);
+    yield batch;
+  }
+}
+
 async function* openStreams(
   scope: StatementScope,
   tasks: readonly Task[],
@@ -182,9 +195,10 @@ async function* openStreams(
   const held = new HeldConnections(scope);
   try {
     const all = [...opened];
+    const check = sameWidth();
     for (const task of tasks) {
       const connection = await held.take(task.node);
-      all.push(connection.stream({ text: task.sql, values: task.values }, { signal: scope.signal, ...(options.batchRows === undefined ? {} : { batchRows: options.batchRows }) }));
+      all.push(checked(connection.stream({ text: task.sql, values: task.values }, { signal: scope.signal, ...(options.batchRows === undefined ? {} : { batchRows: options.batchRows }) }), check));
     }
     yield* merge(all);
   } finally {

@@ -11,7 +11,7 @@ export async function positionedError(error: unknown, text: string, coordinator:
   if (typeof error !== 'object' || error === null || isRightlyPositioned(error) || !isMisplaced(error)) return error;
   try {
     await coordinator?.describe(text);
-    if (coordinator !== undefined && sqlStateOf(error) === '42703') tellOfDrift(error);
+    if (coordinator !== undefined && isDrift(error)) tellOfDrift(error);
   } catch (described) {
     if (sqlStateOf(described) === sqlStateOf(error)) return described;
   }
@@ -19,10 +19,18 @@ export async function positionedError(error: unknown, text: string, coordinator:
   return error;
 }
 
-/** The shell has the column that a node misses. */
+/** What one query of several shards cannot put together, one of the shell can. */
+const misfits: ReadonlySet<string> = new Set(['42601', '42804']);
+
+function isDrift(error: object): boolean {
+  const state = sqlStateOf(error) ?? '';
+  return state === '42703' || (misfits.has(state) && 'message' in error && /\bUNION\b/.test(String(error.message)));
+}
+
+/** The shell has the column that a node misses, or has otherwise. */
 function tellOfDrift(error: object): void {
   Object.assign(error, {
-    detail: 'The table has the column, but a shard of it does not.',
+    detail: sqlStateOf(error) === '42703' ? 'The table has the column, but a shard of it does not.' : 'A shard of the table has other columns than the table.',
     hint: 'cluster.checkSchema(), in SQL shardwright_check_schema(), tells what is missing where, and the statements that repair it.',
   });
 }
