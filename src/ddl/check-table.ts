@@ -6,7 +6,7 @@ import type { TableDefinition } from './table-definition.ts';
 export function checkTable(table: TableDefinition): void {
   if (table.distribution !== null) {
     const kind = table.distribution.kind === 'reference' ? 'a reference table' : 'distributed';
-    throw new ClusterError('alreadyDistributed', `table "${table.name}" is ${kind} already`, { schema: table.schema, table: table.name });
+    throw new ClusterError('alreadyDistributed', `table "${table.name}" is ${kind} already`, { schema: table.schema, table: table.name, hint: 'cluster.alterDistributedTable() makes another kind of table of it, with its rows.' });
   }
   checkProperties(table);
 }

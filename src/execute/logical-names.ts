@@ -3,13 +3,14 @@ import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.
 import type { ShardId } from '../catalog/ids.ts';
 import { shardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
+import { tellOfShell } from './local-references.ts';
 import { tableOfShard } from './table-of-shard.ts';
 
 const textFields = ['message', 'detail', 'hint', 'where', 'internalQuery', 'schema', 'table', 'constraint'] as const;
 
 /**
  * Turns the names of shards, their constraints and indexes in a node's error into those of the tables. The error itself is changed and
- * returned, so that it stays the driver's own. The shard is added to `where`.
+ * returned, so that it stays the driver's own. The shard is added to `where`, and to what a shell has said a hint.
  */
 export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unknown {
   if (typeof error !== 'object' || error === null || !('message' in error)) return error;
@@ -21,6 +22,7 @@ export function withLogicalNames(error: unknown, snapshot: CatalogSnapshot): unk
     }
   }
   for (const [id, table] of shards) replaceNames(error, id, table);
+  if (shards.size === 0) tellOfShell(error, snapshot);
   const [shard] = shards.keys();
   if (shard !== undefined) {
     const where: unknown = Reflect.get(error, 'where');

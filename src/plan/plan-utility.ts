@@ -3,7 +3,7 @@ import { namedRelations } from '../analyze/analyze-statement.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import { nameParts } from '../sql/ast.ts';
+import { nameParts, walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
 import { planMaintenance } from './ddl/plan-maintenance.ts';
@@ -35,6 +35,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if (distributed !== undefined && 'RefreshMatViewStmt' in node) throw notFilledByUs(distributed.relname ?? '');
   const definition = planConcurrentIndex(statement, names) ?? planMaintenance(statement, names) ?? planDefinition(statement, names);
   if (definition !== undefined) return definition;
+  if ('AlterTableStmt' in node && refersOnly(node, names)) return { kind: 'coordinator', text, effect: 'write' };
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);
   if (view === undefined && filled && changesOfViews.has(kind)) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
@@ -72,10 +73,28 @@ function notFilledByUs(name: string): ClusterError {
 function refusedFor(kind: string, name: string): ClusterError {
   const instead = insteadOf[kind];
   if (instead !== undefined) return unsupported(`The statement is not understood as SQL text yet, since "${name}" is not a local table.`, instead);
+  if (kind === 'RuleStmt') return noRules(name);
   return new ClusterError('unsupportedDdl', `this statement is not carried to the shards of "${name}" yet`, {
     detail: 'It is a distributed or reference table, or a view over one.',
     hint: 'Call undistribute_table() first, or make the change before create_distributed_table().',
   });
+}
+
+function noRules(name: string): ClusterError {
+  return new ClusterError('unsupportedDdl', `a rule cannot be of "${name}", or write to it`, {
+    detail: 'A rule rewrites statements where they arrive. Those for distributed and reference tables, and views over them, are planned by the cluster, and sent to shards, which have no rules.',
+    hint: 'Use a trigger, which runs where the row is, or a view.',
+  });
+}
+
+/** A local table gets foreign keys to others, as in its CREATE TABLE: it is likely to be distributed next. */
+function refersOnly(node: Node, names: RelationNames): boolean {
+  const referenced = new Set<object>();
+  walk(node, (kind, body) => {
+    if (kind === 'Constraint' && 'pktable' in body && typeof body.pktable === 'object' && body.pktable !== null) referenced.add(body.pktable);
+    return undefined;
+  });
+  return namedRelations(node).every((relation) => referenced.has(relation) || (names.resolve(relation.schemaname, relation.relname ?? '') ?? names.dependentView(relation.schemaname, relation.relname ?? '')) === undefined);
 }
 
 /** Statements that have a method of the cluster in their place. */
