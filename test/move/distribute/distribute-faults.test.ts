@@ -15,7 +15,7 @@ import { forkScript } from '../../support/child-script.ts';
 
 /**
  * A fault at each state of a table's distribution, and at each step of its commit, under a small writing load in another process. Afterwards the table is distributed or what it was, nothing is left, and all that
- * was acknowledged is there. What servers and connections do that go away is shown by the tests of moves.
+ * was acknowledged is there. Servers and connections that go away: distribute-servers.test.ts.
  */
 const way = moveStates.filter((state) => !isOver(state) && state !== 'undo');
 /** What comes before a state's effect differs by one stored word from what comes behind the one before. */
