@@ -30,7 +30,7 @@ export interface SinkEvents {
 }
 
 export const markerPrefix = 'shardwright';
-/** A commit is only then flushed, and the source allowed to forget, when the last one was so long ago. */
+/** A commit is only then flushed, and the source allowed to forget, when the last one was so long ago, and nobody waits for it. */
 const flushEveryMs = 1_000;
 /** About so many bytes of changes wait while others are applied; then reading stops. */
 const pendingBytesMax = 16 * 1024 * 1024;
@@ -144,7 +144,7 @@ export class ChangeSink {
     if (!this.#isOpen) for (const content of this.#arrived.splice(0)) this.events.onMarker(content);
   }
 
-  async #apply({ tables, end, isCutShort }: ChangeBatch): Promise<void> {
+  async #apply({ tables, end, isCutShort, markers }: ChangeBatch): Promise<void> {
     const { connection } = this;
     if (!this.#isOpen) void connection.query({ text: 'BEGIN; SET CONSTRAINTS ALL DEFERRED', simple: true }).catch(() => undefined);
     this.#isOpen = true;
@@ -154,13 +154,13 @@ export class ChangeSink {
     }
     // The rest of the source's transaction follows in the same one of ours.
     if (isCutShort || end === undefined) return;
-    await this.#commit(end);
+    // Whoever waits for a marker may keep writers waiting.
+    await this.#commit(end, { flushes: markers.length === 0 && performance.now() - this.#flushedAt > flushEveryMs });
     this.#isOpen = false;
   }
 
   /** One message. Where another process has moved the position, NULL fails, and with it the transaction. */
-  async #commit(end: bigint): Promise<void> {
-    const flushes = performance.now() - this.#flushedAt > flushEveryMs;
+  async #commit(end: bigint, { flushes }: { readonly flushes: boolean }): Promise<void> {
     const { position, source } = this.target;
     const results = await this.connection.batch([
       { text: `SET LOCAL synchronous_commit = ${flushes ? 'on' : 'off'}` },
