@@ -9,7 +9,8 @@ import { withSchema } from './install.ts';
 type Coordinator = Pick<NodeConnections, 'query'>;
 
 /** `move`: one shard group to another node. `split`: one becomes several. `merge`: several become one. `add_node`: a server comes to be a node, with a copy of every reference table. `distribute`: a local table gets shards. */
-export type JobKind = 'move' | 'split' | 'merge' | 'add_node' | 'distribute';
+export type JobKind = (typeof jobKinds)[number];
+const jobKinds = ['move', 'split', 'merge', 'add_node', 'distribute'] as const;
 
 /** Stands for all reference tables where a job has shard groups. No shard group has this id. */
 export const referenceTables = shardGroupId(0);
@@ -101,14 +102,14 @@ export async function insertJobIn(coordinator: Coordinator, job: NewJob, options
   }
 }
 
-/** In order of id; those that are over too, or not. */
+/** In order of id; those that are over too, or not. Of kinds that this version knows: others are left to the newer one that made them. */
 export async function listJobs(coordinator: Coordinator & Pick<NodeConnections, 'acquire'>, which: 'all' | 'unfinished', options?: CallOptions): Promise<StoredJob[]> {
-  const where = which === 'all' ? '' : `WHERE state NOT IN ('done', 'undone')`;
-  const { rows } = await withSchema(coordinator, () => coordinator.query({ text: `SELECT ${columns} FROM shardwright.job ${where} ORDER BY job_id` }, options), options);
+  const text = `SELECT ${columns} FROM shardwright.job WHERE kind IN ('${jobKinds.join(`', '`)}') ${which === 'all' ? '' : `AND state NOT IN ('done', 'undone')`} ORDER BY job_id`;
+  const { rows } = await withSchema(coordinator, () => coordinator.query({ text }, options), options);
   return rows.map(jobOf);
 }
 
-/** `unknownJob`. */
+/** `unknownJob`; `moveInProgress` when it is of a kind that this version does not know. */
 export async function readJob(coordinator: Coordinator, id: string, options?: CallOptions): Promise<StoredJob> {
   const { rows } = await coordinator.query({ text: `SELECT ${columns} FROM shardwright.job WHERE job_id = $1`, values: [id] }, options);
   const [row] = rows;
@@ -202,7 +203,7 @@ export async function hasJobs(coordinator: NodeConnection, node: NodeId, options
 function jobOf([id, kind, state, sources, targets, distributed, options, progress, definitions, cancelRequested, error, createdMs, changedMs]: RawRow): StoredJob {
   return {
     id: id ?? '',
-    kind: kind === 'split' || kind === 'merge' || kind === 'add_node' || kind === 'distribute' ? kind : 'move',
+    kind: knownKind(id ?? '', kind ?? ''),
     state: state ?? '',
     sources: JSON.parse(sources ?? '[]') as JobGroup[],
     targets: JSON.parse(targets ?? '[]') as JobTarget[],
@@ -215,6 +216,13 @@ function jobOf([id, kind, state, sources, targets, distributed, options, progres
     createdAt: new Date(Number(createdMs)),
     changedAt: new Date(Number(changedMs)),
   };
+}
+
+/** An older process must not take a job for one of those that it knows. */
+function knownKind(id: string, kind: string): JobKind {
+  const known = jobKinds.find((one) => one === kind);
+  if (known !== undefined) return known;
+  throw new ClusterError('moveInProgress', `job ${id} is of kind "${kind}", which this version of shardwright does not know`, { hint: 'A process with the version that began it carries it on.' });
 }
 
 function unknownJob(id: string): ClusterError {

@@ -324,6 +324,42 @@ describe('what cannot be moved is told with all reasons, and nothing is touched'
   }, 60_000);
 });
 
+test('a job of a kind that only a newer version knows is left alone', async () => {
+  const source = { group: 1, node: 1, min: -1, max: 1 };
+  await servers.on(0, 'ALTER TABLE shardwright.job DROP CONSTRAINT job_kind_check');
+  const [[id] = []] = await servers.on(0, `INSERT INTO shardwright.job (kind, state, sources, targets, options) VALUES ('repack', 'copy', '[${JSON.stringify(source)}]', '[${JSON.stringify({ ...source, node: 2 })}]', '{}') RETURNING job_id`);
+  const { moves, pools } = await openMoves(servers.embedded.connectionString, 'mover');
+  try {
+    expect(await moves.list('unfinished')).toEqual([]);
+    await moves.carryOnAll();
+    await expect(moves.resume(String(id), {})).rejects.toMatchObject({ id: 'moveInProgress', message: expect.stringContaining('kind "repack"') as string });
+    expect(await servers.on(0, `SELECT state, changed_at = created_at FROM shardwright.job WHERE job_id = ${String(id)}`)).toEqual([['copy', true]]);
+  } finally {
+    await pools.end();
+    await servers.on(0, `DELETE FROM shardwright.job WHERE job_id = ${String(id)}; ALTER TABLE shardwright.job ADD CONSTRAINT job_kind_check CHECK (kind IN ('move', 'split', 'merge', 'add_node', 'distribute'))`);
+  }
+});
+
+describe('rows of 100 MB', () => {
+  const bytes = 100_000_000;
+  test('come along, by the copy and as changes', async () => {
+    await cluster.query('CREATE TABLE huge (k int PRIMARY KEY, body text, n int DEFAULT 0)');
+    await cluster.createDistributedTable('huge', 'k', { shardCount: 1, colocateWith: 'none' });
+    await cluster.query(`INSERT INTO huge SELECT k, repeat('copy', ${bytes / 4}) FROM generate_series(1, 2) k`);
+    const { shardId, to } = await servers.place('huge');
+    let writing: Promise<unknown> | undefined;
+    const write = async (): Promise<void> => {
+      // The first row's large value is not in the log then, the second's is.
+      await cluster.query('UPDATE huge SET n = 1 WHERE k = 1');
+      await cluster.query(`UPDATE huge SET body = repeat('text', ${bytes / 4}) WHERE k = 2`);
+    };
+    await cluster.moveShardGroup(shardId, { to, onProgress: ({ state }) => void (state === 'index' && (writing ??= write())) });
+    await writing;
+    expect((await cluster.query(`SELECT k, n, md5(body) = md5(repeat(CASE k WHEN 1 THEN 'copy' ELSE 'text' END, ${bytes / 4})) AS same FROM huge ORDER BY k`)).rows).toEqual([{ k: 1, n: 1, same: true }, { k: 2, n: 0, same: true }]);
+    await cluster.query('DROP TABLE huge');
+  }, 120_000);
+});
+
 describe('a move that is given up', () => {
   test('by its caller, or by anybody, is undone', async () => {
     const { shardId, from, to } = await servers.place('orders');
