@@ -1,4 +1,4 @@
-import type { CallOptions } from './node-connection.ts';
+import type { CopyOutOptions } from './node-connection.ts';
 import { type PulledSource, PulledStatement } from './pulled-statement.ts';
 
 const bytesHeldMax = 128 * 1024;
@@ -9,14 +9,16 @@ const bytesHeldMax = 128 * 1024;
  */
 export class CopyOutStatement extends PulledStatement<Uint8Array> {
   readonly #chunks: Uint8Array[] = [];
+  readonly #onMessage: CopyOutOptions['onMessage'];
   #bytesHeld = 0;
   /** The memory that the last messages lie in, and where their data is gathered. */
   #memory: Buffer | undefined = undefined;
   #start = 0;
   #end = 0;
 
-  constructor(sql: string, options: CallOptions | undefined, source: PulledSource) {
+  constructor(sql: string, options: CopyOutOptions | undefined, source: PulledSource) {
     super({ text: sql, simple: true }, options, source);
+    this.#onMessage = options?.onMessage;
   }
 
   override onFields(): void {}
@@ -25,6 +27,7 @@ export class CopyOutStatement extends PulledStatement<Uint8Array> {
 
   override onCopyData(bytes: Buffer, start: number, end: number): void {
     if (this.abandoned) return;
+    this.#onMessage?.();
     this.#bytesHeld += end - start;
     if (bytes === this.#memory) {
       bytes.copyWithin(this.#end, start, end);

@@ -6,7 +6,7 @@ import { runDescribe } from './describe-statement.ts';
 import type { Link } from './link.ts';
 import type {
   Admission,
-  CallOptions,
+  CallOptions, CopyOutOptions,
   CopySink,
   NodeConnection,
   NodeNotification,
@@ -93,7 +93,7 @@ export class ExclusiveConnection implements NodeConnection {
     return statement;
   }
 
-  copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array> {
+  copyOut(sql: string, options?: CopyOutOptions): AsyncIterable<Uint8Array> {
     const statement = new CopyOutStatement(sql, options, this.#source());
     this.#held().start(statement);
     return statement;

@@ -157,6 +157,11 @@ export interface Admission {
   readonly secret: () => Promise<string>;
 }
 
+export interface CopyOutOptions extends CallOptions {
+  /** Called for each of the server's messages as it comes in: a row, and in binary form one more that is the end. May not throw. */
+  readonly onMessage?: (() => void) | undefined;
+}
+
 /**
  * A connection held by one user. Statements issued without waiting are pipelined in order: each has its own Sync, so an error
  * poisons no neighbour outside a transaction block. Aborting a signal cancels on the server and resolves only when it is
@@ -190,7 +195,7 @@ export interface NodeConnection {
   stream(query: NodeQuery, options?: StreamOptions): RawStream;
   copyIn(sql: string, options?: CallOptions): Promise<CopySink>;
   /** Chunks of about 64 KiB; in text and CSV format each ends at the end of a row. */
-  copyOut(sql: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  copyOut(sql: string, options?: CopyOutOptions): AsyncIterable<Uint8Array>;
   /** Calls the listener for each notification on channels that this connection listens on, until it is released or told otherwise. */
   onNotification(listener: ((notification: NodeNotification) => void) | undefined): void;
   /** Makes the server stop the statement that it is at, which then fails with this error. Nothing happens when there is none. */

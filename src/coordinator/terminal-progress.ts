@@ -6,12 +6,12 @@ type DrawnEvent = MoveEvent & { readonly shardGroupId?: number };
 const barWidth = 20;
 
 /** One line of a move, aligned with those of others: its state, a bar while rows are copied, and how fast it is. */
-export function progressLine({ jobId, shardGroupId, state, bytesCopied, bytesTotal, bytesPerSecond, changesPerSecond, lagMs, etaMs }: DrawnEvent): string {
+export function progressLine({ jobId, shardGroupId, state, bytesCopied, bytesTotal, bytesPerSecond, rowsPerSecond, changesPerSecond, lagMs, etaMs }: DrawnEvent): string {
   const name = shardGroupId === undefined ? `job ${jobId}` : `shard group ${shardGroupId}`;
   const done = bytesTotal === undefined || bytesTotal === 0 || bytesCopied === undefined ? 0 : Math.min(bytesCopied / bytesTotal, 1);
   const full = state === 'copy' ? Math.floor(done * barWidth) : ['preflight', 'register', 'create'].includes(state) ? 0 : barWidth;
   const figures = state === 'copy'
-    ? [bytesCopied === undefined ? '' : megabytes(bytesCopied), bytesPerSecond === undefined ? '' : `${megabytes(bytesPerSecond)}/s`, etaMs === undefined ? '' : `${Math.ceil(etaMs / 1_000)} s left`]
+    ? [bytesCopied === undefined ? '' : megabytes(bytesCopied), bytesPerSecond === undefined ? '' : `${megabytes(bytesPerSecond)}/s`, rowsPerSecond === undefined ? '' : `${rowsPerSecond} rows/s`, etaMs === undefined ? '' : `${Math.ceil(etaMs / 1_000)} s left`]
     : state === 'catch_up' ? [changesPerSecond === undefined ? '' : `${changesPerSecond} changes/s`, lagMs === undefined ? '' : `lag ${lagMs} ms`] : [];
   return `${name.padEnd(18)} ${state.padEnd(9)} [${'#'.repeat(full)}${'.'.repeat(barWidth - full)}] ${figures.filter((figure) => figure !== '').join(', ')}`.trimEnd();
 }

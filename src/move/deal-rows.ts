@@ -18,7 +18,7 @@ import { withSnapshot } from './steps/with-snapshot.ts';
 interface Dealing {
   /** Whose snapshots are read, by the source's node. */
   readonly slots: ReadonlyMap<NodeId, CreatedSlot>;
-  readonly onBytes: (bytes: number) => void;
+  readonly onRows: (bytes: number, rows: number) => void;
 }
 
 /**
@@ -49,12 +49,12 @@ interface DealtSource extends Dealing {
   readonly connections: ReadonlyMap<NodeId, NodeConnection>;
 }
 
-async function dealSource(context: MoveContext, groups: MovedGroups, { source, connections, slots, onBytes }: DealtSource): Promise<void> {
+async function dealSource(context: MoveContext, groups: MovedGroups, { source, connections, slots, onRows }: DealtSource): Promise<void> {
   const { pools, signal } = context;
   await withSnapshot(pools.get(source.node), present(slots.get(source.node), 'slot'), signal, async (reading) => {
     for (const [i, table] of shardsWithRows(source.tables).entries()) {
       const target = targetOf(groups, table, i);
-      const rows = passing(context, reading.copyOut(`COPY (${placedRows(target, table.sql)}) TO STDOUT`, { signal }), onBytes);
+      const rows = passing(context, reading, { sql: `COPY (${placedRows(target, table.sql)}) TO STDOUT`, onRows });
       const join = (node: NodeId): Promise<NodeConnection> => Promise.resolve(present(connections.get(node), 'connection'));
       await distributeRows({ transaction: { join }, coordinator: reading, signal }, target, { rows, schema: namesOf(context).staging, freeze: true, locate: locatorOf(groups, target) });
     }
@@ -79,10 +79,12 @@ function locatorOf({ hash, targets }: MovedGroups, { distribution }: Distributio
   return (field) => route.placeOfText(isNull(field) ? null : unescapeCopyText(field));
 }
 
-async function* passing({ rate, signal }: MoveContext, rows: AsyncIterable<Uint8Array>, onBytes: Dealing['onBytes']): AsyncGenerator<Uint8Array> {
-  for await (const chunk of rows) {
+async function* passing({ rate, signal }: MoveContext, reading: NodeConnection, { sql, onRows }: Pick<Dealing, 'onRows'> & { readonly sql: string }): AsyncGenerator<Uint8Array> {
+  let came = 0;
+  for await (const chunk of reading.copyOut(sql, { signal, onMessage: () => void (came += 1) })) {
     await rate.pass(chunk.length, signal);
-    onBytes(chunk.length);
+    onRows(chunk.length, came);
+    came = 0;
     yield chunk;
   }
 }

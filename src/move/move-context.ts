@@ -42,6 +42,7 @@ export const defaultMoveLimits: MoveLimits = { drainTimeoutMs: 500, retainMs: 0,
 export interface MoveProgress {
   readonly bytesTotal?: number;
   readonly bytesCopied?: number;
+  readonly rowsCopied?: number;
   readonly changesApplied?: number;
   /** Round trip of a change through the log to the target. */
   readonly lagMs?: number;

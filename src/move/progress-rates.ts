@@ -3,6 +3,8 @@ import type { MoveProgress } from './move-context.ts';
 /** How fast a move is, over the last seconds; what cannot be told yet is not there. */
 export interface ProgressRates {
   readonly bytesPerSecond?: number;
+  /** Of the copy. */
+  readonly rowsPerSecond?: number;
   readonly changesPerSecond?: number;
   /** Until the copy is done, as far as sizes on disk tell how many bytes there are to be copied. */
   readonly etaMs?: number;
@@ -26,11 +28,12 @@ export class ProgressMeter {
     this.#samples = [...(isAnew ? [] : this.#samples.filter((sample) => sample.atMs >= atMs - windowMs)), { atMs, progress }];
     const [first] = this.#samples;
     if (first === undefined || first.atMs === atMs) return {};
-    const perSecond = (figure: 'bytesCopied' | 'changesApplied'): number => Math.round((((progress[figure] ?? 0) - (first.progress[figure] ?? 0)) * 1_000) / (atMs - first.atMs));
+    const perSecond = (figure: 'bytesCopied' | 'rowsCopied' | 'changesApplied'): number => Math.round((((progress[figure] ?? 0) - (first.progress[figure] ?? 0)) * 1_000) / (atMs - first.atMs));
     const [bytesPerSecond, changesPerSecond] = [perSecond('bytesCopied'), perSecond('changesApplied')];
     const left = Math.max((progress.bytesTotal ?? 0) - (progress.bytesCopied ?? 0), 0);
     return {
       ...(progress.bytesCopied === undefined ? {} : { bytesPerSecond }),
+      ...(progress.rowsCopied === undefined ? {} : { rowsPerSecond: perSecond('rowsCopied') }),
       ...(progress.changesApplied === undefined ? {} : { changesPerSecond }),
       ...(progress.bytesTotal === undefined || bytesPerSecond <= 0 ? {} : { etaMs: Math.round((left / bytesPerSecond) * 1_000) }),
     };

@@ -23,7 +23,8 @@ interface ShardRows {
 
 interface RowSink {
   readonly signal: AbortSignal;
-  readonly write: (bytes: Uint8Array) => Promise<void>;
+  /** `rows`: that have come with the bytes, about: some of them may have come in before. */
+  readonly write: (bytes: Uint8Array, rows: number) => Promise<void>;
 }
 
 /**
@@ -32,7 +33,14 @@ interface RowSink {
  */
 export async function readRows(source: NodeConnection, { shard, rows, format }: ShardRows, { signal, write }: RowSink): Promise<void> {
   const where = rows === 'all' ? '' : ` WHERE ${condition(rows, shard)}`;
-  for await (const chunk of source.copyOut(`COPY (SELECT ${columnList(shard.definition)} FROM ONLY ${shard.sql}${where}) TO STDOUT (FORMAT ${format})`, { signal })) await write(chunk);
+  // The last message in binary form is no row.
+  let [came, told] = [format === 'binary' ? -1 : 0, 0];
+  const onMessage = (): void => void (came += 1);
+  for await (const chunk of source.copyOut(`COPY (SELECT ${columnList(shard.definition)} FROM ONLY ${shard.sql}${where}) TO STDOUT (FORMAT ${format})`, { signal, onMessage })) {
+    const rows = Math.max(came - told, 0);
+    told += rows;
+    await write(chunk, rows);
+  }
 }
 
 /** A NULL, which nobody should have written, must not be lost: it goes to the first part, as `routeByHash` says. */

@@ -60,11 +60,14 @@ describe('what differs before the cut-over is told with its keys, and the move u
   }, 60_000);
 });
 
-test('a rate that may not be exceeded is kept', async () => {
+test('a rate that may not be exceeded is kept, and rows are counted', async () => {
+  const { shardId, from } = await servers.place('orders');
+  const [[count] = []] = await servers.on(from, `SELECT count(*)::text FROM orders_${shardId}`);
   const started = performance.now();
   expect(await move({ maxBytesPerSecond: 200_000 }, '', () => Promise.resolve())).toBe('done');
   const bytes = Number((await servers.on(0, 'SELECT progress->>\'bytesCopied\' FROM shardwright.job ORDER BY job_id DESC LIMIT 1'))[0]?.[0]);
   expect(bytes).toBeGreaterThan(300_000);
+  expect(await servers.on(0, 'SELECT progress->>\'rowsCopied\' FROM shardwright.job ORDER BY job_id DESC LIMIT 1')).toEqual([[count]]);
   expect(performance.now() - started).toBeGreaterThan((bytes / 200_000 - 0.3) * 1_000);
 }, 60_000);
 

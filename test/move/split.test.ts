@@ -110,12 +110,15 @@ test('rows of hash family murmur3 go to their parts, those written meanwhile too
   await servers.on(shard?.nodeId ?? 0, `INSERT INTO ${shard?.name} VALUES (NULL, 0); ${stray}`);
   await expect(cluster.splitShardGroup(shard?.shardId ?? 0, { into: 3 })).rejects.toMatchObject({ id: 'moveUndone', message: expect.stringContaining('belongs to no part') as string });
   await servers.on(shard?.nodeId ?? 0, `DELETE FROM ${shard?.name} WHERE n = 0 AND k LIKE 'key %'`);
+  const [[count] = []] = await servers.on(shard?.nodeId ?? 0, `SELECT count(*)::int FROM ${shard?.name}`);
   let late: Promise<unknown> | undefined;
   await cluster.splitShardGroup(shard?.shardId ?? 0, {
     into: 3, nodes: [1, 2, 3],
     onProgress: ({ state }) => void (state === 'index' && (late ??= cluster.query(`INSERT INTO marked SELECT 'late ' || g, -g FROM generate_series(1, 100) g`))),
   });
   await late;
+  // Dealt out as text.
+  expect(at((await cluster.jobs({ all: true })).slice(-1), 0).progress['rowsCopied']).toBe(count);
   expect(await shardsOf('marked')).toHaveLength(4);
   await cluster.query('CREATE TABLE beside (k text, m int)');
   await cluster.createDistributedTable('beside', 'k', { colocateWith: 'marked' });

@@ -41,7 +41,7 @@ export async function copy(context: MoveContext): Promise<void> {
       holding.push(replication);
       snapshots.set(node, await replication.createSlot(namesOf(context).slot(node), { signal }));
     }
-    await copyAll(context, groups, { snapshots, counted: new CopiedBytes(context, await totalBytes(context, groups)) });
+    await copyAll(context, groups, { snapshots, counted: new CopiedRows(context, await totalBytes(context, groups)) });
     await storePositions(context, groups, snapshots);
   } finally {
     for (const replication of holding) await replication.end();
@@ -51,7 +51,7 @@ export async function copy(context: MoveContext): Promise<void> {
 interface Copying {
   /** By the source's node. */
   readonly snapshots: ReadonlyMap<NodeId, CreatedSlot>;
-  readonly counted: CopiedBytes;
+  readonly counted: CopiedRows;
 }
 
 /** A target's shard, and those that its rows are in. */
@@ -64,7 +64,7 @@ interface Filling {
 async function copyAll(context: MoveContext, groups: MovedGroups, copying: Copying): Promise<void> {
   // The server does not know hashes of family murmur3.
   const isDealt = context.job.distributed !== undefined || (groups.hash?.family === 'murmur3' && groups.targets.length > 1);
-  if (isDealt) return dealRows(context, groups, { slots: copying.snapshots, onBytes: (bytes) => copying.counted.add(bytes) });
+  if (isDealt) return dealRows(context, groups, { slots: copying.snapshots, onRows: (bytes, rows) => copying.counted.add(bytes, rows) });
   await inLanes(fillings(groups), { lanesMax: copiesMax, signal: context.signal }, (filling, signal) => fill({ ...context, signal }, filling, copying));
 }
 
@@ -90,10 +90,10 @@ async function fill({ pools, rate, signal, ...context }: MoveContext, { node, sh
       await withSnapshot(pools.get(source.node), present(snapshots.get(source.node)), signal, async (reading) => {
         const format = (await hasPortableTypes(reading, source.shard, signal)) ? 'binary' : 'text';
         const sink = await connection.copyIn(`COPY ${target} (${columns}) FROM STDIN (FORMAT ${format}, FREEZE)`, { signal });
-        await readRows(reading, { shard: source.shard, rows: source.rows, format }, { signal, write: async (chunk) => {
+        await readRows(reading, { shard: source.shard, rows: source.rows, format }, { signal, write: async (chunk, rows) => {
           await rate.pass(chunk.length, signal);
           await sink.write(chunk);
-          counted.add(chunk.length);
+          counted.add(chunk.length, rows);
         } });
         await sink.end();
       });
@@ -133,16 +133,18 @@ async function totalBytes({ pools, signal }: MoveContext, { sources }: MovedGrou
   return total;
 }
 
-class CopiedBytes {
+class CopiedRows {
   #copied = 0;
+  #rows = 0;
 
   constructor(
     private readonly context: MoveContext,
     private readonly total: number,
   ) {}
 
-  add(bytes: number): void {
+  add(bytes: number, rows: number): void {
     this.#copied += bytes;
-    this.context.report({ bytesTotal: this.total, bytesCopied: this.#copied });
+    this.#rows += rows;
+    this.context.report({ bytesTotal: this.total, bytesCopied: this.#copied, rowsCopied: this.#rows });
   }
 }
