@@ -107,7 +107,7 @@ async function changeEntries(context: MoveContext, { coordinator, connection, ta
   const nodes = await readNodes(change);
   await listNode({ ...change, clusterId }, connection, node);
   for (const { definition, shard } of target.tables) await setReferenceShard(change, definition.oid, shard);
-  await bumpVersion(change);
+  await bumpVersion(change, target.tables.map(({ definition }) => definition.oid));
   // It stays what it was made.
   await forgetObjects(coordinator, job.id, [{ node: node.id, kind: 'node', name: clusterId }]);
   await leaveState(coordinator, context, 'constrain');

@@ -70,8 +70,8 @@ async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
   }
 }
 
-function cutWish({ sources, targets }: Attempt['groups']): CutWish {
-  return { tables: (sources[0]?.tables ?? []).map(({ definition }) => definition.oid), from: nodesOf(sources), to: nodesOf(targets) };
+function cutWish({ sources, targets }: MovedGroups): CutWish {
+  return { tables: shells({ sources }), from: nodesOf(sources), to: nodesOf(targets) };
 }
 
 /** What foreign keys refer to has come to have other names, since a node was added; the next attempt reads them again. */
@@ -90,10 +90,13 @@ async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConn
   if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
 }
 
-/** As `bumpVersion` wants them. The shards of a move keep their ids; those of a split or merge are other ones, in all tables of the group. Of a table that is distributed much is different. */
-function changedTables({ kind }: MoveContext['job'], { sources }: MovedGroups): readonly number[] | undefined {
-  if (kind === 'move') return placementsOnly;
-  return kind === 'split' || kind === 'merge' ? (sources[0]?.tables ?? []).map(({ definition }) => definition.oid) : undefined;
+/** As `bumpVersion` wants them. The shards of a move keep their ids; those of a split or merge are other ones, in all tables of the group. A table that is distributed is the only one of its job. */
+function changedTables({ kind }: MoveContext['job'], groups: MovedGroups): readonly number[] {
+  return kind === 'move' ? placementsOnly : shells(groups);
+}
+
+function shells({ sources }: Pick<MovedGroups, 'sources'>): number[] {
+  return (sources[0]?.tables ?? []).map(({ definition }) => definition.oid);
 }
 
 /** Where a local table was, its shell stays. */
