@@ -1,7 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext } from 'node:tls';
 import type { ChannelBinding } from './scram.ts';
-import type { WireOptions } from './wire-options.ts';
 
 /** Hashes by the object identifier of a certificate's signature, where that is not SHA-256's or a weaker one's (RFC 5929). */
 const strongHashes: readonly (readonly [identifier: string, hash: string])[] = [
@@ -14,8 +12,4 @@ export function endPointBinding(certificate: string | Buffer): ChannelBinding {
   const hex = raw.toString('hex');
   const hash = strongHashes.find(([identifier]) => hex.includes(identifier))?.[1] ?? 'sha256';
   return { data: createHash(hash).update(raw).digest() };
-}
-
-export function contextOf(tls: NonNullable<WireOptions['tls']>): SecureContext {
-  return createSecureContext(tls);
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
+import { present } from '../base/assert.ts';
 import { authenticate } from './authenticate.ts';
 import { ClientIo } from './client-io.ts';
 import { ClientSession } from './client-session.ts';
@@ -11,6 +12,7 @@ import { RoleGuard } from './role-guard.ts';
 import type { RoleFacts } from './role-facts.ts';
 import type { ChannelBinding } from './scram.ts';
 import type { Authenticated, ServerState } from './server-state.ts';
+import { firstOfTls, speaksPostgres } from './tls-acceptor.ts';
 import { newestMinor, readStartup, type StartupParameters } from './startup.ts';
 
 /** One client from its first byte to its last. Never throws: what goes wrong is the client's, or its own connection's end. */
@@ -115,6 +117,8 @@ export class ClientConnection {
 
   async #startup(): Promise<StartupParameters | undefined> {
     const io = this.#io;
+    while (io.in.first === undefined && !io.isClosed) await io.moreInput();
+    if (io.in.first === firstOfTls) await this.#encryptAtOnce();
     for (;;) {
       const body = io.in.takeStartup();
       if (body === undefined) {
@@ -144,19 +148,27 @@ export class ClientConnection {
 
   async #encrypt(kind: 'tls' | 'gss'): Promise<void> {
     const io = this.#io;
-    const { tls } = this.#server.options;
-    const isTls = kind === 'tls' && tls !== undefined && !(io.socket instanceof TLSSocket);
+    const isTls = kind === 'tls' && this.#server.tls !== undefined && !(io.socket instanceof TLSSocket);
     // What came behind the request came unencrypted: somebody may have put it there.
     if (isTls && io.in.pending > 0) throw new Fatal('08P01', 'received unencrypted data after SSL request');
     io.out.answer(isTls ? 'S' : 'N');
     io.flush();
     if (!isTls) return;
-    const socket = new TLSSocket(io.detach(), { isServer: true, secureContext: this.#server.secureContext, requestCert: tls.requestCert === true || this.#server.options.authentication === 'certificate', rejectUnauthorized: this.#server.options.authentication === 'certificate' });
+    io.attach(await present(this.#server.tls).accept(io.detach()));
+  }
+
+  /** A client that has begun with TLS, without asking first. */
+  async #encryptAtOnce(): Promise<void> {
+    const io = this.#io;
+    const { tls } = this.#server;
+    if (tls === undefined) throw new Fatal('08P01', 'received direct SSL connection request, but this server has no TLS');
+    const begun = io.in.takeAll();
+    const raw = io.detach();
+    raw.pause();
+    raw.unshift(begun);
+    const socket = await tls.accept(raw);
     io.attach(socket);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('secure', resolve);
-      socket.once('close', () => reject(new Fatal('08P01', 'could not accept SSL connection')));
-    });
+    if (!speaksPostgres(socket)) throw new Fatal('08P01', 'received direct SSL connection request without ALPN protocol negotiation extension');
   }
 
   async #authenticated(parameters: StartupParameters): Promise<Authenticated> {
@@ -176,7 +188,8 @@ export class ClientConnection {
   #checkCertificate(user: string): void {
     const { socket } = this.#io;
     const peer = socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate() : undefined;
-    const name = peer === undefined ? undefined : /^CN=(.*)$/m.exec(peer.subject)?.[1];
+    if (peer === undefined) throw new Fatal('28000', 'connection requires a valid client certificate');
+    const name = /^CN=(.*)$/m.exec(peer.subject)?.[1];
     if (name !== user) throw new Fatal('28000', `certificate authentication failed for user "${user}"`);
   }
 

@@ -36,6 +36,20 @@ export class FrontendReader {
     return this.#held.length - this.#at + this.#piecesBytes;
   }
 
+  /** The first byte of what has come and was not taken. */
+  get first(): number | undefined {
+    return this.#has(1) ? this.#held[this.#at] : undefined;
+  }
+
+  /** All that has come and was not taken. */
+  takeAll(): Buffer {
+    const { pending } = this;
+    this.#has(pending);
+    const all = this.#held.subarray(this.#at);
+    this.#at += pending;
+    return all;
+  }
+
   /** The body of the next message without a type; undefined until it is whole. */
   takeStartup(): Buffer | undefined {
     if (!this.#has(lengthBytes)) return undefined;

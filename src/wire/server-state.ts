@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { SecureContext } from 'node:tls';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import type { ScramKeys } from '../cluster/scram-client.ts';
@@ -7,13 +6,14 @@ import type { Coordinator } from '../coordinator/coordinator.ts';
 import { Activity } from './activity.ts';
 import { BriefStatements } from './brief-statements.ts';
 import { CancelKeys } from './cancel-keys.ts';
-import { contextOf, endPointBinding } from './channel-binding.ts';
+import { endPointBinding } from './channel-binding.ts';
 import { Fatal } from './fatal.ts';
 import { readRole, type RoleFacts } from './role-facts.ts';
 import { parseVerifier, verifierOf } from '../cluster/scram-verifier.ts';
 import type { ChannelBinding } from './scram.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { StartupParameters } from './startup.ts';
+import { TlsAcceptor } from './tls-acceptor.ts';
 import { ValueConverter } from './convert-values.ts';
 import type { WireOptions } from './wire-options.ts';
 import type { ProfileHold } from '../coordinator/session-profiles.ts';
@@ -36,7 +36,7 @@ export class ServerState {
   readonly brief = new BriefStatements();
   readonly converter: ValueConverter;
   readonly secret = randomBytes(32);
-  readonly secureContext: SecureContext | undefined;
+  readonly tls: TlsAcceptor | undefined;
   readonly channelBinding: ChannelBinding | undefined;
   readonly #perRole = new Map<string, number>();
   readonly #initial = new Map<string, Promise<ReadonlyMap<string, string>>>();
@@ -52,7 +52,7 @@ export class ServerState {
     this.limits = { ...defaultLimits, ...given };
     this.converter = new ValueConverter({ query: (query) => this.database.query(query) });
     const { tls } = options;
-    this.secureContext = tls === undefined ? undefined : contextOf(tls);
+    this.tls = tls === undefined ? undefined : new TlsAcceptor({ ...options, tls });
     this.channelBinding = tls === undefined ? undefined : endPointBinding(tls.cert);
   }
 

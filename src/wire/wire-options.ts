@@ -7,7 +7,7 @@ export interface WireOptions extends Partial<ServerLimits> {
   readonly host?: string | undefined;
   /** 5432 by default; 0 for any that is free. */
   readonly port?: number | undefined;
-  /** Clients then may, and by `requireTls` must, speak TLS. `requestCert` and `ca` ask for client certificates. */
+  /** Clients then may, and by `requireTls` must, speak TLS. `requestCert` and `ca` ask for client certificates, and refuse clients without one. */
   readonly tls?: (TlsOptions & { readonly cert: string | Buffer; readonly key: string | Buffer }) | undefined;
   readonly requireTls?: boolean | undefined;
   /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { connect as connectTls } from 'node:tls';
 import { Client, type ClientConfig } from 'pg';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -17,7 +18,8 @@ let open: WireServer;
 let closed: WireServer;
 
 /** Of nobody but these tests, valid for a hundred years. */
-const tls = { key: readFileSync(new URL('tls/key.pem', import.meta.url)), cert: readFileSync(new URL('tls/cert.pem', import.meta.url)) };
+const ownFile = (name: string): Buffer => readFileSync(new URL(`tls/${name}`, import.meta.url));
+const tls = { key: ownFile('key.pem'), cert: ownFile('cert.pem') };
 
 beforeAll(async () => {
   pair = await startCluster();
@@ -100,6 +102,44 @@ describe('who may come in', () => {
     expect(await failure(connect(closed, { user: role('few'), password: 'secret' }))).toBe(`53300 too many connections for role "${role('few')}"`);
     await first.end();
     await (await connectAgain(() => connect(closed, { user: role('few'), password: 'secret' }))).end();
+  });
+
+  test('by the name in a certificate that is signed by whom the server trusts', async () => {
+    const ca = ownFile('ca.pem');
+    await using named = await serve(pair.cluster, { port: 0, authentication: 'certificate', tls: { ...tls, ca }, requireTls: true });
+    const own = { cert: ownFile('client.pem'), key: ownFile('client-key.pem'), rejectUnauthorized: false };
+    const client = await connect(named, { user: 'postgres', ssl: own });
+    expect((await client.query('SELECT current_user AS name')).rows).toEqual([{ name: 'postgres' }]);
+    await client.end();
+    expect(await failure(connect(named, { user: role('shop'), ssl: own }))).toBe(`28000 certificate authentication failed for user "${role('shop')}"`);
+    expect(await failure(connect(named, { user: 'postgres', ssl: { rejectUnauthorized: false } }))).toBe('28000 connection requires a valid client certificate');
+    // One that nobody whom the server trusts has signed.
+    expect(await failure(connect(named, { user: 'postgres', ssl: { ...tls, rejectUnauthorized: false } }))).toBe('28000 connection requires a valid client certificate');
+    expect(await failure(connect(named, { user: 'postgres' }))).toBe('28000 this server accepts connections with TLS only');
+    expect(await failure(serve(pair.cluster, { port: 0, authentication: 'certificate', tls }))).toContain('authentication by certificate needs tls with a ca');
+  });
+
+  test('with a certificate and a password, where both are asked for', async () => {
+    await using both = await serve(pair.cluster, { port: 0, tls: { ...tls, ca: ownFile('ca.pem'), requestCert: true }, requireTls: true });
+    const own = { cert: ownFile('client.pem'), key: ownFile('client-key.pem'), rejectUnauthorized: false };
+    const client = await connect(both, { user: role('shop'), password: 'secret', ssl: own });
+    expect((await client.query('SELECT current_user AS name')).rows).toEqual([{ name: role('shop') }]);
+    await client.end();
+    expect(await failure(connect(both, { user: role('shop'), password: 'secret', ssl: { rejectUnauthorized: false } }))).not.toBe('no error');
+    expect(await failure(connect(both, { user: role('shop'), password: 'wrong', ssl: own }))).toContain('28P01');
+  });
+
+  test('over TLS from the first byte, as PostgreSQL\'s clients do it', async () => {
+    const config = { user: role('shop'), password: 'secret', ssl: { rejectUnauthorized: false }, sslnegotiation: 'direct' } as ClientConfig;
+    const client = await connect(closed, config);
+    expect((await client.query(`SELECT current_user AS name, repeat('x', 100000) AS long`)).rows).toEqual([{ name: role('shop'), long: 'x'.repeat(100_000) }]);
+    await client.end();
+    expect(await failure(connect(open, config))).not.toBe('no error');
+    const stranger = connectTls({ host: closed.host, port: closed.port, rejectUnauthorized: false });
+    stranger.once('secureConnect', () => stranger.write(startup({ user: 'postgres', database: 'postgres' })));
+    const told: Buffer[] = [];
+    for await (const chunk of stranger) told.push(chunk as Buffer);
+    expect(Buffer.concat(told).toString()).toContain('without ALPN protocol negotiation extension');
   });
 
   test('trust is for loopback addresses', async () => {
