@@ -13,7 +13,8 @@ import type { InsertPlan } from './insert/insert-plan.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
 import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
-import { type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
+import type { TakenPlan } from './lookups/upsert-plan.ts';
+import { type TakenKey, type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
 import { checkView, planMaterialized } from './plan-materialized.ts';
@@ -42,10 +43,10 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   await checkNames(node, named);
   const create = selectIntoAsCreate(statement, named.names);
   if (create !== undefined) return planStatement(create, input);
-  const skipping = skippingInsert(statement, named.names);
-  if (skipping !== undefined) return planSkipping(skipping, named);
   const upserting = upsertingInsert(statement, named.names);
   if (upserting !== undefined) return planUpserting(upserting, named);
+  const skipping = skippingInsert(statement, named.names);
+  if (skipping !== undefined) return planSkipping(skipping, named);
   checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(computed, named);
@@ -67,18 +68,20 @@ async function planSkipping({ statement, lookups }: SkippingInsert, named: Named
 /** PostgreSQL is asked first: what the parts alone would let pass is an error in the whole. */
 async function planUpserting(parts: UpsertingInsert, named: Named): Promise<StatementPlan> {
   const { lookup, columns } = parts;
-  checkFloats(named);
-  const { parameterTypes } = await named.describe.statement(parts.described);
-  const { statement, numbers } = parts.update(parameterTypes);
-  const [lock, update] = [await planRows(parts.lock, named), await planRows(statement, named)];
-  assert(lock.kind === 'select' && update.kind === 'modify', 'a query and an update');
+  const { parameterTypes, columns: returned } = await named.describe.statement(parts.described);
   const insert = await planInParts(parts.insert, named);
   const refusedBy = new Map<string, InsertPlan>();
   for (const [name, again] of parts.refused) refusedBy.set(name, await planInParts(again, named));
-  const upsert = {
-    lookup, columns, numbers, proposed: await planInParts(parts.proposed, named), refused: refusedBy, lock: { statement: parts.lock, plan: lock }, update: { statement, plan: update },
-  };
-  return { ...insert, skips: [lookup.name], upsert };
+  const taken = parts.taken === undefined ? undefined : await planTaken(parts.taken, parameterTypes, named);
+  return { ...insert, skips: [lookup.name], upsert: { lookup, columns, returned, proposed: await planInParts(parts.proposed, named), refused: refusedBy, taken } };
+}
+
+async function planTaken(taken: TakenKey, types: readonly string[], named: Named): Promise<TakenPlan> {
+  checkFloats(named);
+  const { statement, numbers } = taken.update(types);
+  const [lock, update] = [await planRows(taken.lock, named), await planRows(statement, named)];
+  assert(lock.kind === 'select' && update.kind === 'modify', 'a query and an update');
+  return { lock: { statement: taken.lock, plan: lock }, update: { statement, plan: update }, numbers };
 }
 
 /** The text is not the caller's: it may have parameters less, which only rows that are put together leave out. */

@@ -1,8 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { QueryResult } from 'pg';
-import { at } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { LookupChange } from '../execute/lookups/lookup-change.ts';
+import { makeQueryResult } from '../cluster/query-result.ts';
+import { fieldsOf } from '../execute/fields.ts';
 import { logicalText } from '../execute/logical-names.ts';
 import { lookUp } from '../execute/lookups/look-up.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
@@ -22,7 +24,7 @@ export interface UpsertSteps {
 interface Upserting {
   readonly plan: InsertPlan;
   readonly upsert: UpsertPlan;
-  readonly prepared: NonNullable<PreparedPlan['upsert']>;
+  readonly prepared: PreparedPlan['upsert'];
   readonly values: readonly unknown[];
   readonly result: ResultOptions;
   readonly steps: UpsertSteps;
@@ -32,10 +34,10 @@ interface Upserting {
 export const asTexts: Pick<ResultOptions, 'rowMode' | 'types'> = { rowMode: 'array', types: { getTypeParser: () => (text: unknown) => text } };
 
 /**
- * INSERT … ON CONFLICT DO UPDATE where the conflict is in a unique lookup, which only tells when a row is there.
+ * INSERT … ON CONFLICT (…) where the conflict is in a unique lookup, which only tells when a row is there.
  *
  * 1. All rows at once are inserted behind a savepoint; where one of their keys is taken, that is undone, and each half tried by itself, the first before the second. 2. A single row whose key is taken is inserted once more, to see
- * what it would be, and that undone; so is one that a constraint of its own shard refuses, which may stand in front of the lookup's. 3. The lookup tells where the row is that has the key; it is locked there. 4. It is updated by a statement of its own, with what was proposed as its parameters. If it is gone meanwhile, or its insert has not reached its node yet, all of it is tried again.
+ * what it would be, and that undone; so is one that a constraint of its own shard refuses, which may stand in front of the lookup's. 3. The lookup tells where the row is that has the key; it is locked there. 4. It is updated by a statement of its own, with what was proposed as its parameters. With DO NOTHING, the row is left out once its key is known to be taken. If it is gone meanwhile, or its insert has not reached its node yet, all of it is tried again.
  *
  * Errors: 21000 for a row that the statement has written itself; 40001 where the row that has the key cannot be seen, as in a transaction with one snapshot.
  */
@@ -66,7 +68,7 @@ class Rows {
   async write(from: number, to: number): Promise<QueryResult> {
     const tried = await this.#insert(from, to);
     if (tried.isKept) return tried.result;
-    if (to - from === 1) return this.#update(from, tried.error);
+    if (to - from === 1) return this.upserting.prepared === undefined && isTaken(tried.error, this.upserting.plan) ? this.#nothing() : this.#update(from, tried.error);
     const middle = Math.ceil((from + to) / 2);
     const first = await this.write(from, middle);
     return together(first, await this.write(middle, to));
@@ -86,6 +88,7 @@ class Rows {
       const proposed = await this.#proposed(row, error);
       const key = proposed.slice(0, upsert.lookup.columns.length);
       const distribution = await this.#distributionOf(key);
+      if (distribution !== undefined && this.upserting.prepared === undefined) return this.#nothing();
       const locked = distribution === undefined ? undefined : await this.#locked([distribution, ...key]);
       if (locked !== undefined) return this.#updateLocked(locked, [distribution, ...proposed]);
       if (tries >= refusalsMax && !isTaken(error, this.upserting.plan)) throw error;
@@ -97,12 +100,17 @@ class Rows {
     throw notSeen();
   }
 
+  #nothing(): QueryResult {
+    const { upsert: { returned }, result } = this.upserting;
+    return makeQueryResult({ command: 'INSERT', rowCount: 0, fields: fieldsOf(returned), rows: [], ...result });
+  }
+
   async #updateLocked(locked: string, given: readonly unknown[]): Promise<QueryResult> {
     const { upsert, prepared, values, result, steps } = this.upserting;
     if (this.#written.has(locked)) throw affectedTwice();
     this.#written.add(locked);
-    const all = [...given, ...upsert.numbers.map((number) => values[number - 1])];
-    const updated = await keepingLookups(this.scope, ({ scope }) => steps.run(prepared.update, all, scope, result), { note: this.#note });
+    const all = [...given, ...present(upsert.taken).numbers.map((number) => values[number - 1])];
+    const updated = await keepingLookups(this.scope, ({ scope }) => steps.run(present(prepared).update, all, scope, result), { note: this.#note });
     return { ...updated, command: 'INSERT' };
   }
 
@@ -126,7 +134,7 @@ class Rows {
   /** The row that has the key, as the lookup's changes would tell of it. */
   async #locked(found: readonly (string | null)[]): Promise<string | undefined> {
     const { prepared, steps } = this.upserting;
-    const { rows } = await steps.run(prepared.lock, found, this.scope, asTexts);
+    const { rows } = await steps.run(present(prepared).lock, found, this.scope, asTexts);
     return rows.length === 0 ? undefined : JSON.stringify(rows[0]);
   }
 }

@@ -50,7 +50,7 @@ export class PreparedPlan {
   readonly #general: PreparedPlan | undefined;
   /** The same for one shard, once a unique lookup has told which. */
   readonly lookedUp: PreparedPlan | undefined;
-  /** What is run instead for a row whose key in a unique lookup is taken. */
+  /** What is run instead for a row whose key in a unique lookup is taken, unless that is nothing. */
   readonly upsert: { readonly lock: PreparedPlan; readonly update: PreparedPlan } | undefined;
   #runs = 0;
   #tag: string | undefined;
@@ -70,7 +70,7 @@ export class PreparedPlan {
     this.keepsLookups = writesLookups(plan, snapshot);
     const lookedUp = plan.kind === 'select' || plan.kind === 'modify' ? plan.lookedUp : undefined;
     this.lookedUp = lookedUp === undefined ? undefined : new PreparedPlan(lookedUp.plan, snapshot, lookedUp.statement);
-    const upsert = plan.kind === 'insert' ? plan.upsert : undefined;
+    const upsert = plan.kind === 'insert' ? plan.upsert?.taken : undefined;
     const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
     this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
     this.#isTimeless = isTimeless(statement);

@@ -80,7 +80,7 @@ function runBound(prepared: PreparedPlan, values: readonly unknown[], context: R
 
 function runUpsert(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call): Promise<QueryResult> {
   return insertOrUpdate({
-    plan, upsert: present(plan.upsert), prepared: present(prepared.upsert), values, result,
+    plan, upsert: present(plan.upsert), prepared: prepared.upsert, values, result,
     steps: {
       insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
       propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),

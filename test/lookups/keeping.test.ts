@@ -79,6 +79,8 @@ const upserts = [
   `INSERT INTO users (tenant_id, id, login, site, email) VALUES (8, 9006, 'lv', 9, 'v3@x') ON CONFLICT (site, login) DO UPDATE SET email = excluded.email`, `INSERT INTO users (tenant_id, id, login, site, email) VALUES (8, 9006, 'lv', 9, 'v7@x') ON CONFLICT (site, login) DO UPDATE SET email = excluded.email, site = users.site + excluded.id RETURNING tenant_id, id, email, site`,
   `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9000, 'v4@x', 'same') ON CONFLICT (email) DO UPDATE SET name = excluded.name`, `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9000, 'v6@x', 'theirs'), (3, 9007, 'v1@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
   `INSERT INTO users (tenant_id, id, email, name) VALUES (3, 9008, 'v10@x', 'y'), (3, 9008, 'v11@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`, `INSERT INTO users (tenant_id, id, email, name) VALUES (3, 9008, 'v10@x', 'y'), (3, 9008, 'v10@x', 'x') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 9000, 'v4@x') ON CONFLICT (email) DO NOTHING RETURNING id`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 9000, 'v4@x'), (7, 9009, 'v14@x'), (1, 9000, 'v14@x') ON CONFLICT (email) DO NOTHING RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 9000, 'v15@x') ON CONFLICT (email) DO NOTHING`, `INSERT INTO users (tenant_id, id, email) VALUES (9, 9012, 'v15@x'), (1, 9000, NULL) ON CONFLICT (email) DO NOTHING`,
   `BEGIN; INSERT INTO users (tenant_id, id, email, name) VALUES (1, 9010, 'v8@x', 'in'); INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9010, 'v8@x', 'block') ON CONFLICT (email) DO UPDATE SET name = users.name || excluded.name; COMMIT`,
   `BEGIN; INSERT INTO users (tenant_id, id, email, name) VALUES (2, 9010, 'v8@x', 'gone') ON CONFLICT (email) DO UPDATE SET name = excluded.name; ROLLBACK`,
   `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET name = name || 'x'`, `INSERT INTO users (tenant_id, id, email) VALUES (1, 9011, 'v8@x') ON CONFLICT (email) DO UPDATE SET name = max(users.name)`,
@@ -110,6 +112,7 @@ test('ON CONFLICT that means a lookup, in every way in which a statement is sent
     const update = 'INSERT INTO users (tenant_id, id, email, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO UPDATE SET name = $4 || users.id RETURNING name';
     const nothing = 'INSERT INTO users (tenant_id, id, email) VALUES ($1, $2, $3) ON CONFLICT (email) DO NOTHING RETURNING id';
     for (const one of [client, pair.plain]) {
+      expect((await one.query(nothing, [1, 9000, 'v1@x'])).fields.map(({ name }) => name)).toEqual(['id']);
       expect((await one.query(update, [1, 9030, 'v12@x', 'a'])).rows).toEqual([{ name: 'a' }]);
       expect((await one.query({ name: 'again', text: update, values: [2, 9031, 'v12@x', 'b'] })).rows).toEqual([{ name: 'b9030' }]);
       expect((await one.query(nothing, [2, 9031, 'v12@x'])).rows).toEqual([]);
@@ -178,7 +181,7 @@ test.each([1, 2])('random statements of a session, in blocks and out (%i)', asyn
   const one = (): string => `tenant_id = ${1 + upTo(6)} AND id = ${40_000 + upTo(20)}`;
   const statements: (() => string)[] = [
     () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()}`,
-    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (email) DO UPDATE SET name = excluded.id || 'n', site = excluded.tenant_id + coalesce(users.site, 0)`,
+    () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()} ON CONFLICT (email) DO NOTHING`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (email) DO UPDATE SET name = excluded.id || 'n', site = excluded.tenant_id + coalesce(users.site, 0)`,
     () => `UPDATE users SET email = ${email()} WHERE ${one()}`, () => `UPDATE users SET tenant_id = ${1 + upTo(6)} WHERE ${one()}`,
     () => `DELETE FROM users WHERE ${one()}`, () => `DELETE FROM users WHERE id = ${40_000 + upTo(20)}`, () => 'BEGIN', () => 'COMMIT', () => 'ROLLBACK', () => 'SAVEPOINT s', () => 'ROLLBACK TO s',
   ];

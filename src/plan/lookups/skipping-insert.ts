@@ -1,8 +1,7 @@
 import type { InsertStmt, OnConflictClause } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
-import { parseOne, type Statement } from '../../sql/parse.ts';
-import { conflictText } from './conflict-text.ts';
+import type { Statement } from '../../sql/parse.ts';
 
 /** An INSERT as shards get it, and the lookups whose keys, where they are taken, leave a row out. */
 export interface SkippingInsert {
@@ -10,17 +9,15 @@ export interface SkippingInsert {
   readonly lookups: readonly UniqueLookup[];
 }
 
-/** Of INSERT … VALUES … ON CONFLICT DO NOTHING that means a unique lookup, alone or with the shards' own constraints; undefined for any other. What means a lookup alone is cut out of the text. */
+/** Of INSERT … VALUES … ON CONFLICT DO NOTHING without columns, which means unique lookups as well as the shards' own constraints; undefined for any other. */
 export function skippingInsert(statement: Statement, names: RelationNames): SkippingInsert | undefined {
   const { node } = statement;
   if (!('InsertStmt' in node) || names.snapshot.lookups.length === 0) return undefined;
   const { relation, onConflictClause: conflict, withClause, selectStmt } = node.InsertStmt;
-  if (relation === undefined || conflict?.action !== 'ONCONFLICT_NOTHING' || withClause !== undefined || !isValues(selectStmt)) return undefined;
+  if (relation === undefined || conflict?.action !== 'ONCONFLICT_NOTHING' || conflict.infer !== undefined || withClause !== undefined || !isValues(selectStmt)) return undefined;
   const table = names.resolve(relation.schemaname, relation.relname ?? '');
   const own = table === undefined ? [] : names.snapshot.lookups.filter((lookup) => lookup.table === table.oid);
-  if (conflict.infer === undefined) return own.length === 0 ? undefined : { statement, lookups: own };
-  const meant = lookupMeant(conflict, own);
-  return meant === undefined || conflict.infer.whereClause !== undefined ? undefined : { statement: withoutConflict(statement), lookups: [meant] };
+  return own.length === 0 ? undefined : { statement, lookups: own };
 }
 
 /** The lookup that ON CONFLICT names by its columns, in any order, or by its name. */
@@ -32,9 +29,4 @@ export function lookupMeant({ infer }: OnConflictClause, lookups: readonly Uniqu
 
 export function isValues(select: InsertStmt['selectStmt']): boolean {
   return select !== undefined && 'SelectStmt' in select && select.SelectStmt.valuesLists !== undefined;
-}
-
-function withoutConflict(statement: Statement): Statement {
-  const { insert, returning } = conflictText(statement);
-  return parseOne(`${insert}${returning}`);
 }

@@ -12,7 +12,7 @@ import { refused } from '../insert/refused.ts';
 import { type ConflictText, conflictText, type Extent } from './conflict-text.ts';
 import { isValues, lookupMeant } from './skipping-insert.ts';
 
-/** INSERT … VALUES … ON CONFLICT DO UPDATE that means a unique lookup, of which a row's own shard knows nothing, as statements that shards can run. */
+/** INSERT … VALUES … ON CONFLICT (…) that means a unique lookup, of which a row's own shard knows nothing, as statements that shards can run. */
 export interface UpsertingInsert {
   readonly lookup: UniqueLookup;
   /** The same rows, without ON CONFLICT. */
@@ -22,10 +22,15 @@ export interface UpsertingInsert {
   /** See `UpsertPlan.refused`. */
   readonly refused: ReadonlyMap<string, Statement>;
   readonly columns: readonly string[];
-  readonly lock: Statement;
   /** The caller's statement as if a constraint of the table were meant, for PostgreSQL to say what is wrong with it, and of which types its parameters are. */
   readonly described: string;
-  /** See `UpsertPlan.update`: `types` are those of the caller's parameters. */
+  /** Undefined for DO NOTHING. */
+  readonly taken: TakenKey | undefined;
+}
+
+export interface TakenKey {
+  readonly lock: Statement;
+  /** See `TakenPlan`: `types` are those of the caller's parameters. */
   update(types: readonly string[]): { readonly statement: Statement; readonly numbers: readonly number[] };
 }
 
@@ -34,10 +39,10 @@ export function upsertingInsert(statement: Statement, names: RelationNames): Ups
   const { node } = statement;
   if (!('InsertStmt' in node) || names.snapshot.lookups.length === 0) return undefined;
   const { relation, onConflictClause: conflict, withClause, selectStmt } = node.InsertStmt;
-  if (relation === undefined || conflict?.action !== 'ONCONFLICT_UPDATE' || withClause !== undefined || !isValues(selectStmt)) return undefined;
+  if (relation === undefined || conflict?.infer === undefined || withClause !== undefined || !isValues(selectStmt)) return undefined;
   const table = names.resolve(relation.schemaname, relation.relname ?? '');
   const lookup = table?.kind === 'distributed' ? lookupMeant(conflict, names.snapshot.lookups.filter((one) => one.table === table.oid)) : undefined;
-  if (table?.kind !== 'distributed' || lookup === undefined || conflict.infer?.whereClause !== undefined) return undefined;
+  if (table?.kind !== 'distributed' || lookup === undefined || conflict.infer.whereClause !== undefined) return undefined;
   return new Taking(statement, node.InsertStmt, { table, lookup, conflict }).apart();
 }
 
@@ -70,19 +75,23 @@ class Taking {
   }
 
   apart(): UpsertingInsert {
-    const { lookup, table } = this.#meant;
-    if (parameters(this.#insert.returningClause).length > 0) throw refused('A parameter stands in the RETURNING of an INSERT whose ON CONFLICT means a unique lookup.', 'Add its value to the rows that come back.');
-    for (const { column, isWhole } of this.#used) this.#checkCollation(column, isWhole);
+    const { lookup, table, conflict } = this.#meant;
     const { insert, returning } = this.#text;
+    const updates = conflict.action === 'ONCONFLICT_UPDATE';
     return {
       lookup, columns: this.#columns,
       insert: parseOne(`${insert}${returning}`),
       proposed: parseOne(`${insert}${this.#returning}`),
       refused: this.#refused(),
-      lock: parseOne(this.#lockText()),
-      described: this.#text.meaning(constraintOf(table)),
-      update: (types) => this.#update(types),
+      described: this.#text.meaning(updates ? constraintOf(table) : constraints(table)[0]?.columns),
+      taken: updates ? this.#taken() : undefined,
     };
+  }
+
+  #taken(): TakenKey {
+    if (parameters(this.#insert.returningClause).length > 0) throw refused('A parameter stands in the RETURNING of an INSERT whose ON CONFLICT means a unique lookup.', 'Add its value to the rows that come back.');
+    for (const { column, isWhole } of this.#used) this.#checkCollation(column, isWhole);
+    return { lock: parseOne(this.#lockText()), update: (types) => this.#update(types) };
   }
 
   get #returning(): string {
