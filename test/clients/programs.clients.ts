@@ -129,6 +129,23 @@ test('pg_dump: into a plain PostgreSQL, and back', async () => {
   }
 });
 
+test('pg_dump --schema-only of the coordinator database itself: into a plain PostgreSQL', async () => {
+  const { host, port, database, user } = pair.databases.coordinator;
+  const dump = await program('pg_dump', { host, port, database, user }, '--schema-only', '--no-owner');
+  expect(dump).toMatch(/CREATE TABLE public\.orders/);
+  expect(dump).toMatch(/CREATE TABLE shardwright\.distributed_table/);
+  await pair.plain.query('CREATE DATABASE restored_shells');
+  const restored = { ...plain(), database: 'restored_shells' };
+  try {
+    await program('psql', restored, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file('shells.sql', dump));
+    expect(withoutKey(await program('pg_dump', restored, '--schema-only', '--no-owner'))).toBe(withoutKey(dump));
+    // Without the library's own schema, its triggers go as well, and the tables are ordinary ones.
+    await program('psql', restored, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', 'DROP SCHEMA shardwright CASCADE', '-c', 'INSERT INTO orders (tenant_id, id) VALUES (1, 1)');
+  } finally {
+    await pair.plain.query('DROP DATABASE restored_shells');
+  }
+});
+
 /** A dump has a key of its own. */
 function withoutKey(dump: string): string {
   return dump.replaceAll(/^\\(un)?restrict .*$/gm, '');
