@@ -83,15 +83,11 @@ class Store implements CatalogStore {
 
   /** Many statements meet a change at once, and mostly somebody is reading it already. */
   async #newerThan(known: CatalogSnapshot): Promise<CatalogSnapshot> {
-    const newer = (): CatalogSnapshot | undefined => (this.#current === undefined || this.#isSame(this.#current, known) ? undefined : this.#current);
+    const newer = (): CatalogSnapshot | undefined => (this.#current !== undefined && isNewer(this.#current, known) ? this.#current : undefined);
     for (const { running } of [this.#looks, this.#readings]) {
       if (newer() === undefined) await running?.catch(() => undefined);
     }
     return newer() ?? this.#looks.fresh();
-  }
-
-  #isSame(one: CatalogSnapshot, other: CatalogSnapshot): boolean {
-    return one.clusterId === other.clusterId && one.version === other.version;
   }
 
   async #read(): Promise<CatalogSnapshot> {
@@ -125,4 +121,9 @@ class Store implements CatalogStore {
     if (!isNewEnough()) await this.#readings.running?.catch(() => undefined);
     return isNewEnough() ? (this.#current ?? known) : this.#readings.fresh();
   }
+}
+
+/** The database may have become another cluster's. */
+function isNewer(one: CatalogSnapshot, known: CatalogSnapshot): boolean {
+  return one.clusterId !== known.clusterId || one.version > known.version;
 }
