@@ -1,7 +1,7 @@
-import type { A_Const, A_Expr, InsertStmt, Node, RangeVar, SelectStmt, UpdateStmt } from '@pgsql/types';
+import type { A_Const, A_Expr, InsertStmt, Node, RangeVar, SelectStmt, TypeName, UpdateStmt } from '@pgsql/types';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import type { CatalogTable, Column } from '../catalog/catalog-snapshot.ts';
-import { conjuncts, nameParts, relationAlias } from '../sql/ast.ts';
+import { builtinName, conjuncts, nameParts, relationAlias } from '../sql/ast.ts';
 import type { Literal } from '../sql/literal-shape.ts';
 import type { Statement } from '../sql/parse.ts';
 import { isPlainValue } from '../sql/values/plain-value.ts';
@@ -25,18 +25,21 @@ export interface LiftedConstant {
  * - values of an INSERT of one row, and those of SET: of strings and numbers what is assigned without being changed.
  * - `SET column = column + constant` of integers, where the sum has the column's type either way.
  *
- * All others stay in the text: `LIMIT`, positions in ORDER BY, arguments of functions, casts, and what stands in subqueries.
+ * - in place of such a constant also `'…'::type`, where the cast alone says what the parameter is.
+ *
+ * All others stay in the text: `LIMIT`, positions in ORDER BY, arguments of functions, other casts, and what stands in subqueries.
  */
 export function liftedConstants({ node, source, text }: Statement, literals: readonly Literal[], names: RelationNames): LiftedConstant[] {
-  const places = placesIn(node, names).flatMap(({ constant, column, use }): LiftedConstant[] => {
+  const places = placesIn(node, names).flatMap(({ constant, cast, column, use }): LiftedConstant[] => {
     const start = source.index(constant.location ?? 0);
     const literal = literals.findIndex(({ end }) => end > start);
     const found = literals[literal];
     if (found === undefined) return [];
     const sign = text.slice(start, found.start);
     const isSigned = /^-\s*$/.test(sign);
-    if ((sign !== '' && !isSigned) || !isAlike(found.kind, column, use)) return [];
-    return [{ literal, signLength: sign.length, takes: (value) => isValue(found.kind, value, column) && (use !== 'assigned' || fits(value, column)) }];
+    if ((sign !== '' && !isSigned) || !(cast === undefined ? isAlike(found.kind, column, use) : isCastAlike(found.kind, cast, column, use))) return [];
+    const oid = cast ?? column.type.oid;
+    return [{ literal, signLength: sign.length, takes: (value) => isValue(found.kind, value, oid) && (use !== 'assigned' || fits(value, column)) }];
   });
   return places.sort((one, other) => one.literal - other.literal);
 }
@@ -44,6 +47,8 @@ export function liftedConstants({ node, source, text }: Statement, literals: rea
 /** A constant, and the column that it meets. */
 interface Place {
   readonly constant: A_Const;
+  /** The OID of the type that it is cast to. */
+  readonly cast?: number | undefined;
   readonly column: Column;
   readonly use: 'compared' | 'assigned' | 'added';
 }
@@ -98,7 +103,27 @@ function placesOfUpdate({ relation, targetList = [], whereClause }: UpdateStmt, 
 }
 
 function assigned(value: Node | undefined, column: Column | undefined): Place[] {
-  return value !== undefined && 'A_Const' in value && column !== undefined ? [{ constant: value.A_Const, column, use: 'assigned' }] : [];
+  const constant = constantIn(value);
+  return constant !== undefined && column !== undefined ? [{ ...constant, column, use: 'assigned' }] : [];
+}
+
+function constantIn(value: Node | undefined): Pick<Place, 'constant' | 'cast'> | undefined {
+  if (value === undefined) return undefined;
+  if ('A_Const' in value) return { constant: value.A_Const };
+  if (!('TypeCast' in value)) return undefined;
+  const { arg, typeName } = value.TypeCast;
+  if (arg === undefined || !('A_Const' in arg) || typeName === undefined) return undefined;
+  // In `date '…'` no parameter can stand.
+  const isBehind = (typeName.location ?? 0) > (arg.A_Const.location ?? 0);
+  const cast = isBehind ? castType(typeName) : undefined;
+  return cast === undefined ? undefined : { constant: arg.A_Const, cast };
+}
+
+/** Types of `pg_catalog`, which is looked at first, by the names that the grammar gives them. */
+function castType({ names, typmods, arrayBounds, setof, pct_type }: TypeName): number | undefined {
+  const name = builtinName(names);
+  if (typmods !== undefined || arrayBounds !== undefined || setof === true || pct_type === true || name === undefined) return undefined;
+  return castTypes.get(name);
 }
 
 /** `column = column + 1`, the same column. */
@@ -113,9 +138,9 @@ function compared(condition: Node | undefined, tables: TablesInSight): Place[] {
   return conjuncts(condition).flatMap((one): Place[] => {
     if (!('A_Expr' in one) || !isOperator(one.A_Expr, comparisons)) return [];
     const sides = [one.A_Expr.lexpr, one.A_Expr.rexpr];
-    const constant = sides.find((side) => side !== undefined && 'A_Const' in side);
+    const constant = sides.map(constantIn).find((found) => found !== undefined);
     const column = sides.map((side) => tables.columnOf(side)).find((found) => found !== undefined);
-    return constant !== undefined && 'A_Const' in constant && column !== undefined ? [{ constant: constant.A_Const, column, use: 'compared' }] : [];
+    return constant !== undefined && column !== undefined ? [{ ...constant, column, use: 'compared' }] : [];
   });
 }
 
@@ -164,6 +189,7 @@ const { bool, int2, int4, int8, float4, float8, numeric, text, varchar, bpchar, 
 const integers: ReadonlySet<number> = new Set([int2, int4, int8]);
 const floats: ReadonlySet<number> = new Set([float4, float8]);
 const read: ReadonlySet<number> = new Set([bool, int2, int4, int8, float4, float8, numeric, text, varchar, bpchar, date, timestamp, timestamptz, uuid]);
+const castTypes: ReadonlyMap<string, number> = new Map(Object.entries({ bool, int2, int4, int8, float4, float8, numeric, text, varchar, date, timestamp, timestamptz, uuid }));
 
 /** Whether PostgreSQL makes the same value of the column's type of such a constant as of a parameter of that text. */
 function isAlike(kind: Literal['kind'], { type: { oid } }: Column, use: Place['use']): boolean {
@@ -173,7 +199,12 @@ function isAlike(kind: Literal['kind'], { type: { oid } }: Column, use: Place['u
   return oid === numeric || floats.has(oid) || (kind !== 'decimal' && integers.has(oid));
 }
 
-function isValue(kind: Literal['kind'], value: string, { type: { oid } }: Column): boolean {
+/** A string that is cast is of the type already when it meets the column; to be assigned it is not changed once more. */
+function isCastAlike(kind: Literal['kind'], cast: number, { type: { oid } }: Column, use: Place['use']): boolean {
+  return kind === 'string' && (use === 'compared' || (use === 'assigned' && cast === oid));
+}
+
+function isValue(kind: Literal['kind'], value: string, oid: number): boolean {
   if ((kind === 'integer' && (oid === int4 || oid === int8)) || (kind === 'bigint' && oid === int8)) return true;
   // A number has no negative zero, which the text of a float may be.
   return isPlainValue(oid, value) && (kind === 'string' || !/^-[0.]+$/.test(value));

@@ -3,15 +3,14 @@ import { at } from '../base/assert.ts';
 import { LruMap } from '../base/lru.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { type LiftedConstant, liftedConstants } from '../plan/lifted-constants.ts';
-import { type Literal, literalShape } from '../sql/literal-shape.ts';
+import { type Literal, type LiteralShape, literalShape } from '../sql/literal-shape.ts';
 import type { Statement } from '../sql/parse.ts';
 
 /** A statement with parameters that means what a text with constants in their places does. */
 export interface LiftedText {
   readonly statement: Statement;
   readonly values: readonly string[];
-  /** The text with parameters, whole. */
-  readonly made: string;
+  readonly skeleton: string;
   /** The text that it was made of, and where constants stood there, in order. */
   readonly from: string;
   readonly spans: readonly { readonly start: number; readonly end: number }[];
@@ -25,6 +24,7 @@ interface KnownShape {
 
 interface KnownText {
   readonly snapshot: CatalogSnapshot;
+  /** Undefined for what is no SQL. */
   readonly statement: Statement | undefined;
 }
 
@@ -54,12 +54,13 @@ export class LiftedTexts {
     known.seen += 1;
     if (known.seen < seenMin) return undefined;
     if (known.snapshot !== snapshot) Object.assign(known, { snapshot, constants: this.#constantsOf(text, shape.literals, snapshot) });
-    return known.constants.length === 0 ? undefined : this.#lifted(text, shape.literals, known.constants, snapshot);
+    return known.constants.length === 0 ? undefined : this.#lifted(text, shape, known.constants, snapshot);
   }
 
-  /** No other plan came of it than of texts with constants, or none at all: it is not asked for again by this catalog. */
-  refuse({ made }: LiftedText, snapshot: CatalogSnapshot): void {
-    this.#texts.set(made, { snapshot, statement: undefined });
+  /** No plan that helps came of it: texts of this shape run as they are by this catalog. */
+  refuse({ skeleton }: LiftedText): void {
+    const known = this.#shapes.get(skeleton);
+    if (known !== undefined) known.constants = [];
   }
 
   #constantsOf(text: string, literals: readonly Literal[], snapshot: CatalogSnapshot): readonly LiftedConstant[] {
@@ -77,7 +78,7 @@ export class LiftedTexts {
     }
   }
 
-  #lifted(text: string, literals: readonly Literal[], constants: readonly LiftedConstant[], snapshot: CatalogSnapshot): LiftedText | undefined {
+  #lifted(text: string, { skeleton, literals }: LiteralShape, constants: readonly LiftedConstant[], snapshot: CatalogSnapshot): LiftedText | undefined {
     const values: string[] = [];
     const spans: LiftedText['spans'][number][] = [];
     let made = '';
@@ -94,7 +95,7 @@ export class LiftedTexts {
     }
     made += text.slice(behind);
     const statement = this.#statementOf(made, snapshot);
-    return statement === undefined ? undefined : { statement, values, made, from: text, spans };
+    return statement === undefined ? undefined : { statement, values, skeleton, from: text, spans };
   }
 
   #statementOf(text: string, snapshot: CatalogSnapshot): Statement | undefined {

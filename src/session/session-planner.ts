@@ -83,7 +83,7 @@ export class SessionPlanner {
   async #learned(found: LiftedText, snapshot: CatalogSnapshot): Promise<LiftedText | undefined> {
     const prepared = await this.plan(found.statement, snapshot).catch(() => undefined);
     if (prepared?.snapshot === snapshot && isForOne(prepared.plan, found.values)) return found;
-    if (prepared === undefined || prepared.snapshot === snapshot) this.services.planner.lifted.refuse(found, snapshot);
+    if (prepared === undefined || prepared.snapshot === snapshot) this.services.planner.lifted.refuse(found);
     return undefined;
   }
 

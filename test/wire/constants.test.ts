@@ -56,7 +56,8 @@ const withEach = (shape: (constant: string) => string, constants: readonly strin
 
 const numbers = ['0', '1', '7', '-1', '- 7', '32767', '32768', '-32769', '2147483647', '2147483648', '-2147483648', '-2147483649', '9223372036854775807', '9223372036854775808', '-9223372036854775808', '007', '1.5', '-1.5', '1.50', '0.0', '-0', '-0.0', '10.004', '10.005', '9999.99', '9999.999', '1e1', '.5', '1.', '0x7', '+1', '- -1'];
 const strings = [`'1'`, `'-1'`, `' 1 '`, `'1.5'`, `'abc'`, `''`, `'it''s'`, `'t'`, `'yes'`, `'true'`, `'text 1'`, `'v1'`, `'v1 '`, `'c1'`, `'c1  '`, `'toolong'`, `'v1      '`, `'éé'`, `'2024-01-02'`, `'2024-02-30'`, `'today'`, `'20240102'`, `'Jan 2 2024'`, `'2024-01-01 01:00'`, `'2024-01-01 01:00:00+00'`, `'infinity'`,
-  `'00000000-0000-4000-8000-000000000001'`, `'{00000000-0000-4000-8000-000000000001}'`, `'32768'`, `'99999999999'`, `'-0'`, `'NaN'`, `E'1'`, `'1'::text`, `'1'::int`, `NULL`, `true`, `current_date`, `(1)`, `'a' || 'b'`, `'a\\b'`];
+  `'00000000-0000-4000-8000-000000000001'`, `'{00000000-0000-4000-8000-000000000001}'`, `'32768'`, `'99999999999'`, `'-0'`, `'NaN'`, `E'1'`, `'1'::text`, `'1'::int`, `' 1'::int8`, `'x'::int`, `'1.5'::numeric`, `'12345.678'::numeric`, `'1.5'::numeric(2,0)`, `'0.5'::float8`, `'t'::bool`, `'v1'::varchar`, `'toolong'::varchar`, `'c1'::char`, `'c1'::bpchar`, `'2024-01-02'::date`, `'2024-01-03'::date`,
+  `'2024-02-30'::date`, `date '2024-01-02'`, `'2024-01-01 01:00'::timestamp`, `'2024-01-01 01:00+02'::timestamptz`, `'2024-01-01T01:00:00.5'::timestamptz`, `'00000000-0000-4000-8000-000000000001'::uuid`, `CAST('7' AS int8)`, `'{1}'::int[]`, `1::text`, `'now'::timestamp::date::text`, `NULL`, `true`, `current_date`, `(1)`, `'a' || 'b'`, `'a\\b'`];
 const constants = [...numbers, ...strings];
 const columns = ['id', 'i2', 'i4', 'n', 'money', 'f4', 'f8', 'b', 't', 'v', 'c', 'd', 'ts', 'tz', 'u'];
 
@@ -113,6 +114,8 @@ test.each<[text: string, ...expected: [text: string, ...values: string[]] | []]>
   [`SELECT 1, t FROM kinds k WHERE k.id=-5 AND 'é''s'<=t AND i4 IN (1, 2) AND n > 1.5 LIMIT 3`, 'SELECT 1, t FROM kinds k WHERE k.id=$1 AND $2<=t AND i4 IN (1, 2) AND n > $3 LIMIT 3', '-5', `é's`, '1.5'],
   [`UPDATE kinds SET i4 = i4 + -4999, t = 'x', i2 = i2 + 1, n = n + 1 WHERE id = 5`, 'UPDATE kinds SET i4 = i4 + $1, t = $2, i2 = i2 + 1, n = n + 1 WHERE id = $3', '-4999', 'x', '5'],
   [`INSERT INTO kinds (id, i2, t, tz) VALUES (1, 2, 'a', now()) ON CONFLICT (id) DO UPDATE SET t = 'b'`, `INSERT INTO kinds (id, i2, t, tz) VALUES ($1, $2, $3, now()) ON CONFLICT (id) DO UPDATE SET t = 'b'`, '1', '2', 'a'],
+  [`INSERT INTO kinds (id, tz, d) VALUES (1, '2024-01-01 01:00+00'::timestamptz, '2024-01-01'::timestamp)`, `INSERT INTO kinds (id, tz, d) VALUES ($1, $2::timestamptz, '2024-01-01'::timestamp)`, '1', '2024-01-01 01:00+00'],
+  [`SELECT t FROM kinds WHERE id = '5'::bigint AND date '2024-01-01' < tz AND t = 'a'::varchar(3)`, `SELECT t FROM kinds WHERE id = $1::bigint AND date '2024-01-01' < tz AND t = 'a'::varchar(3)`, '5'],
   ['DELETE FROM kinds WHERE id = 3000000000', 'DELETE FROM kinds WHERE id = $1', '3000000000'],
   ['SELECT r.rate, k.t FROM kinds k JOIN rates r ON true WHERE k.id = 5', 'SELECT r.rate, k.t FROM kinds k JOIN rates r ON true WHERE k.id = $1', '5'],
   [`SELECT t FROM kinds WHERE i4 = 3000000000 AND id = 1`], ['SELECT t FROM kinds WHERE f8 = 1'], ['SELECT t FROM kinds WHERE n = 1'], ['SELECT 1'], [`SELECT * FROM notes WHERE id = 1`], ['INSERT INTO kinds (id) VALUES (1), (2)'],
