@@ -11,6 +11,7 @@ import { chooseReplica, fitReplicas } from './choose-replica.ts';
 import { judgeFailure } from './judge-failure.ts';
 import { ServerWatch, type WatchOptions } from './server-watch.ts';
 import type { WatchedServer } from './watched-server.ts';
+import { writeOutcomeUnknown } from './write-outcome-unknown.ts';
 
 export interface FailoverOptions extends WatchOptions {
   /** How long a statement that has not run waits for a primary. */
@@ -179,10 +180,4 @@ function pause(ms: number): Promise<void> {
 
 function noReplica(name: string): ClusterError {
   return new ClusterError('noReplica', `no replica of node ${name} is fit to be read`, { detail: 'None answers, or none is within the limits of lag.', hint: `Read with 'prefer-replica' or 'primary', or allow for more lag. cluster.health() shows the replicas.` });
-}
-
-function writeOutcomeUnknown(name: string, cause: unknown): ClusterError {
-  return new ClusterError('writeOutcomeUnknown', `the connection to node ${name} was lost while a write ran: it may or may not have been done`, {
-    hint: 'Check whether its changes are there before you try it again. Writes in a transaction with COMMIT have an outcome that can be asked for.', cause,
-  });
 }

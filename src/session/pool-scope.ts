@@ -5,6 +5,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
+import { failureOfWrite } from '../ha/write-outcome-unknown.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
 import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
 import { isLostToFailover, transactionLost } from '../txn/transaction-lost.ts';
@@ -56,7 +57,8 @@ export class PoolScope implements StatementScope {
   }
 
   async withConnection<T>(node: NodeId, effect: Effect, use: (connection: NodeConnection) => Promise<T>): Promise<T> {
-    const connection = await this.pools.get(node).acquire(this.#options(effect));
+    const connections = this.pools.get(node);
+    const connection = await connections.acquire(this.#options(effect));
     let failure: { readonly error: unknown } | undefined;
     try {
       const used = await use(connection);
@@ -64,7 +66,7 @@ export class PoolScope implements StatementScope {
       return used;
     } catch (error) {
       failure = connection.transactionStatus === 'idle' ? undefined : { error };
-      throw error;
+      throw effect === 'write' ? failureOfWrite(connections, error) : error;
     } finally {
       connection.release(failure);
     }

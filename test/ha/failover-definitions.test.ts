@@ -2,9 +2,9 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { at, present } from '../../src/base/assert.ts';
 import { sqlStateOf } from '../../src/base/errors.ts';
-import { type EmbeddedCluster, type PostgresServer, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
-import { withServer } from '../../src/embedded/with-server.ts';
+import { type EmbeddedCluster, startEmbeddedCluster, volatileSettings } from '../../src/embedded.ts';
 import { until } from '../cluster/connections.ts';
+import { ask, isGone, receivingStopped, waits } from './stopped-receiver.ts';
 
 let embedded: EmbeddedCluster;
 
@@ -108,36 +108,4 @@ async function readerOfShard(place: number): Promise<Client> {
   await client.connect();
   await client.query(`BEGIN; LOCK TABLE "${shard.name}" IN ROW EXCLUSIVE MODE`);
   return client;
-}
-
-interface Receiver {
-  /** It reads what was sent to it before, or ends at once. */
-  goOn(how: 'to the end' | 'ended'): void;
-  isGone(): Promise<boolean>;
-}
-
-/** The standby reads nothing more of what it is sent, until told to go on. */
-async function receivingStopped(replica: PostgresServer): Promise<Receiver> {
-  let pid = 0;
-  await until(async () => (pid = Number(await ask(replica, 'SELECT pid FROM pg_stat_wal_receiver'))) > 0);
-  process.kill(pid, 'SIGSTOP');
-  return {
-    goOn: (how) => {
-      if (how === 'ended') process.kill(pid, 'SIGTERM');
-      process.kill(pid, 'SIGCONT');
-    },
-    isGone: async () => (await ask(replica, `SELECT count(*) FROM pg_stat_wal_receiver WHERE pid = ${pid}`)) === '0',
-  };
-}
-
-async function waits(server: PostgresServer, event: 'Lock' | 'SyncRep'): Promise<boolean> {
-  return (await ask(server, `SELECT count(*) FROM pg_stat_activity WHERE '${event}' IN (wait_event_type, wait_event)`)) !== '0';
-}
-
-async function isGone(server: PostgresServer): Promise<boolean> {
-  return ask(server, 'SELECT 1').then(() => false, () => true);
-}
-
-async function ask(server: PostgresServer, text: string): Promise<string | null | undefined> {
-  return withServer(server, async (connection) => (await connection.query({ text })).rows[0]?.[0]);
 }
