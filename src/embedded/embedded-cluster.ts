@@ -112,7 +112,7 @@ export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {})
 }
 
 function keptReplicas(): ClusterError {
-  return new ClusterError('invalidParameter', 'an embedded cluster with replicas cannot keep its data yet', {
+  return new ClusterError('invalidParameter', 'an embedded cluster with replicas cannot keep its data', {
     detail: 'After a failover the data of a server are those of another.', hint: 'Leave out dataDirectory, or replicas.',
   });
 }

@@ -34,6 +34,12 @@ test('a data directory comes back with its nodes and data', async () => {
   expect((await second.cluster.query('SELECT a::int FROM t WHERE a = 42')).rows).toEqual([{ a: 42 }]);
 });
 
+test('replicas with a data directory are refused before anything is made', async () => {
+  const dataDirectory = join(tmpdir(), `test-embedded-none-${process.pid}`);
+  await expect(startEmbeddedCluster({ nodes: 1, replicas: 1, dataDirectory, settings })).rejects.toMatchObject({ id: 'invalidParameter', hint: 'Leave out dataDirectory, or replicas.' });
+  expect(existsSync(dataDirectory)).toBe(false);
+});
+
 test('when a node cannot be added, nothing keeps running', async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), 'test-embedded-'));
   chmodSync(dataDirectory, 0o755);
