@@ -178,11 +178,26 @@ function isStreaming(merge: MergePlan): boolean {
 
 type Batches = AsyncIterable<readonly RawRow[]>;
 
-async function* checked(batches: Batches, check: (rows: readonly RawRow[]) => void): AsyncGenerator<readonly RawRow[]> {
-  for await (const batch of batches) {
-    check(batch);
-    yield batch;
-  }
+/** A stream is at work before it is read, and so has to be ended also if it never is. */
+function checked(batches: Batches, check: (rows: readonly RawRow[]) => void): Batches {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const iterator = batches[Symbol.asyncIterator]();
+      const end = (): Promise<IteratorResult<readonly RawRow[]>> => iterator.return?.() ?? Promise.resolve({ done: true, value: undefined });
+      const next = async (): Promise<IteratorResult<readonly RawRow[]>> => {
+        const step = await iterator.next();
+        if (step.done === true) return step;
+        try {
+          check(step.value);
+        } catch (error) {
+          await end();
+          throw error;
+        }
+        return step;
+      };
+      return { next, return: end };
+    },
+  };
 }
 
 async function* openStreams(
