@@ -82,7 +82,7 @@ export class PinnedCoordinator {
   #connections(): NodeConnections {
     const shared = this.input.pools.get(coordinatorNodeId);
     const acquire: NodeConnections['acquire'] = async (options) => {
-      const held = this.#held ?? (this.#borrowed = await shared.acquire(options));
+      const held = this.#held ?? (this.#borrowed = withoutSequences(await shared.acquire(options)));
       const release: NodeConnection['release'] = (outcome) => this.#afterTransaction(held, outcome);
       return withMember(held, 'release', release);
     };
@@ -96,7 +96,7 @@ export class PinnedCoordinator {
   }
 
   async #take(): Promise<NodeConnection> {
-    const connection = await this.input.pools.get(coordinatorNodeId).acquire();
+    const connection = withoutSequences(await this.input.pools.get(coordinatorNodeId).acquire());
     const settings = this.input.settings();
     try {
       if (settings.length > 0) await connection.query({ text: settings.join(';\n'), simple: true });
@@ -113,4 +113,10 @@ export class PinnedCoordinator {
     connection.onNotification(this.input.onNotification);
     this.#held = connection;
   }
+}
+
+/** `currval` and `lastval` must not tell what others have taken who had the connection before. Not awaited: what is asked goes behind it, and fails as it does where the connection is lost. */
+function withoutSequences(connection: NodeConnection): NodeConnection {
+  connection.query({ text: 'DISCARD SEQUENCES', simple: true }).catch(() => undefined);
+  return connection;
 }

@@ -42,6 +42,12 @@ function isMisplaced(error: object): boolean {
   return 'position' in error && (error.position !== undefined || state.startsWith('22')) && state !== '42P02';
 }
 
+/** A session's last values are known to the connection that took them, and sessions share connections while they can. */
+export function tellOfSequences(error: unknown): unknown {
+  if (sqlStateOf(error) !== '55000' || !(error instanceof Error) || !/is not yet defined in this session$/.test(error.message)) return error;
+  return Object.assign(error, { hint: 'Use INSERT … RETURNING, or ask in the transaction block that takes the value. This session keeps its connection from now on: of values that it takes later it can be asked at any time.' });
+}
+
 /** The statements of a text, each with what stands before it. */
 export function* inText(statements: readonly Statement[], text: string): Generator<{ readonly statement: Statement; readonly before: string }> {
   let end = 0;

@@ -45,7 +45,7 @@ import { settingsMade } from './set-config.ts';
 import { SessionSettings } from './session-settings.ts';
 import type { SessionTransaction } from './session-transaction.ts';
 import { rightlyPositioned } from '../execute/rightly-positioned.ts';
-import { inText, movedError, positionedError } from './positioned-error.ts';
+import { inText, movedError, positionedError, tellOfSequences } from './positioned-error.ts';
 import { SettingsScope } from './settings-scope.ts';
 import { citusSettingShown, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
@@ -521,7 +521,7 @@ export class Session {
     try {
       return await this.#runWhereItIs(statement, query, await this.newEnough(snapshot, query));
     } catch (error) {
-      throw await positionedError(error, statement.text, this.#planner.describerOfErrors(this.#block.isOpen));
+      throw tellOfSequences(await positionedError(error, statement.text, this.#planner.describerOfErrors(this.#block.isOpen)));
     }
   }
 

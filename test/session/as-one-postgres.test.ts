@@ -121,3 +121,29 @@ test('a block takes values of sequences that it has begun anew, for which anybod
   await compareSteps(pair, one, one, 'BEGIN', 'TRUNCATE counted RESTART IDENTITY', one, one, 'ALTER SEQUENCE counted_n_seq RESTART WITH 50', one, 'COMMIT', one, 'BEGIN', 'ALTER SEQUENCE counted_n_seq RESTART WITH 70', one, 'ROLLBACK', 'SELECT k, n FROM counted ORDER BY n');
   for (const pool of [pair.cluster, pair.plain]) await pool.query('DROP TABLE counted');
 });
+
+test('a session is never told what others have taken from a sequence', async () => {
+  await pair.cluster.query('CREATE TABLE tickets (id serial PRIMARY KEY, note text)');
+  const clients = [await pair.cluster.connect(), await pair.cluster.connect()] as const;
+  const [one, other] = clients;
+  const take = `INSERT INTO tickets (note) VALUES ('x')`;
+  const last = async (client: PoolClient): Promise<unknown> => (await client.query(`SELECT currval('tickets_id_seq')::int AS of_it, lastval()::int AS of_all`)).rows;
+  const unknown = { code: '55000', message: 'currval of sequence "tickets_id_seq" is not yet defined in this session', hint: expect.stringMatching(/RETURNING/) };
+  try {
+    await one.query(take);
+    await other.query(take);
+    // In a block, and by itself.
+    await other.query('BEGIN');
+    await expect(last(other)).rejects.toMatchObject(unknown);
+    await other.query('ROLLBACK');
+    await expect(last(one)).rejects.toMatchObject(unknown);
+    await expect(pair.cluster.query('SELECT lastval()')).rejects.toMatchObject({ code: '55000', hint: unknown.hint });
+    await other.query(`BEGIN; ${take}`);
+    await one.query(take);
+    expect([await last(one), await last(other)]).toEqual([[{ of_it: 4, of_all: 4 }], [{ of_it: 3, of_all: 3 }]]);
+    await other.query('COMMIT');
+  } finally {
+    for (const client of clients) client.release();
+    await pair.cluster.query('DROP TABLE tickets');
+  }
+});
