@@ -12,7 +12,7 @@ export interface ReadRoute {
   readonly after: ReadonlyMap<NodeId, LogPosition>;
   /** The version of the catalog that the reader must know, at least. */
   readonly catalogVersion: number;
-  /** The server that was chosen for a node: all of one statement is read there. */
+  /** The server that was chosen for a node, by its name, or `primary`: all of one statement is read there. */
   readonly chosen: Map<NodeId, string>;
   /** Requests that were made, and those that replicas have got: they have changed nothing, whatever they called. */
   requests: number;

@@ -7,7 +7,9 @@ import type { CallOptions, ConnectionCounts, NodeConnection, NodeConnections, No
 import type { NodeEndpoint, NodeServers } from '../cluster/node-pools.ts';
 import type { ReadRoute } from '../cluster/read-route.ts';
 import type { ReplicationConnection } from '../cluster/replication-connection.ts';
+import { connectionLost } from '../cluster/translate-error.ts';
 import { chooseReplica, fitReplicas } from './choose-replica.ts';
+import type { ServerState } from './health-machine.ts';
 import { judgeFailure } from './judge-failure.ts';
 import { ServerWatch, type WatchOptions } from './server-watch.ts';
 import type { WatchedServer } from './watched-server.ts';
@@ -87,33 +89,46 @@ export class ReplicatedConnections implements NodeConnections {
   }
 
   async #onReplica<T>(reads: ReadRoute, { call, run }: Pick<Failed<T>, 'call' | 'run'>): Promise<T> {
-    const server = await this.#replicaFor(reads, call.options?.signal);
-    if (server === undefined && reads.from === 'replica') throw noReplica(this.name);
-    if (server === undefined) return this.#onPrimary(call, run);
-    reads.chosen.set(this.node, server.name);
+    const name = await this.#chosenFor(reads, call.options?.signal);
+    if (name === 'primary' && reads.from === 'replica') throw noReplica(this.name);
+    if (name === 'primary') return this.#onPrimary(call, run);
     reads.onReplicas += 1;
+    const server = this.#readable(name);
     server.reads += 1;
     return run(server.reading).finally(() => (server.reads -= 1));
   }
 
-  /** The one that the statement reads on already, or the best that has applied what it must see; one that is about to is waited for briefly. */
-  async #replicaFor(reads: ReadRoute, signal: AbortSignal | undefined): Promise<WatchedServer | undefined> {
+  /**
+   * Where the statement reads this node, by the server's name: what the first of its requests has chosen, which is the best replica that has applied what it must see. One that is about to is waited for briefly. Of requests that come at once the first to choose
+   * does so for all: two replicas, or one and the primary, would show them two different moments.
+   */
+  async #chosenFor(reads: ReadRoute, signal: AbortSignal | undefined): Promise<string> {
     if (this.#ended) throw new ClusterError('clusterClosed', `the connections to node ${this.name} were closed`);
     const { maxLagMs, maxLagBytes, chosen, after } = reads;
     const limits = { maxLagMs, maxLagBytes, after: after.get(this.node) };
     if (maxLagMs !== undefined) this.watch.askEvery(maxLagMs / 4);
     await this.watch.known(signal);
-    const known = this.watch.servers.find(({ name, health: { state } }) => name === chosen.get(this.node) && state === 'replica');
-    if (known !== undefined) return known;
     const deadlineMs = performance.now() + tokenWaitMs;
     for (;;) {
+      const known = chosen.get(this.node);
+      if (known !== undefined) return known;
       const replicas = this.watch.replicas();
       const found = chooseReplica(replicas, limits);
       const behind = fitReplicas(replicas, limits);
-      if (found !== undefined || behind.length === 0 || performance.now() > deadlineMs) return found;
-      throwIfAborted(signal);
-      await Promise.all([this.watch.askAgain(behind.map(({ server }) => server)), pause(retryMs / 2)]);
+      // Nothing is waited for between the look at what is chosen and this.
+      if (found !== undefined || behind.length === 0 || performance.now() > deadlineMs) chosen.set(this.node, found?.name ?? 'primary');
+      else {
+        throwIfAborted(signal);
+        await Promise.all([this.watch.askAgain(behind.map(({ server }) => server)), pause(retryMs / 2)]);
+      }
     }
+  }
+
+  /** The server on which a part may have been read already, so that the rest can be read nowhere else. `connectionLost` when it cannot be read any more. */
+  #readable(name: string): WatchedServer {
+    const server = this.watch.servers.find((one) => one.name === name);
+    if (server !== undefined && readableStates.includes(server.health.state)) return server;
+    throw connectionLost(server?.failure ?? new Error(server?.health.why ?? 'it is not known any more'), name);
   }
 
   #onPrimary<T>(call: Call, run: (connections: NodeConnections) => Promise<T>): Promise<T> {
@@ -170,6 +185,8 @@ interface Failed<T> {
   readonly deadlineMs: number;
 }
 
+/** Of a server that was a replica when it was chosen. */
+const readableStates: readonly ServerState[] = ['replica', 'suspect', 'primary'];
 const retryMs = 20;
 /** How long a reader waits for a replica to apply what it must see, before it goes to the primary. */
 const tokenWaitMs = 100;
