@@ -218,6 +218,42 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await expect(open('notes', { name: 'again', from: three?.cursor }).next()).rejects.toMatchObject({ id: 'invalidParameter', message: 'the cursor is of another change feed' });
   }, 30_000);
 
+  test('a slot stays before what was given and not confirmed, whatever else the server sends', async () => {
+    await cluster.query('CREATE TABLE unfed (tenant bigint); TRUNCATE notes');
+    await cluster.createDistributedTable('unfed', 'tenant', { shardCount: 4 });
+    const keyOn = async (node: number): Promise<number> => {
+      for (let tenant = 1; ; tenant += 1) if ((await cluster.shardOf('notes', tenant)).nodeId === node) return tenant;
+    };
+    const lsnOn = async (node: number): Promise<unknown> => at(at(await onNode(node, 'SELECT pg_current_wal_lsn()'), 0), 0);
+    const holds = async (node: number, what: string): Promise<boolean> => {
+      const rows = await onNode(node, `SELECT ${what} FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.database = current_database()`);
+      expect(rows).toHaveLength(1);
+      return at(at(rows, 0), 0) === true;
+    };
+    for (const { name } of await cluster.feeds()) await cluster.dropFeed(name);
+    const changes = open('notes', { name: 'waiting' });
+    const begun = changes.next();
+    await streaming('waiting');
+    const [kept, confirmed] = [await keyOn(1), await keyOn(2)];
+    await cluster.query('INSERT INTO notes (tenant, id) VALUES ($1, 1)', [confirmed]);
+    changes.confirm((await begun).value?.cursor ?? '');
+    await cluster.query('INSERT INTO notes (tenant, id) VALUES ($1, 1)', [kept]);
+    const [given] = await pull(changes, 1);
+    const givenAt = String(await lsnOn(1));
+    // Everything on the first node is with the reader, then all that is on the second one is let go: the places of both slots are judged at once.
+    await cluster.query('INSERT INTO unfed SELECT generate_series(1, 100)');
+    const sent = String(await lsnOn(1));
+    await until(() => holds(1, `r.sent_lsn >= '${sent}'`));
+    await cluster.query('INSERT INTO unfed SELECT generate_series(1, 100)');
+    const passed = String(await lsnOn(2));
+    await until(() => holds(2, `s.confirmed_flush_lsn >= '${passed}'`));
+    expect(await holds(1, `s.confirmed_flush_lsn < '${givenAt}'`)).toBe(true);
+    await changes.return();
+    await using again = open('notes', { name: 'waiting' });
+    expect(await pull(again, 1)).toEqual([given]);
+    await cluster.query('DROP TABLE unfed; TRUNCATE notes');
+  });
+
   test('a snapshot that was not confirmed begins again, with what is there then', async () => {
     await cluster.query('TRUNCATE notes');
     await cluster.query('INSERT INTO notes (tenant, id) SELECT g, g FROM generate_series(1, 20) g');
