@@ -26,6 +26,11 @@ export interface ClusterOptions extends PoolConfig, Omit<ReadOptions, 'token'> {
   /** Addresses of the coordinator database's servers, where it has several: a primary and its replicas. A `connectionString` may name them, too: `postgres://app@one:5432,two:5432/app`. One alone is a name that stands for the primary, whichever that is. */
   readonly hosts?: readonly { readonly host: string; readonly port?: number | undefined }[] | undefined;
   /**
+   * URLs of the REST interface of Patroni, which tells of the coordinator database's servers: `new Cluster({ patroni: ['http://a:8008', 'http://b:8008'], user: 'app', database: 'app' })`. It is asked when the cluster is first used, and every ten seconds. `hosts`, or a `host`, that
+   * are given besides are servers as well, for when no Patroni answers.
+   */
+  readonly patroni?: string | readonly string[] | undefined;
+  /**
    * Milliseconds that a statement which has not run waits for a new primary, on nodes that have several servers: 10 000 by default. It is `nodeUnreachable`, or what the statement failed with, beyond. With 0 nothing waits.
    */
   readonly failoverTimeoutMs?: number | undefined;

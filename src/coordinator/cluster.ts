@@ -341,7 +341,7 @@ export class Cluster extends PoolBase {
     const { name } = pools.get(id);
     const [node, ...others] = replicated.allOf(id);
     if (node === undefined) throw new ClusterError('invalidParameter', `node ${name} has one server only`, { hint: 'setNodeAddresses() names its replicas.' });
-    const promote = promoterOf(options, snapshot.nodes.find((one) => one.id === id)?.patroni);
+    const promote = promoterOf(options, id === coordinatorNodeId ? this.#coordinator.patroni : snapshot.nodes.find((one) => one.id === id)?.patroni);
     return switchOver([node, ...others], { ...options, promote, tell: (news) => this.#coordinator.tell({ ...news, node: id }) });
   }
 

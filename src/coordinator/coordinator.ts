@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from 'pg';
 import { at } from '../base/assert.ts';
 import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
-import type { CatalogSnapshot, ClusterNode, ServerAddress } from '../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { addressName } from '../catalog/node-address.ts';
@@ -11,13 +11,13 @@ import { splitHosts } from '../cluster/connection-hosts.ts';
 import { addressOf, configFor } from '../cluster/connection-settings.ts';
 import type { LogPosition } from '../cluster/log-position.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
-import type { NodeEndpoint, NodePools } from '../cluster/node-pools.ts';
+import type { NodeEndpoint, NodePools, NodeServers } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import type { FeedServices } from '../feed/feed-context.ts';
 import { Feeds } from '../feed/feeds.ts';
 import { LogLosses } from '../ha/log-losses.ts';
-import { patroniMembers } from '../ha/patroni.ts';
+import { patroniMembers, patroniUrls } from '../ha/patroni.ts';
 import { type ServerNews, ServerNewsDesk } from '../ha/server-news.ts';
 import { ReplicatedNodes } from '../ha/replicated-nodes.ts';
 import { Moves } from '../move/moves.ts';
@@ -52,6 +52,7 @@ import type { VerifyServices } from '../verify/verify-context.ts';
 import { BackgroundTasks, warnOfBackgroundError } from './background-tasks.ts';
 import { SessionProfiles } from './session-profiles.ts';
 import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
+import { coordinatorServers } from './coordinator-servers.ts';
 import { type ClusterOptions, ddlLockTimeoutMsDefault, defaultIntermediateBytes, failoverTimeoutMsDefault, recoveryIntervalMsDefault } from './cluster-options.ts';
 
 /** The composition root: everything long-lived of one cluster object is made here. */
@@ -85,7 +86,9 @@ export class Coordinator implements SessionServices {
   readonly #admission: Admission = { isNeeded: false, secret: once(() => readAdmission(this.pools.get(coordinatorNodeId))) };
   readonly #settings: ClusterOptions;
   readonly #client: ClientConfig;
-  readonly #hosts: readonly ServerAddress[] | undefined;
+  readonly #servers: NodeServers | undefined;
+  /** As messages call the coordinator database. */
+  readonly #name: string;
   #nodes: readonly ClusterNode[] = [];
   /** Servers that jobs need, and the catalog that is known here may not have. One may be there more than once. */
   readonly #admitted: ClusterNode[] = [];
@@ -99,9 +102,10 @@ export class Coordinator implements SessionServices {
 
   constructor(settings: ClusterOptions) {
     this.#settings = settings;
-    const { client, hosts } = coordinatorServers(settings);
+    const { client, name, servers } = coordinatorServers(settings);
     this.#client = client;
-    this.#hosts = hosts;
+    this.#name = name;
+    this.#servers = servers;
     this.replicated = new ReplicatedNodes({
       failoverTimeoutMs: checkedMs('failoverTimeoutMs', settings.failoverTimeoutMs) ?? failoverTimeoutMsDefault,
       onPrimary: (node, found, before) => this.#notePrimary(node, found, before),
@@ -235,6 +239,11 @@ export class Coordinator implements SessionServices {
     return { ...first, database, hosts };
   }
 
+  /** URLs of the Patronis of the coordinator database, if it has any. */
+  get patroni(): readonly string[] | undefined {
+    return this.#servers?.patroni;
+  }
+
   /** All other processes hear it. */
   tell(news: ServerNews): Promise<void> {
     return tellProcesses(this.pools.get(coordinatorNodeId), this.serverNews.format(news));
@@ -243,7 +252,7 @@ export class Coordinator implements SessionServices {
   /** As `addressOf`; Patroni is asked for the servers that it knows. */
   async serversAt(address: NodeServersInput, signal: AbortSignal | undefined): Promise<NodeAddress> {
     if (typeof address === 'string' || !('patroni' in address)) return this.addressOf(address);
-    const patroni = typeof address.patroni === 'string' ? [address.patroni] : address.patroni;
+    const patroni = patroniUrls(address.patroni);
     const hosts = await patroniMembers(patroni, signal);
     return { ...at(hosts, 0), database: address.database ?? addressOf(this.#client).database, hosts, patroni };
   }
@@ -291,12 +300,10 @@ export class Coordinator implements SessionServices {
   }
 
   #coordinatorEndpoint(): NodeEndpoint {
-    const hosts = this.#hosts;
-    const name = addressName({ ...addressOf(this.#client), hosts });
     const limits = this.#limits();
     // A job keeps one for as long as it runs, and works with another.
     const exclusiveMax = Math.max(limits.exclusiveMax ?? defaultNodeLimits.exclusiveMax, 2);
-    return { id: coordinatorNodeId, name, config: { client: this.#client, ...limits, exclusiveMax, admission: this.#admission }, servers: hosts === undefined ? undefined : { hosts } };
+    return { id: coordinatorNodeId, name: this.#name, config: { client: this.#client, ...limits, exclusiveMax, admission: this.#admission }, servers: this.#servers };
   }
 
   /** Where the primary of the coordinator database is. */
@@ -337,27 +344,4 @@ export class Coordinator implements SessionServices {
 function checkedMs(name: string, ms: number | undefined): Milliseconds {
   if (ms === undefined || (Number.isInteger(ms) && ms >= 0 && ms <= timeoutMax)) return ms;
   throw new ClusterError('invalidParameter', `${name} must be an integer from 0 to ${timeoutMax}`, { detail: `It is ${ms}.` });
-}
-
-/** How to connect to the first server of the coordinator database, and where all are, if there are several. */
-function coordinatorServers(settings: ClusterOptions): { readonly client: ClientConfig; readonly hosts: readonly ServerAddress[] | undefined } {
-  const client = clientConfig(settings);
-  const several = client.connectionString === undefined ? undefined : splitHosts(client.connectionString);
-  if (several !== undefined) return { client: { ...client, connectionString: several.first }, hosts: several.hosts };
-  const own = addressOf(client);
-  const hosts = settings.hosts?.map(({ host, port = own.port }) => ({ host, port }));
-  const [first] = hosts ?? [];
-  if (hosts === undefined || first === undefined) return { client, hosts: undefined };
-  // One alone may be a name whose target changes.
-  return { client: configFor(client, { ...first, database: own.database }), hosts };
-}
-
-/** The options that pg.Client knows. */
-function clientConfig(settings: ClusterOptions): ClientConfig {
-  const {
-    hosts: _hosts, failoverTimeoutMs: _failover, reads: _reads, maxLagMs: _lagMs, maxLagBytes: _lagBytes, nodeConfig: _nodeConfig, exclusivePerNode: _exclusive, sharedPerNode: _shared, repeatedPerConnection: _repeated, connectionsPerStatement: _connections, connectTimeoutMs: _timeout,
-    maxIntermediateBytes: _bytes, statementTimeoutMs: _statement, recoveryIntervalMs: _recovery, ddlLockTimeoutMs: _ddl, enableSchemaBasedSharding: _schemas, tuning: _tuning, max: _max, min: _min, idleTimeoutMillis: _idle, log: _log, Promise: _promise, allowExitOnIdle: _exit,
-    maxUses: _uses, maxLifetimeSeconds: _lifetime, Client: _client, ...client
-  } = settings;
-  return client;
 }

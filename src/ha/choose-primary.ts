@@ -1,6 +1,8 @@
 /** A server that takes writes. */
 export interface Claim<Id> {
   readonly server: Id;
+  /** Alike for all names of one running server. */
+  readonly instance: string;
   readonly timeline: number;
 }
 
@@ -11,6 +13,14 @@ export interface KnownOfPrimary<Id> {
   readonly timelineMax: number;
   /** Every server was heard, or has had its time to answer. */
   readonly allHeard: boolean;
+}
+
+/** Of servers that claim under several names one name each: the current primary's, else the first. Two names of one server would be two claims on one timeline. */
+export function withoutAliases<Id>(claims: readonly Claim<Id>[], current: Id | undefined): readonly Claim<Id>[] {
+  return claims.filter((claim) => {
+    const names = claims.filter(({ instance }) => instance === claim.instance);
+    return claim === (names.find(({ server }) => server === current) ?? names[0]);
+  });
 }
 
 /**

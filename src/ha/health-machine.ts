@@ -2,15 +2,16 @@
  * - `unknown`: not asked yet;
  * - `candidate`: takes writes, but others might be newer;
  * - `primary`, `replica`;
+ * - `alias`: another name of a server that takes writes: the first is enough;
  * - `suspect`: something broke, or one probe had no answer: nothing new is sent there before the next one has;
  * - `outdated`: takes writes, though another server was promoted since: never written to;
  * - `foreign`: of another system: never used;
  * - `down`: does not answer. Its circuit is open: only probes try it, ever more rarely.
  */
-export type ServerState = 'unknown' | 'candidate' | 'primary' | 'replica' | 'suspect' | 'outdated' | 'foreign' | 'down';
+export type ServerState = 'unknown' | 'candidate' | 'primary' | 'replica' | 'alias' | 'suspect' | 'outdated' | 'foreign' | 'down';
 
 /** What was learned of a server. `trouble`: a connection to it broke, or could not be made. */
-export type HealthEvent = 'is_primary' | 'is_unconfirmed' | 'is_replica' | 'is_outdated' | 'is_foreign' | 'trouble' | 'no_answer';
+export type HealthEvent = 'is_primary' | 'is_unconfirmed' | 'is_replica' | 'is_alias' | 'is_outdated' | 'is_foreign' | 'trouble' | 'no_answer';
 
 interface Transition {
   readonly from: readonly ServerState[];
@@ -19,16 +20,17 @@ interface Transition {
   readonly why: string;
 }
 
-const all: readonly ServerState[] = ['unknown', 'candidate', 'primary', 'replica', 'suspect', 'outdated', 'foreign', 'down'];
+const all: readonly ServerState[] = ['unknown', 'candidate', 'primary', 'replica', 'alias', 'suspect', 'outdated', 'foreign', 'down'];
 
 export const transitions: readonly Transition[] = [
   { from: all, on: 'is_primary', to: 'primary', why: 'takes writes, on the newest timeline known' },
   { from: all, on: 'is_unconfirmed', to: 'candidate', why: 'takes writes, but another server may have been promoted since' },
   { from: all, on: 'is_replica', to: 'replica', why: 'is in recovery' },
+  { from: all, on: 'is_alias', to: 'alias', why: 'takes writes, and is used under another of its names' },
   { from: all, on: 'is_outdated', to: 'outdated', why: 'takes writes, but another server was promoted since' },
   { from: all, on: 'is_foreign', to: 'foreign', why: 'is not a copy of the same system' },
-  { from: ['candidate', 'primary', 'replica'], on: 'trouble', to: 'suspect', why: 'a connection broke or was refused' },
-  { from: ['candidate', 'primary', 'replica'], on: 'no_answer', to: 'suspect', why: 'a probe had no answer' },
+  { from: ['candidate', 'primary', 'replica', 'alias'], on: 'trouble', to: 'suspect', why: 'a connection broke or was refused' },
+  { from: ['candidate', 'primary', 'replica', 'alias'], on: 'no_answer', to: 'suspect', why: 'a probe had no answer' },
   { from: ['unknown', 'suspect', 'down', 'outdated', 'foreign'], on: 'no_answer', to: 'down', why: 'does not answer' },
 ];
 

@@ -16,6 +16,15 @@ export async function patroniMembers(urls: readonly string[], signal?: AbortSign
   return (await askMembers(urls, signal)).members.map(({ host, port }) => ({ host, port }));
 }
 
+/** One URL or several, as a list. `invalidParameter` where there is none, or something else. */
+export function patroniUrls(patroni: string | readonly string[]): readonly string[] {
+  const urls = typeof patroni === 'string' ? [patroni] : patroni;
+  const odd = urls.find((url) => !URL.canParse(url));
+  if (odd !== undefined) throw new ClusterError('invalidParameter', `cannot read the URL "${shownUrl(odd)}" of a Patroni`, { hint: 'It is as in http://node-1a:8008.' });
+  if (urls.length === 0) throw new ClusterError('invalidParameter', 'patroni needs at least one URL');
+  return urls;
+}
+
 export interface PatroniSwitchover {
   /** The member that shall lead, by its name, or its address as `host:port`; Patroni chooses by default. */
   readonly to?: string | undefined;
@@ -27,9 +36,9 @@ export interface PatroniSwitchover {
 export async function patroniSwitchover(urls: readonly string[], { to, timeoutMs: limitMs, signal }: PatroniSwitchover): Promise<void> {
   const { url, members } = await askMembers(urls, signal);
   const leader = members.find(({ isLeader }) => isLeader);
-  if (leader === undefined) throw new ClusterError('switchoverFailed', `Patroni at ${shown(url)} knows of no leader`);
+  if (leader === undefined) throw new ClusterError('switchoverFailed', `Patroni at ${shownUrl(url)} knows of no leader`);
   const candidate = to === undefined ? undefined : members.find(({ name, host, port }) => name === to || `${host}:${port}` === to);
-  if (to !== undefined && candidate === undefined) throw new ClusterError('switchoverFailed', `Patroni at ${shown(url)} has no member ${to}`, { detail: `It has ${members.map(({ name }) => name).join(', ')}.` });
+  if (to !== undefined && candidate === undefined) throw new ClusterError('switchoverFailed', `Patroni at ${shownUrl(url)} has no member ${to}`, { detail: `It has ${members.map(({ name }) => name).join(', ')}.` });
   const body = JSON.stringify({ leader: leader.name, ...(candidate === undefined ? {} : { candidate: candidate.name }) });
   const response = await ask(url, '/switchover', { method: 'POST', body, headers: { 'Content-Type': 'application/json' }, limitMs, signal });
   if (!response.ok) throw new ClusterError('switchoverFailed', 'Patroni did not switch over', { detail: `It answered ${response.status}: ${(await response.text()).trim()}.` });
@@ -42,12 +51,12 @@ async function askMembers(urls: readonly string[], signal: AbortSignal | undefin
     try {
       const members = readMembers(await (await ask(url, '/cluster', { limitMs: timeoutMs, signal })).json());
       if (members.length > 0) return { url, members };
-      failures.push(new Error(`${shown(url)} knows of no server`));
+      failures.push(new Error(`${shownUrl(url)} knows of no server`));
     } catch (error) {
       failures.push(error);
     }
   }
-  throw new ClusterError('nodeUnreachable', `no Patroni answers at ${urls.map(shown).join(', ')}`, { detail: `${failures.map(String).join('; ')}.`, cause: failures[0] });
+  throw new ClusterError('nodeUnreachable', `no Patroni answers at ${urls.map(shownUrl).join(', ')}`, { detail: `${failures.map(String).join('; ')}.`, cause: failures[0] });
 }
 
 /** fetch() refuses addresses with a name and a password, and takes them in a header. */
@@ -60,8 +69,8 @@ function ask(url: string, path: string, { limitMs, signal, headers, ...init }: O
   return fetch(target, { ...init, headers: { ...headers, ...authorization }, signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) });
 }
 
-/** Without the password. */
-function shown(url: string): string {
+/** As messages show it: without the password. */
+export function shownUrl(url: string): string {
   return url.replace(/\/\/[^/@]*@/, '//');
 }
 

@@ -3,7 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { ServerAddress } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeEndpoint, NodeServers } from '../cluster/node-pools.ts';
-import { choosePrimary } from './choose-primary.ts';
+import { choosePrimary, withoutAliases } from './choose-primary.ts';
 import type { ReplicaState } from './choose-replica.ts';
 import { type HealthEvent, brokenBy, nextHealth, probeDelayMs, type ProbeTimes } from './health-machine.ts';
 import type { LogPosition } from '../cluster/log-position.ts';
@@ -53,6 +53,9 @@ export class ServerWatch {
   #started = false;
   #ended = false;
   #discovery: NodeJS.Timeout | undefined;
+  /** The first question to Patroni. */
+  #discovered: Promise<void> | undefined;
+  #discoveryFailure: unknown;
   #hurrying: NodeJS.Timeout | undefined;
 
   constructor(
@@ -114,6 +117,7 @@ export class ServerWatch {
   /** Resolves when each server has been asked once. */
   known(signal: AbortSignal | undefined): Promise<void> {
     this.start();
+    if (this.#servers.length === 0) return orAborted(Promise.resolve(this.#discovered).then(() => this.lookAgain()), signal);
     if (this.#servers.every(({ health: { state } }) => state !== 'unknown')) return Promise.resolve();
     return orAborted(this.lookAgain(), signal);
   }
@@ -123,7 +127,7 @@ export class ServerWatch {
     this.#started = true;
     this.#searchingSinceMs = performance.now();
     for (const server of this.#servers) void this.#probe(server);
-    void this.#discover();
+    this.#discovered = this.#discover();
   }
 
   /** From now on nobody is given the primary; dispose to go on. */
@@ -230,9 +234,11 @@ export class ServerWatch {
   /** Of those that take writes, `fresh` has said so just now. */
   #judgeClaims(fresh: WatchedServer | undefined): void {
     const claimants = this.#servers.filter((server) => server === fresh || ['candidate', 'primary', 'outdated'].includes(server.health.state));
-    const claims = claimants.map((server) => ({ server, timeline: server.answer?.timeline ?? 0 }));
+    const named = claimants.map((server) => ({ server, instance: server.answer?.instance ?? '', timeline: server.answer?.timeline ?? 0 }));
+    const claims = withoutAliases(named, this.#primary);
     const chosen = choosePrimary(claims, { current: this.#primary, timelineMax: this.#timelineMax, allHeard: this.#allHeard() });
     const newest = Math.max(this.#timelineMax, ...claims.map(({ timeline }) => timeline));
+    for (const claim of named) if (!claims.includes(claim)) this.#step(claim.server, 'is_alias');
     for (const { server, timeline } of claims) {
       if (server === chosen) this.#step(server, 'is_primary');
       else this.#step(server, timeline < newest || chosen !== undefined ? 'is_outdated' : 'is_unconfirmed');
@@ -289,18 +295,28 @@ export class ServerWatch {
     this.#hurrying = setTimeout(() => this.#hurry(), hurryMs);
   }
 
-  #discover(): Promise<void> {
+  /** What Patroni knows is added; without an answer what is known stays. */
+  async #discover(): Promise<void> {
     const { discover } = this.options;
-    if (discover === undefined || this.#ended) return Promise.resolve();
+    if (discover === undefined || this.#ended) return;
     clearTimeout(this.#discovery);
-    this.#discovery = setTimeout(() => void this.#discover(), discoverMs).unref();
-    return discover().then((addresses) => addresses.forEach((address) => this.#ended || this.#add(address)), () => undefined);
+    try {
+      const addresses = await discover();
+      this.#discoveryFailure = undefined;
+      for (const address of addresses) if (!this.#ended) this.#add(address);
+    } catch (error) {
+      this.#discoveryFailure = error;
+    }
+    clearTimeout(this.#discovery);
+    if (!this.#ended) this.#discovery = setTimeout(() => void this.#discover(), this.#servers.length === 0 ? undiscoveredMs : discoverMs).unref();
   }
 
   #noPrimary(): ClusterError {
     const { name, id } = this.endpoint;
     const states = this.#servers.map((server) => `${server.name} ${server.health.state === 'primary' ? 'is held' : server.health.why}`);
-    const failure = this.#servers.find((server) => server.failure !== undefined)?.failure;
+    const failure = this.#servers.find((server) => server.failure !== undefined)?.failure ?? this.#discoveryFailure;
+    if (this.#discoveryFailure instanceof ClusterError) states.push([this.#discoveryFailure.message, this.#discoveryFailure.detail ?? ''].join(': ').replace(/\.$/, ''));
+    else if (states.length === 0) states.push('Patroni has not told of any server yet');
     return new ClusterError(id === coordinatorNodeId ? 'coordinatorUnreachable' : 'nodeUnreachable', `no server of ${id === coordinatorNodeId ? 'the coordinator database' : 'node'} ${name} takes writes`, {
       detail: `${states.join('; ')}.`, hint: 'cluster.health() shows them. A statement waits failoverTimeoutMs for a new primary.', cause: failure,
     });
@@ -311,6 +327,8 @@ const hurryMs = 100;
 /** Between tries of a server that is down, while somebody waits for a primary. */
 const hurriedBackOffMs = 250;
 const discoverMs = 10_000;
+/** While no server is known. */
+const undiscoveredMs = 500;
 
 function closed(name: string): ClusterError {
   return new ClusterError('clusterClosed', `the connections to node ${name} were closed`);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { choosePrimary } from '../../src/ha/choose-primary.ts';
+import { type Claim, choosePrimary, withoutAliases } from '../../src/ha/choose-primary.ts';
 import { brokenBy, type HealthEvent, neverAsked, nextHealth, probeDelayMs, type ServerState } from '../../src/ha/health-machine.ts';
 
 const times = { intervalMs: 1_000, backOffMaxMs: 2_000 };
@@ -29,18 +29,31 @@ test('connections are broken where they would lead to a server that takes no wri
   expect(brokenBy('down', 'down')).toBe('none');
 });
 
+function claim(server: string, timeline: number, instance = server): Claim<string> {
+  return { server, timeline, instance };
+}
+
 test('the primary is the only one on the newest timeline', () => {
   const known = { current: undefined, timelineMax: 0, allHeard: true };
-  expect(choosePrimary([{ server: 'a', timeline: 1 }, { server: 'b', timeline: 2 }], known)).toBe('b');
-  expect(choosePrimary([{ server: 'a', timeline: 1 }], { ...known, allHeard: false })).toBeUndefined();
+  expect(choosePrimary([claim('a', 1), claim('b', 2)], known)).toBe('b');
+  expect(choosePrimary([claim('a', 1)], { ...known, allHeard: false })).toBeUndefined();
   // What was promoted is newer than all before.
-  expect(choosePrimary([{ server: 'b', timeline: 2 }], { current: 'a', timelineMax: 1, allHeard: false })).toBe('b');
-  expect(choosePrimary([{ server: 'b', timeline: 2 }, { server: 'a', timeline: 1 }], { current: 'a', timelineMax: 1, allHeard: false })).toBe('b');
+  expect(choosePrimary([claim('b', 2)], { current: 'a', timelineMax: 1, allHeard: false })).toBe('b');
+  expect(choosePrimary([claim('b', 2), claim('a', 1)], { current: 'a', timelineMax: 1, allHeard: false })).toBe('b');
   // The old one comes back before anybody else answers.
-  expect(choosePrimary([{ server: 'a', timeline: 1 }], { ...known, timelineMax: 2 })).toBeUndefined();
-  expect(choosePrimary([{ server: 'a', timeline: 2 }], { ...known, timelineMax: 2, allHeard: false })).toBeUndefined();
+  expect(choosePrimary([claim('a', 1)], { ...known, timelineMax: 2 })).toBeUndefined();
+  expect(choosePrimary([claim('a', 2)], { ...known, timelineMax: 2, allHeard: false })).toBeUndefined();
   // Copies of each other.
-  expect(choosePrimary([{ server: 'a', timeline: 1 }, { server: 'b', timeline: 1 }], known)).toBeUndefined();
-  expect(choosePrimary([{ server: 'a', timeline: 1 }, { server: 'b', timeline: 1 }], { ...known, current: 'b' })).toBe('b');
+  expect(choosePrimary([claim('a', 1), claim('b', 1)], known)).toBeUndefined();
+  expect(choosePrimary([claim('a', 1), claim('b', 1)], { ...known, current: 'b' })).toBe('b');
   expect(choosePrimary([], known)).toBeUndefined();
+});
+
+test('names of one server claim once: by that of the primary so far, else by the first', () => {
+  const claims = [claim('a', 1, 'one'), claim('b', 1, 'one'), claim('c', 1, 'other')];
+  const namesOf = (current: string | undefined): string[] => withoutAliases(claims, current).map(({ server }) => server);
+  expect(namesOf(undefined)).toEqual(['a', 'c']);
+  expect(namesOf('b')).toEqual(['b', 'c']);
+  expect(namesOf('elsewhere')).toEqual(['a', 'c']);
+  expect(statesAfter('is_primary', 'is_alias', 'trouble', 'is_alias', 'no_answer', 'no_answer')).toEqual(['primary', 'alias', 'suspect', 'alias', 'suspect', 'down']);
 });
