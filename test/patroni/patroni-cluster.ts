@@ -9,7 +9,7 @@ import { PatroniGroup } from './patroni-group.ts';
 export const groupNames = ['coordinator', 'node-1', 'node-2'] as const;
 export type GroupName = (typeof groupNames)[number];
 
-/** A coordinator database and two nodes, each a primary and a replica under Patroni, and one etcd. Node 1 is known by its Patronis, which call `shardwright patroni-callback`, node 2 by addresses of proxies. */
+/** A coordinator database and two nodes, each a primary and a replica under Patroni, and one etcd. The coordinator database and node 1 are known by their Patronis; those of node 1 call `shardwright patroni-callback`. Node 2 is known by addresses of proxies. */
 export interface PatroniCluster extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly connectionString: string;
@@ -35,7 +35,7 @@ export async function startPatroniCluster(options: ClusterOptions): Promise<Patr
     await Promise.all([coordinator, node1, node2].map((group) => group.healthy()));
     const proxies = await Promise.all(node2.members.map(({ port }) => startMutingProxy({ host: '127.0.0.1', port })));
     owned.push(...proxies);
-    const cluster = new Cluster({ connectionString, ...options });
+    const cluster = new Cluster({ patroni: coordinator.urls, user: 'postgres', database: 'postgres', ...options });
     owned.push({ [Symbol.asyncDispose]: () => cluster.end() });
     await cluster.addNode({ patroni: node1.urls });
     await cluster.addNode({ hosts: proxies.map(({ port }) => ({ host: '127.0.0.1', port })), database: 'postgres' });
