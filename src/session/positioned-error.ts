@@ -44,7 +44,7 @@ function isMisplaced(error: object): boolean {
 
 /** A session's last values are known to the connection that took them, and sessions share connections while they can. */
 export function tellOfSequences(error: unknown): unknown {
-  if (sqlStateOf(error) !== '55000' || !(error instanceof Error) || !/is not yet defined in this session$/.test(error.message)) return error;
+  if (sqlStateOf(error) !== '55000' || !(error instanceof Error) || !error.message.endsWith('is not yet defined in this session')) return error;
   return Object.assign(error, { hint: 'Use INSERT … RETURNING, or ask in the transaction block that takes the value. This session keeps its connection from now on: of values that it takes later it can be asked at any time.' });
 }
 
