@@ -33,6 +33,8 @@ export class PulledChanges implements ChangeStream {
   #closed: Promise<void> | undefined;
   #last: string | undefined;
   #aborting: Disposable | undefined;
+  /** It was aborted, and nobody has heard of that yet: an end would look as if all had come. */
+  #untold = false;
   readonly #ending = new AbortController();
 
   constructor(private readonly options: StreamOptions) {}
@@ -52,6 +54,7 @@ export class PulledChanges implements ChangeStream {
   }
 
   async return(): Promise<typeof end> {
+    this.#untold = false;
     await this.#close();
     return end;
   }
@@ -61,12 +64,13 @@ export class PulledChanges implements ChangeStream {
   }
 
   async #next(): Promise<IteratorResult<Change, undefined>> {
-    if (this.#closed !== undefined) return end;
     const { signal, autoConfirm } = this.options;
+    if (this.#untold) this.#tellAborted();
+    if (this.#closed !== undefined) return end;
     try {
       throwIfAborted(signal);
       // Closing ends a pending pull.
-      this.#aborting ??= onAbort(signal, () => void this.#close());
+      this.#aborting ??= onAbort(signal, () => void this.#abort());
       this.#consumer ??= await (this.#opening ??= this.options.open(this.#ending.signal));
       if (autoConfirm && this.#last !== undefined) this.#consumer.confirm(this.#last);
       const change = await this.#consumer.next();
@@ -75,13 +79,23 @@ export class PulledChanges implements ChangeStream {
     } catch (error) {
       const wasClosed = this.#closed !== undefined;
       await this.#close();
-      if (signal.aborted) throw canceled(signal);
+      if (signal.aborted) this.#tellAborted();
       if (wasClosed) return end;
       throw error;
     }
     await this.#close();
-    throwIfAborted(signal);
+    if (signal.aborted) this.#tellAborted();
     return end;
+  }
+
+  #abort(): Promise<void> {
+    this.#untold = this.#closed === undefined;
+    return this.#close();
+  }
+
+  #tellAborted(): never {
+    this.#untold = false;
+    throw canceled(this.options.signal);
   }
 
   #close(): Promise<void> {

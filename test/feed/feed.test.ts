@@ -286,6 +286,19 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await Promise.all([expect(pulling).rejects.toMatchObject({ id: 'clusterClosed' }), other.end()]);
   });
 
+  test('an abort between two pulls is told by the second, once', async () => {
+    const stopping = new AbortController();
+    const changes = open('plans', { name: 'aborted', signal: stopping.signal });
+    const pulled = pull(changes, 1);
+    await streaming('aborted');
+    await cluster.query(`INSERT INTO plans VALUES ('between', 1)`);
+    await pulled;
+    stopping.abort();
+    await expect(changes.next()).rejects.toMatchObject({ id: 'canceled' });
+    expect(await changes.next()).toEqual({ done: true, value: undefined });
+    await cluster.query(`DELETE FROM plans WHERE code = 'between'`);
+  });
+
   test('tables of a distributed schema, which have no hashes, through a move of it', async () => {
     await cluster.createDistributedSchema('corner');
     await cluster.query('CREATE TABLE corner.things (id int PRIMARY KEY, name text)');
