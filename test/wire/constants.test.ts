@@ -52,7 +52,7 @@ function lifted(text: string): readonly [text: string, ...values: string[]] | un
 }
 
 /** Texts of one shape, of which the later ones are run with parameters. */
-const withEach = (shape: (constant: string) => string, constants: readonly string[]): string[] => [...constants, ...constants, ...constants].map(shape);
+const withEach = (shape: (constant: string) => string, constants: readonly string[]): string[] => [...constants, ...constants].map(shape);
 
 const numbers = ['0', '1', '7', '-1', '- 7', '32767', '32768', '-32769', '2147483647', '2147483648', '-2147483648', '-2147483649', '9223372036854775807', '9223372036854775808', '-9223372036854775808', '007', '1.5', '-1.5', '1.50', '0.0', '-0', '-0.0', '10.004', '10.005', '9999.99', '9999.999', '1e1', '.5', '1.', '0x7', '+1', '- -1'];
 const strings = [`'1'`, `'-1'`, `' 1 '`, `'1.5'`, `'abc'`, `''`, `'it''s'`, `'t'`, `'yes'`, `'true'`, `'text 1'`, `'v1'`, `'v1 '`, `'c1'`, `'c1  '`, `'toolong'`, `'v1      '`, `'éé'`, `'2024-01-02'`, `'2024-02-30'`, `'today'`, `'20240102'`, `'Jan 2 2024'`, `'2024-01-01 01:00'`, `'2024-01-01 01:00:00+00'`, `'infinity'`,
