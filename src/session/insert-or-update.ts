@@ -3,7 +3,7 @@ import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { LookupChange } from '../execute/lookups/lookup-change.ts';
-import { makeQueryResult } from '../cluster/query-result.ts';
+import { makeQueryResult, textTypes } from '../cluster/query-result.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { logicalText } from '../execute/logical-names.ts';
 import { lookUp } from '../execute/lookups/look-up.ts';
@@ -31,7 +31,7 @@ interface Upserting {
 }
 
 /** Values as servers send them. */
-export const asTexts: Pick<ResultOptions, 'rowMode' | 'types'> = { rowMode: 'array', types: { getTypeParser: () => (text: unknown) => text } };
+export const asTexts: Pick<ResultOptions, 'rowMode' | 'types'> = { rowMode: 'array', types: textTypes };
 
 /**
  * INSERT … ON CONFLICT (…) where the conflict is in a unique lookup, which only tells when a row is there.

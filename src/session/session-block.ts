@@ -113,6 +113,16 @@ export class SessionBlock {
     this.#failed = this.#transaction !== undefined;
   }
 
+  /** What goes wrong in it fails a transaction that is open. */
+  async failing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.fail();
+      throw error;
+    }
+  }
+
   takesTableLocks(): void {
     if (this.#transaction !== undefined) this.#locksTables = true;
   }

@@ -92,12 +92,7 @@ export class SessionPortals {
   async #inBlock<T>(work: () => Promise<T>): Promise<T> {
     const { block } = this.session;
     if (block.isFailed) throw transactionAborted();
-    try {
-      return await work();
-    } catch (error) {
-      block.fail();
-      throw error;
-    }
+    return block.failing(work);
   }
 
   async #declare(cursor: DeclaredQuery, { values = [], signal }: SessionQuery): Promise<QueryResult | undefined> {

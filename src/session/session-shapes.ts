@@ -32,7 +32,7 @@ export class SessionShapes {
     if (shown !== undefined) return this.of(shown, []);
     const cursor = 'FetchStmt' in node ? cursors.fieldsOf(node.FetchStmt.portalname ?? '') : undefined;
     if (cursor !== undefined) return { parameterTypes: [], fields: cursor };
-    return this.#failing(async () => {
+    return block.failing(async () => {
       const snapshot = await this.#snapshot();
       const computed = await this.session.plannedComputed(statement, undefined).catch((error: unknown) => {
         if (error instanceof ClusterError && error.id === 'invalidParameter') throw error;
@@ -46,7 +46,7 @@ export class SessionShapes {
   /** Has the coordinator database read values in the session's state, as Bind does: rejects with its words for the first that is none of its type. `types`: OIDs. */
   async readValues(types: readonly number[], values: readonly (string | null)[]): Promise<void> {
     const isPlain = this.session.isPlain();
-    await this.#failing(async () => {
+    await this.session.block.failing(async () => {
       const names = await this.typeNames(types);
       const query = { text: `SELECT ${names.map((name, i) => `$${i + 1}::${name ?? 'pg_catalog.text'}`).join(', ')} WHERE false`, values };
       await (isPlain ? this.session.services.pools.get(coordinatorNodeId).query(query) : this.session.block.onCoordinator((connection) => connection.query(query)));
@@ -61,16 +61,6 @@ export class SessionShapes {
 
   async #snapshot(): Promise<CatalogSnapshot> {
     return this.session.block.ownSnapshot ?? (await this.session.services.store.load());
-  }
-
-  /** What goes wrong fails a transaction that is open. */
-  async #failing<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      this.session.block.fail();
-      throw error;
-    }
   }
 
   /** As the statement that is left without what the cluster computes, of whose parameters the caller knows some. */
