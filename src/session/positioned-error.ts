@@ -1,6 +1,7 @@
 import type { NodeConnections } from '../cluster/node-connection.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { isRightlyPositioned } from '../execute/rightly-positioned.ts';
+import { driftHint } from '../execute/same-width.ts';
 import type { Statement } from '../sql/parse.ts';
 
 /**
@@ -31,7 +32,7 @@ function isDrift(error: object): boolean {
 function tellOfDrift(error: object): void {
   Object.assign(error, {
     detail: sqlStateOf(error) === '42703' ? 'The table has the column, but a shard of it does not.' : 'A shard of the table has other columns than the table.',
-    hint: 'cluster.checkSchema(), in SQL shardwright_check_schema(), tells what is missing where, and the statements that repair it.',
+    hint: driftHint,
   });
 }
 
