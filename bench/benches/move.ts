@@ -1,12 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { at, present } from '../../src/base/assert.ts';
 import type { Bench, Variant } from '../harness/bench.ts';
 import { runChild } from '../harness/run-child.ts';
 import { quantile } from '../harness/statistics.ts';
 import { startPostgres } from '../../src/embedded.ts';
 import { valueAtLeast, valueAtMost } from '../harness/targets.ts';
+import type { Queryable } from '../harness/side.ts';
 import type { TestBed } from '../harness/test-bed.ts';
 import { applyBacklog } from '../moves/backlog.ts';
-import { makeMovedTable, type MovedTable, whereToMove } from '../moves/moved-table.ts';
+import { bareCopy } from '../moves/bare-copy.ts';
+import { makeMovedTable, makePlainTable, type MovedTable, type PlainTable, whereToMove } from '../moves/moved-table.ts';
 import { p99, startPacedWriter } from '../moves/paced-writer.ts';
 
 /** Shards that move while the application writes to them. A quick run moves a tenth of the bytes; its aims in seconds are those of the whole. */
@@ -40,50 +43,66 @@ function empty(bed: TestBed): Variant {
 
 const movesWatched = 50;
 
-/** The longest time that a writer waited, of each of fifty moves; and what writers to another shard of the same node saw, as a multiple of what they see without a move. */
+/**
+ * The longest time that a writer waited, of each of fifty moves; and what writers to another shard of the same node saw, as a multiple of what they see without a move. Plain: the same while a table's rows are copied, indexed
+ * and hashed by hand, without anything that a writer has to wait for. All servers share the machine's processors with the writers: more than that is what moving adds.
+ */
 function stalls(bed: TestBed): Variant {
+  const shardBytes = 10_000_000;
   let moved: MovedTable;
+  let [copied, beside]: PlainTable[] = [];
   return {
     metrics: [
       { name: 'move/stall-p50', unit: 'ms', target: valueAtMost(10, 'ms') },
       { name: 'move/stall-p99', unit: 'ms', target: valueAtMost(50, 'ms') },
       { name: 'move/others-p99', unit: '×', target: valueAtMost(1, '×') },
     ],
-    clusterOnly: true,
     costly: true,
     warm: true,
     prepare: async () => {
-      moved = await makeMovedTable(bed, { table: 'bench_stalls', shards: 6, shardBytes: 10_000_000 });
+      moved = await makeMovedTable(bed, { table: 'bench_stalls', shards: 6, shardBytes });
+      copied = await makePlainTable(bed, 'bench_stalls', shardBytes);
+      beside = await makePlainTable(bed, 'bench_stalls_beside', shardBytes);
     },
-    measure: async () => {
+    measure: async (side) => {
+      const database = side.pool(2);
+      if (side.kind === 'plain') return watchWriters(bed, [present(copied), present(beside)].map((written) => ({ database, written })), () => bareCopy({ from: side.connectionString, to: at(bed.nodeConnectionStrings, 0), table: 'bench_stalls' }));
       const { shardId, nodeId, tenants } = at(moved.shards, 0);
       const other = present(moved.shards.slice(1).find((shard) => shard.nodeId === nodeId), 'another shard of the node');
-      const [writer, others] = [tenants, other.tenants].map((list) => startPacedWriter(bed.shardwright, { table: moved.table, tenants: list, rowsPerTenant: moved.rowsPerTenant }));
-      if (writer === undefined || others === undefined) throw new Error('no writers');
-      await new Promise((resolve) => setTimeout(resolve, bed.pace.measureMs * 4));
-      const calm = p99(others.take());
-      const longest: number[] = [];
-      const seen: number[] = [];
-      for (let i = 0; i < (bed.pace.measureMs < 1000 ? movesWatched / 5 : movesWatched); i += 1) {
+      return watchWriters(bed, [tenants, other.tenants].map((list) => ({ database, written: { ...moved, tenants: list } })), async () => {
         const { to } = await whereToMove(bed.shardwright, shardId);
-        writer.take();
-        others.take();
         await bed.shardwright.moveShardGroup(shardId, { to });
-        // Whoever waits in this moment is counted too.
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        longest.push(Math.max(...writer.take()));
-        seen.push(...others.take());
-      }
-      await Promise.all([writer.stop(), others.stop()]);
-      return [quantile(longest, 0.5), quantile(longest, 0.99), p99(seen) / calm];
+      });
     },
     cleanUp: () => bed.shardwright.dropTable('bench_stalls'),
   };
 }
 
-/** One gigabyte, by a process of its own, while another writes to it: the writer's plans are old when the shard has gone. */
+/** The quantiles of what the first writer waited for at the longest, each time, and the second one's p99 by that without it. */
+async function watchWriters({ pace }: TestBed, of: readonly { readonly database: Queryable; readonly written: PlainTable }[], work: () => Promise<void>): Promise<number[]> {
+  const [writer, others] = of.map(({ database, written }) => startPacedWriter(database, written));
+  if (writer === undefined || others === undefined) throw new Error('no writers');
+  await delay(pace.measureMs * 4);
+  const calm = p99(others.take());
+  const longest: number[] = [];
+  const seen: number[] = [];
+  for (let i = 0; i < (pace.measureMs < 1000 ? movesWatched / 5 : movesWatched); i += 1) {
+    writer.take();
+    others.take();
+    await work();
+    // Whoever waits in this moment is counted too.
+    await delay(20);
+    longest.push(Math.max(...writer.take()));
+    seen.push(...others.take());
+  }
+  await Promise.all([writer.stop(), others.stop()]);
+  return [quantile(longest, 0.5), quantile(longest, 0.99), p99(seen) / calm];
+}
+
+/** One gigabyte, by a process of its own, while another writes to it: the writer's plans are old when the shard has gone. Plain: as many bytes copied by hand. */
 function large(bed: TestBed): Variant {
   let moved: MovedTable;
+  let copied: PlainTable | undefined;
   const bytes = sizeOf(bed, 1_000_000_000);
   return {
     metrics: [
@@ -92,17 +111,20 @@ function large(bed: TestBed): Variant {
       { name: 'move/1-gb-stall', unit: 'ms', target: valueAtMost(72, 'ms') },
       { name: 'move/1-gb-rss', unit: 'MB', target: valueAtMost(150, 'MB') },
     ],
-    clusterOnly: true,
     costly: true,
     warm: true,
     prepare: async () => {
       moved = await makeMovedTable(bed, { table: 'bench_large', shards: 1, shardBytes: bytes });
+      copied = await makePlainTable(bed, 'bench_large', bytes);
     },
-    measure: async ({ connectionString }) => {
+    measure: async (side) => {
       const { shardId, tenants } = at(moved.shards, 0);
       const { to } = await whereToMove(bed.shardwright, shardId);
-      const writer = startPacedWriter(bed.shardwright, { table: moved.table, tenants, rowsPerTenant: moved.rowsPerTenant });
-      const { totalMs, peakMB } = await runChild(bed, { kind: 'move', side: 'cluster', connectionString, sql: '', move: { shardId, to } });
+      const task = { side: side.kind, connectionString: side.connectionString, sql: '' } as const;
+      const writer = startPacedWriter(side.pool(1), side.kind === 'plain' ? present(copied) : { ...moved, tenants });
+      const { totalMs, peakMB } = await runChild(bed, side.kind === 'plain'
+        ? { ...task, kind: 'bare_copy', bareCopy: { from: side.connectionString, to: at(bed.nodeConnectionStrings, 0), table: 'bench_large' } }
+        : { ...task, kind: 'move', move: { shardId, to } });
       const stall = Math.max(...writer.take());
       await writer.stop();
       return [totalMs, bytes / 1e3 / totalMs, stall, peakMB];

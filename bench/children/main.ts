@@ -1,3 +1,4 @@
+import { bareCopy } from '../moves/bare-copy.ts';
 import type { ChildOutcome, ChildTask } from './child-task.ts';
 import { connect, type Connected } from './connect.ts';
 import { copyIn } from './copy-in.ts';
@@ -27,6 +28,10 @@ const work: Readonly<Record<ChildTask['kind'], Work>> = {
   copy_out: (connected, task, startedMs) => copyOut(connected, task.sql, startedMs),
   copy_in: (connected, task) => copyIn(connected, task.sql, task.file ?? ''),
   move,
+  bare_copy: async (_, { bareCopy: wish }) => {
+    if (wish !== undefined) await bareCopy(wish);
+    return { rows: 0, firstMs: 0 };
+  },
   idle,
 };
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cluster } from '../../src/index.ts';
+import type { Queryable } from '../harness/side.ts';
 import { quantile } from '../harness/statistics.ts';
 
 /** One client that updates rows by their key, one after the other, with a pause between two: a moment without an answer is a stall, not a queue. */
@@ -13,7 +13,7 @@ export interface PacedWriter {
 const pauseMs = 2;
 
 /** `tenants`: keys of the distribution column that it writes to, in turn; each has rows 1 to `rowsPerTenant`. */
-export function startPacedWriter(cluster: Cluster, { table, tenants, rowsPerTenant }: { readonly table: string; readonly tenants: readonly number[]; readonly rowsPerTenant: number }): PacedWriter {
+export function startPacedWriter(database: Queryable, { table, tenants, rowsPerTenant }: { readonly table: string; readonly tenants: readonly number[]; readonly rowsPerTenant: number }): PacedWriter {
   let latencies: number[] = [];
   let isOver = false;
   const sql = `UPDATE ${table} SET counter = counter + 1 WHERE tenant_id = $1 AND id = $2`;
@@ -21,7 +21,7 @@ export function startPacedWriter(cluster: Cluster, { table, tenants, rowsPerTena
     for (let i = 0; ; i += 1) {
       if (isOver) return;
       const start = performance.now();
-      const { rowCount } = await cluster.query({ name: `update ${table}`, text: sql, values: [tenants[i % tenants.length], 1 + ((i * 7_919) % rowsPerTenant)] });
+      const { rowCount } = await database.query({ name: `update ${table}`, text: sql, values: [tenants[i % tenants.length], 1 + ((i * 7_919) % rowsPerTenant)] });
       if (rowCount !== 1) throw new Error(`an update changed ${String(rowCount)} rows`);
       latencies.push(performance.now() - start);
       await delay(pauseMs);
