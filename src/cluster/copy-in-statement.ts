@@ -3,7 +3,6 @@ import { Statement } from './statement.ts';
 import { throwIfAborted } from '../base/abort.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 
@@ -26,6 +25,8 @@ export class CopyInStatement extends Statement implements CopySink {
   #start: () => void = () => undefined;
   #refuse: (error: unknown) => void = () => undefined;
   #end: () => void = () => undefined;
+  /** Of a write that waits for the socket. */
+  #goOn: (() => void) | undefined = undefined;
 
   constructor(
     sql: string,
@@ -102,6 +103,7 @@ export class CopyInStatement extends Statement implements CopySink {
   override settle(): void {
     if (!this.#copying) this.error ??= new ClusterError('invalidParameter', 'statement is not COPY FROM STDIN');
     this.#refuse(this.error);
+    this.#goOn?.();
     this.#end();
   }
 
@@ -113,11 +115,16 @@ export class CopyInStatement extends Statement implements CopySink {
     if (this.#finished || this.ended) throw new ClusterError('invalidParameter', 'COPY is over already');
   }
 
-  /** Resolves when the socket takes more, or the statement has ended. */
-  async #drained(socket: Duplex): Promise<void> {
-    const drained = new AbortController();
-    const drain = once(socket, 'drain', { signal: drained.signal }).catch(() => undefined);
-    await Promise.race([drain, this.over]);
-    drained.abort();
+  /** Resolves when the socket takes more, or the statement has ended. Nothing of it stays with what lasts as long as the statement: it is waited for many thousand times. */
+  #drained(socket: Duplex): Promise<void> {
+    return new Promise((resolve) => {
+      const goOn = (): void => {
+        socket.off('drain', goOn);
+        this.#goOn = undefined;
+        resolve();
+      };
+      socket.once('drain', goOn);
+      this.#goOn = goOn;
+    });
   }
 }
