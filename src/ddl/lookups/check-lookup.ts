@@ -26,11 +26,10 @@ export function checkLookup(table: TableDefinition, names: readonly string[]): L
   return { columns, distributionColumn };
 }
 
-function objectionTo({ distribution, partitionKey, partition, rowSecurity }: TableDefinition, distributionColumn: string | null): string | undefined {
+function objectionTo({ distribution, partitionKey, partition }: TableDefinition, distributionColumn: string | null): string | undefined {
   if (distribution?.kind === 'reference') return 'it is a reference table, whose own UNIQUE constraints are of all its rows';
   if (distributionColumn === null) return 'it has one shard, so its own UNIQUE constraints are of all its rows';
-  if (partitionKey !== null || partition) return 'its rows are in partitions';
-  return rowSecurity ? 'it has row security, and the lookup would tell of rows that a role may not see' : undefined;
+  return partitionKey !== null || partition ? 'its rows are in partitions' : undefined;
 }
 
 function noLookup(table: TableDefinition, why: string): ClusterError {

@@ -26,7 +26,6 @@ function objectionTo({ before, after }: Change, { id, columns }: { readonly id: 
   if (changed !== undefined) return `it knows column "${changed}" by that name`;
   const stays = lookupTriggers(after, { id, columns: keys }).every(({ name }) => after.triggers?.some((trigger) => trigger.name === name && isLookupTrigger(trigger) && trigger.enabled === 'O') === true);
   if (!stays) return 'its triggers must stay as they are';
-  if (after.rowSecurity) return 'row security would hide rows that the lookup tells of';
   return after.partition ? 'rows of partitions have no unique lookups' : undefined;
 }
 

@@ -16,7 +16,7 @@ import { findLookup, noteFilled } from '../../store/unique-lookups.ts';
 import { inTransaction } from '../../txn/in-transaction.ts';
 import type { DdlContext } from '../ddl-context.ts';
 import type { GrowingLookup } from './create-unique-lookup.ts';
-import { fillBatch, type FilledRow } from './fill-batch.ts';
+import { allRowsSql, fillBatch, type FilledRow } from './fill-batch.ts';
 import { withLockRetries } from './with-lock-retries.ts';
 
 /** Rows that are brought in, and locked meanwhile, in one transaction. */
@@ -81,6 +81,7 @@ async function fillFrom(context: DdlContext, source: FillSource, signal: AbortSi
   await inTransaction(context.begin(), {}, async (reading) => {
     const connection = await reading.join(source.node, 'read', { signal });
     const isKey = source.columns.map((column) => `${quoteIdentifier(column)} IS NOT NULL`).join(' AND ');
+    await connection.query({ text: allRowsSql, simple: true }, { signal });
     await connection.query({ text: `DECLARE shardwright_rows NO SCROLL CURSOR FOR SELECT ctid::text, ${names.map((name) => `${name}::text`).join(', ')} FROM ${source.sql} WHERE ${isKey}`, simple: true }, { signal });
     for await (const rows of batchesOf(connection, signal)) {
       await withLockRetries(signal, () => inTransaction(context.begin(), {}, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));

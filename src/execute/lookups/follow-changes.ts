@@ -6,6 +6,8 @@ import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
 import type { CallOptions, NodeQuery } from '../../cluster/node-connection.ts';
+import { placerOf } from '../../plan/prune.ts';
+import { shardSql } from '../../plan/shard-template.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { allSettledOrThrow, runBatches } from '../../txn/run-batches.ts';
 import type { StatementScope } from '../statement-scope.ts';
@@ -31,7 +33,7 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   const { snapshot, transaction, first = [], note } = following;
   const taken = await allSettledOrThrow([...nodes].filter((node) => node !== coordinatorNodeId).map(async (node) => {
     const connection = await transaction.join(node, 'write', options);
-    return (await connection.query({ text: takeChangesSql }, options)).rows.map(changeOf);
+    return (await connection.query({ text: takeChangesSql(securedShards(snapshot, node)) }, options)).rows.map(changeOf);
   }));
   const changes = taken.flat();
   if (changes.length === 0) return;
@@ -43,6 +45,16 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
     await follow(following, { lookup, changes: changes.filter((change) => change.lookup === lookup.id) }, options);
   }
   note?.(changes);
+}
+
+/** A shard on the node of each table that has row security and lookups, by the lookup. */
+function securedShards(snapshot: CatalogSnapshot, node: NodeId): Map<number, string> {
+  return new Map(snapshot.lookups.flatMap(({ id, table: oid }): [number, string][] => {
+    const table = tableByOid(snapshot, oid);
+    if (table?.kind !== 'distributed' || !table.rowSecurity) return [];
+    const ordinal = placerOf(table, snapshot).group.shardGroups.findIndex((group) => group.node === node);
+    return ordinal < 0 ? [] : [[id, shardSql(table, ordinal)]];
+  }));
 }
 
 /** The process has an old catalog: outside of a transaction block it reads the new one, and tries again. */
@@ -69,7 +81,7 @@ async function follow({ snapshot, transaction, scope }: Following, { lookup, cha
   try {
     await changeShards(transaction, [...shards].sort(([a], [b]) => a - b).map(([, own]) => own), options);
   } catch (error) {
-    throw asConstraint(error, lookup, snapshot);
+    throw asConstraint(error, { lookup, changes }, snapshot);
   }
 }
 
@@ -121,12 +133,12 @@ function inserting(shard: LookupShard, keys: readonly LookupKey[]): NodeQuery {
   return { text: `INSERT INTO ${shard.sql} (${shard.columns.join(', ')}) SELECT * FROM ${keyRows(shard)}`, values: keyArrays(shard, keys) };
 }
 
-/** A key that is there already, in the words of a unique constraint of the table. The error itself is changed and returned, so that it stays the driver's own. */
-function asConstraint(error: unknown, { name, table: oid }: UniqueLookup, snapshot: CatalogSnapshot): unknown {
+/** A key that is there already, in the words of a unique constraint of the table: without the key, where row security applies. The error itself is changed and returned, so that it stays the driver's own. */
+function asConstraint(error: unknown, { lookup: { name, table: oid }, changes }: LookupChanges, snapshot: CatalogSnapshot): unknown {
   const table = tableByOid(snapshot, oid);
   if (sqlStateOf(error) !== '23505' || !(error instanceof Error) || table === undefined) return error;
   error.message = error.message.replace(/"[^"]*(?:""[^"]*)*"$/, () => quoted(name));
-  Object.assign(error, { schema: table.schema, table: table.name, constraint: name });
+  Object.assign(error, { schema: table.schema, table: table.name, constraint: name }, changes.some(({ secured }) => secured) ? { detail: undefined } : {});
   return error;
 }
 

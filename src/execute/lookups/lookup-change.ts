@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
+import { quoteLiteral } from '../../sql/identifiers.ts';
 
 /** The columns of a lookup and the distribution value of a row, as texts. */
 export type LookupKey = readonly string[];
@@ -9,6 +10,8 @@ export interface LookupChange {
   readonly lookup: number;
   readonly gone: LookupKey | undefined;
   readonly came: LookupKey | undefined;
+  /** Whether row security applies to whoever has written the row. */
+  readonly secured: boolean;
 }
 
 /** What is to be taken out of a lookup, and then put into it. */
@@ -17,11 +20,18 @@ export interface NetChange {
   readonly came: readonly LookupKey[];
 }
 
-/** Takes the changes of this transaction that its triggers have noted on a node since they were taken before. */
-export const takeChangesSql = 'SELECT lookup_id, gone, came FROM shardwright.take_lookup_changes()';
+/**
+ * Takes the changes of this transaction that its triggers have noted on a node since they were taken before; with whether row security applies to whoever writes. `shards` has a shard on that node of each table with row security, by the
+ * lookup's id.
+ */
+export function takeChangesSql(shards: ReadonlyMap<number, string>): string {
+  const cases = [...shards].map(([lookup, shard]) => `WHEN ${lookup} THEN pg_catalog.row_security_active(${quoteLiteral(shard)}::pg_catalog.text)`);
+  const secured = cases.length === 0 ? '' : `, CASE lookup_id ${cases.join(' ')} ELSE false END`;
+  return `SELECT lookup_id, gone, came${secured} FROM shardwright.take_lookup_changes()`;
+}
 
-export function changeOf([lookup, gone = null, came = null]: RawRow): LookupChange {
-  return { lookup: Number(lookup), gone: keyOf(gone), came: keyOf(came) };
+export function changeOf([lookup, gone = null, came = null, secured = 'f']: RawRow): LookupChange {
+  return { lookup: Number(lookup), gone: keyOf(gone), came: keyOf(came), secured: secured === 't' };
 }
 
 function keyOf(json: string | null): LookupKey | undefined {

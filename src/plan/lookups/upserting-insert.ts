@@ -43,6 +43,7 @@ export function upsertingInsert(statement: Statement, names: RelationNames): Ups
   const table = names.resolve(relation.schemaname, relation.relname ?? '');
   const lookup = table?.kind === 'distributed' ? lookupMeant(conflict, names.snapshot.lookups.filter((one) => one.table === table.oid)) : undefined;
   if (table?.kind !== 'distributed' || lookup === undefined || conflict.infer.whereClause !== undefined) return undefined;
+  if (table.rowSecurity) throw refused(`ON CONFLICT means the unique lookup "${lookup.name}", and table "${table.name}" has row security, which may hide the row that has the key.`, 'Use ON CONFLICT DO NOTHING without columns. Or insert the row, and where that fails with 23505, update the one that is there in a statement of its own.');
   return new Taking(statement, node.InsertStmt, { table, lookup, conflict }).apart();
 }
 
