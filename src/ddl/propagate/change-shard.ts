@@ -1,5 +1,6 @@
 import type { ShardId } from '../../catalog/ids.ts';
 import { inheritedNames } from '../inherited-names.ts';
+import type { ShardWish } from '../render-shard.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import { changeBehaviour, dropBehaviour, dropPolicies, renameBehaviour } from './change-behaviour.ts';
@@ -8,6 +9,7 @@ import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, r
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
 import { attachToParent, detachPartition } from './change-partition.ts';
 import { changeComments, changeTableSettings, renameTable } from './change-table.ts';
+import { addGuard, dropGuard } from './guard-aside.ts';
 import { renameRemade } from './remade-indexes.ts';
 import type { TableChange } from './table-change.ts';
 
@@ -32,15 +34,18 @@ export interface ShardSurroundings {
   readonly references: ReadonlyMap<number, ShardId>;
   /** Definitions of the tables above. */
   readonly tree: readonly TableDefinition[];
+  /** The check of its hashes as it is to be, where it has one. */
+  readonly guard: ShardWish['hash'];
 }
 
 /** What makes of a shard as the table was one as it is. The shard keeps its id. Pure. */
-export function changeShard(change: TableChange, id: ShardId, { references, tree }: ShardSurroundings): ShardSteps {
+export function changeShard(change: TableChange, id: ShardId, { references, tree, guard }: ShardSurroundings): ShardSteps {
   const was = new ShardNames(change.before, id, inheritedNames(change.before, tree, references));
   const is = new ShardNames(change.after, id, inheritedNames(change.after, tree, references));
   return {
     untie: [...detachPartition(change, was, references), ...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
     drop: [
+      ...dropGuard(change, was, guard),
       ...dropBehaviour(change, was),
       ...dropConstraints(change, was, 'other'),
       ...dropIndexes(change, was),
@@ -58,6 +63,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
       ...changeColumns(change, is),
     ],
     add: [
+      ...addGuard(change, is, guard),
       ...addConstraints(change, is, { kind: 'other', references }),
       ...alterConstraints(change, is, 'other'),
       ...addIndexes(change, is),

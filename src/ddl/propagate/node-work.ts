@@ -1,8 +1,11 @@
 import { assert, at } from '../../base/assert.ts';
-import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import { tableByOid } from '../../catalog/table-by-oid.ts';
 import { type NodeId, shardId, type ShardId } from '../../catalog/ids.ts';
+import { placerOf } from '../../plan/prune.ts';
 import { referencedShards } from '../referenced-shards.ts';
+import type { ShardWish } from '../render-shard.ts';
+import { guardOf } from '../shard-guard.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import { changeShard, type ShardSteps } from './change-shard.ts';
@@ -33,7 +36,7 @@ export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, kno
     const tree = [...tablesAbove(change.before, known), ...(change.before.partitionOf === null ? tablesAbove(change.after, known) : [])];
     for (const { node, id, ordinal } of placementsOf(snapshot, table)) {
       const references = new Map([...referencedShards(change.before, ordinal), ...referencedShards(change.after, ordinal), ...shardsOf(tree, ordinal)]);
-      append(steps, node, { ...changeShard(change, id, { references, tree }), depth: tree.length });
+      append(steps, node, { ...changeShard(change, id, { references, tree, guard: guardIn(snapshot, { table, definition: change.after, ordinal }) }), depth: tree.length });
     }
   }
   const drops = new Map<NodeId, string[]>();
@@ -48,6 +51,19 @@ export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, kno
       after: [...shards.flatMap(({ columns }) => columns), ...deepestFirst.flatMap(({ add }) => add), ...deepestFirst.flatMap(({ tie }) => tie)],
     }];
   }));
+}
+
+interface GuardedShard {
+  readonly table: CatalogTable;
+  readonly definition: TableDefinition;
+  readonly ordinal: number;
+}
+
+function guardIn(snapshot: CatalogSnapshot, { table, definition, ordinal }: GuardedShard): ShardWish['hash'] {
+  const name = definition.distribution?.columnName ?? undefined;
+  if (table.kind !== 'distributed' || name === undefined) return undefined;
+  const { group, type } = placerOf(table, snapshot);
+  return guardOf(definition, type === undefined ? undefined : { column: { name }, type }, { group, ordinal });
 }
 
 interface PlacedSteps extends ShardSteps {

@@ -24,6 +24,29 @@ export const columnCases: DefinitionCases = {
   ],
 };
 
+/** From PostgreSQL 18 on. */
+export const virtualCases: DefinitionCases = {
+  'virtual columns': [
+    'ALTER TABLE orders ADD COLUMN twice int GENERATED ALWAYS AS (id * 2), ADD COLUMN kept int GENERATED ALWAYS AS (id + 1) STORED',
+    'ALTER TABLE orders ALTER COLUMN twice SET EXPRESSION AS (id * 20)',
+    'SELECT sum(twice)::int, sum(kept)::int FROM orders',
+    'ALTER TABLE orders ALTER twice SET EXPRESSION AS (tenant_id + 1), ALTER kept SET EXPRESSION AS (id + 2), ADD COLUMN more int',
+    'SELECT sum(twice)::int, sum(kept)::int FROM orders WHERE tenant_id = 3',
+    'BEGIN; ALTER TABLE orders ALTER twice SET EXPRESSION AS (7)',
+    'SELECT sum(twice)::int FROM orders',
+    'ROLLBACK',
+    'DO $$ BEGIN ALTER TABLE orders RENAME tenant_id TO tenant; ALTER TABLE orders ALTER twice SET EXPRESSION AS (tenant + 5); END $$',
+    'INSERT INTO orders (tenant, id) VALUES (4, 50) RETURNING twice',
+    'ALTER TABLE orders ALTER twice SET EXPRESSION AS (tenant / (id - 50))',
+    'SELECT twice FROM orders WHERE tenant = 4',
+    'ALTER TABLE orders ADD CHECK (id > 0)',
+    'ALTER TABLE orders ALTER twice SET EXPRESSION AS (1)',
+    'ALTER TABLE plans ADD COLUMN upper_code text GENERATED ALWAYS AS (upper(code)), ADD COLUMN n int',
+    'ALTER TABLE plans ALTER upper_code SET EXPRESSION AS (lower(code))',
+    'SELECT upper_code FROM plans ORDER BY 1',
+  ],
+};
+
 /** Which row gets which value is left open. */
 export const rowValueCases: DefinitionCases = {
   'columns from sequences': [

@@ -6,7 +6,7 @@ import type { TestDatabases } from '../../support/test-databases.ts';
 import { compareDefinitions, outcome } from './compare-definitions.ts';
 import { type EmptyPair, startEmptyPair } from './empty-pair.ts';
 import { followCatalog, type FollowedCatalog } from './followed-catalog.ts';
-import { behaviourCases, columnCases, type DefinitionCases, maintenanceCases, ownerCases, rowValueCases, tableCases } from './definition-cases.ts';
+import { behaviourCases, columnCases, type DefinitionCases, maintenanceCases, ownerCases, rowValueCases, tableCases, virtualCases } from './definition-cases.ts';
 
 const tables = `
 CREATE TABLE tenants (id bigint PRIMARY KEY, name text);
@@ -31,7 +31,7 @@ const all: DefinitionCases = { ...columnCases, ...rowValueCases, ...tableCases, 
 const some = (names: readonly string[], of: DefinitionCases): DefinitionCases => Object.fromEntries(Object.entries(of).filter(([name]) => names.includes(name)));
 
 describe.each([
-  { major: 18, cases: all },
+  { major: 18, cases: { ...all, ...virtualCases } },
   { major: 15, cases: some(['columns from sequences', 'volatile columns of reference tables', 'defaults of all sorts', 'ALTER TYPE', 'constraints', 'settings', 'row security', 'triggers', 'indexes CONCURRENTLY'], all) },
 ] as const)('on version $major', ({ major, cases }) => {
   let pair: EmptyPair;

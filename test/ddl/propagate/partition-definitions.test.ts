@@ -96,6 +96,19 @@ describe.each([15, 18] as const)('partitioned tables on version %i', (major) => 
     expect((await cluster.checkSchema()).text).toMatch(/no differences/);
   });
 
+  test('a virtual column gets another expression in all partitions, where the version has such columns', async () => {
+    const made = `CREATE TABLE sums (tenant_id bigint, at date, n int) PARTITION BY RANGE (at); CREATE TABLE sums_1 PARTITION OF sums FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+      CREATE TABLE sums_2 PARTITION OF sums DEFAULT PARTITION BY LIST (n); CREATE TABLE sums_2_all PARTITION OF sums_2 DEFAULT; INSERT INTO sums SELECT i, date '2024-06-01' + 100 * i, i FROM generate_series(1, 9) i`;
+    for (const pool of [cluster, plain]) await pool.query(made);
+    await cluster.createDistributedTable('sums', 'tenant_id', { colocateWith: 'tenants' });
+    for (const text of [
+      'ALTER TABLE sums ADD v int GENERATED ALWAYS AS (n * 2)', 'ALTER TABLE sums ALTER v SET EXPRESSION AS (n * 3)', 'SELECT sum(v)::int FROM sums', 'ALTER TABLE sums_1 ALTER v SET EXPRESSION AS (n * 5)', 'SELECT sum(v)::int FROM sums',
+      'ALTER TABLE sums_1 ADD CHECK (n > 0)', 'ALTER TABLE sums ALTER v SET EXPRESSION AS (n)', 'SELECT sum(v)::int FROM sums',
+    ]) expect({ text, got: await outcome(cluster, text) }).toEqual({ text, got: await outcome(plain, text) });
+    expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+    for (const pool of [cluster, plain]) await pool.query('DROP TABLE sums');
+  });
+
   test('DETACH CONCURRENTLY, and what cannot be', async () => {
     for (const text of ['CREATE TABLE logs_4 PARTITION OF logs FOR VALUES FROM ($$2030-01-01$$) TO ($$2031-01-01$$)', 'BEGIN; ALTER TABLE logs DETACH PARTITION logs_4 CONCURRENTLY', 'ROLLBACK']) {
       expect({ text, got: await outcome(cluster, text) }).toMatchObject({ got: await outcome(plain, text) as object });
