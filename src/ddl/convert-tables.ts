@@ -14,6 +14,7 @@ import { inheritedNames } from './inherited-names.ts';
 import { distributeRows, type DistributionTarget, placedRows } from './move-rows.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
 import { type Placement, readPlacements } from './placements.ts';
+import { publishedOn } from './publications.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard, type ShardStatements } from './render-shard.ts';
 import { guardOf } from './shard-guard.ts';
@@ -136,8 +137,8 @@ interface NewShard {
 function statementsOf(change: CatalogChange, all: readonly Conversion[], group: ColocationGroup | undefined): NewShard[] {
   return all.flatMap(({ definition: table, as, shardIds }) => {
     if (as.kind === 'reference' || group === undefined) {
-      const statements = renderShard(table, { id: at(shardIds, 0), hash: undefined, references: referencedShards(table, 0) });
-      return change.nodes.map(({ id }) => ({ node: id, table, statements }));
+      const wish = { id: at(shardIds, 0), hash: undefined, references: referencedShards(table, 0) };
+      return change.nodes.map(({ id }) => ({ node: id, table, statements: renderShard(publishedOn(table, id, change.nodes), wish) }));
     }
     return group.shardGroups.map(({ node }, ordinal) => {
       const above = new Map(all.map(({ definition, shardIds: ids }) => [definition.oid, at(ids, ordinal)]));

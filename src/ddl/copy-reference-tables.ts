@@ -5,6 +5,7 @@ import { renewReferenceShard } from '../store/catalog-changes.ts';
 import { broadcastRows } from './broadcast-rows.ts';
 import type { CatalogChange } from './change-catalog.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
+import { publishedOn } from './publications.ts';
 import { readDefinition } from './read-definition.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renameShard } from './rename-shard.ts';
@@ -33,7 +34,7 @@ async function copyTable(change: CatalogChange, node: ClusterNode, table: { read
   const definition = await readDefinition(change.coordinator, table.oid, change);
   const renames = renameShard(definition, { from: table.oldId, to: id, hasHash: false });
   await runOnNodes(change, new Map(change.nodes.map((old) => [old.id, renames])));
-  const { beforeRows, afterRows, foreignKeys } = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
+  const { beforeRows, afterRows, foreignKeys } = renderShard(publishedOn(definition, node.id, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
   if (definition.rowSecurityForced) await forceOn(change, definition, id, 'NO FORCE');
   await runOnNodes(change, new Map([[node.id, [ensureSchema(definition), ...beforeRows]]]));
   const connection = await change.transaction.join(at(change.nodes, 0).id, 'write', change);

@@ -6,6 +6,7 @@ import { changeTable, type CatalogChange } from './change-catalog.ts';
 import { checkDistributionColumn, type DistributionColumn } from './check-distribution-column.ts';
 import { checkBehaviour, checkDependencies } from './check-behaviour.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
+import { checkPublications } from './check-publications.ts';
 import { checkReferrers } from './check-referrers.ts';
 import { checkTable, unsupportedTable } from './check-table.ts';
 import { createGroup, findGroup, type GroupChoice } from './choose-group.ts';
@@ -96,8 +97,9 @@ export async function prepareDistribution(change: CatalogChange, definition: Tab
   const choice = { distributionType: own?.type.name, colocateWith: definition.partitionOf?.table.oid ?? colocateWith, shardCount, defaultShardCount, hash };
   const existing = (column === undefined && colocateWith === 'default' ? await groupOfSchema(change, definition.schema) : undefined) ?? (await findGroup(change, choice));
   await checkSchemas(change, tree, existing);
+  await checkPublications(change.coordinator, tree, change);
   // A partition needs what its parent has brought.
-  if (definition.partitionOf === null) await sendObjectsOf(change, tree.map(({ oid }) => oid));
+  if (definition.partitionOf === null || definition.publications !== null) await sendObjectsOf(change, tree.map(({ oid }) => oid));
   for (const { definition: member, distribution } of members) {
     checkForeignKeys(member, { kind: 'distributed', column: distribution?.column, colocationId: existing?.id });
     await checkReferrers(change, member);

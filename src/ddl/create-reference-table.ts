@@ -1,18 +1,20 @@
 import { ClusterError } from '../base/errors.ts';
-import type { ShardId } from '../catalog/ids.ts';
+import type { NodeId, ShardId } from '../catalog/ids.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { insertReferenceTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
 import { checkBehaviour, checkDependencies } from './check-behaviour.ts';
 import { checkForeignKeys } from './check-foreign-keys.ts';
+import { checkPublications } from './check-publications.ts';
 import { checkReferrers } from './check-referrers.ts';
 import { checkTable, unsupportedTable } from './check-table.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { broadcastRows } from './broadcast-rows.ts';
 import { sendObjectsOf } from './objects/send-objects.ts';
 import { ensureSchema, runOnNodes } from './on-nodes.ts';
+import { publishedOn } from './publications.ts';
 import { referencedShards } from './referenced-shards.ts';
-import { renderShard } from './render-shard.ts';
+import { renderShard, type ShardStatements } from './render-shard.ts';
 import { checkNotOfSchema } from './schemas/check-schemas.ts';
 import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
@@ -33,6 +35,7 @@ export function createReferenceTable(context: DdlContext, table: string, options
       checkBehaviour(definition, 'reference');
       checkForeignKeys(definition, { kind: 'reference' });
       await checkReferrers(change, definition);
+      await checkPublications(change.coordinator, [definition], change);
       await sendObjectsOf(change, [definition.oid]);
       await checkDependencies(change, definition);
       if (change.nodes.length === 0) {
@@ -44,12 +47,12 @@ export function createReferenceTable(context: DdlContext, table: string, options
 }
 
 async function spread(change: CatalogChange, definition: TableDefinition, id: ShardId): Promise<void> {
-  const shard = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
-  const after = [...shard.afterRows, ...shard.foreignKeys];
-  const everywhere = (statements: readonly string[]): Promise<void> =>
-    runOnNodes(change, new Map(change.nodes.map((node) => [node.id, [ensureSchema(definition), ...statements]])));
+  const shardOn = (node: NodeId): ShardStatements => renderShard(publishedOn(definition, node, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
+  const after = ({ afterRows, foreignKeys }: ShardStatements): readonly string[] => [...afterRows, ...foreignKeys];
+  const everywhere = (statements: (shard: ShardStatements) => readonly string[]): Promise<void> =>
+    runOnNodes(change, new Map(change.nodes.map((node) => [node.id, [ensureSchema(definition), ...statements(shardOn(node.id))]])));
   const filled = await hasRows(change, definition);
-  await everywhere(filled ? shard.beforeRows : [...shard.beforeRows, ...after]);
+  await everywhere((shard) => (filled ? shard.beforeRows : [...shard.beforeRows, ...after(shard)]));
   if (filled) {
     await withoutTriggers(change, [definition], async () => {
       await broadcastRows(change, { table: definition, id, source: { connection: change.coordinator, relation: 'shell' }, nodes: change.nodes });

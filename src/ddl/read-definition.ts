@@ -3,6 +3,7 @@ import { ClusterError } from '../base/errors.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import { volatility } from '../store/catalog-document.ts';
+import { isPublished, isPublishedWhole, isUsersPublication } from './publication-sql.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /** Reads a table's definition; the transaction must have `definitionSettings`, and a lock that keeps the definition from changing. */
@@ -189,6 +190,14 @@ const statistics = `
     'target', CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget END, 'comment', obj_description(s.oid, 'pg_statistic_ext')) ORDER BY s.oid)
   FROM pg_statistic_ext s JOIN pg_namespace m ON m.oid = s.stxnamespace WHERE s.stxrelid = c.oid`;
 
+/** What a publication as a whole has it has with all columns and rows, whatever else it says of the table. */
+const publications = `
+  SELECT json_agg(json_build_object('oid', p.oid::bigint, 'name', p.pubname, 'whole', w.whole, 'where', pg_get_expr(r.prqual, r.prrelid),
+    'columns', (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[]))) ORDER BY p.pubname)
+  FROM pg_publication p CROSS JOIN LATERAL (SELECT ${isPublishedWhole('p', 'c')}) w (whole)
+    LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = c.oid AND NOT w.whole
+  WHERE ${isUsersPublication('p')} AND ${isPublished('p', 'c')}`;
+
 /** Looked for without an index, so not on nodes, which have many constraints. */
 const referencedBy = (distribution: DistributionSql): string => `(
   SELECT json_agg(json_build_object('constraint', o.conname, 'table', ${relatedTable('o.conrelid', distribution)}) ORDER BY o.oid)
@@ -204,7 +213,7 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'inherits', NOT c.relispartition AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
   'inherited', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
   'rowSecurity', c.relrowsecurity, 'rowSecurityForced', c.relforcerowsecurity, 'policies', (${policies(distribution)}),
-  'triggers', (${triggers}), 'statistics', (${statistics}),
+  'triggers', (${triggers}), 'statistics', (${statistics}), 'publications', (${publications}),
   'fence', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgfoid = ${fenceFunction} AND g.tgenabled <> 'D'),
   'rules', (SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid),
   'tablespace', c.reltablespace <> 0,

@@ -11,6 +11,8 @@ import { hasJobs } from '../store/jobs.ts';
 import { disownNode } from '../store/node-identity.ts';
 import { changeCatalog, type CatalogChange } from './change-catalog.ts';
 import type { DdlContext } from './ddl-context.ts';
+import { handOverPublications } from './hand-over-publications.ts';
+import { publishingNode } from './publications.ts';
 import { onCoordinator } from './shell.ts';
 
 /**
@@ -26,6 +28,7 @@ export async function removeNode(context: DdlContext, which: NodeAddress | NodeI
       const other = change.nodes.find(({ id }) => id !== node.id);
       if (other !== undefined) await moveEmptyGroups(change, { from: node.id, to: other.id });
       await checkUnused(change, node);
+      if (other !== undefined && publishingNode(change.nodes) === node.id) await handOverPublications(change, { from: node.id, to: other.id });
       await clearNode(change, node);
       await deleteNode(change, node.id);
       return node;

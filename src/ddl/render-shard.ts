@@ -4,6 +4,7 @@ import { quoteIdentifier, quoteLiteral } from '../sql/identifiers.ts';
 import { retargetForeignKey } from '../sql/rewrite-relation.ts';
 import { optionSql } from './option-sql.ts';
 import { privilegesOfNew } from './privileges.ts';
+import { publishShard } from './publications.ts';
 import { renderBehaviour } from './render-behaviour.ts';
 import { renderColumn, renderColumnSettings } from './render-column.ts';
 import { hashConstraint, ShardNames } from './shard-names.ts';
@@ -24,7 +25,7 @@ export interface ShardStatements {
   readonly beforeRows: string[];
   /** Makes it a partition of its parent's shard: before what is in `afterRows` of either, or after it in both. */
   readonly attach: string[];
-  /** Keys, indexes, constraints that the rows need not meet (NOT VALID), and what must not see them come: triggers, policies, privileges. */
+  /** Keys, indexes, constraints that the rows need not meet (NOT VALID), and what must not see them come: triggers, policies, privileges, publications. */
   readonly afterRows: string[];
   /** Come last: other shards have to have their keys. */
   readonly foreignKeys: string[];
@@ -51,6 +52,7 @@ export function renderShard(table: TableDefinition, wish: ShardWish): ShardState
       ...(table.ownerReads ? [] : [`ALTER TABLE ${shard.sql} OWNER TO ${quoteIdentifier(table.owner)}`]),
       ...privilegesOfNew(table, shard),
       ...renderBehaviour(table, shard),
+      ...publishShard(shard.sql, table),
     ],
     attach: attachPartition(table, shard, references),
     foreignKeys: foreign.flatMap((constraint) => [addConstraint(shard, constraint, references), ...comments({ ...noParts, constraints: [constraint] }, shard, () => true)]),

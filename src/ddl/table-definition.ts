@@ -185,6 +185,19 @@ export interface StatisticsDefinition {
   readonly comment: string | null;
 }
 
+/** That a table is in a publication. */
+export interface PublicationEntry {
+  /** Of the publication. */
+  readonly oid: number;
+  readonly name: string;
+  /** Since the publication has all tables, or all of the schema. */
+  readonly whole: boolean;
+  /** Those that it has, quoted and separated by commas; null for all. */
+  readonly columns: string | null;
+  /** Of the rows that it has. */
+  readonly where: string | null;
+}
+
 /**
  * All of a table in the coordinator database that its shards take over, or that keeps it from being distributed; or the same of a shard, as its node has it.
  */
@@ -214,6 +227,8 @@ export interface TableDefinition {
   /** Of a shell's fence: which triggers there are, and are enabled. */
   readonly fence: readonly string[] | null;
   readonly statistics: readonly StatisticsDefinition[] | null;
+  /** In order of name; null for none. */
+  readonly publications: readonly PublicationEntry[] | null;
   readonly rules: readonly string[] | null;
   readonly tablespace: boolean;
   readonly accessMethod: string | null;

@@ -1,4 +1,5 @@
 import { renderShard } from '../ddl/render-shard.ts';
+import { unpublished } from '../ddl/publications.ts';
 import type { TableDefinition } from '../ddl/table-definition.ts';
 import { optionSql } from '../ddl/option-sql.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
@@ -29,7 +30,7 @@ export interface TargetStatements {
 export function renderTarget(table: TargetShard, staging: string): TargetStatements {
   const { definition, wish, name } = table;
   const constraints = definition.constraints ?? [];
-  const quiet = { triggers: null, policies: null, rowSecurity: false, rowSecurityForced: false };
+  const quiet = { triggers: null, policies: null, publications: null, rowSecurity: false, rowSecurityForced: false };
   const partitionOf = definition.partitionOf === null ? null : { ...definition.partitionOf, table: { ...definition.partitionOf.table, schema: staging } };
   // It becomes another's at the cut-over: until then its owner alone could give it triggers, which would run with the rights of our role.
   const ours = definition.ownerReads ? {} : { ownerReads: true, grants: null, columns: definition.columns.map((column) => ({ ...column, grants: null })) };
@@ -83,13 +84,13 @@ function ownVacuumOptions({ definition, sql }: TargetShard): string[] {
   return own.length === 0 ? [] : [`ALTER TABLE ${sql} SET (${own.join(', ')})`];
 }
 
-/** Foreign keys, triggers and row security: what must not meet changes that are applied, since it did where they were made. And another owner, with all privileges. */
+/** Foreign keys, triggers, row security and publications: what must not meet changes that are applied, since it did where they were made. And another owner, with all privileges. A reference table is copied to a node that is added, which does not publish it. */
 function liveParts({ definition, wish }: TargetShard): readonly string[] {
   const foreign = hasRows({ definition }) ? (definition.constraints ?? []).filter(({ kind }) => kind === 'foreign') : [];
   const constraints = foreign.map((constraint) => (constraint.validated ? { ...constraint, sql: `${constraint.sql} NOT VALID` } : constraint));
   const columns = definition.columns.map((column) => ({ ...column, comment: null, grants: definition.ownerReads ? null : column.grants }));
   const grants = definition.ownerReads ? null : definition.grants;
   const bare: TableDefinition = { ...definition, columns, constraints, indexes: null, comment: null, grants, statistics: null, replicaIdentity: 'd' };
-  const { afterRows, foreignKeys } = renderShard(bare, wish);
+  const { afterRows, foreignKeys } = renderShard(definition.distribution?.kind === 'reference' ? unpublished(bare) : bare, wish);
   return [...foreignKeys, ...afterRows];
 }

@@ -8,7 +8,6 @@ import type { Statement } from '../sql/parse.ts';
 import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
 import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
-import { refusePublication } from './ddl/refuse-publication.ts';
 import { refuseReaderOfShells } from './ddl/function-tables.ts';
 import { readsDistributed } from './ddl/reads-distributed.ts';
 import { mayMakeTables } from './ddl/schema-tables.ts';
@@ -26,8 +25,6 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names)) return { kind: 'coordinator', text, effect: 'write' };
   if ('DoStmt' in node) return planDo(statement, names) ?? { kind: 'coordinator', text, effect: 'write' };
   if ('CreateFunctionStmt' in node) refuseReaderOfShells(statement, names);
-  if ('CreatePublicationStmt' in node) refusePublication(node.CreatePublicationStmt.pubobjects, { isForAll: node.CreatePublicationStmt.for_all_tables === true, names });
-  if ('AlterPublicationStmt' in node && node.AlterPublicationStmt.action !== 'AP_DropObjects') refusePublication(node.AlterPublicationStmt.pubobjects, { isForAll: false, names });
   const named = relationsIn(node);
   const table = named.find(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '') !== undefined);
   const view = named.find(({ schemaname, relname }) => names.dependentView(schemaname, relname ?? '') !== undefined);

@@ -15,6 +15,7 @@ import type { DistributedTransaction } from '../../txn/distributed-transaction.t
 import type { DdlContext } from '../ddl-context.ts';
 import { definitionSettings } from '../definition-settings.ts';
 import { inheritedNames } from '../inherited-names.ts';
+import { publishedOn } from '../publications.ts';
 import { readDefinitions, readShardDefinitions } from '../read-definition.ts';
 import { referencedShards } from '../referenced-shards.ts';
 import type { ShardWish } from '../render-shard.ts';
@@ -68,7 +69,10 @@ function placeShards(snapshot: CatalogSnapshot, definitions: ReadonlyMap<number,
   const perNode = new Map<NodeId, Placed[]>(snapshot.nodes.map(({ id }) => [id, []]));
   for (const table of snapshot.tables.values()) {
     const definition = present(definitions.get(table.oid), 'definition');
-    for (const { node, wish } of wishesOf(table, definitions, snapshot)) perNode.get(node)?.push({ table: definition, name: shardName(table.name, wish.id), wish });
+    for (const { node, wish } of wishesOf(table, definitions, snapshot)) {
+      const own = table.kind === 'reference' ? publishedOn(definition, node, snapshot.nodes) : definition;
+      perNode.get(node)?.push({ table: own, name: shardName(table.name, wish.id), wish });
+    }
   }
   return perNode;
 }

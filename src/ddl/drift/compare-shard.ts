@@ -11,7 +11,7 @@ import { OwnNames } from './own-names.ts';
 import { compareParts, type Part, type PartDifference } from './part.ts';
 import { comparePrivileges } from './compare-privileges.ts';
 import type { Subject } from './subject.ts';
-import { behaviourParts, commentParts, ownerPart, storageParts } from './table-parts.ts';
+import { behaviourParts, commentParts, ownerPart, publicationParts, storageParts } from './table-parts.ts';
 
 /**
  * What a shard has otherwise than its table, with the statements that repair it, to be run one after the other. `shard` is undefined where there is none. Names of
@@ -41,7 +41,7 @@ function partsOf(subject: Subject, without?: string): Part[] {
   const indexes = indexParts(subject);
   const parts = [
     ...storageParts(subject), ...columnParts(subject), ...indexes.filter(({ within }) => within === undefined), ...constraintParts(subject), ...indexes.filter(({ within }) => within !== undefined),
-    ...behaviourParts(subject), ...commentParts(subject), ownerPart(subject),
+    ...behaviourParts(subject), ...commentParts(subject), ownerPart(subject), ...publicationParts(subject),
   ];
   return without === undefined ? parts : parts.filter(({ key }) => key !== constraintKey(without));
 }

@@ -1,6 +1,7 @@
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
 import { optionSql } from '../option-sql.ts';
 import { createPolicy, createStatistics, createTrigger } from '../render-behaviour.ts';
+import { publish, unpublish } from '../publications.ts';
 import { attachPartition, commentTargets, replicaIdentity } from '../render-shard.ts';
 import type { CalledFunction, PolicyDefinition, StatisticsDefinition, TriggerDefinition } from '../table-definition.ts';
 import { columnKey } from './column-parts.ts';
@@ -107,6 +108,14 @@ function statisticsPart({ names }: Subject, statistics: StatisticsDefinition): P
 /** A function that the shard needs is the same everywhere. */
 function functionPart({ signature, source, definition }: CalledFunction, within: string): Part {
   return { key: `${within}: ${signature}`, within, what: `function ${signature}`, shown: source, make: definition === null ? [] : [definition], drop: [] };
+}
+
+export function publicationParts({ table, names }: Subject): Part[] {
+  return (table.publications ?? []).map((entry): Part => {
+    const { name, columns, where } = entry;
+    const shown = [columns === null ? 'all columns' : `(${columns})`, ...(where === null ? [] : [`WHERE (${where})`])].join(' ');
+    return { key: `publication ${name}`, what: `publication ${quoteIdentifier(name)}`, shown, make: [publish(names.sql, entry)], drop: [unpublish(names.sql, entry)] };
+  });
 }
 
 export function ownerPart({ table: { owner, ownerReads }, names }: Subject): Part {

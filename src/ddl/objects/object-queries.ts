@@ -1,3 +1,5 @@
+import { isPublished, isUsersPublication } from '../publication-sql.ts';
+
 /** One kind of objects: its system catalog, and how CREATE says what is in a row of it. */
 interface ObjectKind {
   readonly catalog: string;
@@ -143,6 +145,13 @@ const kinds: readonly ObjectKind[] = [
       || coalesce((SELECT string_agg(format('; ALTER TEXT SEARCH CONFIGURATION %s ADD MAPPING FOR %I WITH %s', ${qualified('o.cfgnamespace', 'o.cfgname')}, (SELECT alias FROM ts_token_type(o.cfgparser) WHERE tokid = maptokentype), dicts), '' ORDER BY maptokentype)
         FROM (SELECT maptokentype, string_agg(mapdict::regdictionary::text, ', ' ORDER BY mapseqno) AS dicts FROM pg_ts_config_map WHERE mapcfg = o.oid GROUP BY 1) AS m), '')`,
   },
+  // Without tables: shards come into it with what is theirs.
+  {
+    catalog: 'pg_publication', namespace: undefined, owner: 'o.pubowner', where: isUsersPublication('o'),
+    create: `format('CREATE PUBLICATION %I WITH (publish = %L, publish_via_partition_root = %s%s)', o.pubname,
+      concat_ws(', ', CASE WHEN o.pubinsert THEN 'insert' END, CASE WHEN o.pubupdate THEN 'update' END, CASE WHEN o.pubdelete THEN 'delete' END, CASE WHEN o.pubtruncate THEN 'truncate' END), o.pubviaroot::text,
+      CASE WHEN to_jsonb(o)->>'pubgencols' = 's' THEN ', publish_generated_columns = stored' ELSE '' END)`,
+  },
   // Those of tables and sequences are for the coordinator database. When all else is there: it must not get other privileges than it has.
   {
     catalog: 'pg_default_acl', namespace: undefined, owner: undefined, where: `o.defaclobjtype NOT IN ('r', 'S', 'L')`, create: `''`,
@@ -172,7 +181,7 @@ function objectsOfKind({ catalog, namespace, owner, access, where = 'true', from
 export const objectsQuery = `${kinds.map(objectsOfKind).map((query) => `(${query})`).join('\nUNION ALL ')}\nORDER BY 2`;
 
 /** Pairs of objects, the first of which needs the second; parts of objects (constraints of domains, composite types' relations, array types) count as the whole; and whether it
- * needs it only to be completed. */
+ * needs it only to be completed. Tables need the publications that they are in. */
 export const dependenciesQuery = `
 WITH whole AS MATERIALIZED (
   SELECT 'pg_type'::regclass::oid AS part_class, a.oid AS part, 'pg_type'::regclass::oid AS class, a.typelem AS oid FROM pg_type a WHERE a.typelem <> 0 AND a.typcategory = 'A'
@@ -193,7 +202,9 @@ WITH whole AS MATERIALIZED (
     LEFT JOIN whole v ON v.part_class = coalesce(u.class, d.refclassid) AND v.part = coalesce(u.oid, d.refobjid)
   WHERE d.objid >= 16384 AND d.refobjid >= 16384
 )
-SELECT DISTINCT class::bigint, oid::bigint, ref_class::bigint, ref::bigint, coalesce(later, false) FROM edge WHERE (class, oid) <> (ref_class, ref)`;
+SELECT DISTINCT class::bigint, oid::bigint, ref_class::bigint, ref::bigint, coalesce(later, false) FROM edge WHERE (class, oid) <> (ref_class, ref)
+UNION ALL SELECT 'pg_class'::regclass::oid::bigint, c.oid::bigint, 'pg_publication'::regclass::oid::bigint, p.oid::bigint, false FROM pg_publication p JOIN pg_class c ON c.oid >= 16384 AND c.relkind IN ('r', 'p') AND ${isPublished('p', 'c')}
+  WHERE ${isUsersPublication('p')}`;
 
 /** Whether tables, or parts of them, need objects beside relations and schemas; and the schemas that they are in or name. Index look-ups, whatever the number of objects, and whatever the planner believes of it: hence OFFSET 0. */
 export const needsOfTablesQuery = `
@@ -206,6 +217,7 @@ WITH tables AS MATERIALIZED (SELECT unnest($1::oid[]) AS oid), parts (class, oid
   UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM tables t JOIN pg_policy p ON p.polrelid = t.oid
 ), needs AS MATERIALIZED (
   SELECT d.refclassid, d.refobjid FROM parts p CROSS JOIN LATERAL (SELECT * FROM pg_depend WHERE classid = p.class AND objid = p.oid OFFSET 0) d WHERE d.refobjid >= 16384
+  UNION ALL SELECT 'pg_publication'::regclass, p.oid FROM tables t JOIN pg_class c USING (oid) JOIN pg_publication p ON ${isUsersPublication('p')} AND ${isPublished('p', 'c')}
 )
 SELECT EXISTS (SELECT FROM needs WHERE refclassid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_namespace'::regclass)),
   (SELECT json_agg(DISTINCT n.nspname) FROM needs JOIN pg_namespace n ON n.oid = refobjid WHERE refclassid = 'pg_namespace'::regclass)`;

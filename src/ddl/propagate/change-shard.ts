@@ -8,6 +8,7 @@ import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns }
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
 import { addIndexes, changeIndexes, dropIndexes, renameIndexes } from './change-indexes.ts';
 import { attachToParent, detachPartition } from './change-partition.ts';
+import { publishAnew, unpublishChanged } from './change-publications.ts';
 import { changeComments, changeTableSettings, renameTable } from './change-table.ts';
 import { addGuard, dropGuard } from './guard-aside.ts';
 import { renameRemade } from './remade-indexes.ts';
@@ -15,7 +16,7 @@ import type { TableChange } from './table-change.ts';
 
 /** Statements for one shard, in the order in which they are to be run. Each step is done for all tables of a statement before the next one begins. */
 export interface ShardSteps {
-  /** Foreign keys and policies that go: other tables can change, or go, after that. */
+  /** Publications, foreign keys and policies that go: other tables can change, or go, after that. */
   readonly untie: readonly string[];
   readonly drop: readonly string[];
   /** New types of columns; written for the settings of the session. The other steps are written for `definitionSettings`. */
@@ -43,7 +44,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
   const was = new ShardNames(change.before, id, inheritedNames(change.before, tree, references));
   const is = new ShardNames(change.after, id, inheritedNames(change.after, tree, references));
   return {
-    untie: [...detachPartition(change, was, references), ...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
+    untie: [...unpublishChanged(change, was), ...detachPartition(change, was, references), ...dropConstraints(change, was, 'foreign'), ...dropPolicies(change, was)],
     drop: [
       ...dropGuard(change, was, guard),
       ...dropBehaviour(change, was),
@@ -76,6 +77,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
       ...alterConstraints(change, is, 'foreign'),
       ...changeBehaviour(change, is),
       ...changeComments(change, is, remadeConstraints(change)),
+      ...publishAnew(change, is),
     ],
   };
 }

@@ -3,6 +3,7 @@ import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapsh
 import { tableByOid } from '../../catalog/table-by-oid.ts';
 import { type NodeId, shardId, type ShardId } from '../../catalog/ids.ts';
 import { placerOf } from '../../plan/prune.ts';
+import { publishingNode, unpublished } from '../publications.ts';
 import { referencedShards } from '../referenced-shards.ts';
 import type { ShardWish } from '../render-shard.ts';
 import { guardOf } from '../shard-guard.ts';
@@ -36,7 +37,9 @@ export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, kno
     const tree = [...tablesAbove(change.before, known), ...(change.before.partitionOf === null ? tablesAbove(change.after, known) : [])];
     for (const { node, id, ordinal } of placementsOf(snapshot, table)) {
       const references = new Map([...referencedShards(change.before, ordinal), ...referencedShards(change.after, ordinal), ...shardsOf(tree, ordinal)]);
-      append(steps, node, { ...changeShard(change, id, { references, tree, guard: guardIn(snapshot, { table, definition: change.after, ordinal }) }), depth: tree.length });
+      const isPublished = table.kind !== 'reference' || node === publishingNode(snapshot.nodes);
+      const guard = guardIn(snapshot, { table, definition: change.after, ordinal });
+      append(steps, node, { ...changeShard(isPublished ? change : withoutPublications(change), id, { references, tree, guard }), depth: tree.length });
     }
   }
   const drops = new Map<NodeId, string[]>();
@@ -64,6 +67,10 @@ function guardIn(snapshot: CatalogSnapshot, { table, definition, ordinal }: Guar
   if (table.kind !== 'distributed' || name === undefined) return undefined;
   const { group, type } = placerOf(table, snapshot);
   return guardOf(definition, type === undefined ? undefined : { column: { name }, type }, { group, ordinal });
+}
+
+function withoutPublications(change: TableChange): TableChange {
+  return { ...change, before: unpublished(change.before), after: unpublished(change.after) };
 }
 
 interface PlacedSteps extends ShardSteps {

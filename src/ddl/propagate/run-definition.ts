@@ -15,8 +15,11 @@ import { bumpVersion, deleteTable, lockVersion } from '../../store/catalog-chang
 import { underDefinitionSettings } from '../definition-settings.ts';
 import { readDefinitions } from '../read-definition.ts';
 import type { TableDefinition } from '../table-definition.ts';
+import { sendObjectsOf } from '../objects/send-objects.ts';
 import { fenceStatements } from '../shell.ts';
 import { checkDependencies } from '../check-behaviour.ts';
+import { checkPublications } from '../check-publications.ts';
+import { isPublishedAnew } from './change-publications.ts';
 import { checkChange, refuseConversions } from './check-change.ts';
 import { concernedTables } from './concerned-tables.ts';
 import type { DefinitionChange } from './definition-change.ts';
@@ -151,9 +154,18 @@ async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number
   for (const { change: one } of outcome.changed) if (dependsAnew(one)) await checkDependencies({ transaction, coordinator, nodes, signal: options.signal }, one.after);
   const servers = await lockedServers(change, before);
   const filled = await withFillings(change, outcome);
+  await sendPublications(change, outcome);
   await doWork(change, { ...outcome, changed: filled }, servers);
   for (const { rowValues, change: { after } } of filled) if (rowValues !== undefined) await dropRowValues(change, rowValues, after);
   for (const { table } of outcome.dropped) await deleteTable({ coordinator: change.coordinator, ...change.options }, table.oid);
+}
+
+/** Nodes get a publication when it gets the first table that is on them. */
+async function sendPublications({ transaction, coordinator, snapshot: { clusterId, nodes }, options }: DefinitionChange, { changed }: Outcome): Promise<void> {
+  const published = changed.filter(({ change }) => isPublishedAnew(change)).map(({ change }) => change.after);
+  if (published.length === 0) return;
+  await checkPublications(coordinator, published, options);
+  await sendObjectsOf({ transaction, coordinator, clusterId, nodes, signal: options.signal }, published.map(({ oid }) => oid));
 }
 
 /** Whether it may need functions and roles that it did not need. */

@@ -4,6 +4,7 @@ import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
+import { unpublishShard } from '../../ddl/publications.ts';
 import { type CutFeeds, type CutWish, feedsNotReady, joinFeeds, readyFeeds } from '../../feed/cut-over-feeds.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
@@ -29,8 +30,8 @@ import { lockSources } from './lock-sources.ts';
  * 2. On the targets: locks on the reference tables that foreign keys will refer to.
  * 3. On the sources: ACCESS EXCLUSIVE on the shards, in short tries and then a longer one. From here on statements for the shard group wait. Whoever has used it in a transaction comes first; who takes too
  *    long makes the attempt fail, never himself.
- * 4. What committed before is applied. Nothing can commit any more. Meanwhile the old shards go to a schema where nobody looks for them; a table that is distributed becomes an empty shell.
- * 5. The new ones come to their place, with their foreign keys; feeds are told, by a message in each node's log, and publish the new ones.
+ * 4. What committed before is applied. Nothing can commit any more. Meanwhile the old shards leave their publications, and go to a schema where nobody looks for them; a table that is distributed becomes an empty shell.
+ * 5. The new ones come to their place, with their foreign keys, and into the publications: what was copied is not published a second time. Feeds are told, by a message in each node's log.
  * 6. Two-phase commit. A statement that waited finds no table of that name (42P01), as does one planned before: it reads the catalog again and goes to the targets.
  *
  * The attempt is given up, and all that waits goes on at the sources, when 3 and 4 take too long; then it is tried again, first soon and with little time, later with more.
@@ -152,7 +153,7 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
   // Nothing that arrives needs the old shards.
   await Promise.all([
     drained([...sides.feeds].map(([node, feed]) => feed.drain(sides.marking.get(node))), deadline - performance.now()),
-    onEach(sides, signal, (node) => (hasOldShards(context.job) ? shards(node).map(({ sql }) => `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`) : becomeShells(shards(node)))),
+    onEach(sides, signal, (node) => (hasOldShards(context.job) ? shards(node).flatMap((shard) => retire(shard, retired)) : becomeShells(shards(node)))),
   ]);
   await onEach(sides, signal, (node) => {
     const rendered = shardsOn(targets, node).map((shard) => renderTarget(shard, staging));
@@ -162,4 +163,9 @@ async function takeOver(context: MoveContext, sides: Sides & { readonly marking:
       ...sides.cutFeeds.statements(node, shardsOn(targets, node).map(({ definition, sql }) => ({ table: definition.oid, sql }))),
     ];
   });
+}
+
+/** What is left to be dropped is published no more. */
+function retire({ definition, sql }: MovedShard, retired: string): string[] {
+  return [...unpublishShard(sql, definition), `ALTER TABLE ${sql} SET SCHEMA ${quoteIdentifier(retired)}`];
 }

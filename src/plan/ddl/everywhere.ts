@@ -3,6 +3,7 @@ import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { nameParts } from '../../sql/ast.ts';
 import { deparseChecked } from '../../sql/deparse.ts';
+import { quoteLiteral } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { scanTokens } from '../../sql/scan.ts';
 import { nameOfParts, type WrittenName } from './named-objects.ts';
@@ -40,7 +41,7 @@ function scopeOf(node: Node): ObjectScope | undefined {
   const kind = Object.keys(node)[0] ?? '';
   if ('AlterRoleSetStmt' in node) return node.AlterRoleSetStmt.database === undefined ? 'server' : undefined;
   if (ofServers.has(kind)) return 'server';
-  if (ofDatabases.has(kind)) return 'database';
+  if (ofDatabases.has(kind) || ('AlterPublicationStmt' in node && node.AlterPublicationStmt.options !== undefined)) return 'database';
   const type = typeIn(node);
   if (type === 'OBJECT_ROLE') return 'server';
   return type !== undefined && objectTypes.has(type) ? 'database' : undefined;
@@ -72,7 +73,7 @@ const ofDatabases: ReadonlySet<string> = new Set([
 const objectTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
   'OBJECT_SCHEMA', 'OBJECT_TYPE', 'OBJECT_ATTRIBUTE', 'OBJECT_DOMAIN', 'OBJECT_DOMCONSTRAINT', 'OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE', 'OBJECT_AGGREGATE',
   'OBJECT_OPERATOR', 'OBJECT_OPCLASS', 'OBJECT_OPFAMILY', 'OBJECT_CAST', 'OBJECT_COLLATION', 'OBJECT_CONVERSION', 'OBJECT_TSCONFIGURATION', 'OBJECT_TSDICTIONARY',
-  'OBJECT_TSPARSER', 'OBJECT_TSTEMPLATE', 'OBJECT_EXTENSION', 'OBJECT_TRANSFORM', 'OBJECT_LANGUAGE', 'OBJECT_ACCESS_METHOD',
+  'OBJECT_TSPARSER', 'OBJECT_TSTEMPLATE', 'OBJECT_EXTENSION', 'OBJECT_TRANSFORM', 'OBJECT_LANGUAGE', 'OBJECT_ACCESS_METHOD', 'OBJECT_PUBLICATION',
 ]);
 
 function passwordIn({ node, text }: Statement): PasswordText | undefined {
@@ -120,12 +121,27 @@ function functionObjects(node: Node): readonly Node[] {
 function nodeText(statement: Statement): string {
   const { node, text } = statement;
   if ('DropStmt' in node && node.DropStmt.missing_ok !== true) return ifExists(text, node.DropStmt);
+  const publication = publicationIn(node);
+  if (publication !== undefined) return ifPublished(publication, text);
   if (!('CreateSchemaStmt' in node) || node.CreateSchemaStmt.schemaElts === undefined) return text;
   // Its tables are local ones.
   const { schemaElts: _elements, ...bare } = node.CreateSchemaStmt;
   const schema = deparseChecked({ CreateSchemaStmt: bare });
   if (schema === undefined) throw new ClusterError('unsupportedDdl', 'this CREATE SCHEMA cannot be carried to the nodes', { hint: 'Create its elements in statements of their own.' });
   return schema.text;
+}
+
+/** That is changed. */
+function publicationIn(node: Node): string | undefined {
+  if ('AlterPublicationStmt' in node) return node.AlterPublicationStmt.pubname;
+  if (typeIn(node) !== 'OBJECT_PUBLICATION') return undefined;
+  const object = 'RenameStmt' in node ? node.RenameStmt.object : 'AlterOwnerStmt' in node ? node.AlterOwnerStmt.object : 'CommentStmt' in node ? node.CommentStmt.object : undefined;
+  return object !== undefined && 'String' in object ? object.String.sval : undefined;
+}
+
+/** A node has a publication from its first distributed table on, then as it is in the coordinator database. */
+function ifPublished(publication: string, text: string): string {
+  return `DO ${quoteLiteral(`BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = ${quoteLiteral(publication)}) THEN ${text}; END IF; END`)}`;
 }
 
 /** The coordinator database has had what was dropped. A node need not: what is bound to local tables it has not. */

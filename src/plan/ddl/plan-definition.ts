@@ -52,6 +52,9 @@ function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('DropOwnedStmt' in node || 'ReassignOwnedStmt' in node) return everything;
   if ('CommentStmt' in node) return ofComment(node.CommentStmt);
   if ('GrantStmt' in node) return ofGrant(node.GrantStmt, names);
+  if ('CreatePublicationStmt' in node) return node.CreatePublicationStmt.for_all_tables === true ? everything : ofPublished(node.CreatePublicationStmt.pubobjects, names);
+  // SET takes out what is not named.
+  if ('AlterPublicationStmt' in node) return node.AlterPublicationStmt.action === 'AP_SetObjects' ? everything : ofPublished(node.AlterPublicationStmt.pubobjects, names);
   return undefined;
 }
 
@@ -98,6 +101,7 @@ function ofDrop({ removeType, objects = [], behavior }: DropStmt): Target | unde
     case 'OBJECT_POLICY':
       return { names: parts.map((dotted) => nameOfParts(dotted.slice(0, -1))) };
     case 'OBJECT_STATISTIC_EXT':
+    case 'OBJECT_PUBLICATION':
       return everything;
     case 'OBJECT_SCHEMA':
       return cascades ? { names: [], reach: 'schemas', droppedSchemas: objects.flatMap((object) => ('String' in object ? (object.String.sval ?? '') : [])) } : undefined;
@@ -135,6 +139,15 @@ function ofGrant({ targtype, objtype, objects = [] }: GrantStmt, { snapshot }: R
   if (targtype !== 'ACL_TARGET_ALL_IN_SCHEMA') return undefined;
   const schemas = objects.map((object) => ('String' in object ? (object.String.sval ?? '') : ''));
   return { names: [], tables: [...snapshot.tables.values()].filter(({ schema }) => schemas.includes(schema)) };
+}
+
+function ofPublished(objects: readonly Node[] = [], { snapshot, searchPath }: RelationNames): Target {
+  const specs = objects.flatMap((object) => ('PublicationObjSpec' in object ? [object.PublicationObjSpec] : []));
+  const schemas = specs.flatMap(({ pubobjtype, name = '' }) => (pubobjtype === 'PUBLICATIONOBJ_TABLES_IN_CUR_SCHEMA' ? searchPath.slice(0, 1) : pubobjtype === 'PUBLICATIONOBJ_TABLES_IN_SCHEMA' ? [name] : []));
+  return {
+    names: specs.flatMap(({ pubtable }) => (pubtable?.relation === undefined ? [] : [writtenName(pubtable.relation)])),
+    tables: [...snapshot.tables.values()].filter(({ schema }) => schemas.includes(schema)),
+  };
 }
 
 function conversions(statement: Statement, table: CatalogTable | undefined): ReadonlyMap<string, Conversion> {
