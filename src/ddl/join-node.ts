@@ -7,6 +7,7 @@ import { checkServer, readServerProperties } from '../store/node-requirements.ts
 import { nodeSchemaSql } from '../store/node-schema.ts';
 import { notePrimary } from '../store/node-servers.ts';
 import type { CatalogChange } from './change-catalog.ts';
+import { checkPublicationsOfNode } from './check-publications.ts';
 import { copyReferenceTables } from './copy-reference-tables.ts';
 import { sendAllObjects } from './objects/send-objects.ts';
 
@@ -15,12 +16,13 @@ export type Joining = Pick<CatalogChange, 'coordinator' | 'clusterId' | 'signal'
 
 /**
  * Whether a server can become a node. Reads only. Errors: `nodeExists`, `nodeOfAnotherCluster`, `nodeUnreachable`, `unsupportedNode` (version, settings, encoding, locale; the hint has the
- * command), and the server's own when it refuses user, password or database.
+ * command), `unsupportedTable` (a publication of all tables, in the coordinator database), and the server's own when it refuses user, password or database.
  */
 export async function checkNewNode({ coordinator, clusterId, signal }: Joining, connection: NodeConnection, node: ClusterNode): Promise<void> {
   await checkHosts({ coordinator, signal }, node.id, node);
   checkServer(await readServerProperties(connection, { signal }), await readServerProperties(coordinator, { signal }));
   await checkUnclaimed(connection, { clusterId, node: node.id }, { signal });
+  await checkPublicationsOfNode({ coordinator, clusterId }, connection, { signal });
 }
 
 /** Lets a server say that it is a node, which it must be fit to be, and gives it what distributed transactions need there. */

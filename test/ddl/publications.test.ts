@@ -1,8 +1,8 @@
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
-import type { Cluster } from '../../src/index.ts';
-import type { TestDatabase } from '../support/test-databases.ts';
+import { Cluster } from '../../src/index.ts';
+import { createTestDatabases, type TestDatabase } from '../support/test-databases.ts';
 import { type EmptyPair, startEmptyPair } from './propagate/empty-pair.ts';
 
 const tables = `
@@ -75,6 +75,8 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await cluster.query('ALTER PUBLICATION p ADD TABLE plans, app.bills');
     expect(await expectPublished()).toBe(13);
     await cluster.query('ALTER PUBLICATION p SET TABLE tenants, "Odd orders" WHERE (id > 4)');
+    expect(await expectPublished()).toBe(8);
+    await cluster.query('ALTER PUBLICATION p SET TABLE tenants, "Odd orders" WHERE (id > 5)');
     expect(await expectPublished()).toBe(8);
     await cluster.query(`ALTER PUBLICATION p SET (publish = 'insert, delete', publish_via_partition_root); COMMENT ON PUBLICATION p IS 'of tests'; ALTER PUBLICATION p RENAME TO "q ""q"`);
     expect(await expectPublished()).toBe(8);
@@ -165,4 +167,33 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     for (const { node, repair } of differences) await ask(at(pair.databases.nodes.filter(({ host, port, database }) => node === `${host}:${port}/${database}`), 0), repair);
     expect(await expectPublished()).toBe(5);
   });
+});
+
+test('where the coordinator database is a node itself, distributed tables are not published', async () => {
+  const databases = await createTestDatabases({ nodes: 1 });
+  const cluster = new Cluster({ connectionString: databases.coordinator.connectionString, recoveryIntervalMs: 0 });
+  try {
+    const { host, port, database } = databases.coordinator;
+    for (const node of databases.nodes) await cluster.addNode({ host: node.host, port: node.port, database: node.database });
+    await cluster.query('CREATE TABLE orders (tenant_id bigint PRIMARY KEY, total int); CREATE TABLE plans (code text PRIMARY KEY); CREATE SCHEMA other; CREATE TABLE other.later (tenant_id bigint PRIMARY KEY)');
+    await cluster.createReferenceTable('plans');
+    await cluster.createDistributedTable('orders', 'tenant_id', { shardCount: 4 });
+    const refused = (publication: string, table: string): object => ({ id: 'unsupportedTable', message: `publication "${publication}" cannot have distributed table "${table}"` });
+    for (const what of ['ALL TABLES', 'TABLE orders', 'TABLES IN SCHEMA public']) {
+      await cluster.query(`CREATE PUBLICATION p FOR ${what}`);
+      await expect(cluster.addNode({ host, port, database })).rejects.toMatchObject(refused('p', 'orders'));
+      await cluster.query('DROP PUBLICATION p');
+    }
+    await cluster.addNode({ host, port, database });
+    for (const what of ['ALL TABLES', 'TABLE orders', 'TABLES IN SCHEMA public']) await expect(cluster.query(`CREATE PUBLICATION p FOR ${what}`)).rejects.toMatchObject(refused('p', 'orders'));
+    await cluster.query('CREATE PUBLICATION p FOR TABLE other.later; CREATE PUBLICATION of_other FOR TABLES IN SCHEMA other');
+    await expect(cluster.createDistributedTable('other.later', 'tenant_id')).rejects.toMatchObject(refused('of_other', 'later'));
+    await expect(cluster.createReferenceTable('other.later')).rejects.toMatchObject(refused('of_other', 'later'));
+    await expect(cluster.query('ALTER TABLE orders SET SCHEMA other')).rejects.toMatchObject(refused('of_other', 'orders'));
+    await cluster.query(`ALTER PUBLICATION p SET (publish = 'insert'); DROP PUBLICATION p, of_other`);
+    await cluster.createDistributedTable('other.later', 'tenant_id');
+  } finally {
+    await cluster.end();
+    await databases.drop();
+  }
 });
