@@ -55,6 +55,7 @@ import { type Routing, runRouted } from '../session/run-routed.ts';
 import { type RunContext, runStatement } from '../session/run-statement.ts';
 import { Session, type SessionQuery } from '../session/session.ts';
 import { SessionClient } from '../session/session-client.ts';
+import { UnrememberedSequences } from '../session/unremembered-sequences.ts';
 import { mayBeStale } from '../session/stale-patience.ts';
 import { isOnlyRows } from '../session/statement-kinds.ts';
 import { StatementNames } from '../session/statement-names.ts';
@@ -116,6 +117,7 @@ const PoolBase = Pool as unknown as new (config: object) => Omit<Pool, 'query' |
 export class Cluster extends PoolBase {
   readonly #coordinator: Coordinator;
   readonly #names = new StatementNames();
+  readonly #sequences: UnrememberedSequences;
   #ended: Promise<void> | undefined;
   /** Calls of `query` under way. */
   #running = 0;
@@ -132,6 +134,7 @@ export class Cluster extends PoolBase {
       },
     });
     this.#coordinator = coordinator;
+    this.#sequences = new UnrememberedSequences(coordinator.sequences, coordinator.pools);
     coordinator.utility = ({ within, ...run }) => runUtility(this, run, within === undefined ? this : this.#inside(within));
     this.on('release', (_error: unknown, client: unknown) => {
       if (client instanceof SessionClient) client.reset();
@@ -881,7 +884,7 @@ export class Cluster extends PoolBase {
     const coordinator = this.#coordinator;
     return {
       scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks, ...routing }),
-      sequences: coordinator.sequences,
+      sequences: this.#sequences,
       hotTexts: coordinator.hotTexts,
       load: coordinator.load,
       options: coordinator.options,

@@ -9,7 +9,7 @@ import { builtinName, holds, nameParts, relationAlias, walk } from '../sql/ast.t
 import type { Statement } from '../sql/parse.ts';
 import { refusal, unsupported } from './select/unsupported.ts';
 
-/** Values of these sequences are given out in blocks: no session has a last one. */
+/** Calls of currval whose sequence depends on a row, or which stand where the session cannot answer them: the coordinator database does not know of values that are given out in blocks. */
 export function checkSequenceCalls(select: SelectStmt, { tables }: CatalogSnapshot): void {
   collectCalls(select, (call) => {
     const name = builtinName(call.funcname);
@@ -19,7 +19,7 @@ export function checkSequenceCalls(select: SelectStmt, { tables }: CatalogSnapsh
     for (const { columns } of tables.values()) {
       for (const column of columns) {
         if (column.default?.kind !== 'sequence' || (asked !== undefined && !column.default.sequence.endsWith(asked.split('.').at(-1) ?? ''))) continue;
-        throw unsupported(`Sequence ${column.default.sequence} fills a distributed or reference table: its values are taken in blocks.`, 'Use INSERT … RETURNING.');
+        throw unsupported(`Sequence ${column.default.sequence} fills a distributed or reference table: its values are taken in blocks.`, 'Name the sequence by a constant or a parameter, or use INSERT … RETURNING.');
       }
     }
     return true;

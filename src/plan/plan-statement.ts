@@ -8,6 +8,7 @@ import { isLookupTable } from '../catalog/unique-lookup.ts';
 import { quoteIdentifier } from '../sql/identifiers.ts';
 import { writesRows } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import { takenSequences } from './computed/taken-sequences.ts';
 import { type RewrittenStatement, withComputed } from './computed/with-computed.ts';
 import type { InsertPlan } from './insert/insert-plan.ts';
 import { refused } from './insert/refused.ts';
@@ -49,7 +50,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   if (skipping !== undefined) return planSkipping(skipping, named);
   checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
-  if (computed !== undefined) return planComputed(computed, named);
+  if (computed !== undefined) return planComputed(statement, computed, named);
   if ('SelectStmt' in node) return planLookedUp(statement, named);
   if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
@@ -96,9 +97,9 @@ async function planLookedUp(statement: Statement, named: Named): Promise<Stateme
 }
 
 /** Without anything to compute, it is the statement that was made of it: PostgreSQL's catalogs without what is the cluster's own. */
-async function planComputed({ statement, numbers, inputs }: RewrittenStatement, named: Named): Promise<StatementPlan> {
+async function planComputed(asked: Statement, { statement, numbers, inputs }: RewrittenStatement, named: Named): Promise<StatementPlan> {
   const plan = await planRows(statement, named);
-  return inputs.length === 0 ? plan : { kind: 'computed', statement, plan, numbers, inputs };
+  return inputs.length === 0 ? plan : { kind: 'computed', asked, statement, plan, numbers, inputs, takes: inputs.some(({ kind }) => kind === 'current_value') ? takenSequences(asked.node, named.names) : [] };
 }
 
 /** A write that reads views over distributed or reference tables, with their queries in their places; the target stays. */

@@ -2,7 +2,7 @@ import { ClusterError } from '../base/errors.ts';
 import type { Node } from '@pgsql/types';
 import { collectCalls } from '../analyze/function-calls.ts';
 import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
-import { builtinName } from '../sql/ast.ts';
+import { builtinName, nameParts } from '../sql/ast.ts';
 import { refused } from './insert/refused.ts';
 import { unsupported } from './select/unsupported.ts';
 
@@ -16,6 +16,19 @@ export function usesSequence(tree: unknown): boolean {
     return !found;
   }, true);
   return found;
+}
+
+/** The sequence of a call that is `nextval` of a constant, and nothing else. */
+export function nextOf(node: Node): string | undefined {
+  if (!('FuncCall' in node) || builtinName(node.FuncCall.funcname) !== 'nextval') return undefined;
+  const [argument] = node.FuncCall.args ?? [];
+  return argument === undefined ? undefined : sequenceName(argument);
+}
+
+/** The text of a constant that names a sequence, with or without `::regclass`. */
+export function sequenceName(node: Node): string | undefined {
+  if ('TypeCast' in node && node.TypeCast.arg !== undefined && nameParts(node.TypeCast.typeName?.names).at(-1) === 'regclass') return sequenceName(node.TypeCast.arg);
+  return 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
 }
 
 /** For statements that run on nodes. */

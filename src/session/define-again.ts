@@ -5,11 +5,11 @@ import type { ParsedQuery } from '../cluster/node-connection.ts';
 import { runDefinition } from '../ddl/propagate/run-definition.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
 import type { DefinitionPlan } from '../plan/ddl/definition-plan.ts';
-import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { SequenceValues } from '../execute/write/sequence-blocks.ts';
 
 interface DefineContext {
   readonly scope: StatementScope;
-  readonly sequences: SequenceBlocks;
+  readonly sequences: Pick<SequenceValues, 'forget'>;
   readonly ddlLockTimeoutMs: number;
   readonly distributesSchemas: boolean;
 }

@@ -8,6 +8,8 @@ interface PinnedInput {
   readonly pools: NodePools;
   /** Statements that give a new connection the session's state. */
   readonly settings: () => readonly string[];
+  /** Told when there is a connection in which nobody has taken values of sequences, and when it is there no more. */
+  readonly onConnected: (isThere: boolean) => void;
   readonly onNotification?: ((notification: NodeNotification) => void) | undefined;
 }
 
@@ -75,6 +77,7 @@ export class PinnedCoordinator {
   release(error?: unknown): void {
     const held = this.#held;
     this.#held = undefined;
+    if (held !== undefined) this.input.onConnected(false);
     held?.onNotification(undefined);
     held?.release(error === undefined ? { dirty: true } : { error });
   }
@@ -82,7 +85,7 @@ export class PinnedCoordinator {
   #connections(): NodeConnections {
     const shared = this.input.pools.get(coordinatorNodeId);
     const acquire: NodeConnections['acquire'] = async (options) => {
-      const held = this.#held ?? (this.#borrowed = withoutSequences(await shared.acquire(options)));
+      const held = this.#held ?? (this.#borrowed = this.#withoutSequences(await shared.acquire(options)));
       const release: NodeConnection['release'] = (outcome) => this.#afterTransaction(held, outcome);
       return withMember(held, 'release', release);
     };
@@ -91,16 +94,20 @@ export class PinnedCoordinator {
 
   #afterTransaction(connection: NodeConnection, outcome: Parameters<NodeConnection['release']>[0]): void {
     if (this.#borrowed === connection) this.#borrowed = undefined;
-    if (this.#held !== connection) connection.release(outcome);
+    if (this.#held !== connection) {
+      if (this.#held === undefined) this.input.onConnected(false);
+      connection.release(outcome);
+    }
     else if (outcome?.error !== undefined || connection.transactionStatus !== 'idle') this.release(outcome?.error ?? new Error('left in a transaction'));
   }
 
   async #take(): Promise<NodeConnection> {
-    const connection = withoutSequences(await this.input.pools.get(coordinatorNodeId).acquire());
+    const connection = this.#withoutSequences(await this.input.pools.get(coordinatorNodeId).acquire());
     const settings = this.input.settings();
     try {
       if (settings.length > 0) await connection.query({ text: settings.join(';\n'), simple: true });
     } catch (error) {
+      this.input.onConnected(false);
       connection.release({ error });
       throw error;
     }
@@ -113,10 +120,11 @@ export class PinnedCoordinator {
     connection.onNotification(this.input.onNotification);
     this.#held = connection;
   }
-}
 
-/** `currval` and `lastval` must not tell what others have taken who had the connection before. Not awaited: what is asked goes behind it, and fails as it does where the connection is lost. */
-function withoutSequences(connection: NodeConnection): NodeConnection {
-  connection.query({ text: 'DISCARD SEQUENCES', simple: true }).catch(() => undefined);
-  return connection;
+  /** `currval` and `lastval` must not tell what others have taken who had the connection before. Not awaited: what is asked goes behind it, and fails as it does where the connection is lost. */
+  #withoutSequences(connection: NodeConnection): NodeConnection {
+    connection.query({ text: 'DISCARD SEQUENCES', simple: true }).catch(() => undefined);
+    this.input.onConnected(true);
+    return connection;
+  }
 }

@@ -22,6 +22,7 @@ import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
 import { checkStandardStrings } from '../sql/standard-strings.ts';
+import { effectsOfDefinition, type SequenceEffects, sequenceEffects } from './sequence-effects.ts';
 import { KnownShapes } from './known-shapes.ts';
 import { LiftedTexts } from './lifted-texts.ts';
 import { isTimeless } from './timeless-text.ts';
@@ -54,6 +55,7 @@ export class PreparedPlan {
   readonly upsert: { readonly lock: PreparedPlan; readonly update: PreparedPlan } | undefined;
   #runs = 0;
   #tag: string | undefined;
+  #sequenceEffects: SequenceEffects | undefined;
 
   constructor(
     readonly plan: StatementPlan,
@@ -84,6 +86,12 @@ export class PreparedPlan {
   outgrow(): void {
     this.#isOutgrown = true;
     this.#general?.outgrow();
+  }
+
+  /** What a run may do to sequences beside taking the values that the cluster supplies. */
+  get sequenceEffects(): SequenceEffects {
+    this.#sequenceEffects ??= this.#general?.sequenceEffects ?? effectsOf(this.plan, this.statement);
+    return this.#sequenceEffects;
   }
 
   /** The plan for a session of which this is known. Shares what runs have in common. */
@@ -152,6 +160,11 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
   const ours = plan.kind === 'modify' && plan.sequences.length > 0;
   const numbers = (plan.kind === 'select' || plan.kind === 'modify') && !ours ? plan.whole.parameters : parameterNumbers(node);
   return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
+}
+
+function effectsOf(plan: StatementPlan, statement: Statement): SequenceEffects {
+  if (plan.kind === 'definition' || plan.kind === 'utility') return effectsOfDefinition(statement);
+  return sequenceEffects(statement, plan.kind === 'insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
 }
 
 function writesLookups(plan: StatementPlan, { lookups }: CatalogSnapshot): boolean {

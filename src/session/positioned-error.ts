@@ -43,10 +43,13 @@ function isMisplaced(error: object): boolean {
   return 'position' in error && (error.position !== undefined || state.startsWith('22')) && state !== '42P02';
 }
 
+/** What a session does that was asked for a value of a sequence that it did not know. */
+export const keptFromNow = 'This session keeps its connection from now on: of values that it takes later it can be asked at any time.';
+
 /** A session's last values are known to the connection that took them, and sessions share connections while they can. */
 export function tellOfSequences(error: unknown): unknown {
   if (sqlStateOf(error) !== '55000' || !(error instanceof Error) || !error.message.endsWith('is not yet defined in this session')) return error;
-  return Object.assign(error, { hint: 'Use INSERT … RETURNING, or ask in the transaction block that takes the value. This session keeps its connection from now on: of values that it takes later it can be asked at any time.' });
+  return Object.assign(error, { hint: `Use INSERT … RETURNING, or ask in the transaction block that takes the value. ${keptFromNow}` });
 }
 
 /** The statements of a text, each with what stands before it. */

@@ -27,7 +27,7 @@ import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-
 import { runBriefSpread, runEverywhere, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
-import type { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
+import type { StatementSequences } from './session-sequences.ts';
 import type { ShardLoad } from '../store/shard-load.ts';
 import { bindTarget, targetOf } from '../plan/bind.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
@@ -47,7 +47,7 @@ import type { TableStatistics } from './table-statistics.ts';
 
 export interface RunContext {
   readonly scope: StatementScope;
-  readonly sequences: SequenceBlocks;
+  readonly sequences: StatementSequences;
   readonly hotTexts: HotTexts;
   readonly load: ShardLoad;
   readonly options: FanOutOptions;

@@ -6,6 +6,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection, NodeNotice } from '../cluster/node-connection.ts';
 import { withLogicalNames } from '../execute/logical-names.ts';
+import type { SessionSequences } from './session-sequences.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
 import type { Statement } from '../sql/parse.ts';
 import { admitted } from '../store/admission.ts';
@@ -34,6 +35,7 @@ export interface BlockSession {
   readonly pinned: PinnedCoordinator;
   readonly settings: SessionSettings;
   readonly cursors: SessionCursors;
+  readonly sequences: Pick<SessionSequences, 'discard'>;
   readonly onNotice: ((notice: NodeNotice) => void) | undefined;
   reads(): SessionReads;
   /** Settings have changed that plans depend on. */
@@ -104,7 +106,7 @@ export class SessionBlock {
   }
 
   /** Where values of sequences are taken. */
-  get sequences(): SequenceBlocks {
+  get sequenceBlocks(): SequenceBlocks {
     return this.#ownSnapshot === undefined && !this.#locksSequences ? this.session.services.sequences : this.#ownSequences;
   }
 
@@ -134,6 +136,7 @@ export class SessionBlock {
     this.forgetSequences();
   }
 
+  /** Values of sequences that were taken, and not given out yet, mean nothing any more. */
   forgetSequences(): void {
     for (const taken of [this.session.services.sequences, this.#ownSequences]) taken.forget();
   }

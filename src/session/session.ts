@@ -39,9 +39,10 @@ import { type PortalSession, SessionPortals } from './session-portals.ts';
 import { SessionShapes } from './session-shapes.ts';
 import { SettingStatements } from './setting-statements.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
-import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, leavesState, locksSequences, locksTables, readingUtilities } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, readingUtilities } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { settingsMade } from './set-config.ts';
+import { SessionSequences } from './session-sequences.ts';
 import { SessionSettings } from './session-settings.ts';
 import type { SessionTransaction } from './session-transaction.ts';
 import { rightlyPositioned } from '../execute/rightly-positioned.ts';
@@ -82,6 +83,13 @@ export class Session {
   readonly #planner: SessionPlanner;
   readonly #cursors = new SessionCursors();
   readonly #prepared = new PreparedStatements();
+  readonly #sequences = new SessionSequences({
+    blocks: () => this.#block.sequenceBlocks,
+    onKept: async (work) => {
+      await this.#keepConnection();
+      return this.#block.onCoordinator(work);
+    },
+  });
   readonly #setting: SettingStatements;
   /** What is fetched in parts. */
   readonly portals: SessionPortals;
@@ -94,11 +102,14 @@ export class Session {
     this.#reads = new SessionReads(services, this.#settings, isBrief);
     this.#isBrief = isBrief;
     this.#onNotice = events.onNotice;
-    this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onNotification: events.onNotification });
+    this.#pinned = new PinnedCoordinator({ pools: services.pools, settings: () => this.#settings.texts, onConnected: (isThere) => this.#sequences.connected(isThere), onNotification: events.onNotification });
     const block: BlockSession = {
-      services, pinned: this.#pinned, settings: this.#settings, cursors: this.#cursors, onNotice: events.onNotice,
+      services, pinned: this.#pinned, settings: this.#settings, cursors: this.#cursors, sequences: this.#sequences, onNotice: events.onNotice,
       reads: () => this.#reads,
-      outdate: () => this.#planner.outdate(),
+      outdate: () => {
+        this.#planner.outdate();
+        this.#sequences.settingsChanged(this.#settings.has(/^search_path$/));
+      },
       notice: (severity, code, message) => this.#notice(severity, code, message),
       newEnough: (snapshot, options) => this.newEnough(snapshot, options),
     };
@@ -120,6 +131,7 @@ export class Session {
       scope: (snapshot, signal) => this.scope(snapshot, signal),
       context: (snapshot, signal) => this.#context(snapshot, signal),
       plannedComputed: (statement, signal) => this.#plannedComputed(statement, signal),
+      ran: (prepared) => this.#sequences.ran(prepared),
     };
     this.portals = new SessionPortals(portals);
     this.shapes = new SessionShapes({ ...portals, isPlain: () => this.#isPlain });
@@ -206,12 +218,14 @@ export class Session {
     const known = this.#block.ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     let snapshot = known;
     let statement = asked;
+    this.#sequences.settled();
     try {
       snapshot = await this.newEnough(known, query);
       const executed = await this.#executed(asked, query);
       statement = executed?.statement ?? asked;
       const prepared = await this.#planner.plan(statement, snapshot);
       this.#block.checkPlacements(prepared);
+      if (prepared.plan.kind !== 'computed') this.#sequences.ran(prepared);
       yield* this.routedRows(prepared, query, (routing) => streamStatement(prepared, this.#context(prepared.snapshot, query.signal, routing), { ...query, values: executed?.values ?? query.values ?? [] }));
     } catch (error) {
       this.#block.fail();
@@ -332,6 +346,7 @@ export class Session {
 
   /** One statement of a text. */
   run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
+    this.#sequences.settled();
     if ('TransactionStmt' in statement.node) return this.#block.run(statement, statement.node.TransactionStmt);
     if (this.#block.isFailed) return Promise.reject(transactionAborted());
     return this.#runInBlock(statement, query) ?? withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
@@ -346,6 +361,7 @@ export class Session {
     const prepared = this.#planner.known(statement, snapshot);
     if (prepared === undefined || !isOnlyRows(prepared.plan)) return undefined;
     const { rowMode, types, name, wholeBytesMax, values = [] } = query;
+    this.#sequences.ran(prepared);
     try {
       const route = this.#routeOf(prepared, query);
       if (route !== undefined && route.catalogVersion > snapshot.version) return undefined;
@@ -365,6 +381,7 @@ export class Session {
     const prepared = this.#planner.known(statement, snapshot);
     if (prepared === undefined || !isOfRows(prepared.plan) || changesSession.test(statement.text)) return undefined;
     const run = (signal: AbortSignal | undefined): Promise<QueryResult> => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), query);
+    this.#sequences.ran(prepared);
     try {
       return withinTime(this.#services.statementTimeoutMs, query.signal, run).catch((error: unknown) => this.#failInBlock(error, prepared, query.signal));
     } catch (error) {
@@ -432,6 +449,7 @@ export class Session {
     if (/set_config/i.test(statement.text)) await this.#setting.adopt(settingsMade(statement.node, query.values ?? [], valuesOf(result)));
     // What was taken before is of no use any more. Sequences know no transactions.
     else if (/setval/i.test(statement.text)) this.#block.forgetSequences();
+    if (/nextval|setval/i.test(statement.text)) this.#sequences.answered(statement, valuesOf(result)[0]);
     return result;
   }
 
@@ -485,7 +503,7 @@ export class Session {
 
   /** COPY … FROM STDIN of a table; resolves to the number of rows. All or nothing. */
   async copyIn(statement: Statement, source: CopySource, signal: AbortSignal | undefined): Promise<number> {
-    const { rowCount } = await this.#copying(signal, (snapshot, searchPath, limited) => this.writing(snapshot, async (routing) => {
+    const { rowCount } = await this.#copying(statement, signal, (snapshot, searchPath, limited) => this.writing(snapshot, async (routing) => {
       return { rowCount: await runCopyIn(statement, source, { context: this.#context(snapshot, limited, routing), searchPath }) };
     }));
     return rowCount;
@@ -493,7 +511,7 @@ export class Session {
 
   /** COPY … TO STDOUT of a table or a query. `take` is given each chunk. */
   async copyOut(statement: Statement, take: (chunk: Uint8Array) => Promise<void> | void, signal: AbortSignal | undefined): Promise<void> {
-    await this.#copying(signal, async (snapshot, searchPath, limited) => {
+    await this.#copying(statement, signal, async (snapshot, searchPath, limited) => {
       const chunks = this.copiedRows(snapshot, {}, (routing) => {
         const context = this.#context(snapshot, limited);
         const planned = async (query: Statement): Promise<PlannedQuery> => plannedCopy(await this.prepare(query), (how) => this.#context(snapshot, limited, how), routing);
@@ -503,9 +521,10 @@ export class Session {
     });
   }
 
-  async #copying<T>(given: AbortSignal | undefined, work: (snapshot: CatalogSnapshot, searchPath: readonly string[], signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
+  async #copying<T>(statement: Statement, given: AbortSignal | undefined, work: (snapshot: CatalogSnapshot, searchPath: readonly string[], signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     if (this.#block.isFailed) throw transactionAborted();
     const snapshot = await this.newEnough(this.#block.ownSnapshot ?? (await this.#services.store.load({ signal: given })), { signal: given });
+    this.#sequences.copied(statement);
     try {
       const searchPath = await this.#planner.searchPath(snapshot);
       return await withinTime(this.#services.statementTimeoutMs, given, (signal) => work(snapshot, searchPath, signal));
@@ -583,12 +602,25 @@ export class Session {
     this.#block.checkPlacements(prepared);
     if (locksTables(plan, statement.node)) this.#block.takesTableLocks();
     if (locksSequences(plan, statement.node)) this.#block.changesSequences();
-    if ((plan.kind === 'coordinator' || plan.kind === 'computed') && leavesState(statement.node, statement.text)) await this.#keepConnection();
-    const running = runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], this.#context(snapshot, query.signal, routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
+    if (keepsConnection(prepared)) await this.#keepConnection();
+    const observes = this.#isObserved(prepared);
+    if (plan.kind !== 'computed' && !observes) this.#sequences.ran(prepared);
+    const context = (routing: Routing): RunContext => {
+      const own = this.#context(snapshot, query.signal, routing);
+      return observes ? { ...own, scope: this.#sequences.observing(own.scope, prepared) } : own;
+    };
+    const running = runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], context(routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
-    const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
+    const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running).finally(() => {
+      if (plan.kind === 'computed') this.#sequences.ran(prepared);
+    });
     if (changesCatalog(plan)) await this.#block.readChangedCatalog(snapshot);
     return result;
+  }
+
+  /** A write of the coordinator database's own tables, outside of blocks: what it takes of sequences the session knows only if its connection is asked at once. */
+  #isObserved({ plan, sequenceEffects: effects }: PreparedPlan): boolean {
+    return plan.kind === 'coordinator' && plan.changesViews === undefined && effects.kind === 'named' && effects.writes && !this.#isBrief && !this.#block.isOpen && !this.#pinned.isHeld;
   }
 
   async #byCatalogToChange(statement: Statement, prepared: PreparedPlan): Promise<PreparedPlan> {
@@ -607,9 +639,8 @@ export class Session {
 
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
     const { hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas } = this.#services;
-    const { sequences } = this.#block;
     return {
-      scope: this.scope(snapshot, signal, routing), sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
+      scope: this.scope(snapshot, signal, routing), sequences: this.#sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
       clients: () => this.#services.clients(),
       utility: (run) => this.#utility(run, snapshot),

@@ -86,12 +86,14 @@ export class SettingStatements {
   async discard({ text }: Statement, target: string | undefined): Promise<QueryResult> {
     if (target !== 'DISCARD_ALL' && target !== undefined) {
       await this.block.onCoordinator((connection) => connection.query({ text, simple: true }));
+      if (target === 'DISCARD_SEQUENCES') this.session.sequences.discard();
       return tagged('DISCARD');
     }
     if (this.block.isOpen) throw new ClusterError('invalidParameter', 'DISCARD ALL cannot run inside a transaction block', { sqlState: '25001' });
     this.session.settings.clear();
     this.session.outdate();
     this.session.pinned.release();
+    this.session.sequences.discard();
     this.prepared.forget();
     await this.session.cursors.closeAll();
     return tagged('DISCARD');

@@ -1,5 +1,6 @@
 import type { DefElem, Node, TransactionStmt, VariableSetStmt } from '@pgsql/types';
 import type { StatementPlan } from '../plan/statement-plan.ts';
+import type { PreparedPlan } from './planner.ts';
 import { nameParts } from '../sql/ast.ts';
 
 /** Whether a statement calls one of the cluster's own functions that has a transaction of its own. */
@@ -34,7 +35,18 @@ export const distributingUtilities: ReadonlySet<string> = new Set(['create_distr
 export function leavesState(node: Node, text: string): boolean {
   if ('ListenStmt' in node || 'UnlistenStmt' in node || 'PrepareStmt' in node || 'ExecuteStmt' in node || 'DeallocateStmt' in node) return true;
   if ('DeclareCursorStmt' in node || 'FetchStmt' in node || 'ClosePortalStmt' in node || 'LoadStmt' in node) return true;
-  return /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock|currval|lastval/i.test(text);
+  return changesState.test(text) || /currval|lastval/i.test(text);
+}
+
+const changesState = /\b(temp|temporary|pg_temp|set_config|setseed)\b|advisory_(un)?lock/i;
+
+/** Whether a session keeps its connection to the coordinator database from this statement on. One that only asks for values of sequences that the session has need not. */
+export function keepsConnection({ plan, statement: { node, text }, sequenceEffects: effects }: Pick<PreparedPlan, 'plan' | 'statement' | 'sequenceEffects'>): boolean {
+  if (plan.kind === 'coordinator') return leavesState(node, text);
+  if (plan.kind !== 'computed') return false;
+  if (!plan.inputs.some(({ kind }) => kind === 'current_value')) return leavesState(node, text);
+  const mayTake = effects.kind === 'unknown' || (effects.kind === 'named' && (effects.writes || effects.sequences.length + effects.functions.length > 0));
+  return changesState.test(text) || (plan.plan.kind === 'coordinator' && mayTake);
 }
 
 /** Whether nothing but its result comes of a plan that the session would have to see to. */

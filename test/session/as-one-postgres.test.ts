@@ -132,11 +132,14 @@ test('a session is never told what others have taken from a sequence', async () 
   try {
     await one.query(take);
     await other.query(take);
+    const third = await pair.cluster.connect();
     // In a block, and by itself.
-    await other.query('BEGIN');
-    await expect(last(other)).rejects.toMatchObject(unknown);
-    await other.query('ROLLBACK');
-    await expect(last(one)).rejects.toMatchObject(unknown);
+    await third.query('BEGIN');
+    await expect(last(third)).rejects.toMatchObject(unknown);
+    await third.query('ROLLBACK');
+    await expect(last(third)).rejects.toMatchObject(unknown);
+    third.release(true);
+    expect([await last(one), await last(other)]).toEqual([[{ of_it: 1, of_all: 1 }], [{ of_it: 2, of_all: 2 }]]);
     await expect(pair.cluster.query('SELECT lastval()')).rejects.toMatchObject({ code: '55000', hint: unknown.hint });
     await other.query(`BEGIN; ${take}`);
     await one.query(take);

@@ -1,5 +1,5 @@
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
-import type { ComputedInput } from '../../plan/computed/computed-plan.ts';
+import type { ComputedInput, CurrentValue } from '../../plan/computed/computed-plan.ts';
 import type { UtilityCall } from '../../plan/statement-plan.ts';
 import type { StatementScope } from '../statement-scope.ts';
 import { catalogRows } from './catalog-rows.ts';
@@ -17,6 +17,8 @@ export interface ComputeContext {
   /** Rows of one of the cluster's own functions, as objects. */
   rowsOf(call: UtilityCall): Promise<readonly object[]>;
   valueOf(call: UtilityCall): Promise<string | null>;
+  /** What the session has found. */
+  current(input: CurrentValue): string | null;
   /** Clients of wire servers. */
   clients(): Promise<readonly ClientActivity[]>;
 }
@@ -56,6 +58,8 @@ export async function computeInput(input: ComputedInput, context: ComputeContext
     }
     case 'call_value':
       return context.valueOf(input.call);
+    case 'current_value':
+      return context.current(input);
   }
 }
 

@@ -5,7 +5,7 @@ import type { NodeId } from '../../catalog/ids.ts';
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import type { ArrayRows } from '../../plan/insert/array-rows.ts';
-import type { InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
+import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from '../../plan/insert/insert-plan.ts';
 import type { Placer } from '../../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
@@ -16,10 +16,10 @@ import type { HotTexts } from './hot-texts.ts';
 import { hashAssigned, placeValues } from './place-values.ts';
 import { renderArrays } from './render-arrays.ts';
 import type { WriteTask } from './run-spread.ts';
-import type { SequenceBlocks } from './sequence-blocks.ts';
+import type { SequenceValues } from './sequence-blocks.ts';
 
 export interface InsertServices {
-  readonly sequences: SequenceBlocks;
+  readonly sequences: SequenceValues;
   readonly hotTexts: HotTexts;
   readonly load: ShardLoad;
 }
@@ -82,7 +82,8 @@ interface Computing {
   readonly leaves: boolean;
 }
 
-async function computedValues(scope: StatementScope, { computed, arrays }: InsertPlan, { values, services: { sequences }, leaves }: Computing): Promise<readonly (string | null)[]> {
+async function computedValues(scope: StatementScope, plan: InsertPlan, { values, services: { sequences }, leaves }: Computing): Promise<readonly (string | null)[]> {
+  const { computed, arrays } = plan;
   const left = new Set(leaves && arrays !== undefined ? arrays.columns.flatMap(({ leavable }, i) => {
     const slot = leavable ? arrays.rows[0]?.[i] : undefined;
     return slot?.kind === 'computed' ? [slot.index] : [];
@@ -95,7 +96,7 @@ async function computedValues(scope: StatementScope, { computed, arrays }: Inser
     if (value.kind === 'expression') expressions.push(i);
     else bySequence.set(value.sequence, [...(bySequence.get(value.sequence) ?? []), i]);
   }
-  for (const [sequence, places] of bySequence) {
+  for (const [sequence, places] of inOrderOfUse(plan, bySequence)) {
     const next = await sequences.next(sequence, places.length);
     for (const [i, place] of places.entries()) results[place] = at(next, i);
   }
@@ -106,8 +107,29 @@ async function computedValues(scope: StatementScope, { computed, arrays }: Inser
   });
   const { text, numbers } = closeParameterGaps(`SELECT ${list.join(', ')}`);
   const { rows } = await scope.run(coordinatorNodeId, { text, values: numbers.map((number) => values[number - 1]) }, 'read');
-  for (const [i, place] of expressions.entries()) results[place] = at(rows, 0)[i] ?? null;
+  for (const [i, place] of expressions.entries()) {
+    const value = at(rows, 0)[i] ?? null;
+    const one = at(computed, place);
+    results[place] = value;
+    if (one.kind === 'expression' && one.nextOf !== undefined && value !== null) sequences.called(one.nextOf, value);
+  }
+  if (bySequence.size > 0 && expressions.some((place) => usesNext(at(computed, place)))) sequences.lastIsUncertain();
   return results;
+}
+
+function usesNext(value: ComputedValue): boolean {
+  return value.kind === 'expression' && value.nextOf !== undefined;
+}
+
+/** Last the one that PostgreSQL comes to last: that of the last column, in the last row that takes any. */
+function inOrderOfUse({ table, rows }: InsertPlan, bySequence: ReadonlyMap<string, readonly number[]>): [string, readonly number[]][] {
+  const sequences = [...bySequence];
+  if (sequences.length < 2) return sequences;
+  const columnOf = (sequence: string): number => table.columns.findLastIndex((column) => column.default?.kind === 'sequence' && column.default.sequence === sequence);
+  const rowOf = (places: readonly number[]): number => rows.findLastIndex(({ template: { parts } }) => parts.some((part) => typeof part !== 'string' && part.kind === 'computed' && places.includes(part.index)));
+  const order = new Map(sequences.map(([sequence, places]) => [sequence, [rowOf(places), columnOf(sequence)] as const]));
+  const of = (sequence: string): readonly [number, number] => present(order.get(sequence));
+  return sequences.sort(([a], [b]) => of(a)[0] - of(b)[0] || of(a)[1] - of(b)[1]);
 }
 
 interface Known {

@@ -3,7 +3,29 @@ import { at } from '../../base/assert.ts';
 import { quoteLiteral } from '../../sql/identifiers.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 
+/** Where values of sequences are taken, by qualified and quoted names. */
+export interface SequenceValues {
+  /** The next `count` values, as text. */
+  next(sequence: string, count: number): Promise<string[]>;
+  /** The next value of each, in order; one may be named more than once. */
+  nextOfEach(sequences: readonly string[]): Promise<string[]>;
+  /** A value that an expression has given that was `nextval` of a sequence alone, in the caller's words. */
+  called(sequence: string, value: string): void;
+  /** Values of several of them that one statement took were not taken in the order in which rows take them. */
+  lastIsUncertain(): void;
+  /** Forgets values that were taken, and not given out. */
+  forget(): void;
+}
+
+/** Values of one sequence. */
+export interface TakenValues {
+  readonly oid: number;
+  readonly values: string[];
+}
+
 interface Block {
+  /** The sequence's. */
+  oid: number;
   values: string[];
   /** Grows with demand, so that a busy table asks seldom and an idle one wastes little. */
   size: number;
@@ -26,11 +48,11 @@ export class SequenceBlocks {
 
   constructor(private readonly query: CoordinatorQuery) {}
 
-  /** The next `count` values of a sequence (qualified and quoted), as text. */
-  async next(sequence: string, count: number): Promise<string[]> {
+  /** The next `count` values of a sequence (qualified and quoted). */
+  async take(sequence: string, count: number): Promise<TakenValues> {
     let block = this.#blocks.get(sequence);
     if (block === undefined) {
-      block = { values: [], size: sizeMin, filling: undefined };
+      block = { oid: 0, values: [], size: sizeMin, filling: undefined };
       this.#blocks.set(sequence, block);
     }
     const taken: string[] = [];
@@ -42,14 +64,7 @@ export class SequenceBlocks {
       }
       taken.push(...block.values.splice(0, missing));
     }
-    return taken;
-  }
-
-  /** The next value of each, in order; one may be named more than once. */
-  async nextOfEach(sequences: readonly string[]): Promise<string[]> {
-    const values = new Map<string, string[]>();
-    for (const sequence of new Set(sequences)) values.set(sequence, await this.next(sequence, sequences.filter((other) => other === sequence).length));
-    return sequences.map((sequence) => values.get(sequence)?.shift() ?? '');
+    return { oid: block.oid, values: taken };
   }
 
   /** Forgets what is left: after TRUNCATE … RESTART IDENTITY and setval. */
@@ -62,9 +77,10 @@ export class SequenceBlocks {
       const count = Math.max(needed, block.size);
       block.size = Math.min(Math.max(block.size * 2, needed), sizeMax);
       const rows = await this.query(
-        `SELECT pg_catalog.nextval(${quoteLiteral(sequence)}::pg_catalog.regclass) FROM pg_catalog.generate_series(1, ${count})`,
+        `SELECT pg_catalog.nextval(s), s::pg_catalog.oid FROM pg_catalog.generate_series(1, ${count}), LATERAL (SELECT ${quoteLiteral(sequence)}::pg_catalog.regclass) AS named(s)`,
       );
       block.values.push(...rows.map((row) => at(row, 0) ?? ''));
+      block.oid = Number(rows[0]?.[1]);
     } finally {
       block.filling = undefined;
     }

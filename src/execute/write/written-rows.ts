@@ -26,7 +26,9 @@ export async function takeRows(steady: SteadyScope, { rows: batches, written }: 
     size.add(batch);
     for (const row of batch) rows.push(row);
   }
-  const supplied = await Promise.all(written.supplies.map((value) => suppliedValues(steady, value, { count: rows.length, how })));
+  // One after the other: the last column's sequence is the one that was used last.
+  const supplied: (readonly (string | null)[])[] = [];
+  for (const value of written.supplies) supplied.push(await suppliedValues(steady, value, { count: rows.length, how }));
   return supplied.length === 0 ? rows : rows.map((row, i) => [...row, ...supplied.map((values) => at(values, i))]);
 }
 

@@ -7,6 +7,8 @@ import type { StatementPlan, UtilityCall } from '../statement-plan.ts';
  */
 export interface ComputedPlan {
   readonly kind: 'computed';
+  /** As it was asked. */
+  readonly asked: Statement;
   /** The statement in which parameters stand for what is computed. */
   readonly statement: Statement;
   readonly plan: StatementPlan;
@@ -14,6 +16,8 @@ export interface ComputedPlan {
   readonly numbers: readonly number[];
   /** Its parameters behind those, in order; each is a text. */
   readonly inputs: readonly ComputedInput[];
+  /** Sequences of which it takes values for its own rows, where it asks for such values. */
+  readonly takes: readonly string[];
 }
 
 /** What the cluster computes for a statement. */
@@ -25,6 +29,13 @@ export type ComputedInput =
   /** The rows of a function of the cluster, all columns as text. */
   | { readonly kind: 'call_rows'; readonly call: UtilityCall }
   /** The one value of such a function. */
-  | { readonly kind: 'call_value'; readonly call: UtilityCall };
+  | { readonly kind: 'call_value'; readonly call: UtilityCall }
+  | CurrentValue;
+
+/** `currval` of a sequence, whose name is an expression over the caller's parameters; without one, `lastval`. */
+export interface CurrentValue {
+  readonly kind: 'current_value';
+  readonly sequence: string | undefined;
+}
 
 export type InputRows = 'nodes' | 'tables' | 'schemas' | 'shards' | 'placements' | 'colocation_groups' | 'shard_relations' | 'shard_sizes' | 'table_sizes' | 'activity' | 'clients' | 'lock_waits' | 'statements';

@@ -1,5 +1,6 @@
 import type { FuncCall, Node, RangeFunction, RangeVar, ResTarget, SelectStmt } from '@pgsql/types';
 import { analyzeAny } from '../../analyze/analyze-statement.ts';
+import { builtinRules, hasVolatileCall } from '../../analyze/function-calls.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { holds, nameParts, walk } from '../../sql/ast.ts';
@@ -23,17 +24,24 @@ export type ComputedUse =
   /** A function whose arguments stay as they are. */
   | { readonly kind: 'function'; readonly call: FuncCall; readonly name: string; readonly computed: ComputedFunction; readonly place: CallPlace }
   /** A function of the cluster that gives one value. */
-  | { readonly kind: 'value'; readonly call: FuncCall; readonly name: string; readonly arguments: UtilityCall; readonly place: CallPlace };
+  | { readonly kind: 'value'; readonly call: FuncCall; readonly name: string; readonly arguments: UtilityCall; readonly place: CallPlace }
+  /** `currval` or `lastval`, which the session knows. */
+  | { readonly kind: 'current'; readonly call: FuncCall; readonly name: string; readonly place: CallPlace };
 
 export type CallPlace =
   | { readonly kind: 'from'; readonly alias: string | undefined }
   | { readonly kind: 'only_target'; readonly isNamed: boolean }
+  /** A column without a name is called by what stands in it. */
+  | { readonly kind: 'names_column' }
   | { readonly kind: 'expression' };
 
 export interface FindInput {
   readonly names: RelationNames;
   readonly describe: Pick<Describe, 'functions' | 'relations'>;
 }
+
+/** Functions that the session answers, by how many arguments they have. */
+const currentFunctions: Readonly<Record<string, number>> = { currval: 1, lastval: 0 };
 
 /** Names of functions that give one value, and may stand anywhere, if their arguments are constants or parameters. */
 const valueFunctions: ReadonlySet<string> = new Set(['get_shard_id_for_distribution_column']);
@@ -105,6 +113,7 @@ async function findCalls(node: Node, { describe, hasTables }: CallInput): Promis
   walk(node, (kind, body) => {
     if (kind === 'RangeFunction') notePlace(body, places);
     if (kind === 'SelectStmt') noteOnlyTarget(body, places);
+    if (kind === 'ResTarget') noteUnnamed(body, places);
     if (kind === 'FuncCall' && isOfInterest(body, hasTables)) found.push(body);
     return undefined;
   });
@@ -122,7 +131,7 @@ function isOfInterest({ funcname }: FuncCall, hasTables: boolean): boolean {
   const name = parts.at(-1) ?? '';
   if (parts.length > 2 || (parts.length === 2 && parts[0] !== 'pg_catalog')) return false;
   if (Object.hasOwn(sizeFunctions, name)) return hasTables;
-  return Object.hasOwn(computedFunctions, name) || valueFunctions.has(name) || (Object.hasOwn(computedRelations, name) && (computedRelations[name]?.kind === 'function'));
+  return Object.hasOwn(computedFunctions, name) || valueFunctions.has(name) || Object.hasOwn(currentFunctions, name) || (Object.hasOwn(computedRelations, name) && (computedRelations[name]?.kind === 'function'));
 }
 
 /** Calls with ordinality or beside others in ROWS FROM have no place of this kind. */
@@ -140,8 +149,18 @@ function noteOnlyTarget({ targetList = [], fromClause }: SelectStmt, places: Map
   places.set(only.val.FuncCall, { kind: 'only_target', isNamed: only.name !== undefined });
 }
 
+/** Calls of those functions below the value of a target without a name; in UPDATE and INSERT each has one. */
+function noteUnnamed({ name, val }: ResTarget, places: Map<FuncCall, CallPlace>): void {
+  if (name !== undefined) return;
+  walk(val, (kind, body) => {
+    if (kind === 'FuncCall' && !places.has(body) && Object.hasOwn(currentFunctions, nameOf(body))) places.set(body, { kind: 'names_column' });
+    return kind !== 'SubLink';
+  });
+}
+
 function useOf(call: FuncCall, place: CallPlace): ComputedUse | undefined {
   const name = nameOf(call);
+  if (Object.hasOwn(currentFunctions, name)) return isCurrent(call, name) ? { kind: 'current', call, name, place } : undefined;
   const computed = Object.hasOwn(computedFunctions, name) ? computedFunctions[name] : Object.hasOwn(sizeFunctions, name) ? sizeFunctions[name] : undefined;
   if (computed !== undefined) {
     const count = call.args?.length ?? 0;
@@ -158,6 +177,11 @@ function useOf(call: FuncCall, place: CallPlace): ComputedUse | undefined {
   if (valueFunctions.has(name)) return { kind: 'value', call, name, arguments: constants, place };
   if (place.kind === 'expression') throw new ClusterError('invalidParameter', `${name}() gives rows, and cannot stand in an expression or beside other columns`, { hint: `Write SELECT … FROM ${name}(…).` });
   return { kind: 'rows', call, name, relation: relationOf(name), arguments: constants, place };
+}
+
+/** Any other call is left to PostgreSQL, or refused. */
+function isCurrent({ args = [], over, agg_star: star, func_variadic: variadic }: FuncCall, name: string): boolean {
+  return args.length === currentFunctions[name] && over === undefined && star !== true && variadic !== true && !holds(args, 'ColumnRef', 'SubLink', 'NamedArgExpr') && !hasVolatileCall(args, builtinRules);
 }
 
 function hasVariable(args: readonly Node[]): boolean {

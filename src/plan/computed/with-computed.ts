@@ -19,7 +19,7 @@ export interface RewrittenStatement {
   readonly inputs: readonly ComputedInput[];
 }
 
-const mayCompute = /citus|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema/i;
+const mayCompute = /citus|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema|\b(currval|lastval)\b/i;
 
 /** Whether a text, of a definition as well, may name what the cluster computes. */
 export function mayAskTheCluster(text: string): boolean {
@@ -75,7 +75,7 @@ class Rewriting {
 
   /** Parameters that are no arguments of a call which is cut out as a whole. */
   #keptParameters(): { readonly start: number; readonly end: number; readonly number: number }[] {
-    const cuts = this.uses.flatMap((use) => (use.kind === 'rows' || use.kind === 'value' ? [this.#extentOf(use.call)] : []));
+    const cuts = this.uses.flatMap((use) => (use.kind === 'rows' || use.kind === 'value' || use.kind === 'current' ? [this.#extentOf(use.call)] : []));
     return this.#cutter.parameterPlaces().filter(({ start }) => !cuts.some((cut) => start >= cut.start && start < cut.end));
   }
 
@@ -101,6 +101,9 @@ class Rewriting {
         return;
       case 'function':
         this.#wrap(use);
+        return;
+      case 'current':
+        this.#current(use);
         return;
       case 'value': {
         const { start, end } = this.#extentOf(use.call);
@@ -155,6 +158,17 @@ class Rewriting {
     }
     const { start, end } = at(tokens, close);
     this.#edits.push({ start, end, parts: [behind, aliasBehind(use)] });
+  }
+
+  /** Its value, with the name that its column would have: a query has the name of its column. */
+  #current(use: ComputedUse & { readonly kind: 'current' }): void {
+    const tokens = this.#cutter.tokens();
+    const { first, open, close } = this.#tokensOf(use.call);
+    const sequence = close === open + 1 ? undefined : this.statement.text.slice(at(tokens, open).end, at(tokens, close).start);
+    const value = `$${this.#number({ kind: 'current_value', sequence })}::pg_catalog.int8`;
+    const name = use.place.kind === 'from' ? (use.place.alias ?? use.name) : use.name;
+    const part = use.place.kind === 'expression' ? `(${value})` : `(SELECT ${value} AS ${quoteIdentifier(name)})`;
+    this.#edits.push({ start: at(tokens, first).start, end: at(tokens, close).end, parts: [part, aliasBehind(use)] });
   }
 
   /** Positions of the commas between a call's arguments. */
@@ -216,7 +230,7 @@ function literalCast(argument: Node | undefined): string {
 }
 
 /** A query behind FROM has a name; a function has its own. */
-function aliasBehind({ name, place }: ComputedUse & { readonly kind: 'function' | 'value' }): string {
+function aliasBehind({ name, place }: ComputedUse & { readonly kind: 'function' | 'value' | 'current' }): string {
   return place.kind === 'from' && place.alias === undefined ? ` AS ${quoteIdentifier(name)}` : '';
 }
 

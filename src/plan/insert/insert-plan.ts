@@ -8,8 +8,8 @@ import type { Placer } from '../prune.ts';
 /** A value that a PostgreSQL must make before the rows can be placed or sent. */
 export type ComputedValue =
   | { readonly kind: 'sequence'; readonly sequence: string }
-  /** Evaluated by the coordinator database; `$n` are the caller's parameters. */
-  | { readonly kind: 'expression'; readonly sql: string };
+  /** Evaluated by the coordinator database; `$n` are the caller's parameters. `nextOf`: it is `nextval` of this sequence, in the caller's words, and nothing else. */
+  | { readonly kind: 'expression'; readonly sql: string; readonly nextOf?: string | undefined };
 
 /** A value sent with a row: the caller's parameter `number`, or a computed one. */
 export type ValueSlot =

@@ -16,7 +16,7 @@ import { applyEdits } from '../../sql/template.ts';
 import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
 import { callsOnce, onceExpressions, onceTimeType } from '../select/evaluate-once.ts';
-import { refuseDefaults, refuseSequences, usesSequence } from '../sequence-use.ts';
+import { nextOf, refuseDefaults, refuseSequences, usesSequence } from '../sequence-use.ts';
 import { readsAlike, sharesParameters } from '../typed-parameters.ts';
 import { type ArrayRows, arrayRows } from './array-rows.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
@@ -253,7 +253,7 @@ class InsertPlanner {
       throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
     }
     const { start, end } = present(span, 'value');
-    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${assignableType(column)})` });
+    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${assignableType(column)})`, nextOf: nextOf(node) });
   }
 
   /** A constant, or a parameter that the server reads as the column's type. */
