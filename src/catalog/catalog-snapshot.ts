@@ -113,6 +113,8 @@ export interface ReferenceTable extends TableBase {
   readonly kind: 'reference';
   /** One shard, placed on every node. */
   readonly shardId: ShardId;
+  /** Local tables refer to it, so its shell is one more of its copies: it has all rows, and is written with the others. */
+  readonly shellIsCopy: boolean;
 }
 
 export type CatalogTable = DistributedTable | ReferenceTable;

@@ -12,6 +12,7 @@ import { type Converted, convertTables } from './convert-tables.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { readDefinitions, readTree } from './read-definition.ts';
 import { checkNotOfSchema, checkSchemas } from './schemas/check-schemas.ts';
+import { keepCopies, referredLocally } from './shell-copies.ts';
 import { onCoordinator } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 import { checkDistributed } from './undistribute-table.ts';
@@ -46,7 +47,10 @@ export function alterDistributedTable(context: DdlContext, table: string, option
       await checkNotOfSchema(change, definition, 'alter');
       checkOptions(definition, options);
       const trees = await treesOf(change, definition, options);
-      if (options.reference === true) return convertTables(change, trees.map((tree) => tree.map((member) => ({ definition: member, as: { kind: 'reference' } }))), undefined);
+      if (options.reference === true) {
+        await convertTables(change, trees.map((tree) => tree.map((member) => ({ definition: member, as: { kind: 'reference' } }))), undefined);
+        return keepCopies(change, await referredLocally(change, [definition.oid]));
+      }
       const members = trees.map((tree) => tree.map((member): Converted => ({ definition: member, as: { kind: 'distributed', distribution: columnOf(member, options) } })));
       return convertTables(change, members, await groupOf(change, { definition, options, otherOid, distribution: columnOf(definition, options) }));
     },
@@ -55,6 +59,7 @@ export function alterDistributedTable(context: DdlContext, table: string, option
 
 function checkOptions(table: TableDefinition, { column, shardCount, colocateWith, cascadeToColocated, reference }: AlterDistributedTableOptions): void {
   if (table.partitionOf !== null) throw unsupportedTable(table, { message: `it is a partition of "${table.partitionOf.table.name}"`, hint: 'Alter that one, with all its partitions.' });
+  if (table.distribution?.shellIsCopy === true) throw unsupportedTable(table, { message: 'foreign keys of local tables refer to it', hint: 'Drop them first, or distribute these tables.' }, 'alter');
   const isReference = table.distribution?.kind === 'reference';
   const invalid = (message: string): ClusterError => new ClusterError('invalidParameter', message, { schema: table.schema, table: table.name });
   if (reference === true) {

@@ -11,6 +11,7 @@ import { inTransaction } from '../txn/in-transaction.ts';
 import type { DdlContext, Within } from './ddl-context.ts';
 import { definitionSettings, underDefinitionSettings, underNodeSettings } from './definition-settings.ts';
 import { readDefinition } from './read-definition.ts';
+import { releaseCopies } from './shell-copies.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /** One change of tables or nodes while it runs: in one distributed transaction, alone in changing the catalog. */
@@ -94,7 +95,11 @@ export function changeTable<T>(
       return { oid: await lockTable(coordinator, steps.table, signal), otherOid: other?.oid };
     },
     tablesOf: steps.onlyIt === true ? ({ oid }) => [oid] : undefined,
-    body: async (change, { oid, otherOid }) => steps.body(change, await readDefinition(change.coordinator, oid, { signal }), otherOid),
+    body: async (change, { oid, otherOid }) => {
+      const made = await steps.body(change, await readDefinition(change.coordinator, oid, { signal }), otherOid);
+      await releaseCopies(change);
+      return made;
+    },
   });
 }
 

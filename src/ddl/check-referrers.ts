@@ -5,7 +5,7 @@ import type { TableDefinition } from './table-definition.ts';
 
 /**
  * `unsupportedTable` when rows of another table refer to this one: their foreign key would be checked against the empty shell from now on.
- * Empty tables may refer to it, since they are likely to be distributed next. `together`: OIDs of tables that are distributed with it.
+ * Empty tables may refer to it, since they are likely to be distributed next. `together`: OIDs of tables that are distributed with it, or find its rows where they are.
  */
 export async function checkReferrers(change: CatalogChange, table: TableDefinition, together: ReadonlySet<number> = new Set()): Promise<void> {
   for (const { constraint, table: referrer } of table.referencedBy ?? []) {

@@ -74,7 +74,7 @@ function columnIn(as: NewKind): DistributionColumn | undefined {
 
 function distributionOf(shardIds: readonly ShardId[], as: NewKind, group: ColocationGroup | undefined): RelatedTable['distribution'] {
   const distribution = columnIn(as);
-  return { kind: as.kind, columnPosition: distribution?.column.position ?? null, columnName: distribution?.column.name ?? null, colocationId: group?.id ?? null, shardIds };
+  return { kind: as.kind, columnPosition: distribution?.column.position ?? null, columnName: distribution?.column.name ?? null, colocationId: group?.id ?? null, shardIds, shellIsCopy: false };
 }
 
 /** The definition as it will be, other tables that are converted with it included. */

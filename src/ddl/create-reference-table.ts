@@ -16,6 +16,7 @@ import { publishedOn } from './publications.ts';
 import { referencedShards } from './referenced-shards.ts';
 import { renderShard, type ShardStatements } from './render-shard.ts';
 import { checkNotOfSchema } from './schemas/check-schemas.ts';
+import { keepRows } from './shell-copies.ts';
 import { emptyShell, fenceShell, hasRows, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -34,7 +35,7 @@ export function createReferenceTable(context: DdlContext, table: string, options
       if (definition.partitionKey !== null || definition.partition) throw unsupportedTable(definition, { message: 'it is partitioned', hint: 'Only distributed tables can be: a reference table is small.' });
       checkBehaviour(definition, 'reference');
       checkForeignKeys(definition, { kind: 'reference' });
-      await checkReferrers(change, definition);
+      await checkReferrers(change, definition, new Set((definition.referencedBy ?? []).flatMap(({ table: { oid, distribution } }) => (distribution === null ? [oid] : []))));
       await checkPublications(change.coordinator, [definition], change);
       await sendObjectsOf(change, [definition.oid]);
       await checkDependencies(change, definition);
@@ -52,13 +53,20 @@ async function spread(change: CatalogChange, definition: TableDefinition, id: Sh
   const everywhere = (statements: (shard: ShardStatements) => readonly string[]): Promise<void> =>
     runOnNodes(change, new Map(change.nodes.map((node) => [node.id, [ensureSchema(definition), ...statements(shardOn(node.id))]])));
   const filled = await hasRows(change, definition);
+  const keeps = refersHere(definition);
   await everywhere((shard) => (filled ? shard.beforeRows : [...shard.beforeRows, ...after(shard)]));
   if (filled) {
     await withoutTriggers(change, [definition], async () => {
       await broadcastRows(change, { table: definition, id, source: { connection: change.coordinator, relation: 'shell' }, nodes: change.nodes });
-      await emptyShell(change, definition);
+      if (!keeps) await emptyShell(change, definition);
     });
     await everywhere(after);
   }
-  await fenceShell(change, definition);
+  if (keeps) await keepRows(change, definition);
+  else await fenceShell(change, definition);
+}
+
+/** Whether local tables refer to it: then its rows stay where they are, as one more copy. */
+function refersHere({ referencedBy }: TableDefinition): boolean {
+  return (referencedBy ?? []).some(({ table }) => table.distribution === null);
 }

@@ -69,7 +69,7 @@ const distributionOf: DistributionSql = (oid) => `(
   SELECT json_build_object('kind', t.kind, 'columnPosition', t.distribution_attnum,
     'columnName', (SELECT w.attname FROM pg_attribute w WHERE w.attrelid = t.relation AND w.attnum = t.distribution_attnum), 'colocationId', t.colocation_id, 'shardIds',
     (SELECT json_agg(h.shard_id ORDER BY s.ordinal) FROM shardwright.shard h LEFT JOIN shardwright.shard_group s USING (shard_group_id)
-     WHERE h.relation = t.relation))
+     WHERE h.relation = t.relation), 'shellIsCopy', t.shell_is_copy)
   FROM shardwright.distributed_table t WHERE t.relation = ${oid})`;
 
 const relatedTable = (oid: string, distribution: DistributionSql): string => `(

@@ -56,13 +56,16 @@ export const fenceTriggers: readonly string[] = [fence, insertFence];
  * Makes the server refuse whatever would change rows of the shell, with 42P01: a process whose snapshot is older than the table's
  * distribution must not lose rows in it.
  */
-export async function fenceShell(change: CatalogChange, shell: Shell): Promise<void> {
-  for (const { create } of fenceStatements(shell)) await onCoordinator(change, create);
+export async function fenceShell(change: CatalogChange, shell: Shell, kind: ShellKind = 'empty'): Promise<void> {
+  for (const { create } of fenceStatements(shell, kind)) await onCoordinator(change, create);
 }
 
 export async function unfenceShell(change: CatalogChange, shell: Shell): Promise<void> {
   for (const { drop } of fenceStatements(shell)) await onCoordinator(change, drop);
 }
+
+/** A shell that has no rows; or all of a reference table's, which come in as those of its other copies do. */
+export type ShellKind = 'empty' | 'copy';
 
 export interface FenceStatements {
   readonly name: string;
@@ -70,14 +73,14 @@ export interface FenceStatements {
   readonly drop: string;
 }
 
-/** A partition has the trigger for each row from its parent. */
-export function fenceStatements(shell: Pick<Shell, 'schema' | 'name' | 'partition'>): FenceStatements[] {
+/** A partition has the trigger for each row from its parent. In a copy one look at each statement is enough: what checks the options of a COPY is let through as well. */
+export function fenceStatements(shell: Pick<Shell, 'schema' | 'name' | 'partition'>, kind: ShellKind = 'empty'): FenceStatements[] {
   const trigger = (name: string, events: string, each: string): FenceStatements => ({
     name,
     create: `CREATE TRIGGER ${name} BEFORE ${events} ON ${nameOf(shell)} FOR EACH ${each} EXECUTE FUNCTION shardwright.refuse_shell_write()`,
     drop: `DROP TRIGGER IF EXISTS ${name} ON ${nameOf(shell)}`,
   });
-  return [trigger(fence, 'UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'), ...(shell.partition ? [] : [trigger(insertFence, 'INSERT', 'ROW')])];
+  return [trigger(fence, 'UPDATE OR DELETE OR TRUNCATE', 'STATEMENT'), ...(shell.partition ? [] : [trigger(insertFence, 'INSERT', kind === 'copy' ? 'STATEMENT' : 'ROW')])];
 }
 
 export async function onCoordinator(change: CatalogChange, text: string, values: readonly unknown[] = []): Promise<RawRow[]> {

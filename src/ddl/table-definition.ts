@@ -100,6 +100,8 @@ export interface Distribution {
   readonly colocationId: number | null;
   /** In the order of the shard groups' ordinals. */
   readonly shardIds: readonly number[];
+  /** Whether the table in the coordinator database has all rows, too. */
+  readonly shellIsCopy: boolean;
 }
 
 export interface IndexDefinition {

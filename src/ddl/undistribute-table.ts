@@ -13,6 +13,7 @@ import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements, type Placement } from './placements.ts';
 import { readTree } from './read-definition.ts';
+import { keepCopies } from './shell-copies.ts';
 import { unfenceShell, wholeTable, withoutTriggers } from './shell.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -47,8 +48,10 @@ export async function undistributeTrees(change: CatalogChange, trees: readonly (
   for (const table of referredFirst(trees.flatMap(([root]) => root ?? []))) roots.push({ table, placements: await readPlacements(change, table) });
   await runOnNodes(change, perNode(roots, lockShard));
   for (const member of members) await unfenceShell(change, member);
+  await keepCopies(change, members.flatMap(({ constraints }) => (constraints ?? []).flatMap(({ foreign }) => (foreign === null || together.has(foreign.table.oid) ? [] : [foreign.table.oid]))));
   await withoutTriggers(change, members, async () => {
-    for (const { table, placements } of roots) for (const placement of oncePerShard(placements)) await bringBack(change, table, placement);
+    // The rows of a shell that is a copy are all there.
+    for (const { table, placements } of roots.filter((root) => root.table.distribution?.shellIsCopy !== true)) for (const placement of oncePerShard(placements)) await bringBack(change, table, placement);
   });
   const shards = perNode(roots, shardSql);
   await runOnNodes(change, new Map([...shards].map(([node, list]) => [node, [`DROP TABLE ${list.join(', ')}`]])));
@@ -84,9 +87,9 @@ function checkWhole(table: TableDefinition): void {
   throw unsupportedTable(table, { message: `it is a partition of "${table.partitionOf.table.name}"`, hint: 'Undistribute that one, with all its partitions.' }, 'undistribute');
 }
 
-/** Its rows would be checked against empty shells, or other tables' rows against rows that went away. */
+/** Its rows would be checked against empty shells, where they refer to others than reference tables, or other tables' rows against rows that went away. */
 function checkUnconnected(table: TableDefinition, together: ReadonlySet<number>): void {
-  const outward = table.constraints?.find(({ foreign }) => foreign !== null && !together.has(foreign.table.oid) && foreign.table.distribution !== null);
+  const outward = table.constraints?.find(({ foreign }) => foreign !== null && !together.has(foreign.table.oid) && foreign.table.distribution?.kind === 'distributed');
   if (outward?.foreign) throw connected(table, outward.name, `to "${outward.foreign.table.name}"`);
   const inward = table.referencedBy?.find(({ table: referrer }) => !together.has(referrer.oid) && referrer.distribution !== null);
   if (inward !== undefined) throw connected(table, inward.constraint, `from "${inward.table.name}"`);

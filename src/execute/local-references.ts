@@ -8,7 +8,7 @@ export function tellOfShell(error: object, { tables }: Pick<CatalogSnapshot, 'ta
   const known = (name: unknown, schema?: unknown): CatalogTable | undefined => [...tables.values()].find((table) => table.name === name && (schema === undefined || table.schema === schema));
   const referenced = named === undefined ? undefined : known(named);
   const schema = 'schema' in error ? error.schema : undefined;
-  if (referenced === undefined || known(error.table, schema) !== undefined) return;
+  if (referenced === undefined || (referenced.kind === 'reference' && referenced.shellIsCopy) || known(error.table, schema) !== undefined) return;
   const kind = referenced.kind === 'reference' ? 'a reference table' : 'distributed';
   Object.assign(error, { hint: `Table "${referenced.name}" is ${kind}, and its rows are on the nodes: before "${String(error.table)}" takes rows that refer to it, ${referenced.kind === 'reference' ? 'make it a reference table or distribute it' : 'distribute it as well'}.` });
 }

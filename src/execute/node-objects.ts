@@ -40,6 +40,7 @@ export class NodeObjects {
   parsers(node: NodeId, types: CustomTypesConfig | undefined): CustomTypesConfig {
     const { parsers, types: known } = this.#of(node);
     const inner = types ?? defaultTypes;
+    if (node === coordinatorNodeId) return inner;
     const made = parsers.get(inner);
     if (made !== undefined) return made;
     const getTypeParser = ((oid: number, format: 'text') => (oid < firstUserOid ? inner.getTypeParser(oid, format) : parserOf(inner, known.get(oid)))) as CustomTypesConfig['getTypeParser'];
@@ -78,6 +79,7 @@ export class NodeObjects {
 
   /** Undefined when an OID is not known yet, or the place of a column, unless all that could be was `learned`. The given array when nothing changes. */
   #translated<F extends FieldDescriptor>(fields: readonly F[], { node, tables }: FieldContext, how?: 'learned'): F[] | undefined {
+    if (node === coordinatorNodeId) return [...fields];
     const known = this.#of(node);
     const translated: F[] = [];
     for (const field of fields) {

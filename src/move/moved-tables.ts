@@ -12,7 +12,7 @@ import { readObjects } from '../ddl/objects/read-objects.ts';
 import { readDefinition } from '../ddl/read-definition.ts';
 import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
-import type { TableDefinition } from '../ddl/table-definition.ts';
+import type { RelatedTable, TableDefinition } from '../ddl/table-definition.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import { type JobTarget, referenceTables, type StoredJob } from '../store/jobs.ts';
 import { definitionChanged, definitionsChanged } from './streamed-tables.ts';
@@ -192,9 +192,17 @@ export function partitionsFirst<T extends MovedShard>(shards: readonly T[]): T[]
 /** The ids of other tables' shards are left out: those of a neighbour that is split meanwhile change nothing here. */
 export function fingerprintOf(parts: readonly unknown[]): string {
   const hash = createHash('sha256');
-  const withoutShards = (key: string, value: unknown): unknown => (key === 'distribution' && isDistribution(value) ? { ...value, shardIds: null } : value);
+  const withoutShards = (key: string, value: unknown): unknown => {
+    if (isRelated(value)) return { ...value, distribution: isDistribution(value.distribution) ? { ...value.distribution, shellIsCopy: null } : null };
+    return key === 'distribution' && isDistribution(value) ? { ...value, shardIds: null } : value;
+  };
   for (const part of parts) hash.update(JSON.stringify(part, withoutShards));
   return hash.digest('hex');
+}
+
+/** Of another table it does not matter whether it has its rows in the coordinator database, too. */
+function isRelated(value: unknown): value is RelatedTable {
+  return typeof value === 'object' && value !== null && 'distribution' in value && !('columns' in value);
 }
 
 function isDistribution(value: unknown): value is { readonly kind: string } {

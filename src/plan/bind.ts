@@ -40,7 +40,7 @@ export function isForOne(plan: StatementPlan, values: readonly unknown[]): boole
     case 'select':
       return targetOf(plan, values).kind !== 'many';
     case 'modify':
-      return plan.routable && !plan.everywhere && bindTarget(plan.uses, values).kind === 'one';
+      return plan.routable && plan.everywhere === undefined && bindTarget(plan.uses, values).kind === 'one';
     case 'insert':
       return plan.verbatim && plan.placer !== undefined;
     default:

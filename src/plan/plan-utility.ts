@@ -10,6 +10,7 @@ import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
 import { refuseReaderOfShells } from './ddl/function-tables.ts';
 import { readsDistributed } from './ddl/reads-distributed.ts';
+import { referencedByLocal } from './ddl/local-keys.ts';
 import { mayMakeTables } from './ddl/schema-tables.ts';
 import { planDo } from './ddl/plan-do.ts';
 import { unsupported } from './select/unsupported.ts';
@@ -22,7 +23,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if (harmless.has(kind)) return { kind: 'coordinator', text, effect: 'session' };
   if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
   // Its foreign keys may refer to any table: it is likely to be distributed next.
-  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names)) return { kind: 'coordinator', text, effect: 'write' };
+  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names) && referencedByLocal(node, names).length === 0) return { kind: 'coordinator', text, effect: 'write' };
   if ('DoStmt' in node) return planDo(statement, names) ?? { kind: 'coordinator', text, effect: 'write' };
   if ('CreateFunctionStmt' in node) refuseReaderOfShells(statement, names);
   const named = relationsIn(node);
@@ -31,8 +32,10 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const distributed = table ?? view;
   if (distributed !== undefined && 'RefreshMatViewStmt' in node) throw notFilledByUs(distributed.relname ?? '');
   const definition = planConcurrentIndex(statement, names) ?? planMaintenance(statement, names) ?? planDefinition(statement, names);
-  if (definition !== undefined) return definition;
-  if ('AlterTableStmt' in node && refersOnly(node, names)) return { kind: 'coordinator', text, effect: 'write' };
+  const refers = 'AlterTableStmt' in node && refersOnly(node, names);
+  // About a local table it is for the sake of those that it refers to, and says nothing else of them.
+  if (definition !== undefined && (refers || !isOfLocal(node, definition))) return definition;
+  if (refers) return { kind: 'coordinator', text, effect: 'write' };
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);
   if (view === undefined && filled && changesOfViews.has(kind)) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
@@ -82,6 +85,10 @@ function noRules(name: string): ClusterError {
     detail: 'A rule rewrites statements where they arrive. Those for distributed and reference tables, and views over them, are planned by the cluster, and sent to shards, which have no rules.',
     hint: 'Use a trigger, which runs where the row is, or a view.',
   });
+}
+
+function isOfLocal(node: Node, definition: StatementPlan): boolean {
+  return 'AlterTableStmt' in node && definition.kind === 'definition' && definition.tables.length === 0 && definition.everywhere === undefined;
 }
 
 /** A local table gets foreign keys to others, as in its CREATE TABLE: it is likely to be distributed next. */

@@ -2,6 +2,9 @@ import type { ResultTable, ResultUse } from '../analyze/result-table.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import { AssertionError, at } from '../base/assert.ts';
 import type { DistributedTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import { copyPartSql, copySql } from '../catalog/reference-copies.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { walk } from '../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
@@ -17,6 +20,7 @@ type Hole =
   | { readonly kind: 'reference'; readonly table: ReferenceTable }
   /** A constraint or index named in the statement. */
   | { readonly kind: 'constraint'; readonly table: DistributedTable; readonly use: number; readonly name: string }
+  | { readonly kind: 'copy_constraint'; readonly table: ReferenceTable; readonly name: string }
   /** An intermediate result, wherever and however it is held. */
   | { readonly kind: 'result'; readonly result: ResultTable };
 
@@ -55,6 +59,8 @@ export interface Filling {
   /** The relation in the place of a shard of one use. */
   shard(table: DistributedTable, use: number): string;
   reference?(table: ReferenceTable): string;
+  /** The server that is asked, whose copies of reference tables are meant; any node where not given. */
+  readonly node?: NodeId | undefined;
   /** The name of a shard's constraint or index. */
   constraint?(table: DistributedTable, name: string): string;
   result(result: ResultTable): string;
@@ -65,7 +71,8 @@ export function fillShardTemplate({ template }: ShardTemplate, filling: Filling)
   return fillTemplate(template, (hole) => {
     if (hole.kind === 'result') return filling.result(hole.result);
     if (hole.kind === 'shard') return filling.shard(hole.table, hole.use);
-    if (hole.kind === 'reference') return filling.reference?.(hole.table) ?? copySql(hole.table);
+    if (hole.kind === 'reference') return filling.reference?.(hole.table) ?? copySql(hole.table, filling.node);
+    if (hole.kind === 'copy_constraint') return copyPartSql(hole.table, hole.name, filling.node);
     if (filling.constraint !== undefined) return filling.constraint(hole.table, hole.name);
     throw new AssertionError('only INSERT names constraints');
   });
@@ -76,10 +83,20 @@ export function renderTemplate({ template }: ShardTemplate, ordinalOf: (use: num
   return fillTemplate(template, (hole) => {
     if (hole.kind === 'result') return `pg_temp.${quoteIdentifier(hole.result.name)}`;
     if (hole.kind === 'reference') return copySql(hole.table);
+    if (hole.kind === 'copy_constraint') return copyPartSql(hole.table, hole.name);
     const ordinal = ordinalOf(hole.use);
     if (hole.kind === 'constraint') return constraintSql(hole.table, hole.name, ordinal);
     return shardSql(hole.table, ordinal);
   });
+}
+
+/** A statement of reference tables whose shells are copies, for the coordinator database. */
+export function renderForShells(template: ShardTemplate): string {
+  return fillShardTemplate(template, { node: coordinatorNodeId, shard: notThere, result: notThere });
+}
+
+function notThere(): never {
+  throw new AssertionError('the coordinator database has no shards');
 }
 
 /** A shard's qualified name. */
@@ -101,10 +118,6 @@ export function unitedSql(table: DistributedTable, ordinals: readonly number[], 
 /** The statement over several shard groups at once, of which it needs these columns; its only distributed table gives way to their union. */
 export function renderUnited(template: ShardTemplate, ordinals: readonly number[], columns: readonly string[]): string {
   return fillShardTemplate(template, { shard: (table) => unitedSql(table, ordinals, columns), result: ({ name }) => `pg_temp.${quoteIdentifier(name)}` });
-}
-
-function copySql({ schema, name, shardId }: ReferenceTable): string {
-  return quoteQualified(schema, shardName(name, shardId));
 }
 
 /** The parameters that a tree mentions, ascending. */
@@ -150,5 +163,5 @@ function tableHole({ table }: TableUse, use: number): Hole | string {
 function constraintHole({ table }: TableUse, use: number, name: string): Hole | string {
   if (!table.constraints.includes(name)) return quoteIdentifier(name);
   if (table.kind === 'distributed') return { kind: 'constraint', table, use, name };
-  return quoteIdentifier(shardName(name, table.shardId));
+  return { kind: 'copy_constraint', table, name };
 }

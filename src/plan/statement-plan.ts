@@ -1,6 +1,6 @@
 import type { ConstantSet } from '../analyze/constant-set.ts';
 import type { ResultTable } from '../analyze/result-table.ts';
-import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
+import type { CatalogTable, DistributedTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
 import type { RangeVar } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { ComputedPlan } from './computed/computed-plan.ts';
@@ -88,8 +88,8 @@ export interface ModifyPlan {
   readonly uses: readonly PrunableUse[];
   /** Whether one node can do it when all its tables' rows lie there. */
   readonly routable: boolean;
-  /** The target is a reference table: the statement runs on every node. */
-  readonly everywhere: boolean;
+  /** The target, where that is a reference table: the statement runs on each copy. */
+  readonly everywhere: ReferenceTable | undefined;
   /** Sequences whose next values are sent behind the caller's. */
   readonly sequences: readonly string[];
   /** How it runs on one shard, once a unique lookup has told which. */

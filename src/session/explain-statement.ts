@@ -127,10 +127,10 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   const inputs = spread.rows === undefined ? stages : [...stages, await rowsTree(spread.rows, input)];
   if (spread.rows?.key !== undefined) return { kind: `${name}_rows`, properties: { 'first sql': shortened(sql(0)) }, inputs };
   if (spread.site === 'coordinator') return { kind: `${name}_locally`, properties: { sql: shortened(sql(0)) }, inputs };
-  const tasks = plan.everywhere
+  const tasks = plan.everywhere !== undefined
     ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: sql(0) }))
     : placesOf(spread.uses ?? plan.uses, values).map(({ node, ordinal }) => ({ node, sql: sql(ordinal) }));
-  return { kind: plan.everywhere ? `${name}_everywhere` : `${name}_by_shard`, properties: taskProperties(context, tasks), inputs };
+  return { kind: plan.everywhere !== undefined ? `${name}_everywhere` : `${name}_by_shard`, properties: taskProperties(context, tasks), inputs };
 }
 
 function groupsOf(uses: readonly PrunableUse[]): number {

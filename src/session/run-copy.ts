@@ -6,6 +6,7 @@ import { lookupsWrittenThrough } from '../catalog/unique-lookup.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
+import { copyHolders } from '../catalog/reference-copies.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
@@ -52,7 +53,7 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
       translateError: (error: unknown) => withLogicalNames(error, snapshot),
     };
     if (table.kind === 'reference') {
-      return referenceCopyIn(source, { ...shared, table, nodes: snapshot.nodes.map(({ id }) => id), name: shardName(table.name, table.shardId) });
+      return referenceCopyIn(source, { ...shared, table, holders: copyHolders(snapshot, table) });
     }
     const { shardGroups } = placerOf(table, snapshot).group;
     return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope), onRows: (ordinal, rows) => context.load.note(at(shardGroups, ordinal).id, rows) });

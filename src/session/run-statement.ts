@@ -29,7 +29,8 @@ import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { StatementSequences } from './session-sequences.ts';
 import type { ShardLoad } from '../store/shard-load.ts';
-import { bindTarget, targetOf } from '../plan/bind.ts';
+import { bindTarget, type RenderedTexts, targetOf } from '../plan/bind.ts';
+import { renderForShells } from '../plan/shard-template.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
@@ -188,8 +189,8 @@ function runSelect(prepared: PreparedPlan, plan: SelectPlan, { values, context, 
   if (target.kind === 'many') return runFanOut(prepared, plan, { ordinals: target.ordinals, values, context, result });
   const texts = present(prepared.texts);
   const ordinals = target.kind === 'one' ? target.ordinals : [];
-  const text = target.kind === 'one' ? texts.forUses(ordinals) : texts.forOrdinal(0);
   const node = target.kind === 'one' ? target.node : anyNode(plan, context);
+  const text = target.kind === 'one' ? texts.forUses(ordinals) : textForAny(node, plan, texts);
   const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, ordinals));
   const answer = runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables: plan.tables, shardGroup: groupOf(plan.uses, ordinals), effect: plan.locks ? 'write' : 'read' }, result);
   if (plan.columns === undefined) return answer;
@@ -204,9 +205,15 @@ export function groupOf(uses: readonly PrunableUse[], ordinals: readonly number[
   return uses[0]?.placer.group.shardGroups[ordinals[0] ?? -1]?.id;
 }
 
-/** For a query of reference tables alone. Whoever locks their rows does so on the same node, which is the first that writers come to. */
-export function anyNode({ locks }: Pick<SelectPlan, 'locks'>, { scope, nextNode }: Pick<RunContext, 'scope' | 'nextNode'>): NodeId {
-  return locks ? at(scope.snapshot.nodes, 0).id : nextNode();
+/** For a query of reference tables alone. Whoever locks their rows does so where writers come first: in the coordinator database, or, where that has no copies, on the first node. */
+export function anyNode({ locks, tables }: Pick<SelectPlan, 'locks' | 'tables'>, { scope, nextNode }: Pick<RunContext, 'scope' | 'nextNode'>): NodeId {
+  if (!locks) return nextNode();
+  return tables.every((table) => table.kind === 'reference' && table.shellIsCopy) ? coordinatorNodeId : at(scope.snapshot.nodes, 0).id;
+}
+
+/** The text of such a query for that node. */
+export function textForAny(node: NodeId, { whole }: Pick<SelectPlan, 'whole'>, texts: RenderedTexts): string {
+  return node === coordinatorNodeId ? renderForShells(whole) : texts.forOrdinal(0);
 }
 
 /** A prepared statement has another text on each shard, so it needs another name. */
@@ -247,7 +254,7 @@ async function collected(batches: AsyncIterable<readonly RawRow[]>, bytesMax = I
 
 async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): Promise<QueryResult> {
   const { values, context, result } = call;
-  const target = plan.everywhere || !plan.routable ? undefined : bindTarget(plan.uses, values);
+  const target = plan.everywhere !== undefined || !plan.routable ? undefined : bindTarget(plan.uses, values);
   if (target?.kind === 'one') {
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
@@ -301,8 +308,8 @@ async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<Que
   const { snapshot } = context.scope;
   await context.scope.atomically(async (transaction, options) => {
     const coordinator = plan.cascade || plan.restartIdentity ? await transaction.join(coordinatorNodeId, 'write', options) : undefined;
-    const tables = plan.cascade ? await referringTables(present(coordinator), { snapshot, tables: plan.tables }, options) : plan.tables;
-    await truncateTables(transaction, { snapshot, tables }, { signal: options.signal });
+    const { tables, locals } = plan.cascade ? await referringTables(present(coordinator), { snapshot, tables: plan.tables }, options) : { tables: plan.tables, locals: [] };
+    await truncateTables(transaction, { snapshot, tables, locals }, { restartIdentity: plan.restartIdentity, signal: options.signal });
     await emptyLookups(transaction, { snapshot, tables }, options);
     if (coordinator === undefined || !plan.restartIdentity) return;
     for (const sequence of sequencesOf(tables)) await coordinator.query({ text: `ALTER SEQUENCE ${sequence} RESTART` }, options);

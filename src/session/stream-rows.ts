@@ -11,7 +11,7 @@ import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import { bindLookup } from './bind-lookup.ts';
 import type { PreparedPlan } from './planner.ts';
-import { anyNode, groupOf, refuseValues, type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, textForAny, groupOf, refuseValues, type RunContext, runStatement } from './run-statement.ts';
 
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
@@ -44,8 +44,8 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   const target = targetOf(plan, input.values);
   if (target.kind !== 'many') {
     const texts = present(prepared.texts);
-    const text = target.kind === 'one' ? texts.forUses(target.ordinals) : texts.forOrdinal(0);
     const node = target.kind === 'one' ? target.node : anyNode(plan, context);
+    const text = target.kind === 'one' ? texts.forUses(target.ordinals) : textForAny(node, plan, texts);
     const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables }).then((own) => withTablesOf(own, plan.columns));
     const group = target.kind === 'one' ? groupOf(plan.uses, target.ordinals) : undefined;
     const batches = streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);

@@ -313,7 +313,7 @@ export async function replaceShards(
   await run(change, 'DELETE FROM shardwright.shard WHERE relation = $1::oid', [oid]);
   await runUnlessInUse(
     change,
-    `UPDATE shardwright.distributed_table SET kind = $2, distribution_attnum = $3, colocation_id = $4 WHERE relation = $1::oid`,
+    `UPDATE shardwright.distributed_table SET kind = $2, distribution_attnum = $3, colocation_id = $4, shell_is_copy = false WHERE relation = $1::oid`,
     [oid, group === undefined ? 'reference' : 'distributed', distributionPosition ?? null, group?.id ?? null],
   );
   return group === undefined ? [await insertReferenceShard(change, oid)] : insertShards(change, oid, group);
@@ -352,6 +352,11 @@ export async function insertAdoptedTable(
 /** From now on no shard gets an id that one of these tables' has. */
 export async function passShardIds(change: Change): Promise<void> {
   await run(change, `SELECT setval('shardwright.shard_id_seq', max(shard_id)) FROM shardwright.shard HAVING max(shard_id) > (SELECT last_value FROM shardwright.shard_id_seq)`);
+}
+
+/** Whether the shells of these reference tables are copies from now on. */
+export async function setShellCopies(change: Change, oids: readonly number[], shellIsCopy: boolean): Promise<void> {
+  await run(change, 'UPDATE shardwright.distributed_table SET shell_is_copy = $2 WHERE relation::oid = ANY ($1::oid[])', [oids, String(shellIsCopy)]);
 }
 
 /** Gives a reference table's shard another id, so that what was planned for the old one finds nothing. */

@@ -141,7 +141,7 @@ WITH RECURSIVE kept AS MATERIALIZED (
   WHERE (SELECT v.catalog_version > $1 AND v.catalog_version - $1 = (SELECT count(*) FROM shardwright.catalog_change h WHERE h.version > $1 AND h.version <= v.catalog_version) FROM shardwright.cluster v)
     AND NOT EXISTS (SELECT FROM shardwright.catalog_change h WHERE h.version > $1 AND c.oid = ANY (h.relations))
 ), listed AS MATERIALIZED (
-  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relkind,
+  SELECT c.oid, n.nspname, c.relname, t.kind, t.distribution_attnum, t.colocation_id, t.shell_is_copy, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relkind,
     (c.relhastriggers AND ${hasTriggers('g.tgrelid = c.oid')}) OR (c.relkind = 'p' AND ${hasTriggers('g.tgrelid IN (SELECT relid FROM pg_partition_tree(c.oid))')}) AS triggers
   FROM shardwright.distributed_table t
   JOIN pg_class c ON c.oid = t.relation
@@ -174,7 +174,7 @@ SELECT json_build_object(
       k.list,
       i.list,
       (SELECT json_agg(o.conname ORDER BY o.conname) FROM pg_constraint o WHERE o.conrelid = r.oid),
-      r.relrowsecurity, r.triggers, r.relkind = 'p', CASE WHEN r.relrowsecurity THEN json_build_array(pg_get_userbyid(r.relowner), r.relforcerowsecurity, (${policies})) END) ORDER BY r.oid)
+      r.relrowsecurity, r.triggers, r.relkind = 'p', CASE WHEN r.relrowsecurity THEN json_build_array(pg_get_userbyid(r.relowner), r.relforcerowsecurity, (${policies})) END, r.shell_is_copy) ORDER BY r.oid)
     FROM listed r LEFT JOIN column_lists k USING (oid) LEFT JOIN index_lists i USING (oid)),
   'kept', (SELECT json_agg(oid::bigint) FROM kept),
   'views', (SELECT json_agg(json_build_array(v.oid::bigint, n.nspname, v.relname, v.relkind = 'm', pg_get_viewdef(v.oid),

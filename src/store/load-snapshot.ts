@@ -40,7 +40,7 @@ type TableTuple = [
   oid: number, schema: string, name: string, kind: 'distributed' | 'reference', distributionPosition: number | null,
   colocation: number | null, shardIds: readonly number[] | null, columns: readonly ColumnTuple[] | null,
   indexes: readonly IndexTuple[] | null, constraints: readonly string[] | null,
-  rowSecurity?: boolean, rowTriggers?: boolean, partitioned?: boolean, security?: SecurityTuple | null,
+  rowSecurity?: boolean, rowTriggers?: boolean, partitioned?: boolean, security?: SecurityTuple | null, shellIsCopy?: boolean,
 ];
 
 type SecurityTuple = [owner: string, forced: boolean, policies: readonly PolicyTuple[] | null];
@@ -195,14 +195,14 @@ function shardGroupOf([id, ordinal, min, max, node]: readonly [number, number, n
 }
 
 function tableOf(tuple: TableTuple): CatalogTable {
-  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints, rowSecurity = false, rowTriggers = false, partitioned = false, security = null] = tuple;
+  const [oid, schema, name, kind, position, colocation, ids, columnTuples, indexTuples, constraints, rowSecurity = false, rowTriggers = false, partitioned = false, security = null, shellIsCopy = false] = tuple;
   const columns = (columnTuples ?? []).map(columnOf);
   const base = { oid, schema, name, columns, indexes: (indexTuples ?? []).map((index) => indexOf(index, columns)), constraints: constraints ?? [], rowSecurity, rowTriggers, partitioned, security: security === null ? undefined : securityOf(security) };
   const shardIds = (ids ?? []).map(shardId);
   if (kind === 'reference') {
     const only = shardIds[0];
     if (only === undefined || shardIds.length > 1) throw corruptTable(schema, name, 'must have one shard');
-    return { ...base, kind, shardId: only };
+    return { ...base, kind, shardId: only, shellIsCopy };
   }
   const distributionColumn = position === null ? undefined : columns.find((column) => column.position === position);
   if ((position !== null && distributionColumn === undefined) || colocation === null) throw corruptTable(schema, name, 'lost its distribution column');

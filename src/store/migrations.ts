@@ -368,4 +368,26 @@ COMMENT ON TABLE shardwright.catalog_change IS
   'Versions of the catalog that changed the definitions of these tables alone, so that others need not be read again. A version that is not here may have changed any.';
 GRANT SELECT ON shardwright.catalog_change TO PUBLIC;
 `,
+  `
+ALTER TABLE shardwright.distributed_table ADD COLUMN shell_is_copy boolean NOT NULL DEFAULT false, ADD CHECK (kind = 'reference' OR NOT shell_is_copy);
+COMMENT ON COLUMN shardwright.distributed_table.shell_is_copy IS 'Of a reference table that local tables refer to: its table here has all of its rows, as its shards have.';
+
+CREATE OR REPLACE FUNCTION shardwright.refuse_shell_write() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE stack text;
+BEGIN
+  -- A statement of the library for this copy, or what foreign keys do for it; nothing that a function of somebody's does meanwhile.
+  IF pg_catalog.right(pg_catalog.current_query(), 27) OPERATOR(pg_catalog.=) '/* shardwright: one copy */' THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF stack OPERATOR(pg_catalog.!~~) '%PL/%PL/%' THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'relation "%" is distributed: its shell takes no rows', TG_TABLE_NAME USING
+    ERRCODE = 'undefined_table',
+    SCHEMA = TG_TABLE_SCHEMA,
+    TABLE = TG_TABLE_NAME,
+    HINT = 'Write to it through shardwright.';
+END
+$$;
+`,
 ];

@@ -3,9 +3,8 @@ import { at, present } from '../base/assert.ts';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
 import { tableByOid } from '../catalog/table-by-oid.ts';
-import { shardName } from '../catalog/shard-name.ts';
+import { copyHolders, copyName, copySql } from '../catalog/reference-copies.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
-import { quoteQualified } from '../sql/identifiers.ts';
 import { compareCopies, type TableCopy } from './compare-copies.ts';
 import { comparedRows } from './table-rows.ts';
 import { type FoundRows, nodeName, snapshotModes, type TableCheck } from './verify-context.ts';
@@ -42,9 +41,9 @@ async function attemptOnce(check: TableCheck): Promise<FoundRows | undefined> {
   if (table === undefined) return { differences: [], complete: true };
   const transaction = services.begin(snapshotModes);
   try {
-    const sql = quoteQualified(table.schema, shardName(table.name, table.shardId));
-    const copies = await Promise.all(before.nodes.map(async ({ id }): Promise<TableCopy> => {
-      const connection = await transaction.join(id, 'read', { signal });
+    const copies = await Promise.all(copyHolders(before, table).map(async (holder): Promise<TableCopy> => {
+      const sql = copySql(table, holder);
+      const connection = await transaction.join(holder, 'read', { signal });
       await connection.query({ text: `${definitionSettings}; SET LOCAL lock_timeout = ${lockTimeoutMs}; LOCK TABLE ${sql} IN ACCESS SHARE MODE`, simple: true }, { signal });
       return [{ connection, sql }];
     }));
@@ -62,8 +61,8 @@ function referenceTable(snapshot: CatalogSnapshot, { oid }: CatalogTable): Refer
   return table?.kind === 'reference' ? table : undefined;
 }
 
-function isSame(now: ReferenceTable | undefined, { schema, name, shardId, columns }: ReferenceTable): boolean {
-  return now?.schema === schema && now.name === name && now.shardId === shardId && JSON.stringify(now.columns) === JSON.stringify(columns);
+function isSame(now: ReferenceTable | undefined, { schema, name, shardId, shellIsCopy, columns }: ReferenceTable): boolean {
+  return now?.schema === schema && now.name === name && now.shardId === shardId && now.shellIsCopy === shellIsCopy && JSON.stringify(now.columns) === JSON.stringify(columns);
 }
 
 async function compare(check: TableCheck, table: ReferenceTable, { snapshot, copies }: { readonly snapshot: CatalogSnapshot; readonly copies: readonly TableCopy[] }): Promise<FoundRows> {
@@ -73,7 +72,7 @@ async function compare(check: TableCheck, table: ReferenceTable, { snapshot, cop
   return {
     differences: differences.map(({ key, rows }) => ({
       kind: 'copies_differ', schema, table: name, key,
-      copies: snapshot.nodes.map(({ id }, i) => ({ node: nodeName(check.services, id), shard: shardName(name, table.shardId), rows: at(rows, i) })),
+      copies: copyHolders(snapshot, table).map((holder, i) => ({ node: nodeName(check.services, holder), shard: copyName(table, holder), rows: at(rows, i) })),
     })),
     complete,
   };

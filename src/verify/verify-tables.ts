@@ -1,4 +1,5 @@
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
+import { copyHolders } from '../catalog/reference-copies.ts';
 import { type RowDifference, verifyReport, type VerifyReport } from './row-difference.ts';
 import { verifyDistributed } from './verify-distributed.ts';
 import { verifyLookup } from './verify-lookup.ts';
@@ -41,5 +42,5 @@ export async function verifyTables(services: VerifyServices, tables: readonly Ca
 }
 
 function shardsOf(table: CatalogTable, { nodes }: CatalogSnapshot): number {
-  return table.kind === 'reference' ? nodes.length : table.shardIds.length;
+  return table.kind === 'reference' ? copyHolders({ nodes }, table).length : table.shardIds.length;
 }

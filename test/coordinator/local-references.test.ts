@@ -15,11 +15,11 @@ test('a local table gets foreign keys as a migration adds them, and takes rows t
   await cluster.query('ALTER TABLE visits ADD CONSTRAINT of_country FOREIGN KEY (country) REFERENCES countries, ADD FOREIGN KEY (tenant_id, seen) REFERENCES orders, ADD COLUMN other code REFERENCES countries ON DELETE CASCADE');
   await cluster.query('INSERT INTO visits VALUES (1, 1)');
   const refused = (hint: RegExp): object => ({ code: '23503', table: 'visits', hint: expect.stringMatching(hint) as string });
-  await expect(cluster.query(`INSERT INTO visits VALUES (1, 2, 'de')`)).rejects.toMatchObject(refused(/^Table "countries" is a reference table, .*before "visits" takes rows that refer to it, make it a reference table or distribute it\.$/));
+  await cluster.query(`INSERT INTO visits VALUES (0, 2, 'de')`);
   await expect(cluster.query('UPDATE visits SET seen = 1')).rejects.toMatchObject(refused(/^Table "orders" is distributed, .*distribute it as well\.$/));
   const session = await cluster.connect();
   await session.query('BEGIN; SAVEPOINT s');
-  await expect(session.query(`INSERT INTO visits VALUES (1, 2, NULL, NULL, 'fr')`)).rejects.toMatchObject(refused(/^Table "countries"/));
+  await expect(session.query(`INSERT INTO visits VALUES (1, 2, NULL, 1, 'fr')`)).rejects.toMatchObject(refused(/^Table "orders"/));
   await session.query('ROLLBACK');
   session.release();
   await cluster.createDistributedTable('visits', 'tenant_id', { colocateWith: 'orders' });
@@ -28,7 +28,7 @@ test('a local table gets foreign keys as a migration adds them, and takes rows t
   expect(missing).toMatchObject({ code: '23503', constraint: 'of_country', detail: 'Key (country)=(xx) is not present in table "countries".' });
   expect(missing).not.toHaveProperty('hint', expect.any(String));
   await cluster.query(`DELETE FROM countries WHERE code = 'fr'`);
-  expect((await cluster.query('SELECT id FROM visits ORDER BY id')).rows).toEqual([{ id: 1 }]);
+  expect((await cluster.query('SELECT id FROM visits WHERE tenant_id = 1 ORDER BY id')).rows).toEqual([{ id: 1 }]);
 });
 
 test.each([

@@ -32,7 +32,7 @@ async function openShells(coordinator: NodeConnection, tables: readonly TableDef
   );
   const fences = new Set(rows.map(([oid, name]) => `${oid} ${name}`));
   return tables.flatMap((table) =>
-    fenceStatements(table).flatMap(({ name, create, drop }): SchemaDifference[] => {
+    fenceStatements(table, table.distribution?.shellIsCopy === true ? 'copy' : 'empty').flatMap(({ name, create, drop }): SchemaDifference[] => {
       if (fences.has(`${table.oid} ${name}`)) return [];
       return [{ schema: table.schema, table: table.name, node, shard: null, what: `trigger "${name}"`, expected: 'a trigger that refuses rows', found: null, repair: `${drop};\n${create}` }];
     }),

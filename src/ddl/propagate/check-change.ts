@@ -3,6 +3,7 @@ import { ClusterError } from '../../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import { checkBehaviour } from '../check-behaviour.ts';
 import { checkDistributionColumn } from '../check-distribution-column.ts';
+import { checkShellCopy } from '../check-shell-copy.ts';
 import { checkForeignKeys } from '../check-foreign-keys.ts';
 import { checkProperties } from '../check-table.ts';
 import { fenceTriggers } from '../shell.ts';
@@ -18,6 +19,7 @@ export function checkChange({ colocationGroups, distributedSchemas }: CatalogSna
     checkProperties(after);
     checkFence(after);
     checkBehaviour(after, table.kind === 'reference' ? 'reference' : present(colocationGroups.get(table.colocationId)).hash);
+    if (table.kind === 'reference' && table.shellIsCopy) checkShellCopy(after, []);
     if (table.kind === 'reference') checkForeignKeys(after, { kind: 'reference' });
     else checkDistributed(table, change);
   } catch (error) {

@@ -1,3 +1,4 @@
+import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { volatility } from '../../store/catalog-document.ts';
@@ -26,10 +27,20 @@ export async function fillColumns(change: DefinitionChange, table: CatalogTable,
     if (filling !== undefined) fillings.set(column.position, () => filling);
     else if (differsByShard(table, column) && !comesFromAbove(tableChange, column)) columns.push(column);
   }
+  if (columns.length > 0 && table.kind === 'reference' && table.shellIsCopy) throw wouldDiffer(table, columns);
   const { before } = tableChange;
   const rowValues = columns.length === 0 ? undefined : await computeRowValues(change, { table, before, columns });
   if (rowValues !== undefined) for (const column of columns) fillings.set(column.position, (shard) => nextValueSql(before, shard, column));
   return { fillings, rowValues };
+}
+
+/** The statement has given the rows of the shell values of their own. */
+function wouldDiffer({ schema, name: table }: CatalogTable, columns: readonly ColumnDefinition[]): ClusterError {
+  const column = columns[0]?.name ?? '';
+  return new ClusterError('unsupportedDdl', `cannot add column "${column}" to reference table "${table}"`, {
+    detail: 'Its default gives each row a value of its own, and local tables refer to the table: the copy in the coordinator database would have other values than those on the nodes.',
+    hint: 'Add the column without the default, fill it by UPDATE, and set the default then.', schema, table, column,
+  });
 }
 
 /** The added columns, with the default of their domain where they have none: it is what rows that are there get, and no part of the column. */

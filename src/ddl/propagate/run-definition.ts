@@ -21,6 +21,7 @@ import { checkDependencies } from '../check-behaviour.ts';
 import { checkPublications } from '../check-publications.ts';
 import { isPublishedAnew } from './change-publications.ts';
 import { checkChange, refuseConversions } from './check-change.ts';
+import { copiesAhead, copiesFollow } from './copies-follow.ts';
 import { concernedTables } from './concerned-tables.ts';
 import type { DefinitionChange } from './definition-change.ts';
 import { fillColumns } from './fill-columns.ts';
@@ -57,6 +58,7 @@ export interface DefinitionOptions {
  * 5. Where columns have changed, shards get new ids and names: what was planned for the old ones finds nothing, and is planned anew.
  * 6. What is about objects that every node has, the nodes run themselves; with CASCADE they find none left of the shards' parts that go with them.
  * 7. Tables that have come to distributed schemas get their shards.
+ * 8. Reference tables that local tables have come to refer to get their rows in the coordinator database; those to which none refers any more lose them there.
  *
  * Errors: the server's own, `unsupportedTable`, `unsupportedDdl`, `lockNotAvailable`; `shardMissing` where the snapshot is out of date: nothing has been done then.
  */
@@ -69,6 +71,7 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
     await followStatement(change, plan, { ...known, text });
+    await copiesFollow(change, plan);
     return result;
   });
 }
@@ -80,6 +83,7 @@ type Known = Awaited<ReturnType<typeof lookBefore>> & { readonly text: string | 
 async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
   const { coordinator, options } = change;
   await begin(change);
+  await copiesAhead(change, plan);
   const before = await underDefinitionSettings(coordinator, options, () => concernedTables(change, plan));
   const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
   const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;

@@ -1,4 +1,6 @@
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import { copyWrite } from '../../catalog/reference-copies.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { binaryHeader, binaryTrailer } from './binary-scanner.ts';
@@ -19,7 +21,8 @@ export async function checkCopyIn(
   const listed = copy.subject.kind === 'table' ? (copy.subject.columns ?? []) : [];
   // Whether a table may be frozen is for each shard to say: a shell is never truncated.
   const checked = { ...copy, elements: copy.elements.filter(({ defname }) => defname !== 'freeze') };
-  const sink = await connection.copyIn(renderWholeCopyIn(checked, quoteQualified(table.schema, table.name), listed), options);
+  const text = renderWholeCopyIn(checked, quoteQualified(table.schema, table.name), listed);
+  const sink = await connection.copyIn(table.kind === 'reference' && table.shellIsCopy ? copyWrite(text, coordinatorNodeId) : text, options);
   await sink.write(emptyStream(copy, columns));
   await sink.end();
 }

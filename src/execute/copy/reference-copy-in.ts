@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { canceled, onAbort } from '../../base/abort.ts';
+import { ClusterError } from '../../base/errors.ts';
 import type { ReferenceTable } from '../../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
+import { copyName, copySql, copyWrite } from '../../catalog/reference-copies.ts';
 import type { CallOptions, CopySink } from '../../cluster/node-connection.ts';
-import { quoteQualified } from '../../sql/identifiers.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { AddedRows } from './added-rows.ts';
 import { addedColumns, AddedValues } from './added-columns.ts';
@@ -12,6 +14,7 @@ import { copyColumns } from './copy-columns.ts';
 import { tellOrigin } from './copy-error.ts';
 import type { CopyPieces, CopySource } from './copy-source.ts';
 import type { CopyStatement } from './copy-statement.ts';
+import { HeldBackSink } from './held-back-sink.ts';
 import { Interrupt } from './interrupt.ts';
 import { renderCopyIn, renderWholeCopyIn } from './render-copy.ts';
 import { withCheckedSource } from './with-checked-source.ts';
@@ -19,10 +22,8 @@ import { withCheckedSource } from './with-checked-source.ts';
 export interface ReferenceCopyIn {
   readonly copy: CopyStatement;
   readonly table: ReferenceTable;
-  /** Every node that has a copy. */
-  readonly nodes: readonly NodeId[];
-  /** The copies' bare name; they are in the table's schema. */
-  readonly name: string;
+  /** Every server that has a copy. */
+  readonly holders: readonly NodeId[];
   readonly transaction: DistributedTransaction;
   readonly defaults: ColumnDefaults;
   /** server_version_num of the nodes. */
@@ -44,14 +45,14 @@ export function referenceCopyIn(source: CopySource, options: ReferenceCopyIn): P
 
 async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<number> {
   const { signal } = options;
-  const { sql, pieces, lineOf, hasAdded } = streamOf(source, options);
+  const { sqlFor, pieces, lineOf, hasAdded } = streamOf(source, options);
   const interrupt = new Interrupt();
   using _abort = onAbort(signal, () => {
     if (signal !== undefined) interrupt.raise(canceled(signal));
   });
   const sinks: CopySink[] = [];
   try {
-    await interrupt.wait(openAll(options, { sql, sinks }));
+    await interrupt.wait(openAll(options, { sqlFor, hasAdded, sinks }));
     for (;;) {
       const piece = await interrupt.wait(pieces.next());
       if (piece === undefined) break;
@@ -64,13 +65,20 @@ async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<
     return counts[0] ?? 0;
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.fail('COPY failed elsewhere')));
-    const origin = { shard: options.name, relation: options.table.name, lineOf, hasAdded };
+    const origin = { shard: failedCopy(error, options.table), relation: options.table.name, lineOf, hasAdded };
     throw options.translateError(tellOrigin(error, origin));
   }
 }
 
+/** The bare name of the copy that the error speaks of. What is not a server's speaks of the caller's lines already, under the name that the shell has, too. */
+function failedCopy(error: unknown, table: ReferenceTable): string {
+  const ofNodes = copyName(table);
+  if (!table.shellIsCopy || error instanceof ClusterError || !(error instanceof Error) || !('where' in error)) return ofNodes;
+  return String(error.where).includes(`COPY ${ofNodes}, `) ? ofNodes : copyName(table, coordinatorNodeId);
+}
+
 interface ReferenceStream {
-  readonly sql: string;
+  readonly sqlFor: (holder: NodeId) => string;
   readonly pieces: Pick<CopyPieces, 'next'>;
   /** The caller's line of a line of the stream. */
   readonly lineOf: (line: number) => number;
@@ -78,11 +86,10 @@ interface ReferenceStream {
 }
 
 /** The caller's own bytes, unless columns have to be added: then the header line is left out. */
-function streamOf(source: CopyPieces, { copy, table, name, defaults, serverVersion }: ReferenceCopyIn): ReferenceStream {
-  const relation = quoteQualified(table.schema, name);
+function streamOf(source: CopyPieces, { copy, table, defaults, serverVersion }: ReferenceCopyIn): ReferenceStream {
   const listed = copyColumns(copy, table).map((column) => column.name);
   const added = addedColumns(table, listed);
-  if (added.length === 0) return { sql: renderWholeCopyIn(copy, relation, listed), pieces: source, lineOf: (line) => line, hasAdded: false };
+  if (added.length === 0) return { sqlFor: (holder) => copyWrite(renderWholeCopyIn(copy, copySql(table, holder), listed), holder), pieces: source, lineOf: (line) => line, hasAdded: false };
   const rows = new AddedRows(source, {
     copy,
     columns: listed,
@@ -91,16 +98,21 @@ function streamOf(source: CopyPieces, { copy, table, name, defaults, serverVersi
     values: new AddedValues(added, { options: copy.options, defaults, listedCount: listed.length }),
   });
   const columns = [...added.map(({ column }) => column.name), ...listed];
-  return { sql: renderCopyIn(copy, relation, { columns, listed }), pieces: rows, lineOf: (line) => line + rows.headerLines, hasAdded: true };
+  return { sqlFor: (holder) => copyWrite(renderCopyIn(copy, copySql(table, holder), { columns, listed }), holder), pieces: rows, lineOf: (line) => line + rows.headerLines, hasAdded: true };
+}
+
+interface Opening extends Pick<ReferenceStream, 'sqlFor' | 'hasAdded'> {
+  readonly sinks: CopySink[];
 }
 
 /** Adds to `sinks` what could be opened, also when it rejects. */
-async function openAll(options: ReferenceCopyIn, { sql, sinks }: { sql: string; sinks: CopySink[] }): Promise<void> {
-  const { nodes, transaction, signal, onNotice } = options;
+async function openAll({ holders, transaction, signal, onNotice }: ReferenceCopyIn, { sqlFor, hasAdded, sinks }: Opening): Promise<void> {
   const openings = await Promise.allSettled(
-    nodes.map(async (node) => {
-      const connection = await transaction.join(node, 'write', { signal });
-      sinks.push(await connection.copyIn(sql, { signal, onNotice }));
+    holders.map(async (holder) => {
+      const connection = await transaction.join(holder, 'write', { signal });
+      const open = (): Promise<CopySink> => connection.copyIn(sqlFor(holder), { signal, onNotice });
+      // Values are asked of the coordinator database meanwhile, in a transaction block over the same connection.
+      sinks.push(holder === coordinatorNodeId && hasAdded ? new HeldBackSink(open) : await open());
     }),
   );
   for (const opening of openings) if (opening.status === 'rejected') throw opening.reason;

@@ -36,7 +36,7 @@ export async function nodeStatement(scope: SteadyScope, results: HeldResults, { 
     relations.set(result, sql);
     return sql;
   };
-  return { text: fillShardTemplate(template, { shard, ...(constraint === undefined ? {} : { constraint }), result: relation }), values: sent };
+  return { text: fillShardTemplate(template, { node, shard, ...(constraint === undefined ? {} : { constraint }), result: relation }), values: sent };
 }
 
 export function resultsIn({ template }: ShardTemplate): Set<ResultTable> {

@@ -1,7 +1,8 @@
 import { at, present } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
-import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
-import type { NodeId } from '../../catalog/ids.ts';
+import type { CatalogTable, DistributedTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
+import type { NodeId, ShardId } from '../../catalog/ids.ts';
+import { copyHolders, copyPartSql, copySql, copyWrite } from '../../catalog/reference-copies.ts';
 import { shardGroupFor } from '../../catalog/shard-for-hash.ts';
 import { shardName } from '../../catalog/shard-name.ts';
 import type { ArrayRows } from '../../plan/insert/array-rows.ts';
@@ -30,8 +31,11 @@ export async function bindInsert(scope: StatementScope, plan: InsertPlan, values
   if (table.kind === 'reference') {
     const computed = await computedValues(scope, plan, { values, services, leaves: false });
     const rows = plan.rows.map((_, i) => i);
-    const rendered = renderInsert(plan, rows, { values, computed, suffix: table.shardId });
-    return scope.snapshot.nodes.map(({ id }) => ({ node: id, ...rendered, slots: rows }));
+    const nodes = renderInsert(plan, rows, { values, computed, targetSql: (hole) => copyTargetSql(hole, table) });
+    return copyHolders(scope.snapshot, table).map((node) => {
+      const rendered = node === coordinatorNodeId ? renderInsert(plan, rows, { values, computed, targetSql: (hole) => copyTargetSql(hole, table, node) }) : nodes;
+      return { node, ...rendered, sql: copyWrite(rendered.sql, node), slots: rows };
+    });
   }
   const early = plan.rows.some(({ distribution }) => distribution?.kind === 'computed');
   const first = early ? await computedValues(scope, plan, { values, services, leaves: false }) : [];
@@ -154,7 +158,7 @@ function distributionValue({ distribution }: InsertRow, { values, computed }: Kn
 }
 
 interface Rendering extends Known {
-  readonly suffix: Parameters<typeof shardName>[1];
+  readonly targetSql: (hole: TargetHole) => string;
 }
 
 interface ShardRendering extends Known {
@@ -208,14 +212,14 @@ function renderBatch(plan: InsertPlan, [ordinal, rows]: Batch, rendering: ShardR
   const suffix = at(table.shardIds, ordinal);
   const arrays = plan.arrays === undefined ? undefined : renderArrays(plan.arrays, { rows, leaves, targetSql: (hole) => targetSql(hole, table, suffix), valueOf: valueOf(known) });
   if (arrays !== undefined) return { ...arrays, name: hotTexts.nameOf(arrays.sql) };
-  return leaves ? undefined : renderInsert(plan, rows, { ...known, suffix });
+  return leaves ? undefined : renderInsert(plan, rows, { ...known, targetSql: (hole) => targetSql(hole, table, suffix) });
 }
 
 function valueOf({ computed, values }: Known): (slot: ValueSlot) => unknown {
   return (slot) => (slot.kind === 'computed' ? computed[slot.index] : values[slot.number - 1]);
 }
 
-function renderInsert(plan: InsertPlan, rows: readonly number[], { values, computed, suffix }: Rendering): { sql: string; values: unknown[] } {
+function renderInsert(plan: InsertPlan, rows: readonly number[], { values, computed, targetSql: nameOf }: Rendering): { sql: string; values: unknown[] } {
   const sent: unknown[] = [];
   const numbers = new Map<number, number>();
   const slot = (part: ValueSlot): string => {
@@ -235,7 +239,7 @@ function renderInsert(plan: InsertPlan, rows: readonly number[], { values, compu
     let text = '';
     for (const part of parts) {
       if (typeof part === 'string') text += part;
-      else text += part.kind === 'target' || part.kind === 'constraint' ? targetSql(part, plan.table, suffix) : slot(part);
+      else text += part.kind === 'target' || part.kind === 'constraint' ? nameOf(part) : slot(part);
     }
     return text;
   };
@@ -244,8 +248,13 @@ function renderInsert(plan: InsertPlan, rows: readonly number[], { values, compu
   return { sql: `${head}${body}${render(plan.tail.parts)}`, values: sent };
 }
 
-function targetSql(hole: TargetHole | ValueSlot, table: CatalogTable, suffix: Rendering['suffix']): string {
+function targetSql(hole: TargetHole | ValueSlot, table: CatalogTable, suffix: ShardId): string {
   // A constraint that the table does not have keeps the caller's name in the server's error.
   if (hole.kind === 'constraint') return quoteIdentifier(table.constraints.includes(hole.name) ? shardName(hole.name, suffix) : hole.name);
   return quoteQualified(table.schema, shardName(table.name, suffix));
+}
+
+function copyTargetSql(hole: TargetHole, table: ReferenceTable, holder?: NodeId): string {
+  if (hole.kind === 'target') return copySql(table, holder);
+  return table.constraints.includes(hole.name) ? copyPartSql(table, hole.name, holder) : quoteIdentifier(hole.name);
 }

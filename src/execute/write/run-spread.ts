@@ -1,5 +1,6 @@
 import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { CallOptions, FieldDescriptor, RawResult, RawRow } from '../../cluster/node-connection.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
@@ -44,8 +45,9 @@ export async function runBriefSpread(scope: StatementScope, tasks: readonly Writ
 }
 
 /**
- * Runs one statement on every node: a write to a reference table. The first node goes first: writers of the same rows wait for each
- * other there, and cannot meet in another order elsewhere. Counts and rows are those of the first node.
+ * Runs one statement on each copy: a write to a reference table. One copy goes first: writers of the same rows wait for each
+ * other there, and cannot meet in another order elsewhere. That is the coordinator database's, where it has one: who refers to rows there, in local tables, locks them before all others. Counts and rows are
+ * those of the first node.
  */
 export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[], compared = 0): Promise<WriteOutcome> {
   return scope.atomically((transaction, options) => everywhereIn(transaction, { tasks, compared }, options), mayRunAgain);
@@ -59,10 +61,13 @@ export interface CopyWrites {
 
 /** The same in a transaction. */
 export async function everywhereIn(transaction: DistributedTransaction, { tasks, compared }: CopyWrites, options: CallOptions): Promise<WriteOutcome> {
-  const [first, ...others] = tasks;
-  const results = await onNodes(transaction, first === undefined ? [] : [first], options);
-  const copies = await onNodes(transaction, others, options);
-  const outcome = combined(tasks.slice(0, 1), results);
+  const shells = tasks.filter(({ node }) => node === coordinatorNodeId);
+  // Connections are taken in the order of all writes, which is not that of the statements.
+  if (shells.length > 0) for (const { node } of tasks) await transaction.join(node, 'write', options);
+  const first = shells.length > 0 ? shells : tasks.slice(0, 1);
+  const results = await onNodes(transaction, first, options);
+  const copies = new Map([...results, ...(await onNodes(transaction, tasks.filter((task) => !first.includes(task)), options))]);
+  const outcome = combined(tasks.slice(0, 1), copies);
   if (compared === 0) return outcome;
   const written = writtenRows(outcome.rows, compared);
   for (const { rows } of copies.values()) if (writtenRows(rows, compared) !== written) throw copiesDiffer();

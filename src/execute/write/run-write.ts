@@ -1,8 +1,9 @@
 import { orAborted } from '../../base/abort.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
+import { copyHolders, copyWrite } from '../../catalog/reference-copies.ts';
 import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace } from '../../plan/bind.ts';
-import { constraintSql, shardSql } from '../../plan/shard-template.ts';
+import { constraintSql, renderForShells, shardSql } from '../../plan/shard-template.ts';
 import type { ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import { withEvaluated } from '../evaluate.ts';
@@ -64,7 +65,7 @@ interface SpreadCall extends WriteCall {
 /** A write in the scope's transaction, or in one of its own; rows of RETURNING as the servers give them. */
 export async function runWrite(scope: StatementScope, call: WriteCall, how: WriteHow): Promise<WriteOutcome> {
   const { plan, values } = call;
-  const target = plan.routable && !plan.everywhere ? bindTarget(plan.uses, values) : undefined;
+  const target = plan.routable && plan.everywhere === undefined ? bindTarget(plan.uses, values) : undefined;
   if (target?.kind === 'one') {
     const sent = await sentValues(plan, values, how);
     const { rowCount, rows, fields } = await scope.run(target.node, { text: new RenderedTexts(plan.whole).forUses(target.ordinals), values: sent }, 'write');
@@ -86,7 +87,7 @@ async function sentValues({ whole, sequences }: ModifyPlan, values: readonly unk
 async function runByTemplate(scope: StatementScope, { plan, spread, values: given, texts }: SpreadCall): Promise<WriteOutcome> {
   const values = partialValues(spread.template, await withEvaluated(scope, spread, given));
   const rendered = texts?.(spread) ?? new RenderedTexts(spread.template);
-  if (plan.everywhere) return runEverywhere(scope, scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: rendered.forOrdinal(0), values })), spread.compared);
+  if (plan.everywhere !== undefined) return runEverywhere(scope, copyHolders(scope.snapshot, plan.everywhere).map((node) => ({ node, sql: copyWrite(node === coordinatorNodeId ? renderForShells(spread.template) : rendered.forOrdinal(0), node), values })), spread.compared);
   return runSpread(scope, placesOf(plan.uses, given).map(({ node, ordinal }) => ({ node, sql: rendered.forOrdinal(ordinal), values })));
 }
 
@@ -106,10 +107,10 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
       const { text, values: sent = [] } = await run.statement({
         template: spread.template, values, node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
       }, own);
-      return { node, sql: text, values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
+      return { node, sql: plan.everywhere !== undefined ? copyWrite(text, node) : text, values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
     };
     const tasks = await Promise.all((await targetsOf(steady, { plan, spread, values }, taken)).map(task));
-    const outcome = plan.everywhere ? await everywhereIn(transaction, { tasks, compared: spread.compared }, options) : await spreadIn(transaction, tasks, options);
+    const outcome = plan.everywhere !== undefined ? await everywhereIn(transaction, { tasks, compared: spread.compared }, options) : await spreadIn(transaction, tasks, options);
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;
   }, mayRunAgain);
@@ -143,7 +144,7 @@ async function targetsOf(steady: SteadyScope, { plan, spread, values }: SpreadCa
   if (written?.key !== undefined && taken !== undefined) return placesOfRows(written, written.key, await rowsByShard(steady, written, taken));
   const batch = taken === undefined ? undefined : { rows: taken, slots: [...taken.keys()] };
   if (spread.site === 'coordinator') return [{ node: coordinatorNodeId, ordinal: 0, batch }];
-  if (plan.everywhere) return steady.snapshot.nodes.map(({ id }) => ({ node: id, ordinal: 0, batch }));
+  if (plan.everywhere !== undefined) return copyHolders(steady.snapshot, plan.everywhere).map((node) => ({ node, ordinal: 0, batch }));
   return placesOf(spread.uses ?? plan.uses, values);
 }
 

@@ -1,4 +1,4 @@
-import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import type { Everywhere } from './everywhere.ts';
 
 /**
@@ -23,6 +23,10 @@ export interface DefinitionPlan {
   readonly schemas: 'made' | 'dropped' | undefined;
   /** A distributed table that it makes a partition of another one. */
   readonly attached: CatalogTable | undefined;
+  /** Reference tables that a local table, or one to which local tables refer, gets foreign keys to: their shells must have rows. */
+  readonly referenced: readonly ReferenceTable[];
+  /** Given where the rows of a table that is there are checked against them. */
+  readonly checksRows: boolean;
   /** It cannot be run inside a transaction block. */
   readonly isAlone: boolean;
   /** Given where the nodes run it as well. */

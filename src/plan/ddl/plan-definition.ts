@@ -6,6 +6,7 @@ import { conversionsOf } from './conversions.ts';
 import type { Conversion, DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf } from './everywhere.ts';
 import { attachedPartition, concurrentDetach } from './partition-commands.ts';
+import { mayReleaseCopies, referencedByLocal } from './local-keys.ts';
 import { mayMakeTables, schemasOf } from './schema-tables.ts';
 import { dottedName, nameOfParts, tableNamed, tablesDrawingFrom, type WrittenName, writtenName } from './named-objects.ts';
 
@@ -14,14 +15,16 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const { node, text } = statement;
   const everywhere = everywhereOf(statement);
   const makesTables = mayMakeTables(node, names);
-  const target = targetOf(node, names) ?? (everywhere === undefined && !makesTables ? undefined : nothing);
+  const referenced = referencedByLocal(node, names);
+  const concernsCopies = referenced.length > 0 || mayReleaseCopies(node, names);
+  const target = targetOf(node, names) ?? (everywhere === undefined && !makesTables && !concernsCopies ? undefined : nothing);
   if (target === undefined) return undefined;
   const found = target.names.flatMap((name) => tableNamed(names, name) ?? tablesDrawingFrom(names, name));
   const tables = [...new Set([...found, ...(target.tables ?? [])])];
   const reach = target.reach ?? 'named';
-  if (everywhere === undefined && !makesTables && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
+  if (everywhere === undefined && !makesTables && !concernsCopies && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
   const detaching = concurrentDetach(statement);
-  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), everywhere };
+  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), referenced, checksRows: 'AlterTableStmt' in node, everywhere };
 }
 
 /** What a statement is about. */

@@ -31,7 +31,7 @@ export function planDo(statement: Statement, names: RelationNames): DefinitionPl
 
 function planOf(text: string, scope: ObjectScope | undefined): DefinitionPlan {
   const everywhere = scope === undefined ? undefined : { scope, text, functions: [] };
-  return { kind: 'definition', text, tables: [], reach: scope === undefined ? 'all' : 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, makesTables: true, schemas: scope === 'database' ? 'made' : 'dropped', everywhere };
+  return { kind: 'definition', text, tables: [], reach: scope === undefined ? 'all' : 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, referenced: [], checksRows: false, makesTables: true, schemas: scope === 'database' ? 'made' : 'dropped', everywhere };
 }
 
 type Inner = Statement['node'];

@@ -314,7 +314,7 @@ class InsertPlanner {
 
   #head({ values, spans, given, added }: { values: number; spans: readonly ValueRow[]; given: readonly Column[]; added: readonly Column[] }): Template<AnyHole> {
     const { parts, end } = this.#headParts();
-    return { parts: [...parts, added.length === 0 ? this.#writtenList(end, values, spans) : this.#extendedList([...given, ...added])] };
+    return { parts: [...parts, added.length === 0 && !keepsIdentity(this.#target.table) ? this.#writtenList(end, values, spans) : this.#extendedList([...given, ...added])] };
   }
 
   /** Up to the list of columns, and the token that it ends with. */
@@ -341,7 +341,7 @@ class InsertPlanner {
   }
 
   #overriding(): string {
-    return this.#insert.override === 'OVERRIDING_SYSTEM_VALUE' ? ' OVERRIDING SYSTEM VALUE' : '';
+    return this.#insert.override === 'OVERRIDING_SYSTEM_VALUE' || keepsIdentity(this.#target.table) ? ' OVERRIDING SYSTEM VALUE' : '';
   }
 
   #tail(spans: readonly ValueRow[]): Template<AnyHole> {
@@ -370,6 +370,11 @@ class InsertPlanner {
     const token = at(this.#tokens, constraint + 1);
     return [...this.#textParts(start, token.start), { kind: 'constraint', name }, ...this.#textParts(token.end, this.#statement.text.length)];
   }
+}
+
+/** Whether one of its copies, the shell, has a column that is GENERATED ALWAYS AS IDENTITY; those of shards are plain. Every copy gets the value that was made for all. */
+export function keepsIdentity(table: CatalogTable): boolean {
+  return table.kind === 'reference' && table.shellIsCopy && table.columns.some(({ identity }) => identity === 'always');
 }
 
 type ComputedSlot = ValueSlot & { readonly kind: 'computed' };

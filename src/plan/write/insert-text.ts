@@ -4,7 +4,7 @@ import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
 import { quoteIdentifier, quoteName } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
-import { assignableType, withoutLength } from '../insert/plan-insert.ts';
+import { assignableType, keepsIdentity, withoutLength } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import { insertParts } from './insert-parts.ts';
@@ -58,7 +58,7 @@ export async function insertText(statement: Statement, target: InsertTarget): Pr
   const { targetEnd, query: { start, end } } = insertParts(statement, insert, select);
   const columns = await targetColumns(insert, target);
   const edits = typedConstants(statement, select, columns).map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
-  const overriding = insert.override === 'OVERRIDING_SYSTEM_VALUE' ? ' OVERRIDING SYSTEM VALUE' : '';
+  const overriding = insert.override === 'OVERRIDING_SYSTEM_VALUE' || (target.table !== undefined && keepsIdentity(target.table)) ? ' OVERRIDING SYSTEM VALUE' : '';
   const tail = end === text.length || /\s/.test(text.charAt(end)) ? text.slice(end) : ` ${text.slice(end)}`;
   return {
     insert, select, columns,

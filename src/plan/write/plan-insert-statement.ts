@@ -61,7 +61,7 @@ async function planQueryRows(statement: Statement, insert: InsertStmt, { table, 
   const spread = once(() => planInsertSelect(statement, { insert, table, input }));
   if (routed !== undefined) return { ...routed, spread };
   const whole = shardTemplate(statement, analyzed.uses, analyzed.results);
-  return { kind: 'modify', command: 'INSERT', whole, tables: tablesOf(analyzed), uses: [], routable: false, everywhere: table?.kind === 'reference', sequences: [], spread };
+  return { kind: 'modify', command: 'INSERT', whole, tables: tablesOf(analyzed), uses: [], routable: false, everywhere: table?.kind === 'reference' ? table : undefined, sequences: [], spread };
 }
 
 /** Rows that are sent or computed apart from each other must not change a parameter's type, nor hide that a value does not fit its column. */

@@ -12,7 +12,7 @@ import type { CatalogTable, Column, DistributedTable } from '../../catalog/catal
 import type { Statement } from '../../sql/parse.ts';
 import { checkReadable, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
-import { columnTypeName } from '../insert/plan-insert.ts';
+import { columnTypeName, keepsIdentity } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { certainUses, prunableUses, tablesOf } from '../prunable-uses.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
@@ -46,7 +46,7 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
   refuseSequences(merge);
   if (target !== undefined) await checkActions(merge, target, input);
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
-  const everywhere = target?.kind === 'reference';
+  const everywhere = target?.kind === 'reference' ? target : undefined;
   const routable = analyzed.results.length === 0 && target?.kind === 'distributed' && uses !== undefined && analyzed.foreign.length === 0 && insertsStay(statement, target, analyzed) && withDefaults(statement, merge, target, 0).supplied.length === 0;
   return {
     kind: 'modify', command: 'MERGE', whole: shardTemplate(statement, analyzed.uses, analyzed.results), tables: tablesOf(analyzed), uses: routable ? uses : [], routable, everywhere, sequences: [],
@@ -55,6 +55,7 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
 }
 
 async function checkActions(merge: MergeStmt, target: CatalogTable, input: StagedInput): Promise<void> {
+  if (keepsIdentity(target) && insertsOf(merge).length > 0) throw refused(`MERGE inserts into "${target.name}", to which local tables refer, and of which a column is GENERATED ALWAYS AS IDENTITY.`, 'Use INSERT … ON CONFLICT.');
   const clauses = (merge.mergeWhenClauses ?? []).flatMap((node) => ('MergeWhenClause' in node ? [node.MergeWhenClause] : []));
   for (const { commandType, targetList = [] } of clauses) {
     if (commandType !== 'CMD_UPDATE') continue;

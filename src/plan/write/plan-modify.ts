@@ -23,7 +23,7 @@ import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.
 import { analyzeWrite } from './analyze-write.ts';
 import { withCopiesCompared } from './compare-copies.ts';
 import { planKeyUpdate } from './plan-key-update.ts';
-import { planStagedWrite } from './plan-staged-write.ts';
+import { isOnNodesAlone, planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
 
@@ -36,8 +36,8 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   if (target !== undefined) refuseDefaults(assignedBy(modify), target, 'one_node');
   const moves = target?.kind === 'distributed' && movesRows(statement, modify, target, analyzed) ? target : undefined;
-  const everywhere = target?.kind === 'reference';
-  const routable = moves === undefined && analyzed.results.length === 0 && target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere && uses.length > 0);
+  const everywhere = target?.kind === 'reference' ? target : undefined;
+  const routable = moves === undefined && analyzed.results.length === 0 && target !== undefined && uses !== undefined && analyzed.foreign.length === 0 && !(everywhere !== undefined && uses.length > 0);
   const plan: ModifyPlan = {
     kind: 'modify',
     command: 'UpdateStmt' in statement.node ? 'UPDATE' : 'DELETE',
@@ -95,7 +95,7 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
     throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
   }
   const analyzed = analyzeAny(original.node, input.names, rules);
-  if (!routable || analyzed.placed.rows.kind === 'scattered') return planStagedWrite(original, target, input);
+  if (!routable || analyzed.placed.rows.kind === 'scattered' || analyzed.uses.some(({ table }) => isOnNodesAlone(table, target))) return planStagedWrite(original, target, input);
   if (namesSystemColumn(modify, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
   const { statement: compared, compared: columns } = target?.kind === 'reference' ? withCopiesCompared(original, modify, target) : { statement: original, compared: 0 };

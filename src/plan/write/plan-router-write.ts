@@ -42,7 +42,7 @@ export function planRouterWrite({ statement, command, analyzed, uses, names, seq
     tables: tablesOf(analyzed),
     uses,
     routable: true,
-    everywhere: false,
+    everywhere: undefined,
     sequences,
   };
 }

@@ -93,7 +93,12 @@ function tablesBeside({ uses, foreign }: AnalyzedStatement, relation: RangeVar, 
 
 function isElsewhere(rangeVar: RangeVar, uses: AnalyzedStatement['uses'], target: CatalogTable | undefined): boolean {
   const table = uses.find((use) => use.rangeVar === rangeVar)?.table;
-  return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed';
+  return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed' || isOnNodesAlone(table, target);
+}
+
+/** Whether a copy of the target lacks the rows beside it: the coordinator database has those of reference tables whose shells are copies, and of no others. */
+export function isOnNodesAlone(table: CatalogTable, target: CatalogTable | undefined): boolean {
+  return target?.kind === 'reference' && target.shellIsCopy && table.kind === 'reference' && !table.shellIsCopy;
 }
 
 function waysBeside(tree: FromTree, relation: RangeVar): Way[] {
@@ -109,6 +114,10 @@ export function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | 
     return;
   }
   if (foreign.length > 0 || rows.kind === 'scattered') throw obstacleOf(analyzed);
+  const missing = uses.find(({ table }) => isOnNodesAlone(table, target));
+  if (missing !== undefined) {
+    throw refused(`Local tables refer to "${target.name}", so a copy of it is in the coordinator database, which has no rows of "${missing.table.name}".`, 'Read the rows first, then write.');
+  }
   if (target.kind === 'distributed') present(rows.kind === 'by_shard' ? rows : undefined, 'rows by shard');
   else if (rows.kind !== 'everywhere' || !rows.repeatable) throw refused('What is written to a reference table might differ from copy to copy.', 'Read the rows first, then write.');
 }

@@ -21,7 +21,7 @@ export async function planWriting(statement: Statement, node: Node, input: Named
   const spread = once(() => planParts(statement, input));
   const routed = await planRoutedOrUndefined(statement, node, input);
   if (routed !== undefined) return { ...routed, spread };
-  return { kind: 'modify', command: commandOf(node), whole: shardTemplate(statement, []), tables: [], uses: [], routable: false, everywhere: false, sequences: [], spread };
+  return { kind: 'modify', command: commandOf(node), whole: shardTemplate(statement, []), tables: [], uses: [], routable: false, everywhere: undefined, sequences: [], spread };
 }
 
 /** A statement that writes, as it is on one node; undefined where that is never possible. */

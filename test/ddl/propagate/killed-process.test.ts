@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { Cluster } from '../../../src/index.ts';
 import { createTestDatabases } from '../../support/test-databases.ts';
@@ -44,6 +45,33 @@ test.each([['one_prepared', false], ['decided', true]] as const)('a process kill
     expect((await cluster.checkSchema()).text).toMatch(happened ? /^1 shard compared, no differences/ : /^no shards compared, no differences/);
     if (!happened) await cluster.query('CREATE TABLE tenant.t (k bigint PRIMARY KEY)');
     await cluster.query('INSERT INTO tenant.t VALUES (1)');
+  } finally {
+    await cluster.end();
+  }
+});
+
+const keySteps = [['one_prepared', false], ['decided', true], ['one_committed', true]] as const;
+
+test.each([
+  ...keySteps.map(([step, happened]) => ({ step, happened, change: 'CREATE TABLE l (k int REFERENCES r)' })), ...keySteps.map(([step, happened]) => ({ step, happened, change: 'ALTER TABLE kept DROP CONSTRAINT of_s' })),
+])('a process killed at $step of $change: the rows are in the coordinator database or not, as the key is ($happened)', async ({ step, happened, change: text }) => {
+  await using databases = await createTestDatabases({ nodes: 2 });
+  const { connectionString } = databases.coordinator;
+  const cluster = new Cluster({ connectionString });
+  try {
+    for (const { host, port, database } of databases.nodes) await cluster.addNode({ host, port, database });
+    await cluster.query('CREATE TABLE r (k int PRIMARY KEY); CREATE TABLE s (k int PRIMARY KEY)');
+    for (const table of ['r', 's']) await cluster.createReferenceTable(table);
+    await cluster.query('INSERT INTO r SELECT generate_series(1, 50); INSERT INTO s SELECT generate_series(1, 50); CREATE TABLE kept (k int CONSTRAINT of_s REFERENCES s)');
+    await killedAt(cluster, step, { connectionString, change: text });
+    await cluster.query('INSERT INTO r VALUES (51); INSERT INTO s VALUES (51)');
+    const coordinator = new Client({ connectionString });
+    await coordinator.connect();
+    const { rows } = await coordinator.query('SELECT (SELECT count(*)::int FROM r) AS r, (SELECT count(*)::int FROM s) AS s');
+    await coordinator.end();
+    expect(rows).toEqual([text.startsWith('CREATE') ? { r: happened ? 51 : 0, s: 51 } : { r: 0, s: happened ? 0 : 51 }]);
+    expect((await cluster.verify()).differences).toEqual([]);
+    expect((await cluster.checkSchema()).differences).toEqual([]);
   } finally {
     await cluster.end();
   }

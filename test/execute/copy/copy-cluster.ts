@@ -122,7 +122,7 @@ function tablesOf(options: CopyClusterOptions, shards: number): { table: Distrib
       colocationId: colocationId(1),
       shardIds: Array.from({ length: shards }, (_, ordinal) => shardId(102008 + ordinal)),
     },
-    reference: { ...base, name: 'rates', kind: 'reference', shardId: shardId(102000) },
+    reference: { ...base, name: 'rates', kind: 'reference', shellIsCopy: false, shardId: shardId(102000) },
   };
 }
 

@@ -32,8 +32,7 @@ async function run(sql: string, source: CopySource, more: Partial<ReferenceCopyI
     const count = await referenceCopyIn(source, {
       copy: readCopy(sql),
       table: cluster.reference,
-      nodes: cluster.nodes,
-      name: 'rates_102000',
+      holders: cluster.nodes,
       transaction,
       defaults: cluster.defaults,
       serverVersion: cluster.serverVersion,
