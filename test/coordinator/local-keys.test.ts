@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import type { Cluster } from '../../src/index.ts';
 import { compareSteps, type Step } from '../session/compare-steps.ts';
+import { serve } from '../../src/wire.ts';
+import { copyData, copyDone, query, RawClient } from '../wire/raw-client.ts';
 import { createTestDatabases } from '../support/test-databases.ts';
 import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
 
@@ -155,16 +157,26 @@ test('values that are made once are the same in all copies', async () => {
   await expect(cluster.query(`INSERT INTO cities (id) VALUES (7)`)).rejects.toMatchObject({ code: '428C9' });
   await expect(cluster.query(`MERGE INTO cities c USING regions r ON r.id = c.id WHEN NOT MATCHED THEN INSERT (name) VALUES (r.name)`)).rejects.toMatchObject({ id: 'unsupportedWrite' });
   await cluster.copyFrom('COPY cities (name) FROM STDIN', Buffer.from('f\ng\n'));
-  const session = await cluster.connect();
-  await session.query('BEGIN');
   await cluster.copyFrom('COPY cities (id, name) FROM STDIN', Buffer.from('60\tf\n61\tg\n'));
   await expect(cluster.copyFrom('COPY cities (id, name) FROM STDIN', Buffer.from('62\tf\n61\tg\n'))).rejects.toMatchObject({ code: '23505', constraint: 'cities_pkey', where: expect.stringMatching(/^COPY cities, line 2\n/) as string });
-  await session.query('COMMIT');
-  session.release();
   expect((await cluster.query('SELECT count(*)::int, count(DISTINCT code)::int AS codes, min(twice)::int FROM cities')).rows).toEqual([{ count: 11, codes: 11, min: 2 }]);
   await expectAlike();
   await expect(cluster.query('ALTER TABLE cities ADD COLUMN token uuid DEFAULT gen_random_uuid()')).rejects.toMatchObject({ id: 'unsupportedDdl', message: expect.stringMatching(/^cannot add column "token" to reference table "cities"/) as string });
   await cluster.query('ALTER TABLE cities ADD COLUMN token uuid; ALTER TABLE cities ALTER token SET DEFAULT gen_random_uuid()');
+  await expectAlike();
+});
+
+test('COPY in a transaction block, whose connection to the coordinator database makes the values and takes the rows', async () => {
+  await cluster.query(key);
+  const server = await serve(cluster, { port: 0, authentication: 'trust' });
+  const client = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database });
+  client.send(query('BEGIN'), query('INSERT INTO visits VALUES (1, 1)'), query('COPY regions (id, name) FROM STDIN'), copyData('6\tsix\n7\tse'), copyData('ven\n'), copyDone, query('INSERT INTO visits VALUES (2, 7)'), query('COMMIT'));
+  expect((await client.until('Z', 5)).filter(([type]) => type === 'C' || type === 'E').map(([, tag]) => String(tag).replace('\0', ''))).toEqual(['BEGIN', 'INSERT 0 1', 'COPY 2', 'INSERT 0 1', 'COMMIT']);
+  client.send(query('BEGIN'), query('COPY regions (id, name) FROM STDIN'), copyData('8\teight\n1\tone\n'), copyDone, query('ROLLBACK'));
+  expect((await client.until('Z', 3)).filter(([type]) => type === 'E')).toHaveLength(1);
+  client.socket.destroy();
+  await server.close();
+  expect(await here()).toBe('1,2,3,4,5,6,7');
   await expectAlike();
 });
 
@@ -204,6 +216,37 @@ test('refused: circles, policies that read elsewhere, snapshots that may be old'
   await cluster.query(key);
   await expect(cluster.query('CREATE POLICY p ON regions USING (id IN (SELECT o.region FROM offers o))')).rejects.toMatchObject({ id: 'unsupportedDdl' });
   await expectAlike();
+});
+
+test('roles: who owns the table makes the copy, and takes it away; policies hold for it as for the others', async () => {
+  const role = `keys_${process.pid}`;
+  await cluster.query(`CREATE ROLE ${role}; GRANT USAGE, CREATE ON SCHEMA public TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE, REFERENCES ON regions TO ${role}`);
+  const session = await cluster.connect();
+  try {
+    await session.query(`SET ROLE ${role}`);
+    await expect(session.query('CREATE TABLE shops (region int REFERENCES regions)')).rejects.toMatchObject({ code: '42501' });
+    await cluster.query(`CREATE TABLE shops (region int REFERENCES regions ON DELETE CASCADE); ALTER TABLE shops OWNER TO ${role}`);
+    await cluster.query(`CREATE POLICY p ON regions FOR ALL TO ${role} USING (size = current_setting('app.size')::int) WITH CHECK (size < 5); ALTER TABLE regions ENABLE ROW LEVEL SECURITY; UPDATE regions SET size = id`);
+    await session.query(`SET app.size = 3; INSERT INTO shops VALUES (3), (4)`);
+    expect((await session.query(`UPDATE regions SET name = name || '!' RETURNING id`)).rows).toEqual([{ id: 3 }]);
+    await session.query('INSERT INTO regions (id, name, size) VALUES (8, $1, 3)', ['eight']);
+    await expect(session.query(`INSERT INTO regions (id, name, size) VALUES (9, 'nine', 6)`)).rejects.toMatchObject({ code: '42501' });
+    await session.query('DELETE FROM regions WHERE id < 8');
+    expect((await cluster.query('SELECT * FROM shops')).rows).toEqual([{ region: 4 }]);
+    expect(await here()).toBe('1,2,4,5,8');
+    await expectAlike();
+    await session.query('DROP TABLE shops');
+    expect(await here()).toBe('1,2,4,5,8');
+    await session.query(`UPDATE regions SET name = 'last'`);
+    await expectAlike();
+    await cluster.query(`${key}; DROP TABLE visits`);
+    expect(await here()).toBe('');
+    await expectAlike();
+  } finally {
+    session.release(true);
+    await cluster.query(`DROP TABLE IF EXISTS shops; DROP POLICY IF EXISTS p ON regions; DROP OWNED BY ${role}`);
+    await cluster.query(`DROP ROLE ${role}`);
+  }
 });
 
 /** The other process hears of no change until it asks. */
