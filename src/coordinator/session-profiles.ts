@@ -89,7 +89,7 @@ export class SessionProfiles {
       store: services.store, planner: services.planner, hotTexts: services.hotTexts, load: services.load, describeMemory: services.describeMemory, statistics: services.statistics, objects: services.objects,
       options: services.options, finishing: services.finishing, deadlocks: services.deadlocks, statementTimeoutMs: services.statementTimeoutMs, ddlLockTimeoutMs: services.ddlLockTimeoutMs, distributesSchemas: services.distributesSchemas,
       pools, reads: services.reads, writes: services.writes,
-      sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows),
+      sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows, this.services.sequences),
       nextNode: () => services.nextNode(),
       clients: () => services.clients(),
       actsForAll: async () => role === undefined || (await this.#membership(role)).isMember,

@@ -1,4 +1,5 @@
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import { sqlStateOf } from '../../base/errors.ts';
 import { at } from '../../base/assert.ts';
 import { quoteLiteral } from '../../sql/identifiers.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
@@ -46,7 +47,11 @@ export class SequenceBlocks {
   readonly #blocks = new Map<string, Block>();
   readonly node = coordinatorNodeId;
 
-  constructor(private readonly query: CoordinatorQuery) {}
+  /** `ofIdentity`: where the cluster's own user takes values. A role may insert into a table without any right to the sequence of its identity column. */
+  constructor(
+    private readonly query: CoordinatorQuery,
+    private readonly ofIdentity?: Pick<SequenceBlocks, 'take'>,
+  ) {}
 
   /** The next `count` values of a sequence (qualified and quoted). */
   async take(sequence: string, count: number): Promise<TakenValues> {
@@ -72,6 +77,11 @@ export class SequenceBlocks {
     this.#blocks.clear();
   }
 
+  async #isOfIdentity(sequence: string): Promise<boolean> {
+    const rows = await this.query(`SELECT 1 FROM pg_catalog.pg_depend WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND objid = ${quoteLiteral(sequence)}::pg_catalog.regclass AND deptype = 'i'`);
+    return rows.length > 0;
+  }
+
   async #fill(sequence: string, block: Block, needed: number): Promise<void> {
     try {
       const count = Math.max(needed, block.size);
@@ -81,6 +91,11 @@ export class SequenceBlocks {
       );
       block.values.push(...rows.map((row) => at(row, 0) ?? ''));
       block.oid = Number(rows[0]?.[1]);
+    } catch (error) {
+      if (sqlStateOf(error) !== '42501' || this.ofIdentity === undefined || !(await this.#isOfIdentity(sequence))) throw error;
+      const { oid, values } = await this.ofIdentity.take(sequence, needed);
+      block.values.push(...values);
+      block.oid = oid;
     } finally {
       block.filling = undefined;
     }
