@@ -4,6 +4,7 @@ import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { StatementShape } from '../cluster/node-connection.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
+import type { StatementPlan } from '../plan/statement-plan.ts';
 import type { Statement } from '../sql/parse.ts';
 import { citusSettingShown } from './citus-settings.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -16,6 +17,11 @@ const textOid = 25;
 interface ShapeSession extends Pick<PortalSession, 'services' | 'block' | 'planner' | 'cursors' | 'plannedComputed'> {
   /** Nothing of its own stands between it and connections that many share. */
   isPlain(): boolean;
+}
+
+/** PostgreSQL has these functions itself. */
+function asksForCurrentValuesAlone(plan: StatementPlan): boolean {
+  return plan.kind === 'computed' && plan.inputs.every(({ kind }) => kind === 'current_value');
 }
 
 /** What a session's statements take and give, before they run: types of parameters and columns, as the coordinator database says for its shells, with its errors. */
@@ -38,7 +44,7 @@ export class SessionShapes {
         if (error instanceof ClusterError && error.id === 'invalidParameter') throw error;
         return undefined;
       });
-      if (computed !== undefined) return this.#ofComputed(computed, types, snapshot);
+      if (computed !== undefined && !asksForCurrentValuesAlone(computed.plan)) return this.#ofComputed(computed, types, snapshot);
       return planner.shapeOf(statement, types, snapshot).catch((error: unknown) => this.#ofUtility(statement, snapshot, error));
     });
   }

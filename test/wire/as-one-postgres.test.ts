@@ -62,6 +62,21 @@ async function compareFrom(settings: Readonly<Record<string, string>>, ...turns:
 const one = 'SELECT id, name, price, made FROM things WHERE tenant_id = 3 ORDER BY id LIMIT 4';
 const all = 'SELECT tenant_id, id, name FROM things ORDER BY tenant_id, id';
 
+test('currval and lastval', async () => {
+  const own = 'CREATE TABLE numbered (tenant_id bigint, id bigserial, PRIMARY KEY (tenant_id, id)); CREATE TABLE logs (id serial, note text)';
+  await Promise.all([pair.cluster.query(own), pair.plain.query(own)]);
+  await pair.cluster.createDistributedTable('numbered', 'tenant_id');
+  const asked = [parse('SELECT currval($1)'), describe('S'), bind(['numbered_id_seq']), describe('P'), execute(), sync];
+  await compare(
+    [query('INSERT INTO numbered (tenant_id) VALUES (1), (2), (3)')], [query('SELECT lastval()')], asked,
+    [parse('SELECT count(*) FROM numbered WHERE tenant_id = $1 AND id = lastval()'), describe('S'), bind(['3']), execute(), sync],
+    { messages: [query('COPY numbered (tenant_id) FROM STDIN'), copyData('5\n6\n'), copyDone], readies: 1 }, asked,
+    [query(`INSERT INTO logs (note) VALUES ('x')`)], [query(`SELECT currval('logs_id_seq'), lastval()`)], asked,
+    [query('BEGIN')], [query('INSERT INTO numbered (tenant_id) VALUES (4)')], asked, [query('SELECT lastval()')], [query('ROLLBACK')], asked,
+  );
+  await Promise.all([pair.cluster.query('DROP TABLE numbered, logs'), pair.plain.query('DROP TABLE numbered, logs')]);
+});
+
 group('simple queries', () => {
   test('rows, tags, nothing, several', () => compare(
     [query(one)], [query(all)], [query('')], [query(' ; ')], [query('-- only a comment')],
