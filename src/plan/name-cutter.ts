@@ -26,16 +26,16 @@ export class NameCutter {
     this.#statement = statement;
   }
 
-  /** `part` in the place of a relation's name. */
-  relationEdit<Hole>(rangeVar: RangeVar, part: string | Hole): Edit<Hole> {
+  /** `part` in the place of a relation's name. `columns` is what TABLE selects of it. */
+  relationEdit<Hole>(rangeVar: RangeVar, part: string | Hole, columns = '*'): Edit<Hole> {
     const tokens = this.tokens();
     const first = this.tokenOf(rangeVar.location ?? 0);
-    const last = first + (rangeVar.catalogname === undefined ? (rangeVar.schemaname === undefined ? 0 : 2) : 4);
+    const last = this.lastTokenOf(rangeVar);
     const alias = rangeVar.alias === undefined ? [` AS ${quoteIdentifier(rangeVar.relname ?? '')}`] : [];
     const before = tokens[first - 1]?.text.toUpperCase();
     const cut = { start: at(tokens, first).start, end: at(tokens, last).end };
     if (before === 'TABLE' && this.#isTableCommand(first)) {
-      return { ...cut, start: at(tokens, first - 1).start, parts: ['SELECT * FROM ', part, ...alias] };
+      return { ...cut, start: at(tokens, first - 1).start, parts: [`SELECT ${columns} FROM `, part, ...alias] };
     }
     if (before === '(' && tokens[first - 2]?.text.toUpperCase() === 'ONLY') {
       return { start: at(tokens, first - 1).start, end: at(tokens, last + 1).end, parts: [part, ...alias] };
@@ -43,6 +43,11 @@ export class NameCutter {
     if (before === 'ONLY') return { ...cut, start: at(tokens, first - 1).start, parts: [part, ...alias] };
     if (tokens[last + 1]?.text === '*') return { ...cut, end: at(tokens, last + 1).end, parts: [part, ...alias] };
     return { ...cut, parts: [part, ...alias] };
+  }
+
+  /** The last token of a relation's name, with what it is qualified by. */
+  lastTokenOf({ location = 0, catalogname, schemaname }: RangeVar): number {
+    return this.tokenOf(location) + (catalogname === undefined ? (schemaname === undefined ? 0 : 2) : 4);
   }
 
   /** TABLESAMPLE behind a relation, with its arguments. */

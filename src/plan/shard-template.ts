@@ -1,7 +1,7 @@
 import type { ResultTable, ResultUse } from '../analyze/result-table.ts';
 import type { TableUse } from '../analyze/relation.ts';
 import { AssertionError, at } from '../base/assert.ts';
-import type { DistributedTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
+import type { CatalogTable, DistributedTable, ReferenceTable } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { copyPartSql, copySql } from '../catalog/reference-copies.ts';
@@ -13,6 +13,7 @@ import type { Edit, Template } from '../sql/template.ts';
 import { applyEdits, fillTemplate } from '../sql/template.ts';
 import { checkSameNames } from './check-same-names.ts';
 import { NameCutter } from './name-cutter.ts';
+import { columnEdits } from './table-columns.ts';
 
 /** What differs between the shard groups that one statement runs on. */
 type Hole =
@@ -35,16 +36,16 @@ export interface ShardTemplate {
 
 /**
  * Cuts the names of catalog tables out of a statement. A shard takes its table's name as alias where the caller gave none, so everything else
- * can stay as it was written; column references that name a schema lose it.
+ * can stay as it was written, but for `*`, which is written out; column references that name a schema lose it.
  */
 export function shardTemplate(statement: Statement, uses: readonly TableUse[], results: readonly ResultUse[] = []): ShardTemplate {
   checkSameNames(statement, uses);
   const cutter = new NameCutter(statement);
   const distributed = uses.filter((use) => use.table.kind === 'distributed');
   const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
-  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use))));
+  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use)), listSql(use.table)));
   for (const { rangeVar, result } of results) edits.push(cutter.relationEdit<Hole>(rangeVar, { kind: 'result', result }));
-  edits.push(...cutter.columnEdits(named), ...constraintEdits(statement, cutter, { uses, distributed }));
+  edits.push(...cutter.columnEdits(named), ...columnEdits(statement, uses, cutter), ...constraintEdits(statement, cutter, { uses, distributed }));
   const numbers = parameterNumbers(statement.node);
   const contiguous = numbers.every((number, i) => number === i + 1);
   if (!contiguous) {
@@ -110,9 +111,14 @@ export function constraintSql(table: DistributedTable, name: string, ordinal: nu
 }
 
 /** Several shards of a table as one relation, of these columns or of all. */
-export function unitedSql(table: DistributedTable, ordinals: readonly number[], columns: readonly string[] | '*' = '*'): string {
-  const list = columns === '*' ? '*' : columns.map(quoteIdentifier).join(', ');
+export function unitedSql(table: DistributedTable, ordinals: readonly number[], columns?: readonly string[]): string {
+  const list = columns === undefined ? listSql(table) : columns.map(quoteIdentifier).join(', ');
   return `(${ordinals.map((ordinal) => `SELECT ${list} FROM ${shardSql(table, ordinal)}`).join(' UNION ALL ')})`;
+}
+
+/** All columns of a table, in its own order, which a shard may have lost. */
+function listSql({ columns }: CatalogTable): string {
+  return columns.length === 0 ? '*' : columns.map(({ name }) => quoteIdentifier(name)).join(', ');
 }
 
 /** The statement over several shard groups at once, of which it needs these columns; its only distributed table gives way to their union. */

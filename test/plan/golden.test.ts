@@ -13,7 +13,7 @@ afterAll(() => open?.[Symbol.asyncDispose]());
 /** With REWRITE=1 the files get what came out: read the difference before you commit it. */
 const rewrite = process.env['REWRITE'] === '1';
 
-test.each(['router', 'pushdown', 'aggregates', 'order-limit', 'writes', 'staged', 'constructs', 'settings', 'single-shard', 'lookups', 'unsupported'])('%s.plan', async (name) => {
+test.each(['router', 'pushdown', 'aggregates', 'order-limit', 'writes', 'staged', 'constructs', 'settings', 'single-shard', 'lookups', 'columns', 'unsupported'])('%s.plan', async (name) => {
   const path = new URL(`${name}.plan`, import.meta.url);
   const cases = readPlanFile(readFileSync(path, 'utf8'));
   const found = [];
@@ -24,6 +24,6 @@ test.each(['router', 'pushdown', 'aggregates', 'order-limit', 'writes', 'staged'
 });
 
 test('the files hold every kind of refusal and of plan', () => {
-  const texts = ['router', 'pushdown', 'aggregates', 'order-limit', 'writes', 'staged', 'constructs', 'settings', 'single-shard', 'lookups', 'unsupported'].map((name) => readFileSync(new URL(`${name}.plan`, import.meta.url), 'utf8'));
+  const texts = ['router', 'pushdown', 'aggregates', 'order-limit', 'writes', 'staged', 'constructs', 'settings', 'single-shard', 'lookups', 'columns', 'unsupported'].map((name) => readFileSync(new URL(`${name}.plan`, import.meta.url), 'utf8'));
   expect(texts.reduce((count, text) => count + readPlanFile(text).length, 0)).toBeGreaterThanOrEqual(120);
 });

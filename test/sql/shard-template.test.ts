@@ -71,7 +71,7 @@ function withoutNames(tree: Node, meant: (schema: string | undefined, name: stri
   });
 }
 
-test('a spliced statement parses to the same tree but for the names that were cut', () => {
+test('a spliced statement parses to the same tree but for the names that were cut and the columns that were written out', () => {
   let spliced = 0;
   fc.assert(fc.property(statement, fc.integer({ min: 0, max: 1 }), (sql, ordinal) => {
     const original = parseOne(sql);
@@ -83,7 +83,8 @@ test('a spliced statement parses to the same tree but for the names that were cu
     const text = renderTemplate(template, () => ordinal);
     const shards = new Map(uses.flatMap(({ table }) => (table.kind === 'distributed'
       ? [[`${table.schema}.${shardName(table.name, table.shardIds[ordinal] ?? table.shardIds[0] ?? (0 as never))}`, `${table.schema}.${table.name}`] as const] : [])));
-    const expected = withoutNames(original.node, (schema, name) => {
+    // The star over a table is written out; that over the common table expression stays.
+    const expected = withoutNames(parseOne(sql.replace('(SELECT * FROM', '(SELECT "k", "Val" FROM')).node, (schema, name) => {
       const table = names.resolve(schema, name);
       return table === undefined ? name : `${table.schema}.${table.name}`;
     });

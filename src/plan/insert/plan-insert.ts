@@ -13,10 +13,12 @@ import type { Token } from '../../sql/scan.ts';
 import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit, Template } from '../../sql/template.ts';
 import { applyEdits } from '../../sql/template.ts';
+import { NameCutter } from '../name-cutter.ts';
 import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
 import { callsOnce, onceExpressions, onceTimeType } from '../select/evaluate-once.ts';
 import { nextOf, refuseDefaults, refuseSequences, usesSequence } from '../sequence-use.ts';
+import { columnEdits, listOf } from '../table-columns.ts';
 import { readsAlike, sharesParameters } from '../typed-parameters.ts';
 import { type ArrayRows, arrayRows } from './array-rows.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
@@ -82,12 +84,16 @@ class InsertPlanner {
   /** What stands before the table's name in `schema.table.column`: a shard is known by its alias alone. */
   readonly #schemaCuts: readonly { readonly start: number; readonly end: number }[];
 
+  /** RETURNING `*`, written out. */
+  readonly #returnedColumns: readonly Edit<never>[];
+
   constructor(statement: Statement, insert: InsertStmt, target: Target) {
     this.#statement = statement;
     this.#insert = insert;
     this.#target = target;
     this.#tokens = scanTokens(statement.text);
     this.#nodes = rowNodes(insert);
+    this.#returnedColumns = insert.returningClause === undefined ? [] : columnEdits(statement, [{ table: target.table, rangeVar: present(insert.relation, 'target') }], new NameCutter(statement));
     this.#schemaCuts = schemaCuts(statement, this.#tokens, (schema, table) =>
       insert.relation?.alias === undefined && schema === target.table.schema && table === target.table.name);
   }
@@ -300,6 +306,9 @@ class InsertPlanner {
     for (const cut of this.#schemaCuts) {
       if (cut.start >= start && cut.end <= end) edits.push({ start: cut.start - start, end: cut.end - start, parts: [] });
     }
+    for (const cut of this.#returnedColumns) {
+      if (cut.start >= start && cut.end <= end) edits.push({ ...cut, start: cut.start - start, end: cut.end - start });
+    }
     for (const cut of this.#onceCuts) {
       if (cut.start >= start && cut.end <= end) edits.push({ ...cut, start: cut.start - start, end: cut.end - start });
     }
@@ -314,7 +323,7 @@ class InsertPlanner {
 
   #head({ values, spans, given, added }: { values: number; spans: readonly ValueRow[]; given: readonly Column[]; added: readonly Column[] }): Template<AnyHole> {
     const { parts, end } = this.#headParts();
-    return { parts: [...parts, added.length === 0 && !keepsIdentity(this.#target.table) ? this.#writtenList(end, values, spans) : this.#extendedList([...given, ...added])] };
+    return { parts: [...parts, added.length === 0 && !keepsIdentity(this.#target.table) ? `${this.#unwrittenList(given)}${this.#writtenList(end, values, spans)}` : this.#extendedList([...given, ...added])] };
   }
 
   /** Up to the list of columns, and the token that it ends with. */
@@ -334,6 +343,11 @@ class InsertPlanner {
     const from = at(this.#tokens, aliasEnd).end;
     const first = spans[0];
     return first === undefined ? `${this.#statement.text.slice(from, at(this.#tokens, values).start)} VALUES ` : this.#statement.text.slice(from, first.start);
+  }
+
+  /** A shard may have its columns in another order than the table. */
+  #unwrittenList(given: readonly Column[]): string {
+    return this.#insert.cols !== undefined || given.length === 0 ? '' : listOf(this.#target, given.length);
   }
 
   #extendedList(columns: readonly Column[]): string {
