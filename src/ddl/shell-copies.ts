@@ -29,7 +29,7 @@ import type { TableDefinition } from './table-definition.ts';
 export async function keepCopies(change: CatalogChange, oids: readonly number[]): Promise<void> {
   const wanted = (await onCoordinator(change, reachedReferences, [oids])).map(([oid]) => Number(oid));
   if (wanted.length === 0) return;
-  const tables = [...(await readDefinitions(change.coordinator, wanted, change)).values()];
+  const tables = await definitionsOf(change, wanted);
   const ordered = referredFirst(tables);
   for (const table of ordered) checkShellCopy(table, ordered);
   await checkSeesAll(change);
@@ -62,7 +62,7 @@ export async function referredLocally(change: CatalogChange, oids: readonly numb
 export async function releaseCopies(change: CatalogChange): Promise<void> {
   const oids = (await onCoordinator(change, unneededCopies)).map(([oid]) => Number(oid));
   if (oids.length === 0) return;
-  const tables = [...(await readDefinitions(change.coordinator, oids, change)).values()];
+  const tables = await definitionsOf(change, oids);
   await lockShells(change, tables);
   await withoutTriggers(change, tables, async () => {
     for (const table of referredFirst(tables).toReversed()) await onCoordinator(change, copyWrite(`DELETE FROM ONLY ${shellSql(table)}`, coordinatorNodeId));
@@ -93,6 +93,11 @@ WITH RECURSIVE needed (oid) AS (
 )
 SELECT t.relation::oid FROM shardwright.distributed_table t JOIN pg_class c ON c.oid = t.relation
 WHERE t.shell_is_copy AND t.relation::oid NOT IN (SELECT oid FROM needed) AND pg_has_role(c.relowner, 'USAGE') ORDER BY 1`;
+
+/** In order of OIDs, in which they are locked. */
+async function definitionsOf(change: CatalogChange, oids: readonly number[]): Promise<TableDefinition[]> {
+  return [...(await readDefinitions(change.coordinator, oids, change)).values()].toSorted((a, b) => a.oid - b.oid);
+}
 
 /** So that rows can be filled in one table after the other. `unsupportedDdl` where they refer to each other in a circle. */
 function referredFirst(tables: readonly TableDefinition[]): TableDefinition[] {
@@ -127,9 +132,9 @@ async function checkSeesAll(change: CatalogChange): Promise<void> {
   });
 }
 
-/** In order of OIDs. Readers go on. */
+/** Readers go on. */
 async function lockShells(change: CatalogChange, tables: readonly TableDefinition[]): Promise<void> {
-  for (const table of tables.toSorted((a, b) => a.oid - b.oid)) await onCoordinator(change, `LOCK TABLE ONLY ${shellSql(table)} IN SHARE ROW EXCLUSIVE MODE`);
+  for (const table of tables) await onCoordinator(change, `LOCK TABLE ONLY ${shellSql(table)} IN SHARE ROW EXCLUSIVE MODE`);
 }
 
 /** Gives the shards new ids and names; the ids by the table's OID. */
