@@ -38,14 +38,14 @@ async function onFourth(text: string): Promise<unknown[][]> {
 function watchHidden(nodes: readonly number[]): { readonly stop: () => Promise<string[]> } {
   const query = `SELECT DISTINCT relnamespace::regnamespace || '.' || relname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND pubname = 'p' JOIN pg_class c ON c.oid = prrelid WHERE relnamespace::regnamespace::text ~ '^shardwright'`;
   const found = new Set<string>();
-  let isOver = false;
+  const over = new AbortController();
   const running = Promise.all(nodes.map(async (node) => {
     const client = await new Client(at(servers.embedded.nodes, node - 1).connectionString).connect();
-    while (!isOver) for (const [name] of (await client.query<unknown[]>({ text: query, rowMode: 'array' })).rows) found.add(String(name));
+    while (!over.signal.aborted) for (const [name] of (await client.query<unknown[]>({ text: query, rowMode: 'array' })).rows) found.add(String(name));
     await client.end();
   }));
   return { stop: async () => {
-    isOver = true;
+    over.abort();
     await running;
     return [...found];
   } };
