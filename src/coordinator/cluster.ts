@@ -883,7 +883,7 @@ export class Cluster extends PoolBase {
   #context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): RunContext {
     const coordinator = this.#coordinator;
     return {
-      scope: new PoolScope(coordinator.pools, (modes, order) => coordinator.begin(snapshot, modes, order), { snapshot, signal, watch: coordinator.deadlocks, ...routing }),
+      scope: new PoolScope(coordinator.pools, (modes, how) => coordinator.begin(snapshot, modes, how), { snapshot, signal, watch: coordinator.deadlocks, ...routing }),
       sequences: this.#sequences,
       hotTexts: coordinator.hotTexts,
       load: coordinator.load,

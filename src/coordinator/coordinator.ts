@@ -47,7 +47,7 @@ import { ShardLoad } from '../store/shard-load.ts';
 import { recoverInTurn } from '../txn/recover-in-turn.ts';
 import { beginTransaction } from '../txn/begin-transaction.ts';
 import { DeadlockWatch } from '../txn/deadlock-watch.ts';
-import type { DistributedTransaction, WriteOrder } from '../txn/distributed-transaction.ts';
+import type { DistributedTransaction, BeginOptions } from '../txn/distributed-transaction.ts';
 import type { VerifyServices } from '../verify/verify-context.ts';
 import { BackgroundTasks, warnOfBackgroundError } from './background-tasks.ts';
 import { SessionProfiles } from './session-profiles.ts';
@@ -173,8 +173,8 @@ export class Coordinator implements SessionServices {
     return at(this.#nodes, this.#turn).id;
   }
 
-  begin(snapshot: CatalogSnapshot, modes = '', order?: WriteOrder): DistributedTransaction {
-    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes, order, watch: this.deadlocks });
+  begin(snapshot: CatalogSnapshot, modes = '', how?: Pick<BeginOptions, 'order' | 'reads'>): DistributedTransaction {
+    return beginTransaction(this.pools, { clusterId: snapshot.clusterId, modes, watch: this.deadlocks, ...how });
   }
 
   ddlContext(snapshot: CatalogSnapshot): DdlContext {

@@ -53,8 +53,8 @@ export const nothingToUndo: Undoable = { keep: () => Promise.resolve(), undo: ()
 
 /** A statement's scope with all its connections held until `end`. */
 export interface SteadyScope extends StatementScope {
-  /** Whether temporary tables may be made. In a session's own transaction they would keep it from being prepared. */
-  readonly temporaryTables: boolean;
+  /** Why no temporary tables may be made, so that intermediate results are held in memory: a session's own transaction would be kept from being prepared, and replicas make none. */
+  readonly memoryOf: 'block' | 'replica' | undefined;
   /** The connection to a server, in a transaction, for reading. */
   join(node: NodeId): Promise<NodeConnection>;
   /** A name for a cursor or temporary table that nothing else in the statement has: an identifier that needs no quotes. */

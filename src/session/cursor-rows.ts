@@ -117,7 +117,7 @@ export class KeptRows implements CursorRows {
 
 /** All rows of a cursor that scrolls or is held, as many as memory may hold. */
 export async function keptRows(batches: AsyncIterable<readonly RawRow[]>, name: string): Promise<RawRow[]> {
-  const size = new ResultSize(`cursor ${name}`, { limit: memoryBytesMax, inMemory: true });
+  const size = new ResultSize(`cursor ${name}`, { limit: memoryBytesMax, memoryOf: 'block' });
   const rows: RawRow[] = [];
   for await (const batch of batches) {
     size.add(batch);

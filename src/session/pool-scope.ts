@@ -7,11 +7,11 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import { type AtomicHow, type AtomicWork, type Effect, mayRunAgain, nothingToUndo, type StatementScope, type SteadyScope } from '../execute/statement-scope.ts';
 import { failureOfWrite } from '../ha/write-outcome-unknown.ts';
 import { commitBatches } from '../txn/commit-batches.ts';
-import type { DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
+import type { BeginOptions, DistributedTransaction, TransactionWatch, Undoable, WriteOrder } from '../txn/distributed-transaction.ts';
 import { isLostToFailover, transactionLost } from '../txn/transaction-lost.ts';
 import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { Routing } from './run-routed.ts';
-import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
+import { ownSteady } from './steady-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
 export interface ScopeInput extends Routing {
@@ -74,12 +74,12 @@ export class PoolScope implements StatementScope {
 
   atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
     this.#countRequest();
-    return inOwnTransaction((order) => this.begin('', order), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, committed: this.committed, ...how });
+    return inOwnTransaction((order) => this.begin('', { order }), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pools, committed: this.committed, ...how });
   }
 
   steady(): SteadyScope {
     this.#countRequest();
-    return new OwnSteadyScope(this.begin(steadyModes), this);
+    return ownSteady(this.begin, this);
   }
 
   undoable(): Promise<Undoable> {
@@ -115,7 +115,7 @@ export class PoolScope implements StatementScope {
 }
 
 /** A transaction of its own for one statement. */
-export type Begin = (modes: string, order?: WriteOrder) => DistributedTransaction;
+export type Begin = (modes: string, how?: Pick<BeginOptions, 'order' | 'reads'>) => DistributedTransaction;
 
 /**
  * Tries of work that may run again: in a queue of writers of all servers each that has gone side by side, as all do at first, may still meet those that go in turn. So many of them may come at once that a few tries

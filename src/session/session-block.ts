@@ -200,7 +200,7 @@ export class SessionBlock {
   }
 
   /** A transaction that is not this one. */
-  begin(snapshot: CatalogSnapshot, modes: string, how: Pick<BeginOptions, 'order' | 'reads'>): ReturnType<typeof beginTransaction> {
+  begin(snapshot: CatalogSnapshot, modes: string, how?: Pick<BeginOptions, 'order' | 'reads'>): ReturnType<typeof beginTransaction> {
     return beginTransaction(this.session.pinned.poolsForTransaction, { clusterId: snapshot.clusterId, modes, watch: this.session.services.deadlocks, ...how });
   }
 

@@ -260,8 +260,8 @@ export class Session {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, ...routing };
     const { transaction } = this.#block;
-    if (transaction !== undefined) return new TransactionScope(transaction, input, { temporaryTables: false, names: transaction.names });
-    const begin: Begin = (modes, order) => this.#block.begin(snapshot, modes, { order });
+    if (transaction !== undefined) return new TransactionScope(transaction, input, { memoryOf: 'block', names: transaction.names });
+    const begin: Begin = (modes, how) => this.#block.begin(snapshot, modes, how);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;
     return new SettingsScope(pool, { pinned: this.#pinned, settings: this.#settings.nodeTexts, begin, modes: () => this.#block.withDefaults('') });

@@ -10,7 +10,7 @@ import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { PinnedCoordinator } from './pinned-coordinator.ts';
 import { type Begin, inOwnTransaction, type PoolScope } from './pool-scope.ts';
 import { SessionTransaction } from './session-transaction.ts';
-import { OwnSteadyScope, steadyModes } from './steady-scope.ts';
+import { ownSteady } from './steady-scope.ts';
 
 interface SettingsInput {
   readonly pinned: PinnedCoordinator;
@@ -67,11 +67,12 @@ export class SettingsScope implements StatementScope {
 
   async atomically<T>(work: AtomicWork<T>, how?: AtomicHow): Promise<T> {
     const modes = await this.input.modes();
-    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, order), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pool.pools, committed: this.committed, ...how });
+    return inOwnTransaction((order) => new SessionTransaction(this.input.begin(modes, { order }), this.input.settings), work, { snapshot: this.snapshot, signal: this.signal, onNotice: this.onNotice, pools: this.pool.pools, committed: this.committed, ...how });
   }
 
   steady(): SteadyScope {
-    return new OwnSteadyScope(new SessionTransaction(this.input.begin(steadyModes), this.input.settings), this);
+    const { snapshot, signal, onNotice, committed, pool: { reads, pools } } = this;
+    return ownSteady(this.input.begin, { snapshot, signal, onNotice, committed, reads, pools }, (transaction) => new SessionTransaction(transaction, this.input.settings));
   }
 
   writeBatches(batches: readonly NodeBatch[]): Promise<RawResult[][]> {

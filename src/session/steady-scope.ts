@@ -1,19 +1,31 @@
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
+import type { NodePools } from '../cluster/node-pools.ts';
+import type { SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
-import type { ScopeInput } from './pool-scope.ts';
+import type { Begin, ScopeInput } from './pool-scope.ts';
 import { TransactionScope } from './transaction-scope.ts';
 
 /** Modes of a transaction that is one statement's: a snapshot for each server, and the right to make temporary tables. */
-export const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
+const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
+
+/** Replicas make no temporary tables. */
+const replicaModes = 'ISOLATION LEVEL REPEATABLE READ, READ ONLY';
+
+/** `inner`: what is done with the transaction before the statement uses it. A statement that reads on replicas alone has all its stages there, where nodes have some; any other on primaries, with temporary tables. */
+export function ownSteady(begin: Begin, input: ScopeInput & { readonly pools: NodePools }, inner: (transaction: DistributedTransaction) => DistributedTransaction = (transaction) => transaction): SteadyScope {
+  const reads = input.reads?.from === 'replica' && input.pools.failsOver === true ? input.reads : undefined;
+  return new OwnSteadyScope(inner(begin(reads === undefined ? steadyModes : replicaModes, { reads })), input, reads !== undefined);
+}
 
 /** In a transaction of the statement's own, which is rolled back unless the statement keeps it: nothing else that it made is left. */
-export class OwnSteadyScope extends TransactionScope {
+class OwnSteadyScope extends TransactionScope {
   constructor(
     private readonly own: DistributedTransaction,
     private readonly input: ScopeInput,
+    onReplicas: boolean,
   ) {
-    super(new WholeResults(own), input, { temporaryTables: true, names: { last: 0 } });
+    super(new WholeResults(own), input, { memoryOf: onReplicas ? 'replica' : undefined, names: { last: 0 } });
   }
 
   override keep(): Promise<void> {

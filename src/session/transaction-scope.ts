@@ -8,7 +8,8 @@ import { type NodeBatch, runBatches } from '../txn/run-batches.ts';
 import type { ScopeInput } from './pool-scope.ts';
 
 export interface TransactionScopeOptions {
-  readonly temporaryTables: boolean;
+  /** As of `SteadyScope`. */
+  readonly memoryOf: SteadyScope['memoryOf'];
   /** Counts the names given out; shared by all scopes of a statement, or of a transaction in which cursors stay open. */
   readonly names: { last: number };
 }
@@ -24,15 +25,15 @@ export class TransactionScope implements SteadyScope {
   constructor(
     private readonly transaction: DistributedTransaction,
     input: ScopeInput,
-    private readonly options: TransactionScopeOptions = { temporaryTables: false, names: { last: 0 } },
+    private readonly options: TransactionScopeOptions = { memoryOf: 'block', names: { last: 0 } },
   ) {
     this.snapshot = input.snapshot;
     this.signal = input.signal;
     this.onNotice = input.onNotice;
   }
 
-  get temporaryTables(): boolean {
-    return this.options.temporaryTables;
+  get memoryOf(): SteadyScope['memoryOf'] {
+    return this.options.memoryOf;
   }
 
   async run(node: NodeId, query: ParsedQuery, effect: Effect): Promise<RawResult> {

@@ -25,14 +25,17 @@ beforeAll(async () => {
 
 afterAll(() => embedded.stop());
 
-beforeEach(async () => {
+beforeEach(replay);
+
+/** Replicas apply what there is. */
+async function replay(): Promise<void> {
   for (const which of [0, 1]) {
     replica = at(embedded.servers(which), 1);
     await value(replica, 'SELECT pg_wal_replay_resume()');
     const lsn = await value(embedded.primaryOf(which), 'SELECT pg_current_wal_lsn()');
     await until(async () => (await value(replica, `SELECT pg_last_wal_replay_lsn() >= '${lsn ?? ''}'`)) === 't');
   }
-});
+}
 
 async function value(server: PostgresServer, text: string): Promise<string | null | undefined> {
   return withServer(server, async (connection) => (await connection.query({ text })).rows[0]?.[0]);
@@ -69,6 +72,36 @@ test('queries read where they say, writes and row locks on primaries', async () 
   client.release();
   await expect(cluster.query({ text: 'SELECT FROM t', reads: 'elsewhere' as 'replica' })).rejects.toMatchObject({ id: 'invalidParameter' });
   await expect(cluster.query({ text: 'SELECT FROM t', reads: 'replica', token: 'x' })).rejects.toMatchObject({ id: 'invalidParameter' });
+});
+
+test('queries in stages read on replicas alone where they must, and on primaries where they may', async () => {
+  const text = 'SELECT count(*)::int AS rows, bool_and(t.r AND u.r) AS all, bool_or(t.r OR u.r) AS any FROM (SELECT a, n, pg_is_in_recovery() AS r FROM t) t JOIN (SELECT a + 1 AS b, n, pg_is_in_recovery() AS r FROM t) u ON t.a = u.b WHERE t.a <= $1';
+  const seen = async (by: Pick<Cluster, 'query'>, options: ReadOptions, last = 20): Promise<{ rows: number }> => at((await by.query<{ rows: number }>({ text, values: [last], ...options })).rows, 0);
+  const client = await cluster.connect();
+  await client.query(`SET work_mem = '8MB'`);
+  const first = { rows: 19, all: false, any: false };
+  await cluster.query('INSERT INTO t SELECT g, 0 FROM generate_series(1001, 1100) g');
+  await replay();
+  try {
+    for (const by of [cluster, client] as const) {
+      expect(await seen(by, {})).toEqual(first);
+      expect(await seen(by, { reads: 'prefer-replica' })).toEqual(first);
+      expect(await seen(by, { reads: 'replica' })).toEqual({ rows: 19, all: true, any: true });
+      // More rows than travel as parameters of their own.
+      const many = await seen(by, {}, 2000);
+      expect(many.rows).toBeGreaterThan(100);
+      expect(await seen(by, { reads: 'replica' }, 2000)).toEqual({ rows: many.rows, all: true, any: true });
+    }
+    const large = `SELECT count(*) FROM (SELECT a, repeat('x', 3000000) AS x FROM t) t JOIN (SELECT a + 1 AS b, repeat('y', 3000000) AS y FROM t) u ON t.a = u.b WHERE x <> y`;
+    await expect(cluster.query({ text: large, reads: 'replica' })).rejects.toMatchObject({ id: 'resultTooLarge', hint: `Read with 'prefer-replica' or 'primary'.` });
+  } finally {
+    client.release();
+    await cluster.query('DELETE FROM t WHERE a > 1000');
+  }
+  await pauseReplay();
+  await cluster.query('UPDATE t SET n = n WHERE a < 5');
+  const token = await cluster.readToken();
+  await expect(seen(cluster, { reads: 'replica', token })).rejects.toMatchObject({ id: 'noReplica' });
 });
 
 const isReplica = 'SELECT pg_is_in_recovery() AS r FROM t WHERE a = 1';

@@ -39,10 +39,11 @@ export const memoryBytesMax = 256 * 1024 * 1024;
 
 /** Takes in all rows of an intermediate result. Throws `resultTooLarge` as soon as they exceed their limit, and what the rows throw. */
 export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: AsyncIterable<readonly RawRow[]>): Promise<HeldResult> {
-  if (request.sampled === true && !scope.temporaryTables) throw sampledInBlock(request.label);
+  const { memoryOf } = scope;
+  if (request.sampled === true && memoryOf !== undefined) throw sampledInMemory(request.label, memoryOf);
   const max = request.sampled === true ? 0 : (request.limits.arrayRowsMax ?? arrayRowsMaxDefault);
-  const limit = scope.temporaryTables ? request.limits.maxIntermediateBytes : Math.min(request.limits.maxIntermediateBytes, memoryBytesMax);
-  const size = new ResultSize(request.label, { limit, inMemory: !scope.temporaryTables });
+  const limit = memoryOf === undefined ? request.limits.maxIntermediateBytes : Math.min(request.limits.maxIntermediateBytes, memoryBytesMax);
+  const size = new ResultSize(request.label, { limit, memoryOf });
   const first: RawRow[] = [];
   let table: HeldTable | undefined;
   for await (const batch of rows) {
@@ -50,7 +51,7 @@ export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: A
     if (table !== undefined) await table.append(batch);
     else {
       for (const row of batch) first.push(row);
-      if (first.length <= max || !scope.temporaryTables) continue;
+      if (first.length <= max || memoryOf !== undefined) continue;
       table = await HeldTable.create(scope, request);
       await table.append(first.splice(0));
     }
@@ -63,10 +64,10 @@ export async function holdRows(scope: SteadyScope, request: HoldRequest, rows: A
   return { kind: 'table', name: table.name, holders: new Map(request.targets.map((node) => [node, Promise.resolve()])) };
 }
 
-function sampledInBlock(label: string): ClusterError {
-  return new ClusterError('unsupportedQuery', `"${label}" cannot be sampled in a transaction block`, {
-    detail: 'The arguments of TABLESAMPLE depend on rows, and what they choose from would be a temporary table, which keeps the transaction from being prepared.',
-    hint: 'Run the query outside the transaction block.',
+function sampledInMemory(label: string, of: 'block' | 'replica'): ClusterError {
+  return new ClusterError('unsupportedQuery', `"${label}" cannot be sampled ${of === 'block' ? 'in a transaction block' : 'on replicas'}`, {
+    detail: `The arguments of TABLESAMPLE depend on rows, and what they choose from would be a temporary table, which ${of === 'block' ? 'keeps the transaction from being prepared' : 'a replica cannot make'}.`,
+    hint: of === 'block' ? 'Run the query outside the transaction block.' : readElsewhere,
   });
 }
 
@@ -81,6 +82,8 @@ function split(rows: readonly RawRow[], nodeOf: (row: RawRow) => NodeId): Map<No
   return byNode;
 }
 
+const readElsewhere = `Read with 'prefer-replica' or 'primary'.`;
+
 /** Counts what an intermediate result holds against its limit. */
 export class ResultSize {
   #bytes = 0;
@@ -91,19 +94,26 @@ export class ResultSize {
 
   constructor(
     private readonly label: string,
-    private readonly options: { readonly limit: number; readonly inMemory: boolean },
+    private readonly options: { readonly limit: number; readonly memoryOf?: SteadyScope['memoryOf'] },
   ) {}
 
   add(batch: readonly RawRow[]): void {
     for (const row of batch) for (const value of row) this.#bytes += value === null ? 1 : Buffer.byteLength(value) + 1;
-    const { limit, inMemory } = this.options;
+    const { limit, memoryOf } = this.options;
     if (this.#bytes <= limit) return;
-    throw new ClusterError('resultTooLarge', `intermediate result "${this.label}" is too large`, {
-      detail: `It exceeds ${limit} bytes, ${inMemory && limit === memoryBytesMax ? 'the most that a transaction block holds' : 'which is maxIntermediateBytes'}.`,
-      hint: inMemory && limit === memoryBytesMax
-        ? 'Run the query outside the transaction, or filter it by the distribution column.'
-        : 'Filter the query by the distribution column, or raise maxIntermediateBytes.',
-    });
+    const bounded = limit === memoryBytesMax ? memoryOf : undefined;
+    throw new ClusterError('resultTooLarge', `intermediate result "${this.label}" is too large`, tooLarge(limit, bounded));
+  }
+}
+
+function tooLarge(limit: number, memoryOf: SteadyScope['memoryOf']): { readonly detail: string; readonly hint: string } {
+  switch (memoryOf) {
+    case 'block':
+      return { detail: `It exceeds ${limit} bytes, the most that a transaction block holds.`, hint: 'Run the query outside the transaction, or filter it by the distribution column.' };
+    case 'replica':
+      return { detail: `It exceeds ${limit} bytes, the most that is held for replicas, which make no temporary tables.`, hint: readElsewhere };
+    case undefined:
+      return { detail: `It exceeds ${limit} bytes, which is maxIntermediateBytes.`, hint: 'Filter the query by the distribution column, or raise maxIntermediateBytes.' };
   }
 }
 

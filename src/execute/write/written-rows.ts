@@ -20,7 +20,7 @@ export interface RowBatch {
 
 /** The rows, all of them before the first is written: what is read must not see what is written. Throws `resultTooLarge` beyond what the application may hold. */
 export async function takeRows(steady: SteadyScope, { rows: batches, written }: { readonly rows: AsyncIterable<readonly RawRow[]>; readonly written: WrittenRows }, how: WriteHow): Promise<readonly RawRow[]> {
-  const size = new ResultSize(written.result.label, { limit: Math.min(how.options.maxIntermediateBytes, memoryBytesMax), inMemory: true });
+  const size = new ResultSize(written.result.label, { limit: Math.min(how.options.maxIntermediateBytes, memoryBytesMax), memoryOf: 'block' });
   const rows: RawRow[] = [];
   for await (const batch of batches) {
     size.add(batch);
