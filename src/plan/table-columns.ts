@@ -1,4 +1,4 @@
-import type { ColumnRef, InsertStmt, JoinExpr, Node, RangeVar, SelectStmt, SubLink } from '@pgsql/types';
+import type { ColumnRef, InsertStmt, JoinExpr, MergeStmt, Node, RangeVar, SelectStmt, SubLink } from '@pgsql/types';
 import type { TableUse } from '../analyze/relation.ts';
 import { at } from '../base/assert.ts';
 import { nameParts, relationAlias, walk } from '../sql/ast.ts';
@@ -46,6 +46,7 @@ class StarEdits {
       if (kind === 'SubLink') this.#passOver(body);
       if (kind === 'SelectStmt' && !this.#unseen.has(body)) this.#writeOutOf(body);
       if (kind === 'InsertStmt') this.#listColumns(body);
+      if (kind === 'MergeStmt') this.#listMerged(body);
       const returned = returningItems(kind, body);
       if (returned !== undefined) this.#writeOut(returned.targets, returned.items);
       return undefined;
@@ -125,6 +126,19 @@ class StarEdits {
     if (relation === undefined || use === undefined || cols !== undefined || width === undefined || width === 0 || width > use.table.columns.length) return;
     const { end } = at(this.#cutter.tokens(), this.#cutter.lastTokenOf(relation) + (relation.alias === undefined ? 0 : 2));
     this.#edits.push({ start: end, end, parts: [listOf(use, width)] });
+  }
+
+  /** Actions of MERGE say nothing of where they stand: INSERT comes behind THEN. */
+  #listMerged({ relation, mergeWhenClauses = [] }: MergeStmt): void {
+    const use = this.#uses.get(relation?.location ?? 0);
+    const inserts = mergeWhenClauses.flatMap((clause) => ('MergeWhenClause' in clause && clause.MergeWhenClause.commandType === 'CMD_INSERT' ? [clause.MergeWhenClause] : []));
+    const places = inserts.length === 0 ? [] : this.#cutter.tokens().filter(({ text }, i, all) => text.toUpperCase() === 'INSERT' && all[i - 1]?.text.toUpperCase() === 'THEN');
+    if (use === undefined || places.length !== inserts.length) return;
+    for (const [i, { targetList = [], values = [] }] of inserts.entries()) {
+      if (targetList.length > 0 || values.length === 0 || values.length > use.table.columns.length) continue;
+      const { end } = at(places, i);
+      this.#edits.push({ start: end, end, parts: [listOf(use, values.length)] });
+    }
   }
 }
 
