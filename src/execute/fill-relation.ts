@@ -61,5 +61,6 @@ async function takeIn(steady: SteadyScope, { query, columns, fill }: Materialize
   const table = await HeldTable.create(steady, request, fill);
   const rows = source.kind === 'select' ? selectedRows(steady, { plan: source, values: [] }, how) : new StagedRun(steady, how).source(source, []);
   for await (const batch of rows) await table.append(batch);
+  await table.sendWaiting();
   if (source.kind === 'coordinator') await checkLocalTables(steady);
 }

@@ -117,10 +117,15 @@ function tooLarge(limit: number, memoryOf: SteadyScope['memoryOf']): { readonly 
   }
 }
 
+/** Rows of small batches are sent together: a COPY takes as long as some hundred rows of it do. */
+const rowsPerCopyMin = 256;
+
 type TableRequest = Pick<HoldRequest, 'columns' | 'lookups' | 'targets' | 'nodeOf'>;
 
 /** A temporary table on several servers: with the same rows on each, or with each row where it belongs. */
 export class HeldTable {
+  #waiting: RawRow[] = [];
+
   private constructor(
     readonly name: string,
     private readonly request: TableRequest,
@@ -135,8 +140,21 @@ export class HeldTable {
     return new HeldTable(name, request, connections, scope.signal);
   }
 
-  /** Each batch is a COPY of its own: between two of them the connections are free to read on. */
+  /** Takes in rows, of which the last may wait for others. Between two of its COPYs the connections are free to read on. */
   async append(batch: readonly RawRow[]): Promise<void> {
+    for (const row of batch) this.#waiting.push(row);
+    if (this.#waiting.length >= rowsPerCopyMin) await this.sendWaiting();
+  }
+
+  /** Afterwards all rows that were appended are in the table. */
+  async sendWaiting(): Promise<void> {
+    const rows = this.#waiting;
+    if (rows.length === 0) return;
+    this.#waiting = [];
+    await this.#send(rows);
+  }
+
+  async #send(batch: readonly RawRow[]): Promise<void> {
     const { nodeOf } = this.request;
     if (nodeOf === undefined) {
       const data = copyTextRows(batch);
@@ -156,8 +174,9 @@ export class HeldTable {
     await sink.end();
   }
 
-  /** All rows are there. Without statistics a planner would take them for few and choose nested loops. */
+  /** All rows were appended. Without statistics a planner would take them for few and choose nested loops. */
   async finish(): Promise<void> {
+    await this.sendWaiting();
     const indexes = this.request.lookups.map((column) => `CREATE INDEX ON pg_temp.${this.name} (${quoteIdentifier(column)})`);
     const text = [...indexes, `ANALYZE pg_temp.${this.name}`].join('; ');
     await settled(this.connections.map((connection) => connection.query({ text, simple: true }, { signal: this.signal })));
