@@ -3,7 +3,6 @@ import type { Pair } from './pair.ts';
 import { copyInCases, copyOutCases } from './cases/copies.ts';
 import { bytesOf, inPieces } from './copying.ts';
 import type { Copying } from './copying.ts';
-import { restoreWriteTables } from './write-seed.ts';
 
 /** What a COPY did: its data, its count of rows, or its error. */
 type CopyOutcome = { readonly data: string } | { readonly rows: number } | { readonly error: string };
@@ -27,7 +26,7 @@ export async function compareCopiesOut({ plain, cluster }: CopySides): Promise<s
 export async function compareCopiesIn(pair: Pair, { plain, cluster }: CopySides): Promise<string[]> {
   const lines: string[] = [];
   for (const { sql, data } of copyInCases) {
-    await Promise.all([restoreWriteTables(pair.plain), restoreWriteTables(pair.cluster)]);
+    await pair.writeTables.restore();
     const [expected, actual] = await Promise.all([copyIn(plain, sql, data), copyIn(cluster, sql, data)]);
     const name = `${sql} ${JSON.stringify(data)}`;
     if (JSON.stringify(expected) !== JSON.stringify(actual)) lines.push(`${name}\n    ${show(actual)}\n    instead of ${show(expected)}`);

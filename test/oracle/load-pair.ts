@@ -1,4 +1,5 @@
 import { Pool } from 'pg';
+import { keepConnections } from './keep-connections.ts';
 import { copyingOf } from './copying.ts';
 import type { Copying } from './copying.ts';
 import { installCluster, installPlain, installPrerequisites } from './install.ts';
@@ -49,7 +50,7 @@ export async function loadPair(places: Places, { seed, shardCount, singleShard, 
   try {
     for (const { host, port, database } of places.nodes) await cluster.addNode({ host, port, database });
     await installCluster(cluster, connectionString, { seed, shardCount, singleShard });
-    return { pair: await makePair({ plain, cluster, coordinator }), cluster, copying: { plain: copyingOf(plain), cluster }, end };
+    return { pair: await makePair({ plain: keepConnections(plain), cluster, coordinator }), cluster, copying: { plain: copyingOf(plain), cluster }, end };
   } catch (error) {
     await end();
     throw error;

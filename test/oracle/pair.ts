@@ -5,7 +5,8 @@ import type { Difference } from './compare-outcomes.ts';
 import type { OracleCase, WriteCase } from './oracle-case.ts';
 import { readObjectNames, runParsed, runRaw, runStreamed } from './outcome.ts';
 import type { Connectable, ObjectNames, Outcome, Queryable, Streaming } from './outcome.ts';
-import { restoreWriteTables } from './write-seed.ts';
+import { writeTableNames } from './write-seed.ts';
+import { WriteTables } from './write-tables.ts';
 
 /** One plain PostgreSQL and the cluster under test, holding the same data. */
 export interface Pair {
@@ -16,6 +17,7 @@ export interface Pair {
   readonly plainNames: ObjectNames;
   /** Names in the coordinator database: the cluster's results speak of its types and tables. */
   readonly clusterNames: ObjectNames;
+  readonly writeTables: WriteTables;
 }
 
 type Sides = Pick<Pair, 'plainNames' | 'clusterNames'> & { readonly plain: Queryable; readonly cluster: Queryable };
@@ -24,7 +26,10 @@ type Sides = Pick<Pair, 'plainNames' | 'clusterNames'> & { readonly plain: Query
 export async function makePair(pools: { plain: Connectable; cluster: Connectable & Streaming; coordinator: Queryable }): Promise<Pair> {
   const { plain, cluster, coordinator } = pools;
   const streaming: Streaming = { stream: (sql, values) => cluster.stream(sql, values) };
-  return { plain, cluster, streaming, plainNames: await readObjectNames(plain), clusterNames: await readObjectNames(coordinator) };
+  const plainNames = await readObjectNames(plain);
+  const clusterNames = await readObjectNames(coordinator);
+  const writeTables = new WriteTables({ pool: plain, names: plainNames }, { pool: cluster, names: clusterNames });
+  return { plain, cluster, streaming, plainNames, clusterNames, writeTables };
 }
 
 /** Runs one statement on both sides and compares everything a client can see. */
@@ -48,9 +53,9 @@ export async function compareParsed(pair: Pair, how: OracleCase): Promise<Differ
   });
 }
 
-/** Fills the write tables afresh on both sides, runs the steps, then compares what the tables hold. */
+/** Has the write tables hold their seed on both sides, runs the steps, then compares what the tables hold. */
 export async function compareWrites(pair: Pair, write: WriteCase): Promise<Difference[]> {
-  await Promise.all([restoreWriteTables(pair.plain), restoreWriteTables(pair.cluster)]);
+  await pair.writeTables.restore();
   const { differences, refused } = write.session === true ? await inSessions(pair, write.steps) : await compareSteps(pair, write.steps);
   // What a refused step would have written is missing on one side: nothing to compare.
   return refused ? differences : [...differences, ...(await compareTables(pair, write.volatileColumns ?? []))];
@@ -87,14 +92,13 @@ async function compareSteps(pair: Sides, steps: readonly OracleCase[]): Promise<
   return { differences, refused: false };
 }
 
-const writtenTables = ['w_stock', 'w_log', 'w_places', 'w_words'] as const;
-
 /** Compares what the write tables hold; volatile columns only for being NULL. */
 export async function compareTables(pair: Pair, volatileColumns: readonly string[]): Promise<Difference[]> {
   const differences: Difference[] = [];
-  for (const table of writtenTables) {
+  for (const table of writeTableNames) {
     const sql = `SELECT * FROM ${table}`;
     const [expected, actual] = await runBoth(pair, { sql });
+    pair.writeTables.seen(table, [expected, actual]);
     const volatile = expected.kind === 'failed' ? [] : (expected.results[0]?.columns ?? []).flatMap(({ name }, index) => (volatileColumns.includes(name) || volatileColumns.includes(`${table}.${name}`) ? [index] : []));
     const found = compareOutcomes(expected, actual, { sql, volatile });
     differences.push(...found.map((difference) => ({ ...difference, text: `afterwards ${table}: ${difference.text}` })));

@@ -5,6 +5,7 @@ import { FakeCluster } from './fake-cluster.ts';
 import { ordered } from './oracle-case.ts';
 import type { Connectable, Queryable, Streaming } from './outcome.ts';
 import { runReads, runWrites } from './run-section.ts';
+import { writeTableNames } from './write-seed.ts';
 
 type Result = QueryArrayResult<(string | null)[]>;
 
@@ -59,4 +60,31 @@ test('every planted lie shows', async () => {
   const written = await runWrites(pair, [{ name: 'a write elsewhere', steps: [{ sql: `UPDATE w_words SET count = 8 WHERE word = 'old'` }] }], open.share);
   cluster.lie = () => undefined;
   expect(written.join('\n')).toContain('afterwards w_words');
+});
+
+test('write tables begin each case with their seed, and those that hold it are left alone', async () => {
+  await using open = await openCell({ major: 18, nodes: 0, shardCount: 1, share: { every: 1, offset: 0 } }, (options) => new FakeCluster(options));
+  const { pair } = open;
+  const ask = async (side: Queryable, sql: string): Promise<unknown> => ((await side.query({ text: sql, rowMode: 'array' })) as Result).rows.map((row) => JSON.stringify(row)).sort();
+  const both = async (table: string, what: string): Promise<unknown[]> => Promise.all([pair.plain, pair.cluster].map((side) => ask(side, `SELECT ${what} FROM ${table}`)));
+  const contents = async (): Promise<unknown[]> => Promise.all(writeTableNames.map((table) => both(table, '*')));
+  const writers = async (): Promise<Map<string, unknown>> => new Map(await Promise.all(writeTableNames.map(async (table) => [table, await both(table, 'xmin')] as const)));
+
+  await pair.writeTables.restore();
+  const seeds = await contents();
+  for (const [sql, written] of [
+    [`UPDATE w_words SET count = 5 WHERE word = 'old'`, ['w_words']],
+    ['DELETE FROM w_log', ['w_log']],
+    ['DELETE FROM w_stock WHERE tenant_id = 1', ['w_log', 'w_stock']],
+    ['UPDATE w_stock SET qty = 4 WHERE tenant_id = 4', ['w_log', 'w_stock']],
+    [`INSERT INTO w_places VALUES ('P9', NULL, 9, '2024-01-01Z')`, ['w_log', 'w_stock', 'w_places']],
+    ['UPDATE w_words SET count = count', []],
+  ] as const) {
+    expect(await runWrites(pair, [{ name: sql, steps: [{ sql }] }], open.share)).toEqual([]);
+    const before = await writers();
+    await pair.writeTables.restore();
+    const after = await writers();
+    expect(await contents(), sql).toEqual(seeds);
+    expect(writeTableNames.filter((table) => JSON.stringify(after.get(table)) !== JSON.stringify(before.get(table))), sql).toEqual(written);
+  }
 });

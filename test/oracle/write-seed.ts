@@ -1,7 +1,7 @@
 import type { Queryable } from './outcome.ts';
 
 /** The content of the write tables before each write case: one statement per row, in this order. */
-export const writeSeed: readonly (readonly [table: string, columns: string, values: string])[] = [
+export const writeSeed: readonly (readonly [table: WriteTable, columns: string, values: string])[] = [
   ['w_places', 'code, label, rank, seen', `'P1', 'first', 1, '2024-01-01Z'`],
   ['w_places', 'code, label, rank, seen', `'P2', NULL, 2, '2024-01-01Z'`],
   ['w_places', 'code, label, rank, seen', `'P3', 'third', NULL, '2024-01-01Z'`],
@@ -19,10 +19,17 @@ export const writeSeed: readonly (readonly [table: string, columns: string, valu
   ['w_words', 'word, count, first_seen', `'Žofie', 3, '2024-01-01Z'`],
 ];
 
-const emptied = ['w_log', 'w_stock', 'w_words', 'w_places'] as const;
+/** Children before those they refer to, since foreign keys hold. */
+export const writeTableNames = ['w_log', 'w_stock', 'w_words', 'w_places'] as const;
+export type WriteTable = (typeof writeTableNames)[number];
 
-/** Brings the write tables back to their seed. Children are emptied first, since foreign keys hold. */
-export async function restoreWriteTables(pool: Queryable): Promise<void> {
-  for (const table of emptied) await pool.query(`DELETE FROM ${table}`);
-  for (const [table, columns, values] of writeSeed) await pool.query(`INSERT INTO ${table} (${columns}) VALUES (${values})`);
+/** With them: emptying it empties its children, or is refused because of them. */
+const children: Readonly<Partial<Record<WriteTable, readonly WriteTable[]>>> = { w_places: ['w_stock', 'w_log'], w_stock: ['w_log'] };
+
+/** Brings write tables back to their seed, and what refers to them: all in one text, so in one transaction. */
+export async function restoreWriteTables(pool: Queryable, touched: ReadonlySet<WriteTable>): Promise<void> {
+  const restored = new Set([...touched].flatMap((table) => [table, ...(children[table] ?? [])]));
+  const emptied = writeTableNames.filter((table) => restored.has(table)).map((table) => `DELETE FROM ${table}`);
+  const filled = writeSeed.filter(([table]) => restored.has(table)).map(([table, columns, values]) => `INSERT INTO ${table} (${columns}) VALUES (${values})`);
+  if (emptied.length > 0) await pool.query([...emptied, ...filled].join(';\n'));
 }

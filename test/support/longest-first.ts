@@ -2,7 +2,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those that take longest, in this order: begun last, they would run alone at the end. */
 const longest = [
-  'oracle/matrix',
+  'oracle/matrix-15',
+  'oracle/matrix-18',
   'move/fault-matrix',
   'move/split-faults',
   'txn/fault-matrix',
