@@ -6,6 +6,7 @@ import { ClusterError } from '../../src/base/errors.ts';
 import { nodeId } from '../../src/catalog/ids.ts';
 import type { NodeConnections } from '../../src/cluster/node-connection.ts';
 import { openNodeConnections } from '../../src/cluster/open-node-connections.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { startPostgres } from '../../src/embedded/postgres-server.ts';
 
 function open(client: ClientConfig, connectTimeoutMs = 5_000): NodeConnections {
@@ -47,7 +48,7 @@ test('the server\'s own refusal passes through, naming the node', async () => {
 });
 
 test('a wrong password passes through, naming the node', async () => {
-  await using server = await startPostgres();
+  await using server = await startPostgres({ settings: volatileSettings });
   const admin = new Client(server.connectionString);
   await admin.connect();
   await admin.query("CREATE ROLE app LOGIN PASSWORD 'right'");
@@ -72,7 +73,7 @@ test('an error of a statement keeps its fields and gets the node', async () => {
 });
 
 test.each([{ shared: true }, { shared: false }])('a server killed under a statement (%o)', async ({ shared }) => {
-  await using server = await startPostgres();
+  await using server = await startPostgres({ settings: volatileSettings });
   const connections = open({ connectionString: server.connectionString });
   const options = shared ? {} : { signal: new AbortController().signal };
   await connections.query({ text: 'SELECT 1' }, options);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { Cluster } from '../../src/index.ts';
 import { scriptArguments } from '../support/child-script.ts';
@@ -18,7 +19,7 @@ let cluster: Cluster;
 let other: Cluster;
 let directory: string;
 
-const startNode = (name: string): Promise<PostgresServer> => startPostgres({ dataDirectory: join(directory, name), settings: { max_prepared_transactions: '20', wal_level: 'logical' } });
+const startNode = (name: string): Promise<PostgresServer> => startPostgres({ dataDirectory: join(directory, name), settings: volatileSettings });
 const addressOf = ({ host, port, database }: PostgresServer): { host: string; port: number; database: string } => ({ host, port, database });
 const on = async (server: PostgresServer, text: string): Promise<void> => {
   const client = await new Client(server.connectionString).connect();
@@ -34,7 +35,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'replaced-'));
   // The servers may run as another user.
   await chmod(directory, 0o755);
-  [coordinator, old] = await Promise.all([startPostgres(), startNode('old')]);
+  [coordinator, old] = await Promise.all([startPostgres({ settings: volatileSettings }), startNode('old')]);
   cluster = new Cluster({ connectionString: coordinator.connectionString });
   other = new Cluster({ connectionString: coordinator.connectionString });
   await cluster.addNode(addressOf(old));

@@ -6,6 +6,7 @@ import { lsnText } from '../../src/cluster/lsn.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
 import { definitionSettings } from '../../src/ddl/definition-settings.ts';
 import type { TableDefinition } from '../../src/ddl/table-definition.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { ChangeFeed } from '../../src/move/change-feed.ts';
 import { rateLimit } from '../../src/move/rate-limit.ts';
@@ -38,7 +39,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
   let streamed: { readonly schema: string; readonly name: string; readonly targets: readonly string[]; readonly columns: TableDefinition['columns'] }[] = [];
 
   beforeAll(async () => {
-    server = await startPostgres({ major });
+    server = await startPostgres({ major, settings: volatileSettings });
     const database = (name: string): string => server.connectionString.replace(/\/[^/]*$/, `/${name}`);
     const admin = await new Client(server.connectionString).connect();
     await admin.query('CREATE DATABASE source');

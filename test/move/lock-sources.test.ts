@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { nodeId } from '../../src/catalog/ids.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import type { MovedShard } from '../../src/move/moved-tables.ts';
 import { lockSources, referringFirst } from '../../src/move/steps/lock-sources.ts';
@@ -22,7 +23,7 @@ test.each([
 let server: PostgresServer;
 let pools: NodePools;
 beforeAll(async () => {
-  server = await startPostgres({ major: 18 });
+  server = await startPostgres({ settings: volatileSettings });
   const { connectionString } = server;
   pools = createNodePools([1, 2].map((id) => ({ id: nodeId(id), name: `node ${id}`, config: { client: { connectionString } } })));
   await pools.get(nodeId(1)).query({ text: 'CREATE TABLE t1 (a int)' });

@@ -41,7 +41,7 @@ export async function createTestDatabases(options: { readonly major?: TestMajor;
     databaseOn(at(servers.nodes, index % servers.nodes.length), `${prefix}_node${index + 1}`),
   );
   const all = [coordinator, ...nodeDatabases];
-  await Promise.all(all.map((database) => onServerOf(database, (admin) => admin.query(`CREATE DATABASE ${database.database}`))));
+  await Promise.all(all.map((database) => onServerOf(database, (admin) => admin.query(`CREATE DATABASE ${database.database} STRATEGY file_copy`))));
   const drop = once(() => dropAll(all));
   return { coordinator, nodes: nodeDatabases, drop, [Symbol.asyncDispose]: drop };
 }

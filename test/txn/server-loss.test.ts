@@ -5,6 +5,7 @@ import { clusterId, insertOn, one } from './transaction-cluster.ts';
 import { ClusterError } from '../../src/base/errors.ts';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { nodeSchemaSql } from '../../src/store/node-schema.ts';
 import { beginTransaction } from '../../src/txn/begin-transaction.ts';
@@ -94,7 +95,7 @@ async function insert(way: (typeof ways)[number], pools: NodePools, options: Beg
 }
 
 async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
-  const server = await startPostgres({ settings });
+  const server = await startPostgres({ settings: { ...volatileSettings, ...settings } });
   const client = new Client(server.connectionString);
   await client.connect();
   await client.query(`${nodeSchemaSql} CREATE TABLE t (a text)`);
