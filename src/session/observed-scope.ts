@@ -1,4 +1,3 @@
-import { sqlStateOf } from '../base/errors.ts';
 import { withMember } from '../base/with-member.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
@@ -26,10 +25,16 @@ export function observedScope(scope: StatementScope, observe: (observed: Observe
   return withMember(withMember(scope, 'withConnection', withConnection), 'runParsed', runParsed);
 }
 
+/** Without an error where there is none, which the server would write to its log at each write. */
+const lastValueText = `DO $shardwright$ BEGIN
+    PERFORM pg_catalog.set_config('shardwright.last_value', pg_catalog.lastval()::pg_catalog.text, true);
+  EXCEPTION
+    WHEN object_not_in_prerequisite_state THEN PERFORM pg_catalog.set_config('shardwright.last_value', 'none', true);
+    WHEN insufficient_privilege THEN PERFORM pg_catalog.set_config('shardwright.last_value', '', true);
+  END $shardwright$;
+  SELECT pg_catalog.current_setting('shardwright.last_value')`;
+
 async function lastValue(connection: NodeConnection): Promise<Observed> {
-  try {
-    return (await connection.query({ text: 'SELECT pg_catalog.lastval()' })).rows[0]?.[0] ?? undefined;
-  } catch (error) {
-    return sqlStateOf(error) === '55000' ? null : undefined;
-  }
+  const told = (await connection.query({ text: lastValueText, simple: true })).rows[0]?.[0] ?? '';
+  return told === '' ? undefined : told === 'none' ? null : told;
 }
