@@ -43,7 +43,7 @@ const pollMs = 200;
 
 async function endSeen({ pools }: MoveServices, id: string, onProgress: ((event: MoveEvent) => void) | undefined): Promise<MoveEnd | undefined> {
   const job = await readJob(pools.get(coordinatorNodeId), id);
-  const state = readState(job.state);
+  const state = readState(job);
   onProgress?.({ jobId: id, state, ...job.progress });
   return isOver(state) || (state === 'retain' && !isDue(job)) ? { state, error: job.error } : undefined;
 }

@@ -1,3 +1,5 @@
+import { ClusterError } from '../base/errors.ts';
+
 /**
  * What a move does next, in order. Stored in the job's row; each state's step is idempotent, so a process that dies in one is followed by another that does it again.
  *
@@ -18,6 +20,9 @@
  */
 export const moveStates = ['preflight', 'register', 'create', 'copy', 'index', 'catch_up', 'verify', 'cut_over', 'constrain', 'retain', 'clean_up', 'undo', 'done', 'undone'] as const;
 export type MoveState = (typeof moveStates)[number];
+
+/** As stored: a newer version may have others. */
+export type StoredState = MoveState | (string & Record<never, never>);
 
 /** Those with a step. */
 export type WorkingState = Exclude<MoveState, 'done' | 'undone'>;
@@ -68,10 +73,14 @@ export function isUndoable(state: WorkingState): boolean {
   return nextState(state, 'failed') !== state;
 }
 
-export function readState(text: string): MoveState {
-  const state = moveStates.find((candidate) => candidate === text);
-  if (state === undefined) throw new Error(`a job is in state "${text}", which this version does not know`);
-  return state;
+export function isKnown(state: string): state is MoveState {
+  return moveStates.some((known) => known === state);
+}
+
+/** `moveInProgress` for a state that this version does not know: such a job is left to the newer one that brought it there. */
+export function readState({ id, state }: { readonly id: string; readonly state: string }): MoveState {
+  if (isKnown(state)) return state;
+  throw new ClusterError('moveInProgress', `job ${id} is in state "${state}", which this version of shardwright does not know`, { hint: 'A process with the version that brought it there carries it on.' });
 }
 
 /** Called before each state's step and behind it, before the next state is stored. One that throws fails the step there. For tests. */

@@ -14,7 +14,7 @@ import { beginDistribution, type DistributionWish } from './distribute/begin-dis
 import type { MoveServices } from './move-context.ts';
 import { carryOn, doJob, type JobWish, leftToUndo, throwIfUndone } from './do-job.ts';
 import { participles } from './steps/preflight.ts';
-import { isOver, type MoveState, readState } from './move-state.ts';
+import { isKnown, isOver, readState, type StoredState } from './move-state.ts';
 import { type JobPlan, type MergeWish, type MoveWish, planMerge, planMove, planSplit, planUndo, type SplitWish } from './new-job.ts';
 import { readMovedGroups } from './read-groups.ts';
 import { type PreflightReport, preflightReport } from './preflight/preflight-check.ts';
@@ -35,7 +35,8 @@ export interface JobInfo {
   readonly kind: JobKind;
   /** The table that is distributed, as it was called at the beginning; undefined of other jobs. */
   readonly table: { readonly schema: string; readonly name: string } | undefined;
-  readonly state: MoveState;
+  /** What it does next; one that this version does not know is of a newer one, which alone carries the job on, cancels and undoes it. */
+  readonly state: StoredState;
   /** Shard groups that it takes, and those that come in their place; none of a node that is added. A table that is distributed takes none, and comes to the others. */
   readonly sources: readonly JobShardGroup[];
   readonly targets: readonly JobShardGroup[];
@@ -122,14 +123,15 @@ export class Moves {
     return (await listJobs(this.#coordinator, which, options)).map(infoOf);
   }
 
-  /** Resolves when the move is undone. `unknownJob` when it is over; `moveInProgress` when it cannot be given up any more, and is made instead. */
+  /** Resolves when the move is undone. `unknownJob` when it is over; `moveInProgress` when it cannot be given up any more, and is made instead, or when it is of a newer version. */
   async cancel(id: string, options: RunMoveOptions): Promise<void> {
+    const job = await readJob(this.#coordinator, id);
+    readState(job);
     await requestCancel(this.#coordinator, id);
-    const { kind } = await readJob(this.#coordinator, id);
     const { state, error } = await carryOn(this.services, id, { ...options, leave: this.leave });
     if (state === 'undone') return;
     if (state === 'undo') throw leftToUndo(id, error);
-    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: waysBack[kind] });
+    throw new ClusterError('moveInProgress', `job ${id} was past its cut-over and is done`, { hint: waysBack[job.kind] });
   }
 
   /** Carries on a move that nobody works on, or waits for it. */
@@ -140,7 +142,7 @@ export class Moves {
   /** Gives a job up, or takes it back when it was done. */
   async undo(id: string, options: RunMoveOptions): Promise<void> {
     const job = await readJob(this.#coordinator, id);
-    if (!isOver(readState(job.state))) {
+    if (!isOver(readState(job))) {
       await requestCancel(this.#coordinator, id);
       await carryOn(this.services, id, { ...options, leave: this.leave });
     }
@@ -155,8 +157,8 @@ export class Moves {
   async carryOnAll(): Promise<void> {
     const { rows } = await this.#coordinator.query({ text: `SELECT pg_catalog.to_regclass('shardwright.job') IS NOT NULL` });
     if (rows[0]?.[0] !== 't') return;
-    for (const { id } of await listJobs(this.#coordinator, 'unfinished')) {
-      if (!this.leave.aborted) await runMove(this.services, id, { leave: this.leave }).catch(() => undefined);
+    for (const { id, state } of await listJobs(this.#coordinator, 'unfinished')) {
+      if (!this.leave.aborted && isKnown(state)) await runMove(this.services, id, { leave: this.leave }).catch(() => undefined);
     }
   }
 
@@ -174,7 +176,7 @@ function infoOf(job: StoredJob): JobInfo {
   const { id, kind, state, sources, targets, distributed, progress, error, createdAt, changedAt } = job;
   const isNode = kind === 'add_node';
   return {
-    jobId: id, kind, table: distributed === undefined ? undefined : { schema: distributed.schema, name: distributed.name }, state: readState(state), shardGroupId: isNode ? undefined : at(sources, 0).group, from: sources[0]?.node, to: at(targets, 0).node, address: isNode ? addressName(nodeOfJob(job)) : undefined,
+    jobId: id, kind, table: distributed === undefined ? undefined : { schema: distributed.schema, name: distributed.name }, state, shardGroupId: isNode ? undefined : at(sources, 0).group, from: sources[0]?.node, to: at(targets, 0).node, address: isNode ? addressName(nodeOfJob(job)) : undefined,
     sources: isNode || distributed !== undefined ? [] : sources.map(jobGroup), targets: isNode ? [] : targets.map(jobGroup), progress, error, createdAt, changedAt,
   };
 }

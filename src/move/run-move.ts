@@ -125,7 +125,7 @@ class MoveRun {
   async toEnd(): Promise<MoveEnd> {
     for (;;) {
       const job = await readJob(this.claim, this.how.id);
-      const state = readState(job.state);
+      const state = readState(job);
       this.#tell(state);
       if (isOver(state)) return { state, error: this.#cause?.error ?? job.error };
       if (state === 'retain' && !isDue(job)) return { state, error: undefined };

@@ -4,7 +4,7 @@ import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { withConnection } from '../cluster/with-connection.ts';
 import type { MoveLimits } from '../move/move-context.ts';
-import { isOver, isUndoable, readState } from '../move/move-state.ts';
+import { isKnown, isOver, isUndoable } from '../move/move-state.ts';
 import type { Moves } from '../move/moves.ts';
 import type { MoveEvent } from '../move/run-move.ts';
 import { requestCancel } from '../store/jobs.ts';
@@ -131,9 +131,8 @@ class RebalanceRun {
 
   async #cancel(begun: readonly MoveOfRebalance[]): Promise<void> {
     for (const { jobId, state } of begun) {
-      const read = readState(state);
-      // One that has come to its end meanwhile needs no cancelling.
-      if (!isOver(read) && isUndoable(read)) await requestCancel(this.claim, jobId).catch(() => undefined);
+      // One that has come to its end meanwhile needs no cancelling, and one of a newer version is left to that.
+      if (isKnown(state) && !isOver(state) && isUndoable(state)) await requestCancel(this.claim, jobId).catch(() => undefined);
     }
   }
 }
@@ -143,7 +142,7 @@ export type MoveOutcome = 'waiting' | 'running' | 'done' | 'failed';
 
 /** By place. */
 export function statesOf({ moves, failures }: StoredRebalance, begun: readonly MoveOfRebalance[]): MoveOutcome[] {
-  const byPlace = new Map(begun.map((move) => [move.place, readState(move.state)]));
+  const byPlace = new Map(begun.map((move) => [move.place, move.state]));
   return moves.map((_, place) => {
     const state = byPlace.get(place);
     if (state === undefined) return failures[place] === undefined ? 'waiting' : 'failed';

@@ -381,6 +381,30 @@ describe('a move that is given up', () => {
     await expect(cluster.cancelJob(jobId)).rejects.toMatchObject({ id: 'unknownJob' });
   }, 60_000);
 
+  test('in a state of a newer version is shown and left alone, by hand and by who carries on', async () => {
+    const { shardId, from, to } = await servers.place('orders');
+    const { jobId } = await cluster.moveShardGroup(shardId, { to, retainMs: 3_600_000 });
+    await servers.on(0, `UPDATE shardwright.job SET state = 'polish' WHERE job_id = ${jobId}`);
+    const row = async (): Promise<unknown> => servers.on(0, `SELECT j::text FROM shardwright.job j WHERE job_id = ${jobId}`);
+    const before = await row();
+    expect(await cluster.jobs()).toMatchObject([{ jobId, state: 'polish', from, to }]);
+    const refusal = { id: 'moveInProgress', message: `job ${jobId} is in state "polish", which this version of shardwright does not know` };
+    for (const work of [() => cluster.resumeJob(jobId), () => cluster.cancelJob(jobId), () => cluster.undoMove(jobId)]) await expect(work()).rejects.toMatchObject(refusal);
+    // What comes behind it is carried on: the retention is over at once.
+    const other = at((await cluster.shards()).filter(({ table, shardId: id, nodeId }) => table === 'orders' && id !== shardId && nodeId !== to), 0);
+    const { jobId: behind } = await cluster.moveShardGroup(other.shardId, { to, retainMs: 3_600_000 });
+    await servers.on(0, `UPDATE shardwright.job SET state = 'clean_up' WHERE job_id = ${behind}`);
+    const third = servers.another({ recoveryIntervalMs: 50 });
+    await third.query('SELECT 1 FROM orders LIMIT 1');
+    await until(async () => (await cluster.jobs()).length === 1);
+    expect(await row()).toEqual(before);
+    await third.end();
+    await servers.on(0, `UPDATE shardwright.job SET state = 'retain' WHERE job_id = ${jobId}`);
+    await cluster.undoMove(jobId);
+    expect(await nodeOf(shardId)).toBe(from);
+    expect(await servers.remains()).toEqual([]);
+  }, 60_000);
+
   test('after the cut-over goes back, with what was written since; meanwhile the old shards are kept', async () => {
     const { shardId, name, from, to } = await servers.place('orders');
     await cluster.query(`INSERT INTO plans VALUES ('retired')`);
