@@ -73,8 +73,11 @@ function listsAt(level: ListLevel): (servers: SoakServers, options: SoakOptions)
 }
 
 async function moves(servers: SoakServers, options: SoakOptions): Promise<Told> {
-  const { made, writes, objections } = await runMoves(servers, options);
-  return { objections, summary: `${[...made].map(([deed, times]) => `${deed} ${times} times`).join(', ')}; ${writes} writes acknowledged; ${objections.length} objections` };
+  const timesOf = (made: ReadonlyMap<string, number>): string => [...made].map(([deed, times]) => `${deed} ${times} times`).join(', ');
+  const { made, writes, objections } = await runMoves(servers, {
+    ...options, onProgress: (so) => console.log(`  ${so.seconds} s: ${timesOf(so.made)}; ${so.writes} writes acknowledged here; ${so.failures} failures`),
+  });
+  return { objections, summary: `${timesOf(made)}; ${writes} writes acknowledged; ${objections.length} objections` };
 }
 
 async function feed(size: Size, options: SoakOptions): Promise<Told> {

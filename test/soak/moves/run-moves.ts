@@ -22,6 +22,16 @@ export interface MovesReport {
 
 export type Deed = 'move' | 'split' | 'isolate' | 'merge';
 
+/** So far; those of the other process are not known before the end. */
+export type MovesProgress = Omit<MovesReport, 'objections'> & { readonly failures: number; readonly seconds: number };
+
+interface MovesOptions extends Pick<SoakOptions, 'seed' | 'seconds' | 'jobs'> {
+  /** Called between two deeds, every ten seconds or so. */
+  readonly onProgress?: ((progress: MovesProgress) => void) | undefined;
+}
+
+const progressEveryMs = 10_000;
+
 const tenants = 64;
 const writers = 32;
 /** Above, neighbours are merged before anything is split again. */
@@ -34,7 +44,7 @@ const otherKeys = 5e7;
  * Shard groups move, split, are isolated and merged one after the other, at random, so many or for so long, while 32 writers insert, update and delete, most of it for few tenants, some of it over all nodes: half of them in the process
  * that moves, half in another, which learns of each move by what its statements find. No statement may fail, and at the end there must be what was acknowledged, where its hash says, and nothing else.
  */
-export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds, jobs }: Pick<SoakOptions, 'seed' | 'seconds' | 'jobs'>): Promise<MovesReport> {
+export async function runMoves({ servers, connectionString }: SoakServers, { seed, seconds, jobs, onProgress }: MovesOptions): Promise<MovesReport> {
   const random = new Random(seed);
   const cluster = new Cluster({ connectionString });
   const other = forkScript(new URL('writing-process.ts', import.meta.url));
@@ -46,10 +56,15 @@ export async function runMoves({ servers, connectionString }: SoakServers, { see
     const load = startLoad([cluster], { tenants, writers: writers / 2, from: 0, tenantOf: skewedTenants(seed + 1, tenants) });
     const made = new Map<Deed, number>();
     const objections: string[] = [];
+    const began = performance.now();
+    let toldAt = began;
     const isOver = jobs === undefined ? pastTime(seconds) : (done: number): boolean => done >= jobs;
     for (let done = 0; !isOver(done); done += 1) {
       const deed = await perform(cluster, random).catch((error: unknown) => void objections.push(String(error)));
       if (deed !== undefined) made.set(deed, (made.get(deed) ?? 0) + 1);
+      if (performance.now() - toldAt < progressEveryMs) continue;
+      toldAt = performance.now();
+      onProgress?.({ made, writes: load.writes(), failures: load.failures.length + objections.length, seconds: Math.round((toldAt - began) / 1000) });
     }
     const [expected, there] = await Promise.all([load.stop(), stopped(other)]);
     const failures = [...load.failures.map(String), ...there.failures];
