@@ -1,4 +1,4 @@
-import { at } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import type { ClusterNode } from '../catalog/catalog-snapshot.ts';
 import { shardId, type ShardId } from '../catalog/ids.ts';
 import { renewReferenceShard } from '../store/catalog-changes.ts';
@@ -24,9 +24,17 @@ import type { TableDefinition } from './table-definition.ts';
  * 3. After the commit, a write that was planned before finds no table of the old name, and is planned anew.
  */
 export async function copyReferenceTables(change: CatalogChange, node: ClusterNode): Promise<void> {
-  // In order of distribution: a table is older than those that refer to it.
   const rows = await onCoordinator(change, 'SELECT relation::oid, shard_id FROM shardwright.shard WHERE shard_group_id IS NULL ORDER BY shard_id');
   for (const [oid, id] of rows) await copyTable(change, node, { oid: Number(oid), oldId: shardId(Number(id)) });
+  // Once all are there: the order of their ids says nothing of who refers to whom.
+  for (const [oid] of rows) await addForeignKeys(change, node, Number(oid));
+}
+
+async function addForeignKeys(change: CatalogChange, node: ClusterNode, oid: number): Promise<void> {
+  const definition = await readDefinition(change.coordinator, oid, change);
+  const id = shardId(at(present(definition.distribution ?? undefined, 'distribution').shardIds, 0));
+  const { foreignKeys } = renderShard(definition, { id, hash: undefined, references: referencedShards(definition, 0) });
+  await runOnNodes(change, new Map([[node.id, foreignKeys]]));
 }
 
 async function copyTable(change: CatalogChange, node: ClusterNode, table: { readonly oid: number; readonly oldId: ShardId }): Promise<void> {
@@ -34,12 +42,12 @@ async function copyTable(change: CatalogChange, node: ClusterNode, table: { read
   const definition = await readDefinition(change.coordinator, table.oid, change);
   const renames = renameShard(definition, { from: table.oldId, to: id, hasHash: false });
   await runOnNodes(change, new Map(change.nodes.map((old) => [old.id, renames])));
-  const { beforeRows, afterRows, foreignKeys } = renderShard(publishedOn(definition, node.id, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
+  const { beforeRows, afterRows } = renderShard(publishedOn(definition, node.id, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
   if (definition.rowSecurityForced) await forceOn(change, definition, id, 'NO FORCE');
   await runOnNodes(change, new Map([[node.id, [ensureSchema(definition), ...beforeRows]]]));
   const connection = await change.transaction.join(at(change.nodes, 0).id, 'write', change);
   await broadcastRows(change, { table: definition, id, source: { connection, relation: 'shard' }, nodes: [node] });
-  await runOnNodes(change, new Map([[node.id, [...afterRows, ...foreignKeys]]]));
+  await runOnNodes(change, new Map([[node.id, afterRows]]));
   if (definition.rowSecurityForced) await forceOn(change, definition, id, 'FORCE');
 }
 
