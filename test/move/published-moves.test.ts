@@ -112,6 +112,17 @@ test('through moves, splits, isolations, merges and nodes that come and go, each
   expect(changes.filter(({ table }) => table === 'plans').map(({ kind, row }) => `${kind} ${row['code']}`).sort()).toEqual(['insert one', 'insert three', 'insert two', 'update four']);
 }, 240_000);
 
+test('a published table that is distributed while it is in use is published by its shards', async () => {
+  const { cluster } = servers;
+  await cluster.query('CREATE TABLE notes (tenant bigint PRIMARY KEY, body text); INSERT INTO notes SELECT g, g FROM generate_series(1, 50) g; CREATE PUBLICATION of_notes FOR TABLE notes WHERE (tenant > 3)');
+  await cluster.createDistributedTable('notes', 'tenant', { online: true, shardCount: 4 });
+  const shards = (await cluster.shards()).filter(({ table }) => table === 'notes');
+  const published = `SELECT tablename || rowfilter FROM pg_publication_tables WHERE pubname = 'of_notes'`;
+  const found = [...(await Promise.all([2, 3].map((node) => servers.on(node, published)))), await onFourth(published)].flat(2);
+  expect(found.sort()).toEqual(shards.map(({ name }) => `${name}(tenant > 3)`).sort());
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+});
+
 test('a PostgreSQL that subscribes to all nodes has the rows of the shards, and follows a move', async () => {
   await using subscriber = await startPostgres({ settings: { ...volatileSettings, max_logical_replication_workers: '16', max_worker_processes: '24', wal_retrieve_retry_interval: '100ms' } });
   await using own = await startMoveCluster({ nodes: 2 });
