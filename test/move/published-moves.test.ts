@@ -118,7 +118,7 @@ test('a published table that is distributed while it is in use is published by i
   await cluster.createDistributedTable('notes', 'tenant', { online: true, shardCount: 4 });
   const shards = (await cluster.shards()).filter(({ table }) => table === 'notes');
   const published = `SELECT tablename || rowfilter FROM pg_publication_tables WHERE pubname = 'of_notes'`;
-  const found = [...(await Promise.all([2, 3].map((node) => servers.on(node, published)))), await onFourth(published)].flat(2);
+  const found = [...(await Promise.all([2, 3].map((node) => servers.on(node, published)))), await onFourth(published)].flat(2).map(String);
   expect(found.sort()).toEqual(shards.map(({ name }) => `${name}(tenant > 3)`).sort());
   expect((await cluster.checkSchema()).differences).toEqual([]);
 });
