@@ -8,6 +8,7 @@ import type { DistributionColumn } from '../ddl/check-distribution-column.ts';
 import { distributeRows, type DistributionTarget, isNull, placedRows } from '../ddl/move-rows.ts';
 import type { RowLocator } from '../ddl/split-rows.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
+import { copiedRows } from './copied-rows.ts';
 import { type MoveContext, namesOf } from './move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, type SourceGroup, shardsWithRows } from './moved-tables.ts';
 import { routeByHash } from './row-route.ts';
@@ -54,7 +55,7 @@ async function dealSource(context: MoveContext, groups: MovedGroups, { source, c
   await withSnapshot(pools.get(source.node), present(slots.get(source.node), 'slot'), signal, async (reading) => {
     for (const [i, table] of shardsWithRows(source.tables).entries()) {
       const target = targetOf(groups, table, i);
-      const rows = passing(context, reading, { sql: `COPY (${placedRows(target, table.sql)}) TO STDOUT`, onRows });
+      const rows = passing(context, reading, { query: placedRows(target, table.sql), onRows });
       const join = (node: NodeId): Promise<NodeConnection> => Promise.resolve(present(connections.get(node), 'connection'));
       await distributeRows({ transaction: { join }, coordinator: reading, signal }, target, { rows, schema: namesOf(context).staging, freeze: true, locate: locatorOf(groups, target) });
     }
@@ -79,12 +80,10 @@ function locatorOf({ hash, targets }: MovedGroups, { distribution }: Distributio
   return (field) => route.placeOfText(isNull(field) ? null : unescapeCopyText(field));
 }
 
-async function* passing({ rate, signal }: MoveContext, reading: NodeConnection, { sql, onRows }: Pick<Dealing, 'onRows'> & { readonly sql: string }): AsyncGenerator<Uint8Array> {
-  let came = 0;
-  for await (const chunk of reading.copyOut(sql, { signal, onMessage: () => void (came += 1) })) {
-    await rate.pass(chunk.length, signal);
-    onRows(chunk.length, came);
-    came = 0;
-    yield chunk;
+async function* passing({ rate, signal }: MoveContext, reading: NodeConnection, { query, onRows }: Pick<Dealing, 'onRows'> & { readonly query: string }): AsyncGenerator<Uint8Array> {
+  for await (const { bytes, rows } of copiedRows(reading, { query, format: 'text', signal })) {
+    await rate.pass(bytes.length, signal);
+    onRows(bytes.length, rows);
+    yield bytes;
   }
 }

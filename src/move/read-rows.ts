@@ -1,6 +1,7 @@
 import type { HashRange } from '../catalog/shard-for-hash.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import { columnList } from '../ddl/column-list.ts';
+import { copiedRows } from './copied-rows.ts';
 import { hashSql, type MovedShard, type RowHash } from './moved-tables.ts';
 
 /** All rows of a shard, or those of a part of it. */
@@ -23,7 +24,7 @@ interface ShardRows {
 
 interface RowSink {
   readonly signal: AbortSignal;
-  /** `rows`: that have come with the bytes, about: some of them may have come in before. */
+  /** `rows`: that have come with the bytes, about. */
   readonly write: (bytes: Uint8Array, rows: number) => Promise<void>;
 }
 
@@ -33,14 +34,8 @@ interface RowSink {
  */
 export async function readRows(source: NodeConnection, { shard, rows, format }: ShardRows, { signal, write }: RowSink): Promise<void> {
   const where = rows === 'all' ? '' : ` WHERE ${condition(rows, shard)}`;
-  // The last message in binary form is no row.
-  let [came, told] = [format === 'binary' ? -1 : 0, 0];
-  const onMessage = (): void => void (came += 1);
-  for await (const chunk of source.copyOut(`COPY (SELECT ${columnList(shard.definition)} FROM ONLY ${shard.sql}${where}) TO STDOUT (FORMAT ${format})`, { signal, onMessage })) {
-    const rows = Math.max(came - told, 0);
-    told += rows;
-    await write(chunk, rows);
-  }
+  const query = `SELECT ${columnList(shard.definition)} FROM ONLY ${shard.sql}${where}`;
+  for await (const chunk of copiedRows(source, { query, format, signal })) await write(chunk.bytes, chunk.rows);
 }
 
 /** A NULL, which nobody should have written, must not be lost: it goes to the first part, as `routeByHash` says. */
