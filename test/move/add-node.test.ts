@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { Cluster, type ClusterNode } from '../../src/index.ts';
 import { isUndoable, isOver, moveStates } from '../../src/move/move-state.ts';
@@ -22,7 +23,7 @@ let databases = 0;
 
 beforeAll(async () => {
   spare = forkChild();
-  servers = await Promise.all(Array.from({ length: 4 }, () => startPostgres({ settings: { wal_level: 'logical', max_prepared_transactions: '50' } })));
+  servers = await Promise.all(Array.from({ length: 4 }, () => startPostgres({ settings: volatileSettings })));
   coordinator = at(servers, 0).connectionString;
   [cluster, another] = [new Cluster({ connectionString: coordinator, recoveryIntervalMs: 0 }), new Cluster({ connectionString: coordinator, recoveryIntervalMs: 0 })];
   for (const { host, port, database } of servers.slice(1, 3)) await cluster.addNode({ host, port, database });

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { at } from '../../src/base/assert.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type EmbeddedCluster, startEmbeddedCluster } from '../../src/embedded/embedded-cluster.ts';
 import { type NodeId, nodeId, type ShardGroupId, shardGroupId } from '../../src/catalog/ids.ts';
 import { Cluster, type ClusterOptions } from '../../src/index.ts';
@@ -35,7 +36,7 @@ CREATE TABLE items (tenant bigint, id bigint, line int, FOREIGN KEY (tenant, id)
 CREATE INDEX ON orders (note)`;
 
 export async function startMoveCluster({ nodes = 3, major = 18, options = {} }: { readonly nodes?: number; readonly major?: 15 | 18; readonly options?: ClusterOptions } = {}): Promise<MoveCluster> {
-  const embedded = await startEmbeddedCluster({ nodes, major, cluster: options });
+  const embedded = await startEmbeddedCluster({ nodes, major, settings: volatileSettings, cluster: options });
   const { cluster } = embedded;
   await createMoveTables(cluster);
   const others: Cluster[] = [];

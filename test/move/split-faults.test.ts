@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import { type NodeId, nodeId, shardGroupId } from '../../src/catalog/ids.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { Cluster, type ShardInfo } from '../../src/index.ts';
 import { isOver, moveStates } from '../../src/move/move-state.ts';
@@ -33,7 +34,7 @@ let spare: ChildProcess;
 
 beforeAll(async () => {
   spare = forkChild();
-  servers = await Promise.all(Array.from({ length: 3 }, () => startPostgres({ settings: { wal_level: 'logical', max_prepared_transactions: '50' } })));
+  servers = await Promise.all(Array.from({ length: 3 }, () => startPostgres({ settings: volatileSettings })));
   coordinator = at(servers, 0).connectionString;
   cluster = new Cluster({ connectionString: coordinator, recoveryIntervalMs: 0 });
   for (const { host, port, database } of servers.slice(1)) await cluster.addNode({ host, port, database });

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { at } from '../../src/base/assert.ts';
 import { nodeId } from '../../src/catalog/ids.ts';
 import { createNodePools, type NodePools } from '../../src/cluster/node-pools.ts';
+import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../src/embedded/postgres-server.ts';
 import { nodeSchemaSql } from '../../src/store/node-schema.ts';
 
@@ -17,7 +18,7 @@ export interface FaultServers extends AsyncDisposable {
 }
 
 export async function startFaultServers(count: number): Promise<FaultServers> {
-  const servers = await Promise.all(Array.from({ length: count }, () => startPostgres()));
+  const servers = await Promise.all(Array.from({ length: count }, () => startPostgres({ settings: volatileSettings })));
   const run = async (node: number, sql: string): Promise<(string | null)[]> => {
     // A connection of its own each time, since servers die.
     const client = new Client(at(servers, node).connectionString);

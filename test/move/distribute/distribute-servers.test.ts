@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../../src/base/assert.ts';
+import { volatileSettings } from '../../../src/embedded/default-settings.ts';
 import { type PostgresServer, startPostgres } from '../../../src/embedded/postgres-server.ts';
 import { Cluster } from '../../../src/index.ts';
 import { startMutingProxy } from '../../txn/muting-proxy.ts';
@@ -14,7 +15,7 @@ let cluster: Cluster;
 let tables = 0;
 
 beforeAll(async () => {
-  servers = await Promise.all(Array.from({ length: 3 }, () => startPostgres({ settings: { wal_level: 'logical', max_prepared_transactions: '50' } })));
+  servers = await Promise.all(Array.from({ length: 3 }, () => startPostgres({ settings: volatileSettings })));
   cluster = new Cluster({ connectionString: at(servers, 0).connectionString, recoveryIntervalMs: 0 });
   for (const { host, port, database } of servers.slice(1)) await cluster.addNode({ host, port, database });
 }, 120_000);
