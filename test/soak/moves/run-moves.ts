@@ -23,7 +23,7 @@ export interface MovesReport {
 export type Deed = 'move' | 'split' | 'isolate' | 'merge';
 
 /** So far; those of the other process are not known before the end. */
-export type MovesProgress = Omit<MovesReport, 'objections'> & { readonly failures: number; readonly seconds: number };
+type MovesProgress = Omit<MovesReport, 'objections'> & { readonly failures: number; readonly seconds: number };
 
 interface MovesOptions extends Pick<SoakOptions, 'seed' | 'seconds' | 'jobs'> {
   /** Called between two deeds, every ten seconds or so. */
