@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { QueryResult } from 'pg';
-import { sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
@@ -122,6 +123,7 @@ export type Begin = (modes: string, how?: Pick<BeginOptions, 'order' | 'reads'>)
  * are not enough on a busy machine.
  */
 const triesMax = 20;
+const racedMs = 4;
 
 /** Commits when `work` is done, rolls back when it fails. */
 export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined) => DistributedTransaction, work: AtomicWork<T>, input: ScopeInput & Partial<AtomicHow> & { readonly pools: NodePools }): Promise<T> {
@@ -131,8 +133,11 @@ export async function inOwnTransaction<T>(begin: (order: WriteOrder | undefined)
       return await inOne(begin(order), work, input);
     } catch (error) {
       const isLost = isLostToFailover(input.pools, error);
-      if (input.mayRunAgain !== true || tries === triesMax || !(isLost || isDeadlock(error))) throw transactionLost(input.pools, error);
-      if (!isLost) order = 'one_by_one';
+      const hasRaced = error instanceof ClusterError && error.id === 'concurrentWrites';
+      if (input.mayRunAgain !== true || tries === triesMax || !(isLost || hasRaced || isDeadlock(error))) throw transactionLost(input.pools, error);
+      // Who was seen in part is about to be seen wholly.
+      if (hasRaced) await delay(racedMs * tries * Math.random());
+      else if (!isLost) order = 'one_by_one';
     }
   }
 }

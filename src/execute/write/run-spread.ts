@@ -47,7 +47,7 @@ export async function runBriefSpread(scope: StatementScope, tasks: readonly Writ
 /**
  * Runs one statement on each copy: a write to a reference table. One copy goes first: writers of the same rows wait for each
  * other there, and cannot meet in another order elsewhere. That is the coordinator database's, where it has one: who refers to rows there, in local tables, locks them before all others. Counts and rows are
- * those of the first node.
+ * those of the first node. Copies are written at different moments, and who commits in between is seen by some and not by others: where not all have written as many rows, nothing is kept (`concurrentWrites`), and a statement of its own is run again.
  */
 export function runEverywhere(scope: StatementScope, tasks: readonly WriteTask[], compared = 0): Promise<WriteOutcome> {
   return scope.atomically((transaction, options) => everywhereIn(transaction, { tasks, compared }, options), mayRunAgain);
@@ -68,6 +68,7 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   const results = await onNodes(transaction, first, options);
   const copies = new Map([...results, ...(await onNodes(transaction, tasks.filter((task) => !first.includes(task)), options))]);
   const outcome = combined(tasks.slice(0, 1), copies);
+  if (tasks.some((task) => combined([task], copies).rowCount !== outcome.rowCount)) throw concurrentWrites();
   if (compared === 0) return outcome;
   const written = writtenRows(outcome.rows, compared);
   for (const { rows } of copies.values()) if (writtenRows(rows, compared) !== written) throw copiesDiffer();
@@ -84,6 +85,12 @@ function copiesDiffer(): ClusterError {
   return new ClusterError('unsupportedWrite', 'the copies of the reference table would differ', {
     detail: 'What is written depends on the order in which rows come: several match one, a LIMIT takes any, or an aggregate takes them in any order. Each node would write something else.',
     hint: 'Make it certain: group the rows of FROM or use DISTINCT ON, and add ORDER BY where there is a LIMIT or an aggregate of lists.',
+  });
+}
+
+function concurrentWrites(): ClusterError {
+  return new ClusterError('concurrentWrites', 'could not serialize access to a reference table due to concurrent writes', {
+    detail: 'What another transaction has committed was seen in some copies of the table and not in others.', hint: 'The transaction might succeed if it is tried again.',
   });
 }
 
