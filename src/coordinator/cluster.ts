@@ -661,11 +661,12 @@ export class Cluster extends PoolBase {
     return drainPreflight(found);
   }
 
-  /** Finishes what processes that died in a commit have left on the nodes, and tells what failovers have lost for good. Safe at any time, from any process. */
+  /** Finishes what processes that died in a commit have left on the nodes, and tells what failovers have lost for good, whichever process has found it. Safe at any time, from any process. */
   async recover(options: CallOptions = {}): Promise<ClusterRecoveryReport> {
     const { clusterId } = await this.#coordinator.store.load(options);
     const report = await recover(this.#coordinator.pools, { clusterId, ...options });
-    return { ...report, lost: await this.#coordinator.losses.list() };
+    const { lost, left } = await this.#coordinator.losses.report(options);
+    return { ...report, lost, left: [...report.left, ...left] };
   }
 
   /** Transactions that some node has prepared and not finished: those of a commit under way, and what a process that died has left. */

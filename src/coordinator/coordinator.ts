@@ -134,7 +134,10 @@ export class Coordinator implements SessionServices {
     this.store.onChange(({ clusterId, nodes, server }) => {
       this.#startup = server.sessionSettings;
       this.#setNodes(nodes);
-      this.#tasks.start('recovery', () => recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal }));
+      this.#tasks.start('recovery', async () => {
+        await recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal });
+        await this.losses.store({ signal: this.#leaving.signal });
+      });
       // Those under way here are told to leave before it ends.
       this.#tasks.start('moves', () => this.moves(clusterId).carryOnAll());
       this.#tasks.start('rebalances', () => this.rebalances(clusterId).carryOnAll());

@@ -390,4 +390,27 @@ BEGIN
 END
 $$;
 `,
+  `
+CREATE TABLE shardwright.lost_log (
+  node_id integer NOT NULL,
+  timeline integer NOT NULL,
+  kept_up_to pg_lsn NOT NULL,
+  known_up_to pg_lsn NOT NULL,
+  found_at timestamptz NOT NULL,
+  PRIMARY KEY (node_id, timeline, kept_up_to)
+);
+COMMENT ON TABLE shardwright.lost_log IS
+  'Failovers to a server that lacked the end of the old primary''s log, as processes have found them: cluster.recover() tells them. Node 0 is the coordinator database; a node may be gone since.';
+
+CREATE TABLE shardwright.lost_commit (
+  node_id integer NOT NULL,
+  timeline integer NOT NULL,
+  kept_up_to pg_lsn NOT NULL,
+  transaction_id text NOT NULL,
+  kept_on integer[] NOT NULL,
+  PRIMARY KEY (node_id, timeline, kept_up_to, transaction_id),
+  FOREIGN KEY (node_id, timeline, kept_up_to) REFERENCES shardwright.lost_log ON DELETE CASCADE
+);
+COMMENT ON TABLE shardwright.lost_commit IS 'Transactions over several nodes that were committed, and that the node has not kept; the nodes that have.';
+`,
 ];
