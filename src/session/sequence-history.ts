@@ -184,6 +184,8 @@ export class SequenceHistory {
   #toldByServer(question: ValueQuestion, { known, all, from }: { readonly known: Known | undefined; readonly all: readonly Ran[]; readonly from: number }): boolean {
     if ('used' in question && all.some(({ effects, last }) => last > from && effects.kind === 'unknown' && effects.ours)) return false;
     if (known === undefined || known.onServer || known.order < from) return true;
+    // Something that is forgotten may have taken its value there before.
+    if (this.#forgottenUntil > from) return false;
     const isBefore = (order: number | undefined): boolean => order !== undefined && order > from && order < known.order;
     return !all.some(({ first }) => isBefore(first)) && !this.#callsOf(question).some(({ order }) => isBefore(order));
   }

@@ -42,6 +42,11 @@ const isLastOfAll = `SELECT lastval() = max(id) AS is_last FROM parents`;
 const child = `INSERT INTO children (tenant_id, parent_id) VALUES (1, currval('parents_id_seq'))`;
 const isChild = `SELECT count(*)::int FROM children c WHERE c.parent_id = currval('parents_id_seq') AND c.id = currval('children_id_seq')`;
 const inLogs = `INSERT INTO logs (note) VALUES ('x')`;
+/** The session has its connection from then on. */
+const keeps = 'CREATE TEMP TABLE mine (x int)';
+const takesFree = `DO $$ BEGIN PERFORM nextval('free_seq'); END $$`;
+/** More statements than a session remembers. */
+const manyKinds = Array.from({ length: 70 }, (_, i) => `SELECT count(*) AS c${i}, lower('x') FROM quiet`);
 
 /** Each is run in a session of the cluster and in one of a plain PostgreSQL. */
 const sessions: Record<string, Step[]> = {
@@ -89,6 +94,9 @@ const refused: Record<string, { readonly steps: Step[]; readonly code: string; r
   'DO': { steps: [parent(1), `DO $$ BEGIN PERFORM nextval('parents_id_seq'); END $$`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval of a name that is computed': { steps: [parent(1), `SELECT nextval(('parents' || '_id_seq')::regclass)`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval, perhaps, of its own result': { steps: [parent(1), `SELECT 1 + nextval('parents_id_seq')`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'setval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT setval('parents_id_seq', 900000)`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'nextval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT nextval('parents_id_seq')`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'what took one in the block is forgotten': { steps: ['BEGIN', `SELECT nextval('parents_id_seq') AS k, 0 AS n`, ...manyKinds, parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'names mean something else': { steps: [parent(1), 'SELECT * FROM logs', 'SET search_path TO other, public', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'rows of which each names one': { steps: [parent(1), `SELECT currval(note) FROM parents`], code: '0A000', message: /cannot be distributed/ },
 };
