@@ -22,7 +22,7 @@ import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
 import { checkStandardStrings } from '../sql/standard-strings.ts';
-import { effectsOfDefinition, type SequenceEffects, sequenceEffects } from './sequence-effects.ts';
+import { effectsOfDefinition, type SequenceEffects, sequenceEffects, withoutCalls } from './sequence-effects.ts';
 import { KnownShapes } from './known-shapes.ts';
 import { LiftedTexts } from './lifted-texts.ts';
 import { isTimeless } from './timeless-text.ts';
@@ -56,6 +56,7 @@ export class PreparedPlan {
   #runs = 0;
   #tag: string | undefined;
   #sequenceEffects: SequenceEffects | undefined;
+  #unseenEffects: SequenceEffects | undefined;
 
   constructor(
     readonly plan: StatementPlan,
@@ -92,6 +93,13 @@ export class PreparedPlan {
   get sequenceEffects(): SequenceEffects {
     this.#sequenceEffects ??= this.#general?.sequenceEffects ?? effectsOf(this.plan, this.statement);
     return this.#sequenceEffects;
+  }
+
+  /** The same beside calls of nextval whose results the cluster sees, once it has run. */
+  get unseenEffects(): SequenceEffects {
+    const seen = this.plan.kind === 'insert' ? this.plan.computed.flatMap((value) => (value.kind === 'expression' && value.nextOf !== undefined ? [value.nextOf] : [])) : [];
+    this.#unseenEffects ??= this.#general?.unseenEffects ?? withoutCalls(this.sequenceEffects, seen);
+    return this.#unseenEffects;
   }
 
   /** The plan for a session of which this is known. Shares what runs have in common. */

@@ -69,6 +69,17 @@ export function sequenceEffects({ node }: Statement, ours: readonly TableName[] 
   return sequences.length + functions.size + relations.length === 0 ? none : { kind: 'named', sequences, functions: [...functions], relations, common, writes: writes(node), fills: fillsOf(node) };
 }
 
+/** The same without a call of nextval of each of these sequences: as often as one is named. */
+export function withoutCalls(effects: SequenceEffects, seen: readonly string[]): SequenceEffects {
+  if (effects.kind !== 'named' || seen.length === 0) return effects;
+  const sequences = [...effects.sequences];
+  for (const name of seen) {
+    const place = sequences.findIndex(({ sequence, sets }) => sequence === name && !sets);
+    if (place >= 0) sequences.splice(place, 1);
+  }
+  return sequences.length + effects.functions.length + effects.relations.length === 0 ? none : { ...effects, sequences };
+}
+
 function addName({ funcname }: FuncCall, names: Set<string>): void {
   const name = nameParts(funcname).at(-1) ?? '';
   if (!builtinAggregates.has(name) && name !== 'currval' && name !== 'lastval') names.add(name);

@@ -109,6 +109,11 @@ export class SequenceHistory {
     this.#forgottenUntil = oldest.last;
   }
 
+  /** A statement that was told to `ran` has come to its end. Where values were given for it, or calls seen, what it did `beside` may be later than these. */
+  hasRun(effects: SequenceEffects, beside: SequenceEffects): void {
+    if (this.#ran.get(effects)?.last !== this.#order) this.ran(beside);
+  }
+
   /** A statement has run on a connection of its own, which was asked for the value that it used last. */
   saw(effects: SequenceEffects, value: string | null): void {
     this.#seen.set(effects, { effects, value, order: this.#next() });

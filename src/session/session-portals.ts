@@ -35,7 +35,8 @@ export interface PortalSession {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): StatementScope;
   context(snapshot: CatalogSnapshot, signal: AbortSignal | undefined): RunContext;
   /** A plan is about to run that `run` does not know of. */
-  ran(prepared: PreparedPlan): void;
+  noting<T>(prepared: PreparedPlan, run: () => Promise<T>): Promise<T>;
+  begins(prepared: PreparedPlan): void;
   /** The plan of a query whose rows the cluster computes, at least in part. */
   plannedComputed(statement: Statement, signal: AbortSignal | undefined): Promise<PreparedPlan | undefined>;
 }
@@ -118,7 +119,7 @@ export class SessionPortals {
   /** Of what the cluster computes there are few rows: all are kept. */
   async #declareComputed({ name, held }: DeclaredQuery, prepared: PreparedPlan, { values = [], signal }: SessionQuery): Promise<QueryResult> {
     this.#checkInBlock(held);
-    const { rows, fields } = await runStatement(prepared, values, this.session.context(prepared.snapshot, signal), { rowMode: 'array', types: textTypes }).finally(() => this.session.ran(prepared));
+    const { rows, fields } = await this.session.noting(prepared, () => runStatement(prepared, values, this.session.context(prepared.snapshot, signal), { rowMode: 'array', types: textTypes }));
     this.session.cursors.declare(name, { fields, rows: new KeptRows(rows as readonly RawRow[]), held });
     return tagged('DECLARE');
   }
@@ -135,7 +136,7 @@ export class SessionPortals {
     const prepared = await planner.plan(statement, known);
     block.checkPlacements(prepared);
     const { plan, snapshot } = prepared;
-    if (plan.kind === 'select') this.session.ran(prepared);
+    if (plan.kind === 'select') this.session.begins(prepared);
     return plan.kind === 'select' ? { statement, plan, snapshot } : undefined;
   }
 
@@ -158,7 +159,7 @@ export class SessionPortals {
     const prepared = await this.session.prepare(statement);
     const text = cursorText(prepared.plan, statement);
     if (text === undefined) return false;
-    this.session.ran(prepared);
+    this.session.begins(prepared);
     const connection = await transaction.join(coordinatorNodeId, prepared.plan.kind === 'coordinator' && prepared.plan.effect === 'read' ? 'read' : 'write', { signal });
     await cursors.close(name);
     const rows = await CoordinatorCursor.open(connection, { name, text, values }, signal);

@@ -73,12 +73,33 @@ export class SessionSequences implements StatementSequences {
     this.session.blocks().forget();
   }
 
-  /** A plan is about to run; one that asks for last values: has run. */
-  ran({ sequenceEffects: effects }: Pick<PreparedPlan, 'sequenceEffects'>): void {
-    this.#history.ran(effects);
+  /** Runs a plan, and notes what it may take: before, since it may fail, and behind, where the cluster gave it values meanwhile. */
+  noting<T>(prepared: PreparedPlan, run: () => Promise<T>): Promise<T> {
+    this.begins(prepared);
+    const running = run();
+    if (prepared.sequenceEffects.kind === 'none') return running;
+    return running.then((result) => {
+      this.ended(prepared, true);
+      return result;
+    }, (error: unknown) => {
+      this.ended(prepared, false);
+      throw error;
+    });
   }
 
-  /** A scope for a write of the coordinator database alone, outside of transactions, which then needs no `ran`. */
+  /** A plan is about to run. One that asks for last values asks for those before. */
+  begins({ plan, sequenceEffects: effects }: PreparedPlan): void {
+    if (plan.kind !== 'computed') this.#history.ran(effects);
+  }
+
+  /** It has run. */
+  ended(prepared: PreparedPlan, isDone: boolean): void {
+    const { plan, sequenceEffects: effects } = prepared;
+    if (plan.kind === 'computed') this.#history.ran(effects);
+    else this.#history.hasRun(effects, isDone ? prepared.unseenEffects : effects);
+  }
+
+  /** A scope for a write of the coordinator database alone, outside of transactions, which then needs no `noting`. */
   observing(scope: StatementScope, { sequenceEffects: effects }: Pick<PreparedPlan, 'sequenceEffects'>): StatementScope {
     return observedScope(scope, (observed) => {
       if (observed === undefined) this.#history.ran(effects);
@@ -92,8 +113,14 @@ export class SessionSequences implements StatementSequences {
   }
 
   /** The same of a COPY. */
-  copied(statement: Statement): void {
-    this.#history.ran(sequenceEffects(statement));
+  async copying<T>(statement: Statement, run: () => Promise<T>): Promise<T> {
+    const effects = sequenceEffects(statement);
+    this.#history.ran(effects);
+    try {
+      return await run();
+    } finally {
+      this.#history.hasRun(effects, effects);
+    }
   }
 
   connected(isThere: boolean): void {

@@ -131,7 +131,8 @@ export class Session {
       scope: (snapshot, signal) => this.scope(snapshot, signal),
       context: (snapshot, signal) => this.#context(snapshot, signal),
       plannedComputed: (statement, signal) => this.#plannedComputed(statement, signal),
-      ran: (prepared) => this.#sequences.ran(prepared),
+      noting: (prepared, run) => this.#sequences.noting(prepared, run),
+      begins: (prepared) => this.#sequences.begins(prepared),
     };
     this.portals = new SessionPortals(portals);
     this.shapes = new SessionShapes({ ...portals, isPlain: () => this.#isPlain });
@@ -218,6 +219,8 @@ export class Session {
     const known = this.#block.ownSnapshot ?? (await this.#services.store.load({ signal: query.signal }));
     let snapshot = known;
     let statement = asked;
+    let begun: PreparedPlan | undefined;
+    let isDone = false;
     this.#sequences.settled();
     try {
       snapshot = await this.newEnough(known, query);
@@ -225,11 +228,15 @@ export class Session {
       statement = executed?.statement ?? asked;
       const prepared = await this.#planner.plan(statement, snapshot);
       this.#block.checkPlacements(prepared);
-      if (prepared.plan.kind !== 'computed') this.#sequences.ran(prepared);
+      begun = prepared;
+      this.#sequences.begins(prepared);
       yield* this.routedRows(prepared, query, (routing) => streamStatement(prepared, this.#context(prepared.snapshot, query.signal, routing), { ...query, values: executed?.values ?? query.values ?? [] }));
+      isDone = true;
     } catch (error) {
       this.#block.fail();
       throw await positionedError(withLogicalNames(error, snapshot), statement.text, this.#planner.describerOfErrors(this.#block.isOpen));
+    } finally {
+      if (begun !== undefined) this.#sequences.ended(begun, isDone);
     }
   }
 
@@ -361,13 +368,12 @@ export class Session {
     const prepared = this.#planner.known(statement, snapshot);
     if (prepared === undefined || !isOnlyRows(prepared.plan)) return undefined;
     const { rowMode, types, name, wholeBytesMax, values = [] } = query;
-    this.#sequences.ran(prepared);
     try {
       const route = this.#routeOf(prepared, query);
       if (route !== undefined && route.catalogVersion > snapshot.version) return undefined;
       const run = (signal: AbortSignal | undefined): Promise<QueryResult> =>
         runRouted(this.#routedBy(route, prepared.snapshot), (routing) => runStatement(prepared, values, this.#context(prepared.snapshot, signal, routing), { rowMode, types, name, wholeBytesMax }));
-      return withinTime(this.#services.statementTimeoutMs, undefined, run).catch((error: unknown) => this.afterBrief(error, statement, query));
+      return this.#sequences.noting(prepared, () => withinTime(this.#services.statementTimeoutMs, undefined, run)).catch((error: unknown) => this.afterBrief(error, statement, query));
     } catch (error) {
       // Planning throws at once: a distribution value that cannot be read.
       return this.afterBrief(error, statement, query);
@@ -381,9 +387,8 @@ export class Session {
     const prepared = this.#planner.known(statement, snapshot);
     if (prepared === undefined || !isOfRows(prepared.plan) || changesSession.test(statement.text)) return undefined;
     const run = (signal: AbortSignal | undefined): Promise<QueryResult> => runStatement(prepared, query.values ?? [], this.#context(snapshot, signal), query);
-    this.#sequences.ran(prepared);
     try {
-      return withinTime(this.#services.statementTimeoutMs, query.signal, run).catch((error: unknown) => this.#failInBlock(error, prepared, query.signal));
+      return this.#sequences.noting(prepared, () => withinTime(this.#services.statementTimeoutMs, query.signal, run)).catch((error: unknown) => this.#failInBlock(error, prepared, query.signal));
     } catch (error) {
       // Planning throws at once, as in `runBrief`.
       return this.#failInBlock(error, prepared, query.signal);
@@ -524,10 +529,9 @@ export class Session {
   async #copying<T>(statement: Statement, given: AbortSignal | undefined, work: (snapshot: CatalogSnapshot, searchPath: readonly string[], signal: AbortSignal | undefined) => Promise<T>): Promise<T> {
     if (this.#block.isFailed) throw transactionAborted();
     const snapshot = await this.newEnough(this.#block.ownSnapshot ?? (await this.#services.store.load({ signal: given })), { signal: given });
-    this.#sequences.copied(statement);
     try {
       const searchPath = await this.#planner.searchPath(snapshot);
-      return await withinTime(this.#services.statementTimeoutMs, given, (signal) => work(snapshot, searchPath, signal));
+      return await this.#sequences.copying(statement, () => withinTime(this.#services.statementTimeoutMs, given, (signal) => work(snapshot, searchPath, signal)));
     } catch (error) {
       this.#block.fail();
       throw withLogicalNames(error, snapshot);
@@ -604,16 +608,14 @@ export class Session {
     if (locksSequences(plan, statement.node)) this.#block.changesSequences();
     if (keepsConnection(prepared)) await this.#keepConnection();
     const observes = this.#isObserved(prepared);
-    if (plan.kind !== 'computed' && !observes) this.#sequences.ran(prepared);
     const context = (routing: Routing): RunContext => {
       const own = this.#context(snapshot, query.signal, routing);
       return observes ? { ...own, scope: this.#sequences.observing(own.scope, prepared) } : own;
     };
-    const running = runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], context(routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
+    const run = (): Promise<QueryResult> => runRouted(this.#routedBy(this.#routeOf(prepared, query), snapshot), (routing) => runStatement(prepared, query.values ?? [], context(routing), { rowMode: query.rowMode, types: query.types, name: query.name, wholeBytesMax: query.wholeBytesMax }));
+    const running = observes ? run() : this.#sequences.noting(prepared, run);
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
-    const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running).finally(() => {
-      if (plan.kind === 'computed') this.#sequences.ran(prepared);
-    });
+    const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
     if (changesCatalog(plan)) await this.#block.readChangedCatalog(snapshot);
     return result;
   }

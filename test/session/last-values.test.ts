@@ -19,6 +19,7 @@ CREATE SEQUENCE free_seq START 1000;
 CREATE FUNCTION take_free() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('free_seq') $$;
 CREATE FUNCTION take_parent() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN nextval('parents_id_seq'); END $$;
 CREATE FUNCTION log_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('parents_id_seq'); RETURN NEW; END $$;
+CREATE TABLE mirrors (id bigint DEFAULT nextval('parents_id_seq'), note text);
 CREATE TABLE watched (id int);
 CREATE TRIGGER log_taken BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION log_taken();
 CREATE VIEW taking AS SELECT nextval('parents_id_seq') AS n`;
@@ -73,6 +74,8 @@ const sessions: Record<string, Step[]> = {
   'local tables in a block': ['BEGIN', inLogs, `SELECT currval('logs_id_seq') = lastval() AS same`, parent(1), isLast, isLastOfAll, inLogs, `SELECT currval('logs_id_seq') = max(id) AS same FROM logs`, isLast, 'COMMIT'],
   'a function that takes a value, in a block': ['BEGIN', parent(1), `SELECT take_parent() IS NOT NULL AS taken`, `SELECT currval('parents_id_seq') = lastval() AS same`, `SELECT currval('parents_id_seq') > max(id) AS is_later FROM parents`, `SELECT take_free() IS NOT NULL AS taken`, `SELECT currval('free_seq') = lastval() AS same`, 'COMMIT'],
   'a function that takes another, in a block': ['BEGIN', 'SELECT 1 AS one FROM logs LIMIT 0', parent(1), `SELECT take_free() IS NOT NULL AS taken`, isLast, 'COMMIT'],
+  'a value of the row is a call beside, in a block': ['BEGIN', `INSERT INTO parents (tenant_id, note) VALUES (1, nextval('free_seq')::text)`, `SELECT currval('free_seq') = lastval() AS same`, isLast, 'COMMIT'],
+  'functions that take none': [`INSERT INTO parents (tenant_id, note) VALUES (1, lower('X') || 'y')`, isLast, isLastOfAll, `WITH made AS (INSERT INTO parents (tenant_id) VALUES (4) RETURNING id) SELECT count(*)::int AS n, lower('X') FROM made`, isLast, `INSERT INTO twice (tenant_id, first) VALUES (1, nextval('twice_first_seq'))`, `SELECT currval('twice_first_seq') = max(first) AS f, currval('twice_second_seq') = max(second) AS s FROM twice`],
   'a sequence that is gone': [`INSERT INTO brief (tenant_id) VALUES (1)`, 'SELECT lastval()', `SELECT currval('brief_id_seq')`, 'DROP TABLE brief', 'SELECT lastval()', `SELECT currval('brief_id_seq')`],
 };
 
@@ -94,6 +97,12 @@ const refused: Record<string, { readonly steps: Step[]; readonly code: string; r
   'DO': { steps: [parent(1), `DO $$ BEGIN PERFORM nextval('parents_id_seq'); END $$`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval of a name that is computed': { steps: [parent(1), `SELECT nextval(('parents' || '_id_seq')::regclass)`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval, perhaps, of its own result': { steps: [parent(1), `SELECT 1 + nextval('parents_id_seq')`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'a value of the row is made of one of its sequence': { steps: [`INSERT INTO parents (tenant_id, note) VALUES (1, nextval('parents_id_seq')::text)`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'the same of two rows': { steps: [`INSERT INTO parents (tenant_id, note) VALUES (1, nextval('parents_id_seq')::text), (2, '-')`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'a value of the row is made of one of another sequence': { steps: [`INSERT INTO parents (tenant_id, note) VALUES (1, nextval('free_seq')::text)`, 'SELECT lastval()'], code: '55000', message: /not known/ },
+  'the same beside a call alone': { steps: [`INSERT INTO parents (tenant_id, id, note) VALUES (1, nextval('parents_id_seq'), nextval('free_seq')::text)`, 'SELECT lastval()'], code: '55000', message: /not known/ },
+  'rows for a local table too, on a kept connection': { steps: [keeps, `WITH i AS (INSERT INTO parents (tenant_id) VALUES (1) RETURNING id) INSERT INTO logs (note) SELECT id::text FROM i`, 'SELECT lastval()'], code: '55000', message: /not known/ },
+  'rows for a local table that takes of the same sequence': { steps: [keeps, `WITH i AS (INSERT INTO parents (tenant_id) VALUES (1) RETURNING id) INSERT INTO mirrors (note) SELECT id::text FROM i`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'setval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT setval('parents_id_seq', 900000)`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT nextval('parents_id_seq')`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'what took one in the block is forgotten': { steps: ['BEGIN', `SELECT nextval('parents_id_seq') AS k, 0 AS n`, ...manyKinds, parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },

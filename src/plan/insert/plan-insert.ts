@@ -61,6 +61,9 @@ function listedColumns(insert: InsertStmt, table: CatalogTable): Column[] | unde
   return known.length === columns.length && new Set(known).size === known.length ? known : undefined;
 }
 
+/** Types of which a number's text is the number's, digit by digit. */
+const showsNumbers = /^(bigint|integer|smallint|text)$/;
+
 const shardColumns: ReadonlySet<string> = new Set(['tableoid']);
 
 interface Target extends InsertInput {
@@ -259,7 +262,7 @@ class InsertPlanner {
       throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
     }
     const { start, end } = present(span, 'value');
-    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${assignableType(column)})`, nextOf: nextOf(node) });
+    return this.#compute({ kind: 'expression', sql: `CAST((${this.#typedText(start, end)}) AS ${assignableType(column)})`, nextOf: showsNumbers.test(column.type.sql) ? nextOf(node) : undefined });
   }
 
   /** A constant, or a parameter that the server reads as the column's type. */
