@@ -4,7 +4,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { tableByOid } from '../catalog/table-by-oid.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
-import type { SequenceBlocks, SequenceValues } from '../execute/write/sequence-blocks.ts';
+import type { SequenceBlocks, SequenceUse, SequenceValues } from '../execute/write/sequence-blocks.ts';
 import type { ComputedPlan, CurrentValue } from '../plan/computed/computed-plan.ts';
 import { unsupported } from '../plan/select/unsupported.ts';
 import { quoteLiteral } from '../sql/identifiers.ts';
@@ -43,6 +43,8 @@ export interface Asking {
 /** A session's part in sequences: it takes values for its statements, and knows the last of them, for `currval` and `lastval`. */
 export class SessionSequences implements StatementSequences {
   readonly #history = new SequenceHistory();
+  /** Of those that values were taken of. */
+  readonly #oids = new Map<string, number>();
   #namesBySearchPath = false;
 
   constructor(private readonly session: SequenceSession) {}
@@ -51,22 +53,23 @@ export class SessionSequences implements StatementSequences {
     const { oid, values } = await this.session.blocks().take(sequence, count);
     const last = values.at(-1);
     if (last !== undefined) this.#history.gave(oid, last);
+    this.#oids.set(sequence, oid);
     return values;
   }
 
   async nextOfEach(sequences: readonly string[]): Promise<string[]> {
     const values = new Map<string, string[]>();
     for (const sequence of new Set(sequences)) values.set(sequence, await this.next(sequence, sequences.filter((other) => other === sequence).length));
-    if (values.size > 1) this.lastIsUncertain();
+    if (values.size > 1) this.#history.lastIsUncertain();
     return sequences.map((sequence) => values.get(sequence)?.shift() ?? '');
   }
 
-  called(sequence: string, value: string): void {
-    this.#history.called({ sequence, sets: false, value });
-  }
-
-  lastIsUncertain(): void {
-    this.#history.lastIsUncertain();
+  used(uses: readonly SequenceUse[]): void {
+    for (const { by, sequence, value } of uses) {
+      if (by === 'server') this.#history.called({ sequence, sets: false, value });
+      // What `next` gave is noted, and is the last unless there is more.
+      else if (uses.length > 1) this.#history.gave(present(this.#oids.get(sequence)), value);
+    }
   }
 
   forget(): void {

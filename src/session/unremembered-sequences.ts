@@ -19,9 +19,7 @@ export class UnrememberedSequences implements StatementSequences {
     return this.#session().nextOfEach(sequences);
   }
 
-  called(): void {}
-
-  lastIsUncertain(): void {}
+  used(): void {}
 
   forget(): void {
     this.blocks.forget();

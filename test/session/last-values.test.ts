@@ -11,6 +11,8 @@ CREATE TABLE parents (tenant_id bigint, id bigserial, note text, PRIMARY KEY (te
 CREATE TABLE children (tenant_id bigint, parent_id bigint, id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT now(), PRIMARY KEY (tenant_id, id));
 CREATE TABLE keyed (id bigserial PRIMARY KEY, note text);
 CREATE TABLE twice (tenant_id bigint, first bigserial, second serial);
+CREATE TABLE ruled (tenant_id bigint, first bigserial, id bigint GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE rough (tenant_id bigint, n real);
 CREATE TABLE brief (tenant_id bigint, id serial);
 CREATE TABLE kinds (id serial PRIMARY KEY, name text);
 CREATE TABLE logs (id serial PRIMARY KEY, note text);
@@ -31,6 +33,8 @@ beforeAll(async () => {
   await pair.cluster.createDistributedTable('children', 'tenant_id', { colocateWith: 'parents' });
   await pair.cluster.createDistributedTable('keyed', 'id', { shardCount: 4 });
   await pair.cluster.createDistributedTable('twice', 'tenant_id', { shardCount: 4 });
+  await pair.cluster.createDistributedTable('ruled', 'tenant_id', { shardCount: 4 });
+  await pair.cluster.createDistributedTable('rough', 'tenant_id', { shardCount: 4 });
   await pair.cluster.createDistributedTable('brief', 'tenant_id', { shardCount: 4 });
   await pair.cluster.createReferenceTable('kinds');
 });
@@ -48,6 +52,13 @@ const keeps = 'CREATE TEMP TABLE mine (x int)';
 const takesFree = `DO $$ BEGIN PERFORM nextval('free_seq'); END $$`;
 /** More statements than a session remembers. */
 const manyKinds = Array.from({ length: 70 }, (_, i) => `SELECT count(*) AS c${i}, lower('x') FROM quiet`);
+
+/** In which order columns are written, and rows take their values. */
+const twiceOrders = [
+  'INSERT INTO twice (second, first, tenant_id) VALUES (DEFAULT, DEFAULT, 1)', 'INSERT INTO twice (second, first, tenant_id) VALUES (DEFAULT, DEFAULT, 1), (DEFAULT, DEFAULT, 2)', 'INSERT INTO twice (second, tenant_id) VALUES (DEFAULT, 1), (DEFAULT, 2)',
+  `INSERT INTO twice (second, first, tenant_id) VALUES (nextval('twice_second_seq'), nextval('twice_first_seq'), 1)`, `INSERT INTO twice (second, first, tenant_id) VALUES (nextval('twice_second_seq'), nextval('twice_first_seq'), 1), (3, 4, 2)`,
+  `INSERT INTO twice (second, first, tenant_id) VALUES (DEFAULT, nextval('twice_first_seq'), 1)`, `INSERT INTO twice (tenant_id, first) VALUES (1, nextval('twice_first_seq'))`, `INSERT INTO twice (tenant_id, first, second) VALUES (1, nextval('twice_first_seq'), 7), (1, 7, DEFAULT), (1, DEFAULT, 8)`,
+];
 
 /** Each is run in a session of the cluster and in one of a plain PostgreSQL. */
 const sessions: Record<string, Step[]> = {
@@ -76,6 +87,9 @@ const sessions: Record<string, Step[]> = {
   'a function that takes another, in a block': ['BEGIN', 'SELECT 1 AS one FROM logs LIMIT 0', parent(1), `SELECT take_free() IS NOT NULL AS taken`, isLast, 'COMMIT'],
   'a value of the row is a call beside, in a block': ['BEGIN', `INSERT INTO parents (tenant_id, note) VALUES (1, nextval('free_seq')::text)`, `SELECT currval('free_seq') = lastval() AS same`, isLast, 'COMMIT'],
   'functions that take none': [`INSERT INTO parents (tenant_id, note) VALUES (1, lower('X') || 'y')`, isLast, isLastOfAll, `WITH made AS (INSERT INTO parents (tenant_id) VALUES (4) RETURNING id) SELECT count(*)::int AS n, lower('X') FROM made`, isLast, `INSERT INTO twice (tenant_id, first) VALUES (1, nextval('twice_first_seq'))`, `SELECT currval('twice_first_seq') = max(first) AS f, currval('twice_second_seq') = max(second) AS s FROM twice`],
+  'rows that mix nextval and DEFAULT': [`INSERT INTO parents (tenant_id, id) VALUES (1, nextval('parents_id_seq')), (2, DEFAULT)`, `SELECT currval('parents_id_seq') = id AS is_last, lastval() = id AS is_last_of_all FROM parents ORDER BY tenant_id = 2 DESC, id DESC LIMIT 1`, `INSERT INTO parents (tenant_id, id) VALUES (1, DEFAULT), (2, nextval('parents_id_seq'))`, `SELECT currval('parents_id_seq') = id AS is_last, lastval() = id AS is_last_of_all FROM parents ORDER BY tenant_id = 2 DESC, id DESC LIMIT 1`],
+  'the order within a row': twiceOrders.flatMap((text) => [`SELECT setval('twice_first_seq', 100000), setval('twice_second_seq', 5)`, text, 'SELECT lastval() > 100000 AS is_first', `SELECT currval('twice_first_seq') > 100000 AS f, currval('twice_second_seq') > 5 AS s`]),
+  'the order within a row with an identity': [`SELECT setval('ruled_id_seq', 5), setval('ruled_first_seq', 100000)`, `INSERT INTO ruled (tenant_id, id, first) VALUES (1, DEFAULT, DEFAULT), (2, DEFAULT, DEFAULT)`, 'SELECT lastval() > 100000 AS is_first', `INSERT INTO ruled (tenant_id, first, id) VALUES (1, DEFAULT, DEFAULT), (2, DEFAULT, DEFAULT)`, 'SELECT lastval() > 100000 AS is_first', `INSERT INTO ruled (id, tenant_id, first) VALUES (DEFAULT, 1, DEFAULT)`, 'SELECT lastval() > 100000 AS is_first', `INSERT INTO ruled (id, tenant_id, first) OVERRIDING SYSTEM VALUE VALUES (DEFAULT, 1, DEFAULT), (DEFAULT, 2, DEFAULT)`, 'SELECT lastval() > 100000 AS is_first'],
   'a sequence that is gone': [`INSERT INTO brief (tenant_id) VALUES (1)`, 'SELECT lastval()', `SELECT currval('brief_id_seq')`, 'DROP TABLE brief', 'SELECT lastval()', `SELECT currval('brief_id_seq')`],
 };
 
@@ -101,6 +115,7 @@ const refused: Record<string, { readonly steps: Step[]; readonly code: string; r
   'the same of two rows': { steps: [`INSERT INTO parents (tenant_id, note) VALUES (1, nextval('parents_id_seq')::text), (2, '-')`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'a value of the row is made of one of another sequence': { steps: [`INSERT INTO parents (tenant_id, note) VALUES (1, nextval('free_seq')::text)`, 'SELECT lastval()'], code: '55000', message: /not known/ },
   'the same beside a call alone': { steps: [`INSERT INTO parents (tenant_id, id, note) VALUES (1, nextval('parents_id_seq'), nextval('free_seq')::text)`, 'SELECT lastval()'], code: '55000', message: /not known/ },
+  'a column rounds it': { steps: [`SELECT setval('free_seq', 30000002)`, `INSERT INTO rough VALUES (1, nextval('free_seq'))`, `SELECT currval('free_seq')`], code: '55000', message: /not known/ },
   'rows for a local table too, on a kept connection': { steps: [keeps, `WITH i AS (INSERT INTO parents (tenant_id) VALUES (1) RETURNING id) INSERT INTO logs (note) SELECT id::text FROM i`, 'SELECT lastval()'], code: '55000', message: /not known/ },
   'rows for a local table that takes of the same sequence': { steps: [keeps, `WITH i AS (INSERT INTO parents (tenant_id) VALUES (1) RETURNING id) INSERT INTO mirrors (note) SELECT id::text FROM i`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'setval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT setval('parents_id_seq', 900000)`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },

@@ -17,7 +17,7 @@ import type { HotTexts } from './hot-texts.ts';
 import { hashAssigned, placeValues } from './place-values.ts';
 import { renderArrays } from './render-arrays.ts';
 import type { WriteTask } from './run-spread.ts';
-import type { SequenceValues } from './sequence-blocks.ts';
+import type { SequenceUse, SequenceValues } from './sequence-blocks.ts';
 
 export interface InsertServices {
   readonly sequences: SequenceValues;
@@ -95,45 +95,54 @@ async function computedValues(scope: StatementScope, plan: InsertPlan, { values,
   const results: (string | null)[] = computed.map(() => null);
   const bySequence = new Map<string, number[]>();
   const expressions: number[] = [];
-  for (const [i, value] of computed.entries()) {
-    if (left.has(i)) continue;
-    if (value.kind === 'expression') expressions.push(i);
-    else bySequence.set(value.sequence, [...(bySequence.get(value.sequence) ?? []), i]);
+  for (const i of plan.computedInOrder) {
+    const value = at(computed, i);
+    if (value.kind === 'sequence' && !left.has(i)) bySequence.set(value.sequence, [...(bySequence.get(value.sequence) ?? []), i]);
   }
-  for (const [sequence, places] of inOrderOfUse(plan, bySequence)) {
+  for (const [i, { kind }] of computed.entries()) if (kind === 'expression' && !left.has(i)) expressions.push(i);
+  for (const [sequence, places] of bySequence) {
     const next = await sequences.next(sequence, places.length);
     for (const [i, place] of places.entries()) results[place] = at(next, i);
   }
-  if (expressions.length === 0) return results;
+  if (expressions.length > 0) await evaluate(scope, { plan, expressions, values }, results);
+  noteUses(plan, results, sequences);
+  return results;
+}
+
+interface Evaluating {
+  readonly plan: InsertPlan;
+  /** Places of them among the computed values. */
+  readonly expressions: readonly number[];
+  readonly values: readonly unknown[];
+}
+
+async function evaluate(scope: StatementScope, { plan: { computed }, expressions, values }: Evaluating, results: (string | null)[]): Promise<void> {
   const list = expressions.map((i) => {
     const value = at(computed, i);
     return value.kind === 'expression' ? value.sql : 'NULL';
   });
   const { text, numbers } = closeParameterGaps(`SELECT ${list.join(', ')}`);
   const { rows } = await scope.run(coordinatorNodeId, { text, values: numbers.map((number) => values[number - 1]) }, 'read');
-  for (const [i, place] of expressions.entries()) {
-    const value = at(rows, 0)[i] ?? null;
-    const one = at(computed, place);
-    results[place] = value;
-    if (one.kind === 'expression' && one.nextOf !== undefined && value !== null) sequences.called(one.nextOf, value);
+  for (const [i, place] of expressions.entries()) results[place] = at(rows, 0)[i] ?? null;
+}
+
+/** The last value of each sequence, in the order in which PostgreSQL would have taken them. */
+function noteUses({ computed, computedInOrder }: InsertPlan, results: readonly (string | null)[], sequences: SequenceValues): void {
+  const last = new Map<string, SequenceUse>();
+  for (const place of computedInOrder) {
+    const use = useOf(at(computed, place), at(results, place));
+    if (use === undefined) continue;
+    const key = JSON.stringify([use.by, use.sequence]);
+    last.delete(key);
+    last.set(key, use);
   }
-  if (bySequence.size > 0 && expressions.some((place) => usesNext(at(computed, place)))) sequences.lastIsUncertain();
-  return results;
+  if (last.size > 0) sequences.used([...last.values()]);
 }
 
-function usesNext(value: ComputedValue): boolean {
-  return value.kind === 'expression' && value.nextOf !== undefined;
-}
-
-/** Last the one that PostgreSQL comes to last: that of the last column, in the last row that takes any. */
-function inOrderOfUse({ table, rows }: InsertPlan, bySequence: ReadonlyMap<string, readonly number[]>): [string, readonly number[]][] {
-  const sequences = [...bySequence];
-  if (sequences.length < 2) return sequences;
-  const columnOf = (sequence: string): number => table.columns.findLastIndex((column) => column.default?.kind === 'sequence' && column.default.sequence === sequence);
-  const rowOf = (places: readonly number[]): number => rows.findLastIndex(({ template: { parts } }) => parts.some((part) => typeof part !== 'string' && part.kind === 'computed' && places.includes(part.index)));
-  const order = new Map(sequences.map(([sequence, places]) => [sequence, [rowOf(places), columnOf(sequence)] as const]));
-  const of = (sequence: string): readonly [number, number] => present(order.get(sequence));
-  return sequences.sort(([a], [b]) => of(a)[0] - of(b)[0] || of(a)[1] - of(b)[1]);
+function useOf(computed: ComputedValue, value: string | null): SequenceUse | undefined {
+  if (value === null) return undefined;
+  if (computed.kind === 'sequence') return { by: 'cluster', sequence: computed.sequence, value };
+  return computed.nextOf === undefined ? undefined : { by: 'server', sequence: computed.nextOf, value };
 }
 
 interface Known {

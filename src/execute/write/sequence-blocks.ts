@@ -10,12 +10,17 @@ export interface SequenceValues {
   next(sequence: string, count: number): Promise<string[]>;
   /** The next value of each, in order; one may be named more than once. */
   nextOfEach(sequences: readonly string[]): Promise<string[]>;
-  /** A value that an expression has given that was `nextval` of a sequence alone, in the caller's words. */
-  called(sequence: string, value: string): void;
-  /** Values of several of them that one statement took were not taken in the order in which rows take them. */
-  lastIsUncertain(): void;
+  /** Values that the rows of one statement have, in the order in which these would have taken them: the last ones of sequences. */
+  used(uses: readonly SequenceUse[]): void;
   /** Forgets values that were taken, and not given out. */
   forget(): void;
+}
+
+export interface SequenceUse {
+  /** `cluster`: one that `next` gave. `server`: an expression gave it that was `nextval` of the sequence alone, which it names in the caller's words. */
+  readonly by: 'cluster' | 'server';
+  readonly sequence: string;
+  readonly value: string;
 }
 
 /** Values of one sequence. */

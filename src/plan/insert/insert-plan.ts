@@ -35,6 +35,8 @@ export interface InsertPlan {
   readonly rows: readonly InsertRow[];
   readonly tail: Template<TargetHole | ValueSlot>;
   readonly computed: readonly ComputedValue[];
+  /** Those of them that rows take, in the order in which PostgreSQL comes to them. */
+  readonly computedInOrder: readonly number[];
   /**
    * Each row goes in a statement of its own: DO NOTHING with RETURNING, where only so it is known which rows came back, and in which order.
    */

@@ -80,6 +80,7 @@ class InsertPlanner {
   readonly #tokens: readonly Token[];
   readonly #nodes: readonly (readonly Node[])[];
   readonly #computed: ComputedValue[] = [];
+  readonly #computedInOrder: number[] = [];
   readonly #defaults = new Map<Column, ComputedSlot>();
   /** Every value is a parameter, or a computed one. */
   #bareRows = true;
@@ -126,6 +127,7 @@ class InsertPlanner {
       rows,
       tail,
       computed: this.#computed,
+      computedInOrder: this.#computedInOrder,
       rowByRow: !this.#isSingleShard && this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
       verbatim,
       groups: verbatim && this.#insert.onConflictClause === undefined && !hasCall([this.#nodes[0], this.#insert.returningClause]),
@@ -221,6 +223,7 @@ class InsertPlanner {
     const { table } = this.#target;
     if (nodes.length + added.length === 0) return { template: { parts: [] }, distribution: undefined };
     let distribution: InsertRow['distribution'];
+    const computed: ComputedColumn[] = [];
     const parts: (string | ValueSlot)[] = ['('];
     const separate = (): void => {
       if (parts.length > 1) parts.push(', ');
@@ -235,16 +238,26 @@ class InsertPlanner {
       if (slot === undefined) {
         if (!('ParamRef' in node)) this.#bareRows = false;
         parts.push(...this.#itemParts(span, i));
-      } else parts.push(...slotParts(slot, column));
+      } else {
+        computed.push({ slot, column, place: this.#isReadWithItsRow(column) ? i : undefined });
+        parts.push(...slotParts(slot, column));
+      }
     }
     for (const column of added) {
       separate();
       const slot = this.#computeDefault(column);
       if (table.kind === 'distributed' && column === table.distributionColumn) distribution = slot;
+      computed.push({ slot, column, place: undefined });
       parts.push(...slotParts(slot, column));
     }
     parts.push(')');
+    this.#computedInOrder.push(...computed.toSorted(byOrderOfUse).map(({ slot }) => slot.index));
     return { template: { parts }, distribution };
+  }
+
+  /** Of several rows PostgreSQL evaluates each as it is written, and then what is not; of a single one the columns in their order. */
+  #isReadWithItsRow({ identity }: Column): boolean {
+    return this.#nodes.length > 1 && (identity !== 'always' || this.#insert.override === 'OVERRIDING_SYSTEM_VALUE');
   }
 
   /** A slot when the item must be computed first: a sequence's DEFAULT, an expression for the distribution column, a subquery. */
@@ -395,6 +408,18 @@ export function keepsIdentity(table: CatalogTable): boolean {
 }
 
 type ComputedSlot = ValueSlot & { readonly kind: 'computed' };
+
+interface ComputedColumn {
+  readonly slot: ComputedSlot;
+  readonly column: Column;
+  /** In its row, if that is evaluated as it is written. */
+  readonly place: number | undefined;
+}
+
+function byOrderOfUse(a: ComputedColumn, b: ComputedColumn): number {
+  if (a.place !== undefined || b.place !== undefined) return (a.place ?? Infinity) - (b.place ?? Infinity);
+  return a.column.position - b.column.position;
+}
 
 /** Computed values are sent as text; the column's length is checked by the assignment, not cut by the cast. */
 function slotParts(slot: ComputedSlot, column: Column): (string | ValueSlot)[] {
