@@ -156,9 +156,24 @@ export class SequenceHistory {
     if (this.#calls.size + this.#ran.size + this.#seen.size > 0) this.#forgetAll();
   }
 
-  /** Names that are to be looked up before `last` is asked. */
-  get named(): { readonly effects: readonly SequenceEffects[]; readonly sequences: readonly string[] } {
-    return { effects: [...this.#ran.keys(), ...this.#seen.keys()], sequences: [...this.#calls.values()].map(({ sequence }) => sequence) };
+  /** What ran, the latest first, of which is to be known what it takes before `last` is asked. */
+  get effects(): readonly SequenceEffects[] {
+    return this.#effectsSince(0);
+  }
+
+  /** The same without what ran before the cluster gave its last value: of a sequence, or of any. */
+  effectsSinceGiven(sequence: number | undefined): readonly SequenceEffects[] {
+    return this.#effectsSince((sequence === undefined ? this.#lastGiven : this.#given.get(sequence))?.order ?? 0);
+  }
+
+  #effectsSince(since: number): readonly SequenceEffects[] {
+    const ran = [...this.#ran.values()].map(({ effects, last }) => ({ effects, order: last }));
+    return [...ran, ...this.#seen.values()].filter(({ order }) => order > since).toSorted((a, b) => b.order - a.order).map(({ effects }) => effects);
+  }
+
+  /** Sequences, as calls name them. */
+  get calledSequences(): readonly string[] {
+    return [...this.#calls.values()].map(({ sequence }) => sequence);
   }
 
   last({ sequence, ...question }: HistoryQuestion): LastValue {

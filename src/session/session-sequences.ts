@@ -14,7 +14,7 @@ import type { PreparedPlan } from './planner.ts';
 import { plainCall, type SequenceEffects, sequenceEffects } from './sequence-effects.ts';
 import { observedScope } from './observed-scope.ts';
 import { keptFromNow } from './positioned-error.ts';
-import { mayTake, onlySequence, readSequenceFacts, type SequenceFacts } from './sequence-facts.ts';
+import { mayTake, onlySequence, readSequenceFacts } from './sequence-facts.ts';
 import { type LastValue, SequenceHistory } from './sequence-history.ts';
 
 /** What it must know of its session. */
@@ -162,8 +162,7 @@ export class SessionSequences implements StatementSequences {
       const named = input.sequence === undefined ? undefined : await namedSequence(scope, input.sequence, { values, taken: plan.takes });
       if (named?.oid === null) answers.set(input, null);
       else {
-        const facts = await this.#facts(scope, own);
-        const { last, ownTakes } = this.#lastOf(named, { facts, own, plan, scope });
+        const { last, ownTakes } = await this.#lastOf(named, { own, plan, scope });
         if (ownTakes && last.onServer && plan.plan.kind === 'coordinator') return 'as_it_is';
         if (ownTakes) throw unsupported(`The statement may itself take values of the sequence that ${nameOf(input)}() is asked of.`, 'Ask in a statement of its own, and pass the value as a parameter.');
         const call = callOf(input, values);
@@ -173,17 +172,23 @@ export class SessionSequences implements StatementSequences {
     return answers;
   }
 
-  #facts(scope: StatementScope, own: SequenceEffects): Promise<SequenceFacts> {
-    const { effects, sequences } = this.#history.named;
-    return readSequenceFacts(scope, [...effects, own].flatMap((one) => (one.kind === 'named' ? [one] : [])), sequences);
+  /** Each of what ran costs a look-up of milliseconds, and the latest mostly tells: of the rest it is asked where it does not. */
+  async #lastOf(named: NamedSequence | undefined, asking: LastAsking): Promise<LastOf> {
+    const all = this.#history.effects;
+    const latest = this.#history.effectsSinceGiven(named?.oid ?? undefined).slice(0, latestMax);
+    const found = await this.#lastBy(latest, named, asking);
+    return found.last.kind === 'value' || latest.length === all.length ? found : this.#lastBy(all, named, asking);
   }
 
-  #lastOf(named: NamedSequence | undefined, { facts, own, plan, scope }: { readonly facts: SequenceFacts; readonly own: SequenceEffects; readonly plan: ComputedPlan; readonly scope: StatementScope }): { readonly last: LastValue; readonly ownTakes: boolean } {
+  /** Whatever ran that is not among the effects is taken for something that may have done anything. So a value that is found is the last. */
+  async #lastBy(known: readonly SequenceEffects[], named: NamedSequence | undefined, { own, plan, scope }: LastAsking): Promise<LastOf> {
     const sequence = named?.oid ?? undefined;
+    const asked = new Set([...known, own]);
+    const facts = await readSequenceFacts(scope, [...asked].flatMap((one) => (one.kind === 'named' ? [one] : [])), this.#history.calledSequences);
     const judging = { facts, supplied: (relation: number) => tableByOid(scope.snapshot, relation) !== undefined };
-    const taking = (effects: SequenceEffects, of: number | undefined): boolean => mayTake(effects, of, judging);
+    const taking = (effects: SequenceEffects, of: number | undefined): boolean => !asked.has(effects) || mayTake(effects, of, judging);
     return {
-      last: this.#history.last({ sequence, oidOf: (name) => facts.sequences.get(name), mayTake: taking, onlySequence: (effects) => onlySequence(effects, judging) }),
+      last: this.#history.last({ sequence, oidOf: (name) => facts.sequences.get(name), mayTake: taking, onlySequence: (effects) => (asked.has(effects) ? onlySequence(effects, judging) : undefined) }),
       ownTakes: (named === undefined ? plan.takes.length > 0 : named.isTaken) || taking(own, sequence),
     };
   }
@@ -219,6 +224,21 @@ export class SessionSequences implements StatementSequences {
       return value;
     }
   }
+}
+
+/** Of so many it is asked at first. */
+const latestMax = 4;
+
+interface LastAsking {
+  readonly own: SequenceEffects;
+  readonly plan: ComputedPlan;
+  readonly scope: StatementScope;
+}
+
+interface LastOf {
+  readonly last: LastValue;
+  /** Whether the statement that asks may itself take values. */
+  readonly ownTakes: boolean;
 }
 
 interface ServerCall {

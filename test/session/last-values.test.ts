@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { coordinatorNodeId } from '../../src/catalog/coordinator-node.ts';
 import { Cluster } from '../../src/index.ts';
+import { PoolScope } from '../../src/session/pool-scope.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
 import { compareSteps, type Step, step } from './compare-steps.ts';
 
@@ -160,6 +161,33 @@ test('sessions know of their own values alone, and keep no connections for them'
     expect(held()).toBe(before);
   } finally {
     for (const client of clients) client.release(true);
+  }
+});
+
+test('what ran before the last value is not looked up', async () => {
+  const client = await pair.cluster.connect();
+  try {
+    for (let i = 0; i < 12; i += 1) {
+      await client.query(`CREATE TABLE beside_${i} (id serial, note text)`);
+      await client.query(`INSERT INTO beside_${i} (note) VALUES ('x')`);
+    }
+    const lookedUp = async (asked: string): Promise<{ readonly tables: number; readonly value: unknown }> => {
+      const run = vi.spyOn(PoolScope.prototype, 'run');
+      try {
+        const { rows } = await client.query<{ value: unknown }>(asked);
+        const named = JSON.stringify(run.mock.calls.map(([, { values }]) => values));
+        return { tables: new Set(named.match(/beside_\d+/g)).size, value: rows[0]?.value };
+      } finally {
+        run.mockRestore();
+      }
+    };
+    expect(await lookedUp('SELECT lastval() AS value')).toEqual({ tables: 4, value: '1' });
+    const { rows } = await client.query<{ id: string }>(`${parent(1)} RETURNING id`);
+    expect(await lookedUp('SELECT lastval() AS value')).toEqual({ tables: 0, value: rows[0]?.id });
+    expect(await lookedUp(`SELECT currval('parents_id_seq') AS value`)).toEqual({ tables: 0, value: rows[0]?.id });
+    expect(await lookedUp(`SELECT currval('beside_0_id_seq') AS value`)).toEqual({ tables: 12, value: '1' });
+  } finally {
+    client.release(true);
   }
 });
 
