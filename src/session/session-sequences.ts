@@ -157,19 +157,27 @@ export class SessionSequences implements StatementSequences {
   async current({ plan, values, scope }: Asking): Promise<CurrentValues | 'as_it_is'> {
     const own = sequenceEffects(plan.asked);
     const answers = new Map<CurrentValue, string | null>();
+    let taken: CurrentValue | undefined;
+    let isAllOnServer = true;
     for (const input of plan.inputs) {
       if (input.kind !== 'current_value') continue;
       const named = input.sequence === undefined ? undefined : await namedSequence(scope, input.sequence, { values, taken: plan.takes });
       if (named?.oid === null) answers.set(input, null);
       else {
         const { last, ownTakes } = await this.#lastOf(named, { own, plan, scope });
-        if (ownTakes && last.onServer && plan.plan.kind === 'coordinator') return 'as_it_is';
-        if (ownTakes) throw unsupported(`The statement may itself take values of the sequence that ${nameOf(input)}() is asked of.`, 'Ask in a statement of its own, and pass the value as a parameter.');
+        isAllOnServer &&= last.onServer;
+        if (ownTakes) {
+          taken = input;
+          continue;
+        }
         const call = callOf(input, values);
         answers.set(input, named?.isAllowed === false ? await this.#ofServer(call) : await this.#valueOf(last, { call, scope, input }));
       }
     }
-    return answers;
+    if (taken === undefined) return answers;
+    // The server would answer all of them.
+    if (isAllOnServer && plan.plan.kind === 'coordinator') return 'as_it_is';
+    throw unsupported(`The statement may itself take values of the sequence that ${nameOf(taken)}() is asked of.`, 'Ask in a statement of its own, and pass the value as a parameter.');
   }
 
   /** Each of what ran costs a look-up of milliseconds, and the latest mostly tells: of the rest it is asked where it does not. */

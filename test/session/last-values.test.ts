@@ -123,6 +123,7 @@ const refused: Record<string, { readonly steps: Step[]; readonly code: string; r
   'nextval on a kept connection before, and names mean something else': { steps: [keeps, `SELECT nextval('parents_id_seq')`, 'SET search_path = public', parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'what took one in the block is forgotten': { steps: ['BEGIN', `SELECT nextval('parents_id_seq') AS k, 0 AS n`, ...manyKinds, parent(1), takesFree, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'names mean something else': { steps: [parent(1), 'SELECT * FROM logs', 'SET search_path TO other, public', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'the same statement takes a value of another, and asks of both': { steps: ['BEGIN', `SELECT nextval('parents_id_seq')`, parent(1), `SELECT currval('parents_id_seq'), nextval('free_seq'), currval('free_seq')`], code: '0A000', message: /cannot be distributed/ },
   'rows of which each names one': { steps: [parent(1), `SELECT currval(note) FROM parents`], code: '0A000', message: /cannot be distributed/ },
 };
 
