@@ -14,6 +14,9 @@ import type { Effect, StatementScope } from './statement-scope.ts';
  * 3. A difference is an error, so COMMIT rolls back.
  *
  * All of that is written at once: it costs no further round trip.
+ *
+ * The same holds for a query that locks rows of reference tables in their copies here: the shell of one that is a copy no more is empty. In a transaction block the error is a serialization failure (40001): nothing
+ * can be run a second time, and one snapshot for the whole block may be older than the copy.
  */
 export function readLocalTables(scope: StatementScope, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
   return scope.withConnection(coordinatorNodeId, effect, async (connection) => {
@@ -27,7 +30,7 @@ export function readLocalTables(scope: StatementScope, query: ParsedQuery, effec
     // The first that failed is why the others did.
     if (begin.status === 'rejected') throw begin.reason;
     if (result.status === 'rejected') throw result.reason;
-    if (check.status === 'rejected') throw sqlStateOf(check.reason) === divisionByZero ? outdated(check.reason) : check.reason;
+    if (check.status === 'rejected') throw sqlStateOf(check.reason) === divisionByZero ? outdated(check.reason, scope) : check.reason;
     if (end.status === 'rejected') throw end.reason;
     return result.value;
   });
@@ -38,7 +41,7 @@ export async function checkLocalTables(scope: StatementScope): Promise<void> {
   try {
     await scope.run(coordinatorNodeId, { text: versionCheck(scope.snapshot.version), simple: true }, 'read');
   } catch (error) {
-    throw sqlStateOf(error) === divisionByZero ? outdated(error) : error;
+    throw sqlStateOf(error) === divisionByZero ? outdated(error, scope) : error;
   }
 }
 
@@ -67,6 +70,8 @@ function versionCheck(version: number): string {
   return `SELECT 1 / (catalog_version = ${version})::int FROM shardwright.cluster`;
 }
 
-function outdated(cause: unknown): ClusterError {
-  return new ClusterError('shardMissing', 'tables were distributed or moved while the statement ran', { hint: 'Try it again.', cause });
+function outdated(cause: unknown, { inTransaction }: Pick<StatementScope, 'inTransaction'>): ClusterError {
+  return inTransaction
+    ? new ClusterError('shardMissing', "could not serialize access: tables were distributed, moved or changed since the transaction's snapshot", { sqlState: '40001', hint: 'Roll back, and try the transaction again.', cause })
+    : new ClusterError('shardMissing', 'tables were distributed or moved while the statement ran', { hint: 'Try it again.', cause });
 }

@@ -174,11 +174,12 @@ interface NodeCall {
   readonly groups?: boolean;
 }
 
-/** One statement answered by one node, in the words of the coordinator database. */
+/** One statement answered by one node, in the words of the coordinator database; by that itself, where it locks rows of its copies. */
 function runOnNode({ scope, objects, load }: RunContext, { node, text, values, effect, name, repeats, tables, shardGroup, groups }: NodeCall, { rowMode, types, wholeBytesMax: bytesMax }: ResultOptions): Promise<QueryResult> {
   const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups, bytesMax };
   const where = { node, snapshot: scope.snapshot, tables };
-  return scope.runParsed(node, query, effect).then((result) => {
+  const answer = node === coordinatorNodeId ? readLocalTables(scope, query, effect) : scope.runParsed(node, query, effect);
+  return answer.then((result) => {
     if (shardGroup !== undefined) load.note(shardGroup, result.rowCount ?? 0);
     return result.fields.length === 0 ? result : objects.translate(result, where, types);
   });

@@ -592,7 +592,7 @@ export class Session {
   /** The error as it is to be told. What is missing may have moved or changed: then the catalog is read again, so that the next block finds it. */
   async #nameInBlock(error: unknown, { text }: Statement, { snapshot, signal }: { readonly snapshot: CatalogSnapshot; readonly signal: AbortSignal | undefined }): Promise<unknown> {
     const named = withLogicalNames(error, snapshot);
-    if (!mayBeStale(error) || this.#block.ownSnapshot !== undefined) return named;
+    if (!(mayBeStale(error) || (error instanceof ClusterError && error.id === 'shardMissing')) || this.#block.ownSnapshot !== undefined) return named;
     const isMissing = missesShard(error, snapshot, text);
     await new StalePatience().newerCatalog(this.#services.store, { known: snapshot, isMissing, signal });
     return isMissing ? changedMeanwhile(named) : named;

@@ -48,7 +48,7 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
     const text = target.kind === 'one' ? texts.forUses(target.ordinals) : textForAny(node, plan, texts);
     const logical = (fields: readonly FieldDescriptor[]): Promise<readonly FieldDescriptor[]> => objects.fields(fields, { node, snapshot: scope.snapshot, tables: plan.tables }).then((own) => withTablesOf(own, plan.columns));
     const group = target.kind === 'one' ? groupOf(plan.uses, target.ordinals) : undefined;
-    const batches = streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', logical }, input);
+    const batches = streamNode(scope, { node, text, values: input.values, effect: plan.locks ? 'write' : 'read', readsLocalTables: node === coordinatorNodeId, logical }, input);
     yield* counted(batches, (rows) => group !== undefined && load.note(group, rows));
     return;
   }

@@ -1,8 +1,9 @@
 import { ClusterError, sqlStateOf } from '../../base/errors.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import { bindTarget } from '../../plan/bind.ts';
 import type { SelectPlan } from '../../plan/statement-plan.ts';
-import { checkLocalTables } from '../read-local-tables.ts';
+import { checkLocalTables, streamLocalTables } from '../read-local-tables.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
 import { type StagedCall, type StagedOptions, StagedRun } from './run-staged.ts';
 
@@ -55,7 +56,10 @@ export async function* stagedRows(scope: StatementScope, call: StagedCall, how: 
 
 /** The rows of any query, each statement's over the one connection of its server. */
 export async function* selectedRows(scope: StatementScope, { plan, values }: { readonly plan: SelectPlan; readonly values: readonly unknown[] }, how: StagedOptions): Batches {
-  if (plan.routable && bindTarget(plan.uses, values).kind !== 'many') yield* steadily(scope, (steady) => new StagedRun(steady, how).select(plan, values));
+  if (plan.routable && bindTarget(plan.uses, values).kind !== 'many') {
+    const batches = steadily(scope, (steady) => new StagedRun(steady, how).select(plan, values));
+    yield* how.host === coordinatorNodeId ? streamLocalTables(scope, batches) : batches;
+  }
   else yield* stagedRows(scope, { fanOut: await plan.fanOut(), uses: plan.uses, values }, how);
 }
 

@@ -1,0 +1,88 @@
+import { Client, type PoolClient } from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Cluster } from '../../src/index.ts';
+import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+
+/** Reference tables' copies in the coordinator database that come and go beside statements of others. */
+let pair: ClusterAndPlain;
+let cluster: Cluster;
+let coordinator: Client;
+
+beforeAll(async () => {
+  pair = await startCluster({ nodes: 2 });
+  cluster = pair.cluster;
+  coordinator = new Client({ connectionString: pair.databases.coordinator.connectionString });
+  await coordinator.connect();
+});
+
+afterAll(async () => {
+  await coordinator.end();
+  await pair[Symbol.asyncDispose]();
+}, 15_000);
+
+beforeEach(async () => {
+  await cluster.query('DROP TABLE IF EXISTS visits, shops, cities, regions CASCADE; CREATE TABLE regions (id int PRIMARY KEY, name text)');
+  await cluster.createReferenceTable('regions');
+  await cluster.query(`INSERT INTO regions SELECT i, 'region ' || i FROM generate_series(1, 5) i`);
+});
+
+const key = 'CREATE TABLE visits (id int PRIMARY KEY, region int REFERENCES regions)';
+const locking = 'SELECT id FROM regions ORDER BY id FOR UPDATE';
+const all = [1, 2, 3, 4, 5];
+
+
+async function expectAlike(): Promise<void> {
+  expect((await cluster.verify()).differences).toEqual([]);
+  expect((await cluster.checkSchema()).differences).toEqual([]);
+}
+
+async function ids(session: Pick<PoolClient, 'query'>, text = locking): Promise<number[]> {
+  return (await session.query<{ id: number }>(text)).rows.map(({ id }) => id);
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
+  return promise.then(() => undefined, ({ code }: { readonly code?: string }) => code);
+}
+
+/** Until so many wait for locks in the coordinator database. */
+async function waits(count: number): Promise<void> {
+  const text = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type = 'client backend' AND datname = current_database()`;
+  await expect.poll(async () => (await coordinator.query(text)).rows.length, { timeout: 20_000 }).toBe(count);
+}
+
+test('queries that lock rows find them on the nodes when the last key has gone while they waited', async () => {
+  await cluster.query(key);
+  const [dropper, block, cursor] = [await cluster.connect(), await cluster.connect(), await cluster.connect()];
+  for (const session of [block, cursor]) await session.query('BEGIN');
+  expect(await ids(block)).toEqual(all);
+  await block.query('ROLLBACK; BEGIN');
+  await dropper.query('BEGIN; DROP TABLE visits');
+  const found = [ids(cluster), streamed(), codeOf(ids(block)), codeOf(cursor.query(`DECLARE c CURSOR FOR ${locking}; FETCH ALL FROM c`))];
+  await waits(found.length);
+  await dropper.query('COMMIT');
+  expect(await Promise.all(found)).toEqual([all, all, '40001', '40001']);
+  for (const session of [block, cursor]) {
+    await session.query('ROLLBACK; BEGIN');
+    expect(await ids(session)).toEqual(all);
+    await session.query('ROLLBACK');
+  }
+  for (const session of [dropper, block, cursor]) session.release();
+  await expectAlike();
+});
+
+async function streamed(): Promise<number[]> {
+  const found = [];
+  for await (const row of cluster.stream<{ id: number }>(locking)) found.push(row.id);
+  return found;
+}
+
+test('a block whose snapshot is older than the copy locks no rows there', async () => {
+  const block = await cluster.connect();
+  await block.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
+  await cluster.query(key);
+  await expect(block.query(locking)).rejects.toMatchObject({ id: 'shardMissing', code: '40001' });
+  await block.query('ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ');
+  expect(await ids(block)).toEqual(all);
+  await block.query('COMMIT');
+  block.release();
+});
