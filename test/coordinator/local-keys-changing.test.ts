@@ -1,5 +1,6 @@
 import { Client, type PoolClient } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { at } from '../../src/base/assert.ts';
 import type { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
 
@@ -30,6 +31,11 @@ const key = 'CREATE TABLE visits (id int PRIMARY KEY, region int REFERENCES regi
 const locking = 'SELECT id FROM regions ORDER BY id FOR UPDATE';
 const all = [1, 2, 3, 4, 5];
 
+
+/** The ids in the coordinator database's own table, past the library. */
+async function here(table = 'regions'): Promise<string> {
+  return at((await coordinator.query<{ ids: string }>(`SELECT coalesce(string_agg(id::text, ',' ORDER BY id), '') AS ids FROM ${table}`)).rows, 0).ids;
+}
 
 async function expectAlike(): Promise<void> {
   expect((await cluster.verify()).differences).toEqual([]);
@@ -85,4 +91,22 @@ test('a block whose snapshot is older than the copy locks no rows there', async 
   expect(await ids(block)).toEqual(all);
   await block.query('COMMIT');
   block.release();
+});
+
+test.each([
+  ['CREATE TABLE shops (id int, region int REFERENCES regions)', ''],
+  ['ALTER TABLE shops ADD FOREIGN KEY (region) REFERENCES regions NOT VALID', 'CREATE TABLE shops (id int, region int)'], ['ALTER TABLE shops ADD COLUMN region int REFERENCES regions', 'CREATE TABLE shops (id int)'],
+])('a key that is made while the last one goes gets its rows: %s', async (making, before) => {
+  await cluster.query(`${key}; ${before}`);
+  const [dropper, maker] = [await cluster.connect(), await cluster.connect()];
+  await dropper.query('BEGIN; DROP TABLE visits');
+  const made = maker.query(making);
+  await waits(1);
+  await dropper.query('COMMIT');
+  await made;
+  expect(await here()).toBe('1,2,3,4,5');
+  await cluster.query('INSERT INTO shops (id, region) VALUES (1, 1)');
+  await expect(cluster.query('INSERT INTO shops (id, region) VALUES (1, 9)')).rejects.toMatchObject({ code: '23503' });
+  for (const session of [dropper, maker]) session.release();
+  await expectAlike();
 });

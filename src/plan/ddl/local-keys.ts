@@ -3,7 +3,7 @@ import type { RelationNames } from '../../analyze/relation-names.ts';
 import type { CatalogTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import { walk } from '../../sql/ast.ts';
 
-/** Reference tables to which a statement makes foreign keys of a local table, or of a reference table that has its rows in the coordinator database; without those that have theirs there already. */
+/** Reference tables to which a statement makes foreign keys of a local table, or of a reference table that has its rows in the coordinator database. Those that have theirs there already are among them: the last key, for which they do, may be on its way out. */
 export function referencedByLocal(node: Node, names: RelationNames): ReferenceTable[] {
   if (!('CreateStmt' in node) && !('AlterTableStmt' in node)) return [];
   const { relation } = 'CreateStmt' in node ? node.CreateStmt : node.AlterTableStmt;
@@ -14,7 +14,7 @@ export function referencedByLocal(node: Node, names: RelationNames): ReferenceTa
     if (kind !== 'Constraint' || !('pktable' in body)) return undefined;
     const { schemaname, relname = '' } = body.pktable as { schemaname?: string; relname?: string };
     const table = names.resolve(schemaname, relname);
-    if (table?.kind === 'reference' && !table.shellIsCopy) found.add(table);
+    if (table?.kind === 'reference') found.add(table);
     return undefined;
   });
   return [...found];
