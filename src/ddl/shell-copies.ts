@@ -57,7 +57,7 @@ export async function referredLocally(change: CatalogChange, oids: readonly numb
 
 /**
  * Empties shells that are copies and to which no local table refers any more, and puts their fences up again. The shards get new ids here, too: who still thinks of the copy writes nothing. A table of another role than the
- * change's own stays as it is, until somebody who may does it.
+ * change's own stays as it is, with all that it refers to, until somebody who may does it.
  */
 export async function releaseCopies(change: CatalogChange): Promise<void> {
   const oids = (await onCoordinator(change, unneededCopies)).map(([oid]) => Number(oid));
@@ -86,13 +86,14 @@ WITH RECURSIVE reached (oid) AS (
 )
 SELECT t.relation::oid FROM reached r JOIN shardwright.distributed_table t ON t.relation = r.oid WHERE t.kind = 'reference' AND NOT t.shell_is_copy ORDER BY 1`;
 
+/** What stays needs its rows to refer to. */
 const unneededCopies = `
 WITH RECURSIVE needed (oid) AS (
-  SELECT o.confrelid FROM shardwright.distributed_table t JOIN pg_constraint o ON o.confrelid = t.relation AND o.contype = 'f' WHERE t.shell_is_copy AND ${isLocal('o.conrelid')}
+  SELECT t.relation::oid FROM shardwright.distributed_table t JOIN pg_class c ON c.oid = t.relation
+  WHERE t.shell_is_copy AND (NOT pg_has_role(c.relowner, 'USAGE') OR EXISTS (SELECT FROM pg_constraint o WHERE o.confrelid = t.relation AND o.contype = 'f' AND ${isLocal('o.conrelid')}))
   UNION SELECT o.confrelid FROM needed n JOIN pg_constraint o ON o.conrelid = n.oid AND o.contype = 'f'
 )
-SELECT t.relation::oid FROM shardwright.distributed_table t JOIN pg_class c ON c.oid = t.relation
-WHERE t.shell_is_copy AND t.relation::oid NOT IN (SELECT oid FROM needed) AND pg_has_role(c.relowner, 'USAGE') ORDER BY 1`;
+SELECT relation::oid FROM shardwright.distributed_table WHERE shell_is_copy AND relation::oid NOT IN (SELECT oid FROM needed) ORDER BY 1`;
 
 /** In order of OIDs, in which they are locked. */
 async function definitionsOf(change: CatalogChange, oids: readonly number[]): Promise<TableDefinition[]> {

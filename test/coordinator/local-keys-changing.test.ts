@@ -110,3 +110,26 @@ test.each([
   for (const session of [dropper, maker]) session.release();
   await expectAlike();
 });
+
+test('copies stay while one that stays refers to them', async () => {
+  const role = `copies_${process.pid}`;
+  await cluster.query(`CREATE TABLE cities (id int PRIMARY KEY, region int REFERENCES regions ON DELETE CASCADE)`);
+  await cluster.createReferenceTable('cities');
+  await cluster.query(`INSERT INTO cities SELECT id, id FROM regions; CREATE ROLE ${role}; GRANT USAGE, CREATE ON SCHEMA public TO ${role}; GRANT SELECT, REFERENCES ON cities TO ${role}`);
+  const session = await cluster.connect();
+  try {
+    await cluster.query(`CREATE TABLE shops (city int REFERENCES cities); ALTER TABLE shops OWNER TO ${role}; ALTER TABLE regions OWNER TO ${role}`);
+    await session.query(`SET ROLE ${role}; DROP TABLE shops`);
+    expect([await here(), await here('cities')]).toEqual(['1,2,3,4,5', '1,2,3,4,5']);
+    await expectAlike();
+    await cluster.query('CREATE TABLE shops (city int REFERENCES cities); INSERT INTO shops VALUES (1)');
+    await expect(cluster.query('DELETE FROM regions WHERE id = 1')).rejects.toMatchObject({ code: '23503' });
+    await cluster.query('ALTER TABLE cities DROP CONSTRAINT cities_region_fkey, ADD FOREIGN KEY (region) REFERENCES regions DEFERRABLE INITIALLY DEFERRED');
+    await cluster.query('DROP TABLE shops');
+    expect([await here(), await here('cities')]).toEqual(['', '']);
+    await expectAlike();
+  } finally {
+    session.release(true);
+    await cluster.query(`DROP TABLE IF EXISTS shops; ALTER TABLE regions OWNER TO CURRENT_USER; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  }
+});
