@@ -133,9 +133,9 @@ async function checkSeesAll(change: CatalogChange): Promise<void> {
   });
 }
 
-/** Readers go on. */
+/** As strongly as taking their fences down does: who gets in between would wait for the rows, and be waited for then. */
 async function lockShells(change: CatalogChange, tables: readonly TableDefinition[]): Promise<void> {
-  for (const table of tables) await onCoordinator(change, `LOCK TABLE ONLY ${shellSql(table)} IN SHARE ROW EXCLUSIVE MODE`);
+  for (const table of tables) await onCoordinator(change, `LOCK TABLE ONLY ${shellSql(table)} IN ACCESS EXCLUSIVE MODE`);
 }
 
 /** Gives the shards new ids and names; the ids by the table's OID. */

@@ -133,3 +133,18 @@ test('copies stay while one that stays refers to them', async () => {
     await cluster.query(`DROP TABLE IF EXISTS shops; ALTER TABLE regions OWNER TO CURRENT_USER; DROP OWNED BY ${role}; DROP ROLE ${role}`);
   }
 });
+
+test('the last key goes beside others who lock rows, without a deadlock', async () => {
+  await cluster.query(key);
+  const [one, two] = [await cluster.connect(), await cluster.connect()];
+  await one.query(`BEGIN; ${locking}`);
+  const distributed = cluster.createDistributedTable('visits', 'id');
+  await waits(1);
+  const waiting = ids(two);
+  await waits(2);
+  await one.query('COMMIT');
+  await distributed;
+  expect(await waiting).toEqual(all);
+  for (const session of [one, two]) session.release();
+  await expectAlike();
+});
