@@ -7,6 +7,7 @@ import { addressName } from '../catalog/node-address.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { type JobGroup, type JobKind, listJobs, readJob, requestCancel, type StoredJob } from '../store/jobs.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
+import { releaseCopiesAlone } from '../ddl/release-copies.ts';
 import { loadGrammar } from '../sql/parse.ts';
 import { addNode, type NodeWish } from './add-node/add-node.ts';
 import { nodeOfJob } from './add-node/node-of-job.ts';
@@ -94,6 +95,7 @@ export class Moves {
     await this.list('unfinished');
     const id = await beginDistribution(context, wish, { signal: options.cancel });
     throwIfUndone(id, await carryOn(this.services, id, { ...options, leave: this.leave }), options.cancel);
+    await releaseCopiesAlone(context);
     return id;
   }
 

@@ -148,3 +148,20 @@ test('the last key goes beside others who lock rows, without a deadlock', async 
   for (const session of [one, two]) session.release();
   await expectAlike();
 });
+
+test('a table that is distributed while it is used takes the copy along with its key', async () => {
+  await cluster.query(`${key}; INSERT INTO visits VALUES (1, 1)`);
+  await cluster.createDistributedTable('visits', 'id', { online: true });
+  expect(await here()).toBe('');
+  await expectAlike();
+});
+
+test('so does a schema that is distributed', async () => {
+  await cluster.query('DROP SCHEMA IF EXISTS tenant CASCADE; CREATE SCHEMA tenant; CREATE TABLE tenant.bills (id int PRIMARY KEY, region int REFERENCES public.regions)');
+  expect(await here()).toBe('1,2,3,4,5');
+  await cluster.query('INSERT INTO tenant.bills VALUES (1, 1)');
+  await cluster.distributeSchema('tenant');
+  expect(await here()).toBe('');
+  await expectAlike();
+  await cluster.query('DROP SCHEMA tenant CASCADE');
+});

@@ -7,6 +7,7 @@ import { changeCatalog, type CatalogChange } from '../change-catalog.ts';
 import { createGroup } from '../choose-group.ts';
 import type { DdlContext } from '../ddl-context.ts';
 import { ensureSchema, runOnNodes } from '../on-nodes.ts';
+import { releaseCopies } from '../shell-copies.ts';
 import { onCoordinator } from '../shell.ts';
 import { distributeInto } from './distribute-into.ts';
 import { lockTablesOf, readTablesOf, resolveSchema, undefinedSchema } from './schema-tables.ts';
@@ -38,6 +39,7 @@ export async function distributeSchema(context: DdlContext, written: string, { c
       const tables = await readTablesOf(change, schema);
       const group = await groupOfSchema(change, schema);
       if (group !== undefined && tables.length > 0) await distributeInto(change, group, tables);
+      await releaseCopies(change);
     },
   });
 }
