@@ -156,8 +156,8 @@ test('a table that is distributed while it is used takes the copy along with its
   await expectAlike();
 });
 
-test('so does a schema that is distributed', async () => {
-  await cluster.query('DROP SCHEMA IF EXISTS tenant CASCADE; CREATE SCHEMA tenant; CREATE TABLE tenant.bills (id int PRIMARY KEY, region int REFERENCES public.regions)');
+test('so does a schema that is distributed, whose tables may be made in one statement with it', async () => {
+  await cluster.query('DROP SCHEMA IF EXISTS tenant CASCADE; CREATE SCHEMA tenant CREATE TABLE bills (id int PRIMARY KEY, region int REFERENCES public.regions)');
   expect(await here()).toBe('1,2,3,4,5');
   await cluster.query('INSERT INTO tenant.bills VALUES (1, 1)');
   await cluster.distributeSchema('tenant');

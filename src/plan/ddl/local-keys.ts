@@ -5,9 +5,9 @@ import { walk } from '../../sql/ast.ts';
 
 /** Reference tables to which a statement makes foreign keys of a local table, or of a reference table that has its rows in the coordinator database. Those that have theirs there already are among them: the last key, for which they do, may be on its way out. */
 export function referencedByLocal(node: Node, names: RelationNames): ReferenceTable[] {
-  if (!('CreateStmt' in node) && !('AlterTableStmt' in node)) return [];
-  const { relation } = 'CreateStmt' in node ? node.CreateStmt : node.AlterTableStmt;
-  const own = 'AlterTableStmt' in node ? names.resolve(relation?.schemaname, relation?.relname ?? '') : undefined;
+  if (!('CreateStmt' in node) && !('AlterTableStmt' in node) && !('CreateSchemaStmt' in node)) return [];
+  const altered = 'AlterTableStmt' in node ? node.AlterTableStmt.relation : undefined;
+  const own = altered === undefined ? undefined : names.resolve(altered.schemaname, altered.relname ?? '');
   if (own !== undefined && !hasCopy(own)) return [];
   const found = new Set<ReferenceTable>();
   walk(node, (kind, body) => {
