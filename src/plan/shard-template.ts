@@ -6,7 +6,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { copyPartSql, copySql } from '../catalog/reference-copies.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import { walk } from '../sql/ast.ts';
+import { relationAlias, walk } from '../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { Edit, Template } from '../sql/template.ts';
@@ -43,7 +43,7 @@ export function shardTemplate(statement: Statement, uses: readonly TableUse[], r
   const cutter = new NameCutter(statement);
   const distributed = uses.filter((use) => use.table.kind === 'distributed');
   const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
-  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use)), listSql(use.table)));
+  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use)), listSql(use.table, relationAlias(use.rangeVar))));
   for (const { rangeVar, result } of results) edits.push(cutter.relationEdit<Hole>(rangeVar, { kind: 'result', result }));
   edits.push(...cutter.columnEdits(named), ...columnEdits(statement, uses, cutter), ...constraintEdits(statement, cutter, { uses, distributed }));
   const numbers = parameterNumbers(statement.node);
@@ -111,14 +111,18 @@ export function constraintSql(table: DistributedTable, name: string, ordinal: nu
 }
 
 /** Several shards of a table as one relation, of these columns or of all. */
-export function unitedSql(table: DistributedTable, ordinals: readonly number[], columns?: readonly string[]): string {
-  const list = columns === undefined ? listSql(table) : columns.map(quoteIdentifier).join(', ');
-  return `(${ordinals.map((ordinal) => `SELECT ${list} FROM ${shardSql(table, ordinal)}`).join(' UNION ALL ')})`;
+export function unitedSql(table: DistributedTable, ordinals: readonly number[], columns: readonly string[] = table.columns.map(({ name }) => name)): string {
+  return `(${ordinals.map((ordinal) => `SELECT ${qualified(columns, 's')} FROM ${shardSql(table, ordinal)} AS s`).join(' UNION ALL ')})`;
 }
 
-/** All columns of a table, in its own order, which a shard may have lost. */
-function listSql({ columns }: CatalogTable): string {
-  return columns.length === 0 ? '*' : columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+/** All columns of a table, in its own order, of a shard that is called `alias`. */
+function listSql({ columns }: CatalogTable, alias: string): string {
+  return columns.length === 0 ? '*' : qualified(columns.map(({ name }) => name), alias);
+}
+
+/** Of this relation, and not of a query around it where a shard has lost one. */
+function qualified(columns: readonly string[], alias: string): string {
+  return columns.map((column) => quoteQualified(alias, column)).join(', ');
 }
 
 /** The statement over several shard groups at once, of which it needs these columns; its only distributed table gives way to their union. */

@@ -17,7 +17,7 @@ interface Written {
   readonly returningClause?: ReturningClause;
 }
 
-interface Returned {
+export interface Returned {
   readonly targets: readonly Node[];
   /** What `*` shows there, in order: of MERGE the source comes first. */
   readonly items: readonly Node[];

@@ -7,7 +7,7 @@ import type { Statement } from '../sql/parse.ts';
 import type { Edit } from '../sql/template.ts';
 import type { NameCutter } from './name-cutter.ts';
 import { queryWidth } from './query-width.ts';
-import { returningItems, starOf } from './star.ts';
+import { type Returned, returningItems, starOf } from './star.ts';
 
 type Use = Pick<TableUse, 'table' | 'rangeVar'>;
 
@@ -34,11 +34,14 @@ class StarEdits {
   readonly #edits: Edit<never>[] = [];
   /** Queries of EXISTS, whose columns nobody sees. */
   readonly #unseen = new Set<unknown>();
+  /** Queries that stand in no other one. */
+  readonly #outermost: ReadonlySet<unknown>;
 
   constructor(statement: Statement, uses: readonly Use[], cutter: NameCutter) {
     this.#statement = statement;
     this.#uses = new Map(uses.map((use) => [use.rangeVar.location ?? 0, use]));
     this.#cutter = cutter;
+    this.#outermost = new Set(outermost(statement.node));
   }
 
   edits(): Edit<never>[] {
@@ -48,7 +51,7 @@ class StarEdits {
       if (kind === 'InsertStmt') this.#listColumns(body);
       if (kind === 'MergeStmt') this.#listMerged(body);
       const returned = returningItems(kind, body);
-      if (returned !== undefined) this.#writeOut(returned.targets, returned.items);
+      if (returned !== undefined) this.#writeOut(returned, this.#outermost.has(body));
       return undefined;
     });
     return this.#edits;
@@ -58,11 +61,11 @@ class StarEdits {
     if (subLinkType === 'EXISTS_SUBLINK' && subselect !== undefined && 'SelectStmt' in subselect) this.#unseen.add(subselect.SelectStmt);
   }
 
-  #writeOutOf({ targetList = [], fromClause = [] }: SelectStmt): void {
-    this.#writeOut(targetList, fromClause);
+  #writeOutOf(select: SelectStmt): void {
+    this.#writeOut({ targets: select.targetList ?? [], items: select.fromClause ?? [] }, this.#outermost.has(select));
   }
 
-  #writeOut(targets: readonly Node[], items: readonly Node[]): void {
+  #writeOut({ targets, items }: Returned, isOutermost: boolean): void {
     for (const target of targets) {
       const star = starOf(target);
       const shown = star === undefined ? undefined : this.#shownBy(star, items);
@@ -71,7 +74,7 @@ class StarEdits {
       const names = nameParts(star.fields).length - 1;
       const [start, end] = [at(this.#cutter.tokens(), first + 2 * Math.max(0, names - 1)), at(this.#cutter.tokens(), first + 2 * names)];
       // TABLE orders has none that is written.
-      if (end.text === '*') this.#edits.push({ start: start.start, end: end.end, parts: [listSql(shown, items)] });
+      if (end.text === '*') this.#edits.push({ start: start.start, end: end.end, parts: [isOutermost ? outermostSql(shown, items) : qualifiedSql(shown)] });
     }
   }
 
@@ -147,10 +150,27 @@ export function listOf({ table }: Pick<Use, 'table'>, width: number): string {
   return ` (${table.columns.slice(0, width).map(({ name }) => quoteIdentifier(name)).join(', ')})`;
 }
 
-/** Of one relation by itself nothing needs to be qualified. */
-function listSql(shown: readonly Shown[], [item, ...others]: readonly Node[]): string {
-  const isOnly = item !== undefined && 'RangeVar' in item && others.length === 0;
-  return shown.map(({ name, sql }) => (isOnly && name !== undefined ? quoteIdentifier(name) : sql)).join(', ');
+/** A bare name that a shard lacks may be a column of a query around this one; a qualified one cannot. */
+function qualifiedSql(shown: readonly Shown[]): string {
+  return shown.map(({ sql }) => sql).join(', ');
+}
+
+/** Nothing needs to be qualified of one relation by itself, unless a bare name could mean its whole row. */
+function outermostSql(shown: readonly Shown[], [item, ...others]: readonly Node[]): string {
+  const only = item !== undefined && 'RangeVar' in item && others.length === 0 ? relationAlias(item.RangeVar) : undefined;
+  if (only === undefined || shown.some(({ name }) => name === only)) return qualifiedSql(shown);
+  return shown.map(({ name, sql }) => (name === undefined ? sql : quoteIdentifier(name))).join(', ');
+}
+
+/** A statement, and the queries whose rows are its own. */
+function outermost(node: Node): unknown[] {
+  const [body] = Object.values(node);
+  if ('InsertStmt' in node) return [body, ...(node.InsertStmt.selectStmt === undefined ? [] : outermost(node.InsertStmt.selectStmt))];
+  return 'SelectStmt' in node ? armsOf(node.SelectStmt) : [body];
+}
+
+function armsOf(select: SelectStmt): unknown[] {
+  return [select, ...[select.larg, select.rarg].flatMap((arm) => (arm === undefined ? [] : armsOf(arm)))];
 }
 
 function allOf(alias: string): readonly Shown[] {

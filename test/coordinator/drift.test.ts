@@ -91,6 +91,22 @@ test('a shard whose columns are in another order, or has more of them, gives and
   }
 });
 
+test('a column that a shard misses is not taken from the query around it', async () => {
+  await cluster.query(`CREATE TABLE outside (t int, b text, n int); CREATE TABLE inside (t int, b text, n int); CREATE TABLE b (t int, b text)`);
+  await cluster.createDistributedTable('outside', 't', { shardCount: 4, colocateWith: 'none' });
+  for (const table of ['inside', 'b']) await cluster.createDistributedTable(table, 't', { colocateWith: 'outside' });
+  await cluster.query(`INSERT INTO outside SELECT i, 'outer', i FROM generate_series(1, 8) i; INSERT INTO inside (t) SELECT i FROM generate_series(1, 8) i; INSERT INTO b (t) SELECT i FROM generate_series(1, 8) i`);
+  for (const { name, table, nodeId } of await cluster.shards()) {
+    if (['inside', 'b'].includes(table)) await run(at(pair.databases.nodes, nodeId - 1).connectionString, `ALTER TABLE ${name} DROP b`);
+  }
+  for (const sql of [
+    'SELECT (SELECT max(x.b) FROM (SELECT * FROM inside i WHERE i.t = p.t) x) FROM outside p WHERE p.t = 1', 'SELECT (SELECT max(x.b) FROM (SELECT i.* FROM inside i WHERE i.t = p.t) x) FROM outside p WHERE p.t = 1',
+    'SELECT (SELECT max(x.b) FROM (TABLE inside) x WHERE x.t = p.t) FROM outside p', 'SELECT x.b FROM outside p, LATERAL (SELECT * FROM inside i WHERE i.t = p.t) x', 'SELECT p.t FROM outside p WHERE (p.t, p.b, p.n) IN (SELECT * FROM inside i WHERE i.t = p.t)',
+    // A bare name may also mean a whole row.
+    'SELECT * FROM b WHERE t = 1', 'DELETE FROM b WHERE t = 1 RETURNING *',
+  ]) await expect(cluster.query(sql), sql).rejects.toMatchObject({ code: '42703' });
+});
+
 async function read(rows: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
   for await (const _ of rows) count += 1;

@@ -4,7 +4,7 @@ import { analyzeSelect } from '../../src/analyze/analyze-statement.ts';
 import { RelationNames } from '../../src/analyze/relation-names.ts';
 import { shardName } from '../../src/catalog/shard-name.ts';
 import { renderTemplate, shardTemplate } from '../../src/plan/shard-template.ts';
-import { nameParts, replaceNodes, sameTree } from '../../src/sql/ast.ts';
+import { nameParts, relationAlias, replaceNodes, sameTree } from '../../src/sql/ast.ts';
 import type { Node } from '../../src/sql/ast.ts';
 import { quoteIdentifier } from '../../src/sql/identifiers.ts';
 import { loadGrammar, parseOne } from '../../src/sql/parse.ts';
@@ -84,7 +84,8 @@ test('a spliced statement parses to the same tree but for the names that were cu
     const shards = new Map(uses.flatMap(({ table }) => (table.kind === 'distributed'
       ? [[`${table.schema}.${shardName(table.name, table.shardIds[ordinal] ?? table.shardIds[0] ?? (0 as never))}`, `${table.schema}.${table.name}`] as const] : [])));
     // The star over a table is written out; that over the common table expression stays.
-    const expected = withoutNames(parseOne(sql.replace('(SELECT * FROM', '(SELECT "k", "Val" FROM')).node, (schema, name) => {
+    const inCommon = uses.map(({ rangeVar }) => quoteIdentifier(relationAlias(rangeVar))).at(0) ?? '';
+    const expected = withoutNames(parseOne(sql.replace('(SELECT * FROM', () => `(SELECT ${inCommon}."k", ${inCommon}."Val" FROM`)).node, (schema, name) => {
       const table = names.resolve(schema, name);
       return table === undefined ? name : `${table.schema}.${table.name}`;
     });
