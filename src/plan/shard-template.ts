@@ -43,9 +43,11 @@ export function shardTemplate(statement: Statement, uses: readonly TableUse[], r
   const cutter = new NameCutter(statement);
   const distributed = uses.filter((use) => use.table.kind === 'distributed');
   const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
-  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use)), listSql(use.table, relationAlias(use.rangeVar))));
+  const written = columnEdits(statement, uses, cutter);
+  const listed = ({ rangeVar, table }: TableUse): string => (written.isByPlaces(rangeVar) ? '*' : listSql(table, relationAlias(rangeVar)));
+  const edits: Edit<Hole>[] = uses.map((use) => cutter.relationEdit<Hole>(use.rangeVar, tableHole(use, distributed.indexOf(use)), listed(use)));
   for (const { rangeVar, result } of results) edits.push(cutter.relationEdit<Hole>(rangeVar, { kind: 'result', result }));
-  edits.push(...cutter.columnEdits(named), ...columnEdits(statement, uses, cutter), ...constraintEdits(statement, cutter, { uses, distributed }));
+  edits.push(...cutter.columnEdits(named), ...written.edits, ...constraintEdits(statement, cutter, { uses, distributed }));
   const numbers = parameterNumbers(statement.node);
   const contiguous = numbers.every((number, i) => number === i + 1);
   if (!contiguous) {

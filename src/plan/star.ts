@@ -1,4 +1,4 @@
-import type { ColumnRef, Node, RangeVar, ReturningClause } from '@pgsql/types';
+import type { ColumnRef, Node, RangeVar, ReturningClause, ReturningOption } from '@pgsql/types';
 
 /** `*` or `o.*` as an item of a list. */
 export function starOf(target: Node): ColumnRef | undefined {
@@ -21,6 +21,8 @@ export interface Returned {
   readonly targets: readonly Node[];
   /** What `*` shows there, in order: of MERGE the source comes first. */
   readonly items: readonly Node[];
+  /** The rows of what is written, before and after, by the names that they have unless another relation has them. */
+  readonly versions?: { readonly relation: RangeVar; readonly names: readonly string[] } | undefined;
 }
 
 const writes: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
@@ -30,5 +32,13 @@ export function returningItems(kind: string, body: Written): Returned | undefine
   const { relation, fromClause = [], usingClause = [], sourceRelation, returningClause } = body;
   if (!writes.has(kind) || returningClause === undefined) return undefined;
   const items = [...(sourceRelation === undefined ? [] : [sourceRelation]), ...(relation === undefined ? [] : [{ RangeVar: relation }]), ...fromClause, ...usingClause];
-  return { targets: returningClause.exprs ?? [], items };
+  const names = versionNames(returningClause.options ?? []);
+  return { targets: returningClause.exprs ?? [], items, versions: relation === undefined ? undefined : { relation, names } };
+}
+
+/** `old` and `new`, or as `WITH (OLD AS o)` has it. */
+function versionNames(options: readonly Node[]): string[] {
+  const given = options.flatMap((one): ReturningOption[] => ('ReturningOption' in one ? [one.ReturningOption] : []));
+  const nameOf = (option: ReturningOption['option']) => given.find((one) => one.option === option)?.value;
+  return [nameOf('RETURNING_OPTION_OLD') ?? 'old', nameOf('RETURNING_OPTION_NEW') ?? 'new'];
 }

@@ -57,6 +57,14 @@ const statements = [
   `INSERT INTO public.pairs TABLE more`, `INSERT INTO pairs SELECT t + 1, a, b, n + 400 FROM pairs WHERE t = $1`, `UPDATE pairs SET n = n + 1 WHERE t = $1 RETURNING *`, `UPDATE pairs p SET n = n + 1 FROM others x WHERE x.t = p.t AND p.t = $1 RETURNING *`, `UPDATE pairs SET n = n + 1 RETURNING *`, `UPDATE pairs SET t = t + 1 WHERE n > 500 RETURNING *`,
   `WITH d AS (DELETE FROM pairs WHERE n > 300 AND t = $1 RETURNING *) INSERT INTO pairs SELECT t, a, b, n + 1 FROM d RETURNING *`, `DELETE FROM pairs WHERE n > 400 RETURNING *`, `MERGE INTO pairs p USING others x ON x.t = p.t WHEN MATCHED THEN UPDATE SET a = x.c WHEN NOT MATCHED THEN INSERT (t, a, b) VALUES (x.t, x.c, x.c)`, `INSERT INTO pairs VALUES ($1, 'a', 'b', 1) ON CONFLICT DO NOTHING RETURNING *`,
   `MERGE INTO pairs p USING others x ON x.t = p.t AND p.n = -1 WHEN NOT MATCHED AND CASE WHEN x.t > 8 THEN false ELSE true END THEN INSERT VALUES (x.t, x.c, x.c || '+', 900 + x.t)`, `MERGE INTO pairs p USING others x ON x.t = p.t AND p.n = -1 AND p.t = $1 AND x.t = $1 WHEN MATCHED THEN DELETE WHEN NOT MATCHED AND x.t = $1 THEN INSERT VALUES ($1, x.c, 'm+')`,
+  // Both sides of an INSERT go by names, or both by places.
+  ...['p.* FROM pairs p JOIN others x ON x.t = p.t', 'p.* FROM pairs p JOIN others x USING (t)', '* FROM (SELECT p.* FROM pairs p LEFT JOIN others x USING (t)) p', 'p.* FROM others x JOIN LATERAL (TABLE pairs) p USING (t)', 't, a, b, n FROM (SELECT t AS k, * FROM pairs p NATURAL JOIN (SELECT t FROM others) x) p'].map((query) => `INSERT INTO pairs SELECT ${query} WHERE p.t = $1 AND p.n = 3 RETURNING *`),
+  `WITH q AS (SELECT * FROM pairs WHERE t = $1 AND n < 5) INSERT INTO pairs SELECT q.* FROM q JOIN others USING (t) RETURNING *`,
+  // Rows before and after a write.
+  'UPDATE pairs SET n = n WHERE t = $1 RETURNING old.*, new.*', 'UPDATE pairs SET n = n RETURNING WITH (OLD AS o, NEW AS w) o.*, 1 AS one, w.*, *', 'UPDATE pairs p SET n = p.n FROM pairs old WHERE old.t = p.t AND old.n = p.n AND old.a = p.a AND old.b = p.b AND old.t = $1 RETURNING old.*', `INSERT INTO pairs VALUES ($1, 'a-own', 'b-own', 950) RETURNING new.*`, 'DELETE FROM pairs WHERE n = 950 RETURNING old.*',
+  `MERGE INTO pairs p USING others x ON x.t = p.t AND p.n = 3 AND p.t = $1 AND x.t = $1 WHEN MATCHED THEN UPDATE SET a = p.a RETURNING old.*, new.*`,
+  // Beside queries whose columns are known.
+  'SELECT * FROM pairs p JOIN (SELECT t, c FROM others) q USING (t) WHERE n < 9', 'WITH q AS (SELECT * FROM others) SELECT * FROM q JOIN pairs USING (t) WHERE n < 9', 'SELECT j.* FROM (pairs p JOIN others o USING (t)) AS j WHERE j.t = $1', 'SELECT * FROM pairs p FULL JOIN others o USING (t) WHERE t = $1', 'SELECT * FROM (pairs p JOIN others o USING (t)) AS j WHERE j.n < 9',
   'SELECT * FROM pairs ORDER BY t, n, a, b', 'SELECT * FROM lists ORDER BY 1', 'SELECT l.*, p.* FROM lists l JOIN pairs p ON p.n = l.code WHERE p.t = $1', `INSERT INTO lists VALUES (50, 'x50', 'y50'), (51, 'x51', DEFAULT) RETURNING *`, 'TABLE lists',
 ];
 
@@ -87,6 +95,33 @@ test('a shard whose columns are in another order, or has more of them, gives and
         return { text, values, command, rowCount, rows: isOrdered(text) ? all : all.sort(), fields: fields.map(({ name }) => name) };
       };
       expect(await shape(cluster)).toEqual(await shape(pair.plain as unknown as Cluster));
+    }
+  }
+});
+
+test('an INSERT that lists no columns is by names or by places as its query is', async () => {
+  const tables = 'CREATE TABLE swapped (t int, a text, b text); CREATE TABLE same (t int)';
+  await Promise.all([cluster.query(tables), pair.plain.query(tables)]);
+  await cluster.createDistributedTable('swapped', 't', { shardCount: 4, colocateWith: 'none' });
+  await cluster.createDistributedTable('same', 't', { colocateWith: 'swapped' });
+  for (const { name, table, nodeId } of await cluster.shards()) {
+    if (table === 'swapped') await run(at(pair.databases.nodes, nodeId - 1).connectionString, `ALTER TABLE ${name} DROP a; ALTER TABLE ${name} ADD a text`);
+  }
+  const rows = `INSERT INTO swapped VALUES (1, 'a1', 'b1'), (2, 'a2', 'b2'); INSERT INTO same VALUES (1), (2)`;
+  await Promise.all([cluster.query(rows), pair.plain.query(rows)]);
+  for (const query of [
+    's.* FROM swapped s JOIN same USING (t) WHERE s.t = 2', 'q.* FROM swapped q NATURAL JOIN same WHERE t = 2', '* FROM swapped NATURAL JOIN same WHERE t = 2', '* FROM swapped AS s (t, x, y) WHERE t = 2', 'x, y, z FROM swapped AS s (x, y, z) WHERE x = 2', 'x, y, z FROM (SELECT * FROM swapped NATURAL JOIN same) s (x, y, z) WHERE x = 2',
+    't, a, b FROM (SELECT * FROM swapped NATURAL JOIN same) s WHERE t = 2', '* FROM (TABLE swapped) s NATURAL JOIN same WHERE t = 2', '* FROM (SELECT * FROM swapped) s NATURAL JOIN same WHERE t = 2', 's.* FROM (SELECT * FROM swapped) s NATURAL JOIN same WHERE t = 2',
+    '* FROM swapped WHERE t = 2 UNION ALL SELECT s.* FROM swapped s JOIN same USING (t) WHERE s.t = 2', '* FROM swapped NATURAL JOIN same WHERE t = 2 UNION ALL SELECT * FROM swapped WHERE t = 2 AND b IS NULL',
+  ]) {
+    const direct = [`INSERT INTO swapped SELECT ${query} RETURNING t, a, b`, `WITH i AS (INSERT INTO swapped SELECT ${query} RETURNING *) SELECT t, a, b FROM i`];
+    // Of what goes by places, only a shard can insert its own.
+    for (const text of /NATURAL|AS s|\) s \(/.test(query) ? direct : [...direct, `WITH q AS (SELECT ${query}) INSERT INTO swapped SELECT * FROM q RETURNING t, a, b`, `WITH q (x, y, z) AS (SELECT ${query}) INSERT INTO swapped SELECT x, y, z FROM q RETURNING t, a, b`]) {
+      const [found, expected] = await Promise.all([cluster, pair.plain].map(async (pool) => {
+        const { rows: got } = await (pool as Cluster).query(`BEGIN; ${text}; ROLLBACK`).then((all) => at(all as unknown as { rows: unknown[] }[], 1));
+        return { text, rows: got };
+      }));
+      expect(found).toEqual(expected);
     }
   }
 });

@@ -97,7 +97,7 @@ class InsertPlanner {
     this.#target = target;
     this.#tokens = scanTokens(statement.text);
     this.#nodes = rowNodes(insert);
-    this.#returnedColumns = insert.returningClause === undefined ? [] : columnEdits(statement, [{ table: target.table, rangeVar: present(insert.relation, 'target') }], new NameCutter(statement));
+    this.#returnedColumns = insert.returningClause === undefined ? [] : columnEdits(statement, [{ table: target.table, rangeVar: present(insert.relation, 'target') }], new NameCutter(statement)).edits;
     this.#schemaCuts = schemaCuts(statement, this.#tokens, (schema, table) =>
       insert.relation?.alias === undefined && schema === target.table.schema && table === target.table.name);
   }
