@@ -1,4 +1,7 @@
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { at } from '../../src/base/assert.ts';
+import { takeChangesSql } from '../../src/execute/lookups/lookup-change.ts';
 import { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, run } from '../coordinator/start-cluster.ts';
 import { lookupRows, outcomeOf, startUsers, tableRows } from './lookup-pair.ts';
@@ -44,6 +47,20 @@ test('a key of a row that is hidden is taken, and the error does not tell it', a
   expect(await same(asTenant(3, `INSERT INTO users (tenant_id, id, email) VALUES (3, 500, 'u9@x')`))).toMatchObject({ code: '23505', constraint: 'users_email_key', detail: undefined });
   await pair.plain.query('ROLLBACK').catch(() => undefined);
   expect(await same(`INSERT INTO users (tenant_id, id, email) VALUES (3, 500, 'u9@x')`)).toMatchObject({ code: '23505', detail: 'Key (email)=(u9@x) already exists.' });
+});
+
+test('a shard that is not on the node any more counts as secured', async () => {
+  const shard = await cluster.shardOf('users', 3);
+  const client = new pg.Client({ connectionString: at(pair.databases.nodes, shard.nodeId - 1).connectionString });
+  await client.connect();
+  try {
+    await client.query(`BEGIN; UPDATE ${shard.name} SET email = email || '+' WHERE tenant_id = 3`);
+    const gone = new Map(Array.from({ length: 50 }, (_, id): [number, string] => [id, 'public.users_1']));
+    const { rows } = await client.query<unknown[]>({ text: takeChangesSql(gone), rowMode: 'array' });
+    expect(new Set(rows.map((row) => row[3]))).toEqual(new Set([true]));
+  } finally {
+    await client.end();
+  }
 });
 
 const steps = [

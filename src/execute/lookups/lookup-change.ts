@@ -22,10 +22,10 @@ export interface NetChange {
 
 /**
  * Takes the changes of this transaction that its triggers have noted on a node since they were taken before; with whether row security applies to whoever writes. `shards` has a shard on that node of each table with row security, by the
- * lookup's id.
+ * lookup's id; one that has moved away meanwhile counts as secured.
  */
 export function takeChangesSql(shards: ReadonlyMap<number, string>): string {
-  const cases = [...shards].map(([lookup, shard]) => `WHEN ${lookup} THEN pg_catalog.row_security_active(${quoteLiteral(shard)}::pg_catalog.text)`);
+  const cases = [...shards].map(([lookup, shard]) => `WHEN ${lookup} THEN COALESCE(pg_catalog.row_security_active(pg_catalog.to_regclass(${quoteLiteral(shard)})), true)`);
   const secured = cases.length === 0 ? '' : `, CASE lookup_id ${cases.join(' ')} ELSE false END`;
   return `SELECT lookup_id, gone, came${secured} FROM shardwright.take_lookup_changes()`;
 }
