@@ -10,5 +10,5 @@ export function tellOfShell(error: object, { tables }: Pick<CatalogSnapshot, 'ta
   const schema = 'schema' in error ? error.schema : undefined;
   if (referenced === undefined || (referenced.kind === 'reference' && referenced.shellIsCopy) || known(error.table, schema) !== undefined) return;
   const kind = referenced.kind === 'reference' ? 'a reference table' : 'distributed';
-  Object.assign(error, { hint: `Table "${referenced.name}" is ${kind}, and its rows are on the nodes: before "${String(error.table)}" takes rows that refer to it, ${referenced.kind === 'reference' ? 'make it a reference table or distribute it' : 'distribute it as well'}.` });
+  Object.assign(error, { hint: `Table "${referenced.name}" is ${kind}, and its rows are on the nodes: before "${String(error.table)}" takes rows that refer to it, ${referenced.kind === 'reference' ? 'drop its foreign key and add it again through the cluster, make it a reference table, or distribute it' : 'distribute it as well'}.` });
 }

@@ -3,6 +3,7 @@ import { orAborted } from '../base/abort.ts';
 import type { ResultTable } from '../analyze/result-table.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
+import { copyHolders } from '../catalog/reference-copies.ts';
 import { type FanOutMemory, fanOutMemory, fanOutTasks } from '../execute/fan-out-tasks.ts';
 import { resultsIn } from '../execute/staged/node-statement.ts';
 import type { Measured } from '../execute/staged/run-measurements.ts';
@@ -128,7 +129,7 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   if (spread.rows?.key !== undefined) return { kind: `${name}_rows`, properties: { 'first sql': shortened(sql(0)) }, inputs };
   if (spread.site === 'coordinator') return { kind: `${name}_locally`, properties: { sql: shortened(sql(0)) }, inputs };
   const tasks = plan.everywhere !== undefined
-    ? context.scope.snapshot.nodes.map(({ id }) => ({ node: id, sql: sql(0) }))
+    ? copyHolders(context.scope.snapshot, plan.everywhere).map((node) => ({ node, sql: sql(0) }))
     : placesOf(spread.uses ?? plan.uses, values).map(({ node, ordinal }) => ({ node, sql: sql(ordinal) }));
   return { kind: plan.everywhere !== undefined ? `${name}_everywhere` : `${name}_by_shard`, properties: taskProperties(context, tasks), inputs };
 }

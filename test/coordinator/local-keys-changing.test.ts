@@ -165,3 +165,19 @@ test('so does a schema that is distributed, whose tables may be made in one stat
   await expectAlike();
   await cluster.query('DROP SCHEMA tenant CASCADE');
 });
+
+test('EXPLAIN of a write shows that of the coordinator database', async () => {
+  await cluster.query(key);
+  for (const text of ['UPDATE regions SET name = id::text', `INSERT INTO regions VALUES (9, 'nine')`]) {
+    const { rows } = await cluster.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`);
+    expect(rows.map((row) => row['QUERY PLAN']).join('\n').match(/1 on /g)).toHaveLength(3);
+  }
+});
+
+test('a key that was made past the library takes rows when it has been dropped and added again', async () => {
+  await coordinator.query(key);
+  await expect(cluster.query('INSERT INTO visits VALUES (1, 1)')).rejects.toMatchObject({ code: '23503', hint: expect.stringContaining('drop its foreign key and add it again') as string });
+  await cluster.query('ALTER TABLE visits DROP CONSTRAINT visits_region_fkey');
+  await cluster.query('ALTER TABLE visits ADD FOREIGN KEY (region) REFERENCES regions; INSERT INTO visits VALUES (1, 1)');
+  await expectAlike();
+});
