@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { at } from '../../src/base/assert.ts';
 import { takeChangesSql } from '../../src/execute/lookups/lookup-change.ts';
@@ -51,7 +51,7 @@ test('a key of a row that is hidden is taken, and the error does not tell it', a
 
 test('a shard that is not on the node any more counts as secured', async () => {
   const shard = await cluster.shardOf('users', 3);
-  const client = new pg.Client({ connectionString: at(pair.databases.nodes, shard.nodeId - 1).connectionString });
+  const client = new Client({ connectionString: at(pair.databases.nodes, shard.nodeId - 1).connectionString });
   await client.connect();
   try {
     await client.query(`BEGIN; UPDATE ${shard.name} SET email = email || '+' WHERE tenant_id = 3`);
