@@ -138,10 +138,11 @@ test('waiting is no deadlock', async () => {
   await Promise.race([waiting(2), ...later]);
   await wait(1_500);
   await first.query('COMMIT');
-  await later[0];
-  await second.query('COMMIT');
-  await later[1];
-  await third.query('ROLLBACK');
+  // Mostly who waited first.
+  const [next, last] = await Promise.race([at(later, 0).then(() => [second, third] as const), at(later, 1).then(() => [third, second] as const)]);
+  await next.query('COMMIT');
+  await Promise.all(later);
+  await last.query('ROLLBACK');
   for (const client of [first, second, third]) client.release();
   // What was told of them is forgotten.
   await wait(1_000);
