@@ -1,4 +1,4 @@
-import { assert, at, present } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId, ShardId } from '../catalog/ids.ts';
@@ -8,6 +8,7 @@ import { bumpVersion, renewShards, setShellCopies } from '../store/catalog-chang
 import type { CatalogChange } from './change-catalog.ts';
 import { checkShellCopy } from './check-shell-copy.ts';
 import { columnList } from './column-list.ts';
+import { copyToCoordinator } from './copy-to-coordinator.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements } from './placements.ts';
 import { readDefinitions } from './read-definition.ts';
@@ -158,19 +159,9 @@ async function fill(change: CatalogChange, table: TableDefinition, id: ShardId):
   const source = await change.transaction.join(at(change.nodes, 0).id, 'write', change);
   const force = (how: 'NO FORCE' | 'FORCE'): Promise<unknown> => (table.rowSecurityForced ? source.query({ text: `ALTER TABLE ${shard} ${how} ROW LEVEL SECURITY` }, change) : Promise.resolve());
   await force('NO FORCE');
-  const sink = await change.coordinator.copyIn(copyWrite(`COPY ${shellSql(table)} (${columns}) FROM STDIN`, coordinatorNodeId), change);
-  let bytes = 0;
-  try {
-    for await (const chunk of source.copyOut(`COPY (SELECT ${columns} FROM ONLY ${shard}) TO STDOUT`, change)) {
-      bytes += chunk.length;
-      await sink.write(chunk);
-    }
-  } catch (error) {
-    await sink.fail('reading the shard failed').catch(() => undefined);
-    throw error;
-  }
-  const taken = await sink.end();
-  assert(bytes === 0 || taken > 0, `the shell of "${table.name}" took no rows`);
+  await copyToCoordinator(change, {
+    source, from: `(SELECT ${columns} FROM ONLY ${shard})`, into: copyWrite(`COPY ${shellSql(table)} (${columns}) FROM STDIN`, coordinatorNodeId), noneTaken: `the shell of "${table.name}" took no rows`,
+  });
   await force('FORCE');
 }
 

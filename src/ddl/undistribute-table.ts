@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { NodeId, ShardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
@@ -8,6 +7,7 @@ import { deleteTable } from '../store/catalog-changes.ts';
 import { changeTable, type CatalogChange } from './change-catalog.ts';
 import { unsupportedTable } from './check-table.ts';
 import { columnList } from './column-list.ts';
+import { copyToCoordinator } from './copy-to-coordinator.ts';
 import { checkNotOfSchema } from './schemas/check-schemas.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
@@ -124,20 +124,10 @@ async function bringBack(change: CatalogChange, table: TableDefinition, placemen
   const columns = columnList(table);
   if (columns === '') return;
   const source = await change.transaction.join(placement.node, 'write', change);
-  const sink = await change.coordinator.copyIn(`COPY ${quoteQualified(table.schema, table.name)} (${columns}) FROM STDIN`, change);
-  let bytes = 0;
-  try {
-    const rows = source.copyOut(`COPY (SELECT ${columns} FROM ${wholeTable(shardSql(table, placement.shard), table)}) TO STDOUT`, change);
-    for await (const chunk of rows) {
-      bytes += chunk.length;
-      await sink.write(chunk);
-    }
-  } catch (error) {
-    await sink.fail('reading the shard failed').catch(() => undefined);
-    throw error;
-  }
-  const taken = await sink.end();
-  assert(bytes === 0 || taken > 0, `the shell took no rows of shard ${placement.shard}`);
+  await copyToCoordinator(change, {
+    source, from: `(SELECT ${columns} FROM ${wholeTable(shardSql(table, placement.shard), table)})`, into: `COPY ${quoteQualified(table.schema, table.name)} (${columns}) FROM STDIN`,
+    noneTaken: `the shell took no rows of shard ${placement.shard}`,
+  });
 }
 
 function shardSql(table: TableDefinition, id: ShardId): string {
