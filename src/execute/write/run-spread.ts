@@ -68,7 +68,7 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   const results = await onNodes(transaction, first, options);
   const copies = new Map([...results, ...(await onNodes(transaction, tasks.filter((task) => !first.includes(task)), options))]);
   const outcome = combined(tasks.slice(0, 1), copies);
-  if (tasks.some((task) => combined([task], copies).rowCount !== outcome.rowCount)) throw concurrentWrites();
+  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw concurrentWrites();
   if (compared === 0) return outcome;
   const written = writtenRows(outcome.rows, compared);
   for (const { rows } of copies.values()) if (writtenRows(rows, compared) !== written) throw copiesDiffer();
@@ -126,11 +126,8 @@ function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, R
   for (const task of tasks) {
     const result = results.get(task);
     if (result === undefined) continue;
-    if (task.counts === true) {
-      rowCount += Number(result.rows[0]?.[0]);
-      continue;
-    }
-    rowCount += result.rowCount ?? 0;
+    rowCount += rowsWritten(task, result);
+    if (task.counts === true) continue;
     if (fields.length === 0) fields = result.fields;
     for (const [i, row] of result.rows.entries()) {
       if (ordered) placed[at(task.slots ?? [], i)] = row;
@@ -139,6 +136,10 @@ function combined(tasks: readonly WriteTask[], results: ReadonlyMap<WriteTask, R
   }
   // A row that DO NOTHING left out is a hole, which filter() closes.
   return { rowCount, rows: ordered ? placed.filter(() => true) : rows, fields };
+}
+
+function rowsWritten({ counts }: WriteTask, { rows, rowCount }: RawResult): number {
+  return counts === true ? Number(rows[0]?.[0]) : (rowCount ?? 0);
 }
 
 /** Whether it is known which rows of the caller's a task's rows are. */
