@@ -6,6 +6,7 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import type { ResultOptions } from '../execute/statement-scope.ts';
 import type { CursorRows, Movement } from './cursor-rows.ts';
+import type { PreparedPlan } from './planner.ts';
 
 /** A cursor over distributed tables. Those over local tables alone are the coordinator database's. */
 export interface OpenCursor {
@@ -13,6 +14,8 @@ export interface OpenCursor {
   readonly rows: CursorRows;
   /** WITH HOLD: it outlives a transaction that commits. */
   readonly held: boolean;
+  /** Whose rows are computed as they are fetched; undefined where all are kept. */
+  readonly reads?: PreparedPlan | undefined;
 }
 
 export interface FetchOptions extends ResultOptions {
@@ -47,6 +50,11 @@ export class SessionCursors {
     const rows = await source.move(movementOf(direction, howMany), options.signal);
     if (ismove === true) return makeQueryResult({ command: 'MOVE', rowCount: rows.length, fields: [], rows: [] });
     return makeQueryResult({ command: 'FETCH', rowCount: rows.length, fields, rows, ...options });
+  }
+
+  /** What a FETCH of it, or the like, may run. */
+  readBy(name: string): PreparedPlan | undefined {
+    return this.#open.get(name)?.reads;
   }
 
   /** The columns of an open one. */

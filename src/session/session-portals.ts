@@ -44,6 +44,7 @@ export interface PortalSession {
 /** A query over distributed tables, planned. */
 interface PlannedSelect {
   readonly statement: Statement;
+  readonly prepared: PreparedPlan;
   readonly plan: SelectPlan;
   readonly snapshot: CatalogSnapshot;
 }
@@ -57,7 +58,10 @@ export class SessionPortals {
     const { cursors } = this.session;
     const { node } = statement;
     if ('DeclareCursorStmt' in node) return this.#declare(declaredQuery(statement, node.DeclareCursorStmt), query);
-    if ('FetchStmt' in node && cursors.has(node.FetchStmt.portalname ?? '')) return cursors.fetch(node.FetchStmt, query);
+    if ('FetchStmt' in node && cursors.has(node.FetchStmt.portalname ?? '')) {
+      this.#readsOn(node.FetchStmt.portalname ?? '');
+      return cursors.fetch(node.FetchStmt, query);
+    }
     if (!('ClosePortalStmt' in node)) return undefined;
     const { portalname } = node.ClosePortalStmt;
     if (portalname === undefined) await cursors.closeAll();
@@ -77,14 +81,23 @@ export class SessionPortals {
       const rows = result !== undefined ? new KeptRows(result.rows) : await ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal);
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
       await cursors.close(name);
-      cursors.declare(name, { fields, rows, held: false });
+      cursors.declare(name, { fields, rows, held: false, reads: selected?.prepared });
       return result?.command ?? 'SELECT';
     });
   }
 
   /** The next rows of a portal: fewer than asked for when there are no more. Throws 34000 when its transaction is over. */
   async fetch(name: string, rowsMax: number, signal: AbortSignal | undefined): Promise<readonly RawRow[]> {
-    return this.#inBlock(() => this.session.cursors.next(name, rowsMax, signal));
+    return this.#inBlock(() => {
+      this.#readsOn(name);
+      return this.session.cursors.next(name, rowsMax, signal);
+    });
+  }
+
+  /** What a query takes of sequences, it takes as its rows are fetched. */
+  #readsOn(name: string): void {
+    const reads = this.session.cursors.readBy(name);
+    if (reads !== undefined) this.session.begins(reads);
   }
 
   async close(name: string): Promise<void> {
@@ -111,8 +124,9 @@ export class SessionPortals {
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     this.#checkInBlock(held);
     const batches = this.#batchesOf(prepared, values);
-    const rows = held || scrolls ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
-    cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held });
+    const isKept = held || scrolls;
+    const rows = isKept ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
+    cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held, reads: isKept ? undefined : prepared.prepared });
     return tagged('DECLARE');
   }
 
@@ -137,7 +151,7 @@ export class SessionPortals {
     block.checkPlacements(prepared);
     const { plan, snapshot } = prepared;
     if (plan.kind === 'select') this.session.begins(prepared);
-    return plan.kind === 'select' ? { statement, plan, snapshot } : undefined;
+    return plan.kind === 'select' ? { statement, prepared, plan, snapshot } : undefined;
   }
 
   /** Reads in parts, beside other statements of the transaction. */
@@ -164,7 +178,7 @@ export class SessionPortals {
     await cursors.close(name);
     const rows = await CoordinatorCursor.open(connection, { name, text, values }, signal);
     if (prepared.readsLocalTables) await checkLocalTables(this.session.scope(prepared.snapshot, signal));
-    cursors.declare(name, { fields: [], rows, held: false });
+    cursors.declare(name, { fields: [], rows, held: false, reads: prepared });
     return true;
   }
 }

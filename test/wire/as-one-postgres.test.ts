@@ -74,8 +74,22 @@ test('currval and lastval', async () => {
     [query(`INSERT INTO logs (note) VALUES ('x')`)], [query(`SELECT currval('logs_id_seq'), lastval()`)], asked,
     [query('BEGIN')], [query('INSERT INTO numbered (tenant_id) VALUES (4)')], asked, [query('SELECT lastval()')], [query('ROLLBACK')], asked,
   );
+  await compare(
+    [query('BEGIN')], [parse(`SELECT nextval('numbered_id_seq') > 0 AS taken FROM generate_series(1, 4)`), bind([], { portal: 'p' }), execute(2, 'p'), sync], [query(`SELECT currval('numbered_id_seq') = lastval() AS same`)],
+    [execute(1, 'p'), sync], [query(`SELECT currval('numbered_id_seq') = lastval() AS same, currval('numbered_id_seq') > max(id) AS later FROM numbered`)], [query('ROLLBACK')],
+  );
+  await beforeAndAfter(`SELECT nextval('numbered_id_seq') > 0 AS taken FROM generate_series(1, 4)`);
   await Promise.all([pair.cluster.query('DROP TABLE numbered, logs'), pair.plain.query('DROP TABLE numbered, logs')]);
 });
+
+/** A portal takes values of a sequence before a row does, and after: nobody knows of which of its rows the last was. */
+async function beforeAndAfter(taking: string): Promise<void> {
+  const client = await RawClient.start({ host: server.host, port: server.port, database: pair.databases.coordinator.database });
+  client.send(query('BEGIN'), parse(taking), bind([], { portal: 'p' }), execute(1, 'p'), sync, query('INSERT INTO numbered (tenant_id) VALUES (1)'), execute(1, 'p'), sync, query(`SELECT currval('numbered_id_seq')`));
+  const said = await client.until('Z', 5);
+  expect(said.filter(([type]) => type === 'E')).toEqual([['E', expect.objectContaining({ C: '55000', M: 'the value that currval() would give is not known' })]]);
+  await client.end();
+}
 
 group('simple queries', () => {
   test('rows, tags, nothing, several', () => compare(
