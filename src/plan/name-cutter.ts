@@ -29,20 +29,22 @@ export class NameCutter {
   /** `part` in the place of a relation's name. `columns` is what TABLE selects of it. */
   relationEdit<Hole>(rangeVar: RangeVar, part: string | Hole, columns = '*'): Edit<Hole> {
     const tokens = this.tokens();
+    const { first, last } = this.#named(rangeVar);
+    const alias = rangeVar.alias === undefined ? [` AS ${quoteIdentifier(rangeVar.relname ?? '')}`] : [];
+    const isCommand = this.#isTableCommand(first - 1);
+    const start = at(tokens, isCommand ? first - 1 : first).start;
+    return { start, end: at(tokens, last).end, parts: [...(isCommand ? [`SELECT ${columns} FROM `] : []), part, ...alias] };
+  }
+
+  /** The tokens of a relation's name, with ONLY before it or `*` behind. */
+  #named(rangeVar: RangeVar): { readonly first: number; readonly last: number } {
+    const tokens = this.tokens();
     const first = this.tokenOf(rangeVar.location ?? 0);
     const last = this.lastTokenOf(rangeVar);
-    const alias = rangeVar.alias === undefined ? [` AS ${quoteIdentifier(rangeVar.relname ?? '')}`] : [];
-    const before = tokens[first - 1]?.text.toUpperCase();
-    const cut = { start: at(tokens, first).start, end: at(tokens, last).end };
-    if (before === 'TABLE' && this.#isTableCommand(first)) {
-      return { ...cut, start: at(tokens, first - 1).start, parts: [`SELECT ${columns} FROM `, part, ...alias] };
-    }
-    if (before === '(' && tokens[first - 2]?.text.toUpperCase() === 'ONLY') {
-      return { start: at(tokens, first - 1).start, end: at(tokens, last + 1).end, parts: [part, ...alias] };
-    }
-    if (before === 'ONLY') return { ...cut, start: at(tokens, first - 1).start, parts: [part, ...alias] };
-    if (tokens[last + 1]?.text === '*') return { ...cut, end: at(tokens, last + 1).end, parts: [part, ...alias] };
-    return { ...cut, parts: [part, ...alias] };
+    const isOnly = (token: number): boolean => tokens[token]?.text.toUpperCase() === 'ONLY';
+    if (tokens[first - 1]?.text === '(' && isOnly(first - 2)) return { first: first - 2, last: last + 1 };
+    if (isOnly(first - 1)) return { first: first - 1, last };
+    return { first, last: tokens[last + 1]?.text === '*' ? last + 1 : last };
   }
 
   /** The last token of a relation's name, with what it is qualified by. */
@@ -103,9 +105,9 @@ export class NameCutter {
   }
 
   /** `TABLE t` as a query, not `TRUNCATE TABLE t` or `LOCK TABLE t`. */
-  #isTableCommand(first: number): boolean {
-    const before = this.tokens()[first - 2]?.text.toUpperCase();
-    return before !== 'TRUNCATE' && before !== 'LOCK';
+  #isTableCommand(token: number): boolean {
+    const [before, word] = [token - 1, token].map((one) => this.tokens()[one]?.text.toUpperCase());
+    return word === 'TABLE' && before !== 'TRUNCATE' && before !== 'LOCK';
   }
 }
 

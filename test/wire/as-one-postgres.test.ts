@@ -99,6 +99,7 @@ group('simple queries', () => {
     [query(`INSERT INTO loose VALUES (3, 'three'), (4, 'four')`)], [query('UPDATE loose SET note = NULL WHERE id > 2')], [query('DELETE FROM loose WHERE id > 2')],
     [query(`INSERT INTO things (tenant_id, id) VALUES (100, 1), (101, 2)`)], [query('UPDATE things SET name = NULL WHERE tenant_id > 99')], [query('DELETE FROM things WHERE tenant_id = 100 RETURNING id')], [query('DELETE FROM things WHERE tenant_id > 99')],
     [query('SELECT FROM loose')], [query('SELECT FROM loose WHERE false')], [query('SELECT EXCEPT SELECT')],
+    [query('TABLE ONLY plans ORDER BY code')], [query('TABLE ONLY (things) ORDER BY tenant_id, id')], [query('TABLE plans * ORDER BY code')], [query('SELECT code FROM ONLY (plans) ORDER BY 1')], [query('SELECT count(*) FROM plans *')], [query('LOCK TABLE ONLY plans')],
   ));
 
   test('errors, with their place in the text', () => compare(
