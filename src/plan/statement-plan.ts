@@ -145,6 +145,13 @@ export interface RowKey {
   readonly placer: Placer;
 }
 
+/**
+ * Copies of a reference table are written at different moments, between which others may commit.
+ * `compared`: each returns, behind the caller's columns, a hash of what it has written of each row; nothing is kept unless these are the same everywhere. `mayDiffer`: also where nobody else
+ * writes, since the statement leaves something open. `locked`: nobody else writes to the table, from before the first copy is written until the transaction ends.
+ */
+export type CopyCheck = { readonly kind: 'compared'; readonly mayDiffer: boolean } | { readonly kind: 'locked'; readonly table: ReferenceTable };
+
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */
 export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 'stages' | 'readsLocalTables'> {
   readonly template: ShardTemplate;
@@ -156,8 +163,8 @@ export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 
   readonly rows: WrittenRows | undefined;
   /** A table that no foreign key may point to, or the write is refused. */
   readonly unreferenced?: DistributedTable | undefined;
-  /** So many columns at the end of what each copy returns are not the caller's, and must be the same for all. */
-  readonly compared: number;
+  /** What keeps the copies alike where a reference table is written; undefined where each is sent the same rows. */
+  readonly check?: CopyCheck | undefined;
   /** In the coordinator database, when the target is a local table. */
   readonly site: 'shards' | 'coordinator';
 }

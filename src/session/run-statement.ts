@@ -24,7 +24,8 @@ import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
 import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
-import { runBriefSpread, runEverywhere, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { runEverywhere } from '../execute/write/run-everywhere.ts';
+import { runBriefSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { StatementSequences } from './session-sequences.ts';
@@ -292,7 +293,7 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
   if (tasks.length === 1 && only !== undefined && only.counts !== true) {
     return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
   }
-  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, tasks) : await runBriefSpread(context.scope, tasks);
+  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, { tasks }) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
 }
 

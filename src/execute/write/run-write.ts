@@ -1,6 +1,7 @@
 import { orAborted } from '../../base/abort.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
+import type { NodeId } from '../../catalog/ids.ts';
 import { copyHolders, copyWrite } from '../../catalog/reference-copies.ts';
 import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace } from '../../plan/bind.ts';
 import { constraintSql, renderForShells, shardSql } from '../../plan/shard-template.ts';
@@ -13,7 +14,8 @@ import { StagedRun } from '../staged/run-staged.ts';
 import { mayRunAgain, type StatementScope, type SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
 import { bindInsert } from './run-insert.ts';
-import { everywhereIn, runEverywhere, runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
+import { everywhereIn, Patience, runEverywhere, summed } from './run-everywhere.ts';
+import { runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
 
 /** Runs a plan that reads or writes rows, as a part of a larger statement. */
@@ -23,7 +25,7 @@ export async function runPart(scope: SteadyScope, plan: WritingParts['main'], va
       return runWrite(scope, { plan, values }, how);
     case 'insert': {
       const tasks = await bindInsert(scope, plan, values, how);
-      return plan.table.kind === 'reference' ? runEverywhere(scope, tasks) : runSpread(scope, tasks);
+      return plan.table.kind === 'reference' ? runEverywhere(scope, { tasks }) : runSpread(scope, tasks);
     }
     case 'coordinator': {
       const { text, numbers } = closeParameterGaps(plan.text);
@@ -87,8 +89,17 @@ async function sentValues({ whole, sequences }: ModifyPlan, values: readonly unk
 async function runByTemplate(scope: StatementScope, { plan, spread, values: given, texts }: SpreadCall): Promise<WriteOutcome> {
   const values = partialValues(spread.template, await withEvaluated(scope, spread, given));
   const rendered = texts?.(spread) ?? new RenderedTexts(spread.template);
-  if (plan.everywhere !== undefined) return runEverywhere(scope, copyHolders(scope.snapshot, plan.everywhere).map((node) => ({ node, sql: copyWrite(node === coordinatorNodeId ? renderForShells(spread.template) : rendered.forOrdinal(0), node), values })), spread.compared);
+  if (plan.everywhere !== undefined) {
+    const tasks = copyHolders(scope.snapshot, plan.everywhere).map((node) => ({ node, ...ofCopy(spread, node, node === coordinatorNodeId ? renderForShells(spread.template) : rendered.forOrdinal(0)), values }));
+    return runEverywhere(scope, { tasks, check: spread.check });
+  }
   return runSpread(scope, placesOf(plan.uses, given).map(({ node, ordinal }) => ({ node, sql: rendered.forOrdinal(ordinal), values })));
+}
+
+/** What a copy is sent. */
+function ofCopy({ check, columns }: SpreadModify, node: NodeId, text: string): Pick<WriteTask, 'sql' | 'counts'> {
+  const counts = check?.kind === 'compared' && columns.length === 0;
+  return { sql: copyWrite(counts ? summed(text) : text, node), counts };
 }
 
 /**
@@ -96,6 +107,7 @@ async function runByTemplate(scope: StatementScope, { plan, spread, values: give
  * the transaction from being prepared.
  */
 function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: SpreadCall, how: WriteHow): Promise<WriteOutcome> {
+  const patience = new Patience(scope);
   return scope.atomically(async (transaction, options, steady) => {
     await joinAll(scope, steady);
     if (spread.unreferenced !== undefined) await checkUnreferenced(steady, spread.unreferenced);
@@ -107,10 +119,10 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
       const { text, values: sent = [] } = await run.statement({
         template: spread.template, values, node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
       }, own);
-      return { node, sql: plan.everywhere !== undefined ? copyWrite(text, node) : text, values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
+      return { node, ...(plan.everywhere === undefined ? { sql: text } : ofCopy(spread, node, text)), values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
     };
     const tasks = await Promise.all((await targetsOf(steady, { plan, spread, values }, taken)).map(task));
-    const outcome = plan.everywhere !== undefined ? await everywhereIn(transaction, { tasks, compared: spread.compared }, options) : await spreadIn(transaction, tasks, options);
+    const outcome = plan.everywhere !== undefined ? await everywhereIn(transaction, { tasks, check: spread.check, patience }, options) : await spreadIn(transaction, tasks, options);
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;
   }, mayRunAgain);

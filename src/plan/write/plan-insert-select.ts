@@ -46,7 +46,7 @@ export async function planInsertSelect(original: Statement, { insert, table, inp
   checkAround(insert, table, input);
   const typed = typedStatement(original, parameterTypes);
   const { statement, evaluated } = await evaluateOnce(typed, parameterTypes.length, input.describe);
-  const base = { evaluated, parameters: parameterTypes.length, columns: returned, stages: [], compared: 0 };
+  const base = { evaluated, parameters: parameterTypes.length, columns: returned, stages: [] };
   const written = await insertText(statement, { table, input });
   const pushed = await pushedDownInsert(statement, written, { table, input, parameters: parameterTypes.length + evaluated.length });
   if (pushed !== undefined) return { ...base, ...pushed, evaluated: [...evaluated, ...pushed.evaluated] };

@@ -57,7 +57,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   );
   const analyzed = analyzeAny(inserting.node, new RelationNames(input.snapshot, input.names.searchPath, new Map([[result.name, result]])));
   return {
-    template: shardTemplate(inserting, analyzed.uses, analyzed.results), evaluated: [], parameters: description.parameterTypes.length, columns: description.columns, stages: [], rows, compared: 0,
+    template: shardTemplate(inserting, analyzed.uses, analyzed.results), evaluated: [], parameters: description.parameterTypes.length, columns: description.columns, stages: [], rows,
     site: 'shards', uses: [], unreferenced: table, readsLocalTables: false,
   };
 }

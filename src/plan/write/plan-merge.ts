@@ -23,7 +23,7 @@ import { ResultNames } from '../staged/result-names.ts';
 import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
-import type { SpreadModify, StatementPlan } from '../statement-plan.ts';
+import type { CopyCheck, SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { analyzeWrite } from './analyze-write.ts';
 import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
@@ -102,7 +102,8 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const names = input.part ?? new ResultNames();
   const start = new StagedState({ input, rules, resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
   const moved = target?.kind === 'distributed' && mustMove(start, target, supplied) ? await movedSource(start, target, supplied) : undefined;
-  const reached = await besideTarget(moved?.state ?? start, target);
+  const check: CopyCheck | undefined = target?.kind === 'reference' ? { kind: 'locked', table: target } : undefined;
+  const reached = await besideTarget(moved?.state ?? start, { table: target, check });
   const analyzed = reached.analyzed();
   checkPlaced(analyzed, target);
   if (target?.kind === 'distributed' && !insertsStay(reached.statement, target, analyzed)) {
@@ -111,7 +112,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const stages = reached.stages.filter(({ result }) => result !== moved?.rows.result);
   return {
     template: shardTemplate(reached.statement, analyzed.uses, analyzed.results),
-    evaluated: [...evaluated, ...defaults], parameters, columns: description.columns, stages, rows: moved?.rows, compared: 0,
+    evaluated: [...evaluated, ...defaults], parameters, columns: description.columns, stages, rows: moved?.rows, check,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),
     readsLocalTables: target === undefined || [...stages, ...(moved === undefined ? [] : [moved.rows])].some(({ source }) => source.kind === 'coordinator'),

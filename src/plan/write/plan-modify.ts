@@ -21,7 +21,7 @@ import { describeParts } from '../staged/describe-parts.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { analyzeWrite } from './analyze-write.ts';
-import { withCopiesCompared } from './compare-copies.ts';
+import { checkedCopies } from './compare-copies.ts';
 import { planKeyUpdate } from './plan-key-update.ts';
 import { isOnNodesAlone, planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
@@ -95,11 +95,11 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
     throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
   }
   const analyzed = analyzeAny(original.node, input.names, rules);
-  if (!routable || analyzed.placed.rows.kind === 'scattered' || analyzed.uses.some(({ table }) => isOnNodesAlone(table, target))) return planStagedWrite(original, target, input);
+  const { statement: compared, check } = checkedCopies(original, modify, target);
+  if (!routable || (check?.kind === 'locked' && analyzed.uses.length > 1) || analyzed.placed.rows.kind === 'scattered' || analyzed.uses.some(({ table }) => isOnNodesAlone(table, target))) return planStagedWrite(original, target, input);
   if (namesSystemColumn(modify, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement: compared, compared: columns } = target?.kind === 'reference' ? withCopiesCompared(original, modify, target) : { statement: original, compared: 0 };
   const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
-  return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, compared: columns, uses: undefined, readsLocalTables: false };
+  return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check, uses: undefined, readsLocalTables: false };
 }

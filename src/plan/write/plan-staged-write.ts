@@ -21,9 +21,9 @@ import { spreadRows } from '../staged/spread-rows.ts';
 import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
-import type { SpreadModify } from '../statement-plan.ts';
+import type { CopyCheck, SpreadModify } from '../statement-plan.ts';
 import { checkFloats } from './check-floats.ts';
-import { withCopiesCompared } from './compare-copies.ts';
+import { checkedCopies } from './compare-copies.ts';
 import { targetOfWrite } from './target-of-write.ts';
 
 /**
@@ -35,13 +35,13 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   checkFloats(input);
   if (namesSystemColumn(original.node, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement: returning, compared } = target?.kind === 'reference' ? withCopiesCompared(original, modifyOf(original), target) : { statement: original, compared: 0 };
+  const { statement: returning, check } = checkedCopies(original, modifyOf(original), target);
   const typed = withoutUnusedCommon(typedStatement(returning, description.parameterTypes));
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: false };
-  const reached = await besideTarget(new StagedState(context, statement, []), target);
+  const reached = await besideTarget(new StagedState(context, statement, []), { table: target, check });
   const analyzed = reached.analyzed();
   if (locksRows(reached.statement)) throw refused('FOR UPDATE or FOR SHARE locks rows in a subquery that cannot be run first.', 'Lock the rows by a statement of its own.');
   checkPlaced(analyzed, target);
@@ -51,7 +51,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
     evaluated, parameters, columns: description.columns, stages: reached.stages,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),
-    rows: undefined, compared, readsLocalTables,
+    rows: undefined, check, readsLocalTables,
   };
 }
 
@@ -59,13 +59,19 @@ function modifyOf({ node }: Statement): UpdateStmt | DeleteStmt {
   return present('UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined, 'UPDATE or DELETE');
 }
 
-/** With the rows that the statement reads besides its target made intermediate results, as far as the target's shards, copies or server lack them. */
-export async function besideTarget(state: StagedState, target: CatalogTable | undefined): Promise<StagedState> {
+export interface WriteTarget {
+  /** Undefined for a local one. */
+  readonly table: CatalogTable | undefined;
+  readonly check: CopyCheck | undefined;
+}
+
+/** With the rows that the statement reads besides its target made intermediate results, as far as the target's shards, copies or server lack them; all of them where only the target can be kept from changing between its copies. */
+export async function besideTarget(state: StagedState, target: WriteTarget): Promise<StagedState> {
   const { context, costs } = await spreadContext(state);
   const { analyzed } = context;
   const relation = targetOfWrite(state.statement);
   const isKept = ({ tables, rehashed }: Spread): boolean => !tables.has(relation) && rehashed.size === 0;
-  const cheapest = target?.kind !== 'distributed' ? undefined : chooseSpread({
+  const cheapest = target.table?.kind !== 'distributed' ? undefined : chooseSpread({
     place: (spread) => placeAgain(analyzed, state.context.rules, spread),
     cost: (spread) => (isKept(spread) ? costs.of(spread) : Infinity),
   });
@@ -77,7 +83,7 @@ export async function besideTarget(state: StagedState, target: CatalogTable | un
 }
 
 /** All that has to be brought to the target: queries as a whole where they can be run by themselves. */
-function allBeside({ query, uses, foreign }: AnalyzedStatement, relation: RangeVar, target: CatalogTable | undefined): Spread {
+function allBeside({ query, uses, foreign }: AnalyzedStatement, relation: RangeVar, target: WriteTarget): Spread {
   const known = new Set([...uses, ...foreign].map(({ rangeVar }) => rangeVar));
   const ways = query.kind === 'select' ? [...waysBeside(query.from, relation), ...query.sublinks.map((sublink) => wayOfQuery(sublink.query))] : [];
   const spread = ways.reduce<Spread>((all, way) => ({ ...all, tables: new Set([...all.tables, ...way.tables]), queries: new Set([...all.queries, ...way.queries]) }), nothingSpread);
@@ -86,14 +92,14 @@ function allBeside({ query, uses, foreign }: AnalyzedStatement, relation: RangeV
 }
 
 /** Tables alone: for queries that cannot be cut out, or give no columns. */
-function tablesBeside({ uses, foreign }: AnalyzedStatement, relation: RangeVar, target: CatalogTable | undefined): Spread {
+function tablesBeside({ uses, foreign }: AnalyzedStatement, relation: RangeVar, target: WriteTarget): Spread {
   const tables = [...uses, ...foreign].map(({ rangeVar }) => rangeVar).filter((rangeVar) => rangeVar !== relation && isElsewhere(rangeVar, uses, target));
   return { ...nothingSpread, tables: new Set(tables) };
 }
 
-function isElsewhere(rangeVar: RangeVar, uses: AnalyzedStatement['uses'], target: CatalogTable | undefined): boolean {
+function isElsewhere(rangeVar: RangeVar, uses: AnalyzedStatement['uses'], { table: target, check }: WriteTarget): boolean {
   const table = uses.find((use) => use.rangeVar === rangeVar)?.table;
-  return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed' || isOnNodesAlone(table, target);
+  return target === undefined ? table !== undefined : table === undefined || table.kind === 'distributed' || check?.kind === 'locked' || isOnNodesAlone(table, target);
 }
 
 /** Whether a copy of the target lacks the rows beside it: the coordinator database has those of reference tables whose shells are copies, and of no others. */

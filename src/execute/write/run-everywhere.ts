@@ -1,0 +1,84 @@
+import { ClusterError } from '../../base/errors.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import type { CallOptions, RawResult } from '../../cluster/node-connection.ts';
+import type { CopyCheck } from '../../plan/statement-plan.ts';
+import { writtenHash } from '../../plan/write/compare-copies.ts';
+import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
+import { mayRunAgain, type StatementScope } from '../statement-scope.ts';
+import { lockCopies } from './lock-copies.ts';
+import { combined, onNodes, rowsWritten, type WriteOutcome, type WriteTask } from './run-spread.ts';
+
+/** A write of one statement for each copy of a reference table. */
+export interface CopyWrites {
+  readonly tasks: readonly WriteTask[];
+  readonly check?: CopyCheck | undefined;
+}
+
+/** As `everywhereIn`, in a transaction of its own, which is begun anew when others came between; in a transaction block, in that. */
+export function runEverywhere(scope: StatementScope, writes: CopyWrites): Promise<WriteOutcome> {
+  const patience = new Patience(scope);
+  return scope.atomically((transaction, options) => everywhereIn(transaction, { ...writes, patience }, options), mayRunAgain);
+}
+
+/** So many runs may differ because of others. */
+const runsMax = 4;
+
+/** Whether what differs between copies may be put down to others, who have gone when the statement is run again. */
+export class Patience {
+  #runs = 0;
+
+  constructor(private readonly scope: Pick<StatementScope, 'inTransaction'>) {}
+
+  /** To be asked once for each run. */
+  take(): boolean {
+    this.#runs += 1;
+    return !this.scope.inTransaction && this.#runs < runsMax;
+  }
+}
+
+/**
+ * Runs one statement on each copy: a write to a reference table. One copy goes first: writers of the same rows wait for each
+ * other there, and cannot meet in another order elsewhere. That is the coordinator database's, where it has one: who refers to rows there, in local tables, locks them before all others. Counts and rows are
+ * those of the first node. Copies are written at different moments, and who commits in between is seen by some and not by others: nothing is kept (`concurrentWrites`) unless all have written
+ * as many rows and, where the check says so, the same. `unsupportedWrite` when they differ without others.
+ */
+export async function everywhereIn(transaction: DistributedTransaction, { tasks, check, patience }: CopyWrites & { readonly patience: Patience }, options: CallOptions): Promise<WriteOutcome> {
+  const isPatient = patience.take();
+  const shells = tasks.filter(({ node }) => node === coordinatorNodeId);
+  // Connections are taken in the order of all writes, which is not that of the statements.
+  if (shells.length > 0) for (const { node } of tasks) await transaction.join(node, 'write', options);
+  const first = shells.length > 0 ? shells : tasks.slice(0, 1);
+  const others = tasks.filter((task) => !first.includes(task));
+  if (check?.kind === 'locked' && tasks.length > 1 && !(await lockCopies(transaction, check.table, { turns: [first, others].map((turn) => turn.map(({ node }) => node)), options }))) throw concurrentWrites();
+  const copies = new Map([...(await onNodes(transaction, first, options)), ...(await onNodes(transaction, others, options))]);
+  const outcome = combined(tasks.slice(0, 1), copies);
+  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw concurrentWrites();
+  if (check?.kind !== 'compared') return outcome;
+  const written = new Set([...copies].map(([task, result]) => sumOfHashes(task, result)));
+  if (written.size > 1) throw check.mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites();
+  const fields = outcome.fields.slice(0, -1);
+  return { ...outcome, fields, rows: fields.length === 0 ? [] : outcome.rows.map((row) => row.slice(0, fields.length)) };
+}
+
+/** A statement that returns the hashes of what it writes, and nothing else, as one that returns their number and their sum: for a task that `counts`. */
+export function summed(sql: string): string {
+  return `WITH ${writtenHash} AS (\n${sql}\n) SELECT pg_catalog.count(*), pg_catalog.sum(${writtenHash}) FROM ${writtenHash}`;
+}
+
+/** Equal of the same rows: their order is as arbitrary as ever. */
+function sumOfHashes({ counts }: WriteTask, { rows }: RawResult): string {
+  return counts === true ? (rows[0]?.[1] ?? '0') : String(rows.reduce((sum, row) => sum + BigInt(row.at(-1) ?? 0), 0n));
+}
+
+function copiesDiffer(): ClusterError {
+  return new ClusterError('unsupportedWrite', 'the copies of the reference table would differ', {
+    detail: 'What is written depends on the order in which rows come, or on the server: several rows match one, a LIMIT takes any, an aggregate takes them in any order, or a function tells of the server or the moment. Each node would write something else.',
+    hint: 'Make it certain: group the rows of FROM or use DISTINCT ON, add ORDER BY where there is a LIMIT or an aggregate of lists, and pass values of functions as parameters.',
+  });
+}
+
+function concurrentWrites(): ClusterError {
+  return new ClusterError('concurrentWrites', 'could not serialize access to a reference table due to concurrent writes', {
+    detail: 'What another transaction has committed was seen in some copies of the table and not in others.', hint: 'The transaction might succeed if it is tried again.',
+  });
+}
