@@ -23,6 +23,8 @@ export interface SequenceSession {
   blocks(): SequenceBlocks;
   /** Runs something on the session's connection to the coordinator database, which it keeps from then on. */
   onKept<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T>;
+  /** Values have been taken, perhaps by another role than the session acts as: asks whether this one may. Throws 42501. */
+  checkUsage(sequence: number): Promise<void>;
 }
 
 /** Values of sequences for statements, and answers to what they ask of them. */
@@ -51,6 +53,7 @@ export class SessionSequences implements StatementSequences {
 
   async next(sequence: string, count: number): Promise<string[]> {
     const { oid, values } = await this.session.blocks().take(sequence, count);
+    await this.session.checkUsage(oid);
     const last = values.at(-1);
     if (last !== undefined) this.#history.gave(oid, last);
     this.#oids.set(sequence, oid);

@@ -14,6 +14,8 @@ interface Savepoint {
   readonly settings: readonly Setting[];
 }
 
+const roles = /^(role|session_authorization)$/;
+
 /** What a session has set, as statements that give another connection the same state. Follows transactions as PostgreSQL's settings do. Pure. */
 export class SessionSettings {
   #current: readonly Setting[] = [];
@@ -45,6 +47,11 @@ export class SessionSettings {
   /** No node must know anything. */
   get isEmpty(): boolean {
     return this.#current.every(({ name }) => isReadSetting(name));
+  }
+
+  /** It may act as another role than it has begun as. */
+  get takesRoles(): boolean {
+    return this.has(roles) || [...this.#local].some((name) => roles.test(name));
   }
 
   valueOf(name: string): string | undefined {

@@ -43,6 +43,7 @@ import { blockUtilities, changesCatalog, changesSession, distributingUtilities, 
 import { readsOrWrites } from '../sql/ast.ts';
 import { settingsMade } from './set-config.ts';
 import { SessionSequences } from './session-sequences.ts';
+import { checkUsage } from './check-usage.ts';
 import { SessionSettings } from './session-settings.ts';
 import type { SessionTransaction } from './session-transaction.ts';
 import { rightlyPositioned } from '../execute/rightly-positioned.ts';
@@ -88,6 +89,9 @@ export class Session {
     onKept: async (work) => {
       await this.#keepConnection();
       return this.#block.onCoordinator(work);
+    },
+    checkUsage: async (sequence) => {
+      if (this.#settings.takesRoles) await this.#block.onCoordinator((connection) => checkUsage(connection, sequence));
     },
   });
   readonly #setting: SettingStatements;

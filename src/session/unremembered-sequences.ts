@@ -32,6 +32,7 @@ export class UnrememberedSequences implements StatementSequences {
   #session(): SessionSequences {
     return new SessionSequences({
       blocks: () => this.blocks,
+      checkUsage: () => Promise.resolve(),
       onKept: (work) => withConnection(this.pools.get(coordinatorNodeId), undefined, async (connection) => {
         await connection.query({ text: 'DISCARD SEQUENCES', simple: true });
         return work(connection);

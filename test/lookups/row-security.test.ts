@@ -55,7 +55,7 @@ test('a shard that is not on the node any more counts as secured', async () => {
   await client.connect();
   try {
     await client.query(`BEGIN; UPDATE ${shard.name} SET email = email || '+' WHERE tenant_id = 3`);
-    const gone = new Map(Array.from({ length: 50 }, (_, id): [number, string] => [id, 'public.users_1']));
+    const gone = new Map(Array.from({ length: 50 }, (_, id) => [id, { shard: 'public.users_1', columns: ['email'] }] as const));
     const { rows } = await client.query<unknown[]>({ text: takeChangesSql(gone), rowMode: 'array' });
     expect(new Set(rows.map((row) => row[3]))).toEqual(new Set([true]));
   } finally {

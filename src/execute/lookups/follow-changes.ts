@@ -11,7 +11,7 @@ import { shardSql } from '../../plan/shard-template.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { allSettledOrThrow, runBatches } from '../../txn/run-batches.ts';
 import type { StatementScope } from '../statement-scope.ts';
-import { changeOf, type LookupChange, type LookupKey, netChange, takeChangesSql } from './lookup-change.ts';
+import { changeOf, type KeyOwner, type LookupChange, type LookupKey, netChange, takeChangesSql } from './lookup-change.ts';
 import { keyArrays, keyRows, lookupShard, type LookupShard, lookupTableOf, placeKeys } from './lookup-shards.ts';
 
 export interface Following {
@@ -33,7 +33,7 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   const { snapshot, transaction, first = [], note } = following;
   const taken = await allSettledOrThrow([...nodes].filter((node) => node !== coordinatorNodeId).map(async (node) => {
     const connection = await transaction.join(node, 'write', options);
-    return (await connection.query({ text: takeChangesSql(securedShards(snapshot, node)) }, options)).rows.map(changeOf);
+    return (await connection.query({ text: takeChangesSql(keyOwners(snapshot, node)) }, options)).rows.map(changeOf);
   }));
   const changes = taken.flat();
   if (changes.length === 0) return;
@@ -47,13 +47,13 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   note?.(changes);
 }
 
-/** A shard on the node of each table that has row security and lookups, by the lookup. */
-function securedShards(snapshot: CatalogSnapshot, node: NodeId): Map<number, string> {
-  return new Map(snapshot.lookups.flatMap(({ id, table: oid }): [number, string][] => {
+/** Of each lookup whose table has a shard on the node. */
+function keyOwners(snapshot: CatalogSnapshot, node: NodeId): Map<number, KeyOwner> {
+  return new Map(snapshot.lookups.flatMap(({ id, table: oid, columns }): [number, KeyOwner][] => {
     const table = tableByOid(snapshot, oid);
-    if (table?.kind !== 'distributed' || !table.rowSecurity) return [];
+    if (table?.kind !== 'distributed') return [];
     const ordinal = placerOf(table, snapshot).group.shardGroups.findIndex((group) => group.node === node);
-    return ordinal < 0 ? [] : [[id, shardSql(table, ordinal)]];
+    return ordinal < 0 ? [] : [[id, { shard: shardSql(table, ordinal), columns }]];
   }));
 }
 
@@ -133,7 +133,7 @@ function inserting(shard: LookupShard, keys: readonly LookupKey[]): NodeQuery {
   return { text: `INSERT INTO ${shard.sql} (${shard.columns.join(', ')}) SELECT * FROM ${keyRows(shard)}`, values: keyArrays(shard, keys) };
 }
 
-/** A key that is there already, in the words of a unique constraint of the table: without the key, where row security applies. The error itself is changed and returned, so that it stays the driver's own. */
+/** A key that is there already, in the words of a unique constraint of the table: without the key, where it is kept from the role. The error itself is changed and returned, so that it stays the driver's own. */
 function asConstraint(error: unknown, { lookup: { name, table: oid }, changes }: LookupChanges, snapshot: CatalogSnapshot): unknown {
   const table = tableByOid(snapshot, oid);
   if (sqlStateOf(error) !== '23505' || !(error instanceof Error) || table === undefined) return error;

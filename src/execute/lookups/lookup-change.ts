@@ -10,7 +10,7 @@ export interface LookupChange {
   readonly lookup: number;
   readonly gone: LookupKey | undefined;
   readonly came: LookupKey | undefined;
-  /** Whether row security applies to whoever has written the row. */
+  /** Whether whoever has written the row may not read such keys: an error must not tell them. */
   readonly secured: boolean;
 }
 
@@ -20,14 +20,27 @@ export interface NetChange {
   readonly came: readonly LookupKey[];
 }
 
+/** Where a node is asked who may read keys: a shard of the table on it, as SQL names it, and the lookup's columns. */
+export interface KeyOwner {
+  readonly shard: string;
+  readonly columns: readonly string[];
+}
+
 /**
- * Takes the changes of this transaction that its triggers have noted on a node since they were taken before; with whether row security applies to whoever writes. `shards` has a shard on that node of each table with row security, by the
+ * Takes the changes of this transaction that its triggers have noted on a node since they were taken before; with whether keys are kept from whoever writes. `owners` has a shard on that node of each table, by the
  * lookup's id; one that has moved away meanwhile counts as secured.
  */
-export function takeChangesSql(shards: ReadonlyMap<number, string>): string {
-  const cases = [...shards].map(([lookup, shard]) => `WHEN ${lookup} THEN COALESCE(pg_catalog.row_security_active(pg_catalog.to_regclass(${quoteLiteral(shard)})), true)`);
+export function takeChangesSql(owners: ReadonlyMap<number, KeyOwner>): string {
+  const cases = [...owners].map(([lookup, owner]) => `WHEN ${lookup} THEN ${securedSql(owner)}`);
   const secured = cases.length === 0 ? '' : `, CASE lookup_id ${cases.join(' ')} ELSE false END`;
   return `SELECT lookup_id, gone, came${secured} FROM shardwright.take_lookup_changes()`;
+}
+
+/** As PostgreSQL has it for the keys that its errors tell: where row security applies, or a role may read neither the table nor all of the key's columns, it tells none. */
+function securedSql({ shard, columns }: KeyOwner): string {
+  const table = `pg_catalog.to_regclass(${quoteLiteral(shard)})`;
+  const reads = columns.map((column) => `pg_catalog.has_column_privilege(${table}, ${quoteLiteral(column)}, 'SELECT')`);
+  return `COALESCE(pg_catalog.row_security_active(${table}) OR NOT (pg_catalog.has_table_privilege(${table}, 'SELECT') OR (${reads.join(' AND ')})), true)`;
 }
 
 export function changeOf([lookup, gone = null, came = null, secured = 'f']: RawRow): LookupChange {
