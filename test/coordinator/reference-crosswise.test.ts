@@ -49,7 +49,7 @@ class Other implements AsyncDisposable {
   }
 
   async commit(...places: readonly number[]): Promise<void> {
-    await Promise.all(places.map((place) => this.clients[place]?.query('COMMIT')));
+    await Promise.all(places.map(async (place) => this.clients[place]?.query('COMMIT')));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
