@@ -28,7 +28,7 @@ export function convertColumns(change: TableChange, shard: ShardNames): string[]
     const hadDefault = from.generated === null && from.expression !== null && !from.usesSequence;
     return [
       ...(hadDefault && from.expressionOid !== to.expressionOid ? [`${alter} DROP DEFAULT`] : []),
-      `${alter} TYPE ${to.type}${to.collation === null ? '' : ` COLLATE ${to.collation}`}${using === undefined ? '' : ` USING ${using(quoteIdentifier(shard.name))}`}`,
+      `${alter} TYPE ${to.type}${to.collation === null ? '' : ` COLLATE ${to.collation}`}${using === undefined ? '' : ` USING ${using.sql(quoteIdentifier(shard.name), using.once)}`}`,
     ];
   });
   return commands.length === 0 ? [] : [`ALTER TABLE ${shard.sql} ${commands.join(', ')}`];

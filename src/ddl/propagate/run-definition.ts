@@ -23,12 +23,14 @@ import { isPublishedAnew } from './change-publications.ts';
 import { checkChange, refuseConversions } from './check-change.ts';
 import { copiesAhead, copiesFollow } from './copies-follow.ts';
 import { concernedTables } from './concerned-tables.ts';
+import { ConvertedCopies } from './converted-copies.ts';
 import type { DefinitionChange } from './definition-change.ts';
 import { fillColumns } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
 import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
+import { onceInConversions } from './once-in-conversions.ts';
 import { checkLookupsStay } from '../lookups/check-lookups-stay.ts';
 import { withOnePassword } from './one-password.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
@@ -69,8 +71,9 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const change: DefinitionChange = { transaction, coordinator, snapshot, options, lockTimeoutMs, shellsOnly, distributesSchemas };
     const known = await lookBefore(change, plan);
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
+    const conversions = await onceInConversions(change, plan.conversions);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
-    await followStatement(change, plan, { ...known, text });
+    await followStatement(change, { ...plan, conversions }, { ...known, text });
     await copiesFollow(change, plan);
     return result;
   });
@@ -259,6 +262,7 @@ async function lockedServers(change: DefinitionChange, before: ReadonlyMap<numbe
 async function doWork(change: DefinitionChange, outcome: Outcome, servers: ReadonlyMap<NodeId, Server>): Promise<void> {
   const renames = await renewChanged(change, outcome);
   const work = nodeWork(change, outcome);
+  const converted = new ConvertedCopies(outcome);
   await allOrAbort(change.options.signal, [...work].map(([node, { before, convert, after }]) => async (signal) => {
     const options = { ...change.options, signal };
     const connection = servers.get(node)?.connection ?? (await change.transaction.join(node, 'write', options));
@@ -268,11 +272,16 @@ async function doWork(change: DefinitionChange, outcome: Outcome, servers: Reado
     try {
       await underDefinitionSettings(connection, options, async () => run(withLimit(before, change)));
       await run(convert);
-      await underDefinitionSettings(connection, options, async () => run(withLimit([...after, ...(renames.get(node) ?? [])], change)));
+      await underDefinitionSettings(connection, options, async () => {
+        await converted.look(node, connection, options);
+        await run(withLimit([...after, ...(renames.get(node) ?? [])], change));
+      });
     } catch (error) {
       throw nodeError(error, { snapshot: change.snapshot, outcome, node });
     }
   }));
+  await converted.look(coordinatorNodeId, change.coordinator, change.options);
+  converted.check();
 }
 
 /** Foreign keys lock other tables' shards as well. The shards' own locks are there already, and somebody may wait for them. */

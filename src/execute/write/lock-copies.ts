@@ -5,6 +5,7 @@ import { copySql } from '../../catalog/reference-copies.ts';
 import type { CallOptions } from '../../cluster/node-connection.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { runBatches } from '../../txn/run-batches.ts';
+import { sumOfRows } from './sum-of-rows.ts';
 
 export interface LockedCopies {
   /** Servers with a copy: those of one turn side by side, after those of the turns before. */
@@ -25,11 +26,6 @@ export async function lockCopies(transaction: DistributedTransaction, table: Ref
     level = at(at(locked, 0), 1).rows[0]?.[0] ?? '';
   }
   if (level.startsWith('read ')) return true;
-  const sums = await runBatches(transaction, turns.flat().map((node) => ({ node, queries: [{ text: sumSql(copySql(table, node)) }] })), options);
+  const sums = await runBatches(transaction, turns.flat().map((node) => ({ node, queries: [{ text: sumOfRows(copySql(table, node)) }] })), options);
   return new Set(sums.map((results) => JSON.stringify(at(results, 0).rows))).size === 1;
-}
-
-/** Equal of the same rows. */
-function sumSql(copy: string): string {
-  return `SELECT pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(ROW(t.*)::pg_catalog.text COLLATE pg_catalog."C", 0)) FROM ${copy} AS t`;
 }

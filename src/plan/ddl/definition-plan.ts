@@ -33,7 +33,15 @@ export interface DefinitionPlan {
   readonly everywhere: Everywhere | undefined;
 }
 
+/** An expression of USING. */
+export interface Using {
+  /** What is evaluated once for all rows, such as now(). */
+  readonly once: readonly string[];
+  /** Its text, with the name that the table has, quoted, and values for what is evaluated once. */
+  sql(table: string, once: readonly string[]): string;
+}
+
 export interface Conversion {
-  /** What stands behind USING, with the name that the table has, quoted; undefined without it. */
-  readonly using: ((table: string) => string) | undefined;
+  /** Undefined without one. */
+  readonly using: Using | undefined;
 }
