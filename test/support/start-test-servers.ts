@@ -2,6 +2,7 @@ import type { TestProject } from 'vitest/node';
 import { volatileSettings } from '../../src/embedded/default-settings.ts';
 import { startPostgres, type PostgresServer } from '../../src/embedded/postgres-server.ts';
 import { buildChildren } from './child-script.ts';
+import { useDirectoryInMemory } from './directory-in-memory.ts';
 
 /** Addresses of one version's servers, as connection strings to their `postgres` database. */
 export interface TestServers {
@@ -22,11 +23,13 @@ const nodesPerMajor = 3;
 
 /** Vitest's global set-up: a coordinator's server and three nodes' servers of each version, for all test files together, and what they start as processes. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const inMemory = useDirectoryInMemory();
   const [of15, of18, children] = await Promise.all([startServers(15), startServers(18), buildChildren()]);
   project.provide('testServers', { 15: addresses(of15), 18: addresses(of18) });
   return async () => {
     await Promise.all([...of15, ...of18].map((server) => server.stop('immediate')));
     await children[Symbol.asyncDispose]();
+    inMemory[Symbol.dispose]();
   };
 }
 
