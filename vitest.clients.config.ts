@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/clients/**/*.clients.ts'],
     globalSetup: ['test/support/start-test-servers.ts'],
+    setupFiles: ['test/support/keep-failures-single.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

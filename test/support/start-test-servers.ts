@@ -21,6 +21,11 @@ export type TestMajor = 15 | 18;
 
 const nodesPerMajor = 3;
 
+/**
+ * A test that hangs shall not take others with it: moves wait for each transaction of their servers, and a test has 60 s. Servers of a test's own have no such limit.
+ */
+const idleInTransactionMax = '40s';
+
 /** Vitest's global set-up: a coordinator's server and three nodes' servers of each version, for all test files together, and what they start as processes. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const inMemory = useDirectoryInMemory();
@@ -34,7 +39,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 }
 
 function startServers(major: TestMajor): Promise<PostgresServer[]> {
-  const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB' };
+  const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB', idle_in_transaction_session_timeout: idleInTransactionMax };
   return Promise.all(Array.from({ length: 1 + nodesPerMajor }, () => startPostgres({ major, settings })));
 }
 

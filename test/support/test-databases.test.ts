@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
-import { createTestDatabases, type TestDatabase } from './test-databases.ts';
+import { createTestDatabases, dropRest, endTransactions, type TestDatabase } from './test-databases.ts';
 
 test.each([15, 18] as const)('databases of their own on version %i, more nodes than servers', async (major) => {
   await using databases = await createTestDatabases({ major, nodes: 4 });
@@ -30,6 +30,26 @@ test('a prepared transaction and a slot left behind are reported, and the databa
   ]);
   await expect(databases.drop()).rejects.toThrow(new RegExp(`gid of ${name}[^]*replication slot ${name}`));
   await expectGone(databases.coordinator);
+});
+
+test('what a failed test leaves in a transaction is ended, and nothing else', async () => {
+  await using databases = await createTestDatabases({ nodes: 1 });
+  const { connectionString } = databases.coordinator;
+  const [idle, left] = [new Client(connectionString), new Client(connectionString)];
+  const ended = new Promise((resolve) => left.on('error', resolve));
+  for (const client of [idle, left]) await client.connect();
+  await left.query('BEGIN');
+  await endTransactions();
+  expect(await ended).toMatchObject({ code: '57P01' });
+  expect((await idle.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await idle.end();
+});
+
+test('databases that a test file does not drop are reported, and gone nevertheless', async () => {
+  const { coordinator, nodes } = await createTestDatabases({ nodes: 1 });
+  await expect(dropRest()).rejects.toThrow(new RegExp(`${coordinator.database}[^]*${nodes[0]?.database}`));
+  await expectGone(coordinator);
+  await dropRest();
 });
 
 async function expectGone(database: TestDatabase): Promise<void> {

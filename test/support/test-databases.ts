@@ -20,6 +20,9 @@ export interface TestDatabases extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
+/** All of this process that are not dropped. */
+const existing = new Set<TestDatabase>();
+
 /**
  * Fresh databases of unique names on the servers that all test files share: a coordinator's, and `nodes` (3) nodes'. Beyond three
  * nodes the further ones are databases on the same servers. Dispose them at the end, *after* closing your connections: that also
@@ -42,8 +45,22 @@ export async function createTestDatabases(options: { readonly major?: TestMajor;
   );
   const all = [coordinator, ...nodeDatabases];
   await Promise.all(all.map((database) => onServerOf(database, (admin) => admin.query(`CREATE DATABASE ${database.database} STRATEGY file_copy`))));
+  for (const database of all) existing.add(database);
   const drop = once(() => dropAll(all));
   return { coordinator, nodes: nodeDatabases, drop, [Symbol.asyncDispose]: drop };
+}
+
+/** Ends the sessions that a failed test has left in transactions, for which those of other tests on the server may wait. */
+export async function endTransactions(): Promise<void> {
+  await Promise.all([...existing].map((database) => onServerOf(database, (admin) =>
+    admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend' AND xact_start IS NOT NULL`, [database.database]))));
+}
+
+/** Drops what a test file has left. Rejects, after dropping, when there is any. */
+export async function dropRest(): Promise<void> {
+  const left = [...existing];
+  await dropAll(left).catch(() => undefined); // What is in them is told less well than that they are there.
+  assert(left.length === 0, `the test file left behind:\n${left.map(({ database, port }) => `database ${database}, port ${port}`).join('\n')}`);
 }
 
 function databaseOn(server: string, database: string): TestDatabase {
@@ -53,6 +70,7 @@ function databaseOn(server: string, database: string): TestDatabase {
 }
 
 async function dropAll(databases: readonly TestDatabase[]): Promise<void> {
+  for (const database of databases) existing.delete(database);
   const leaks = await Promise.all(databases.map((database) => onServerOf(database, (admin) => dropOne(admin, database.database))));
   assert(leaks.flat().length === 0, `the test left behind:\n${leaks.flat().join('\n')}`);
 }
