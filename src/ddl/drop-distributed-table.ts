@@ -1,14 +1,17 @@
+import { ClusterError } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions } from '../cluster/node-connection.ts';
 import { quoteQualified } from '../sql/identifiers.ts';
 import { deleteTable } from '../store/catalog-changes.ts';
-import { changeTable } from './change-catalog.ts';
+import { lookupAbove } from '../store/unique-lookups.ts';
+import { type CatalogChange, changeTable } from './change-catalog.ts';
 import type { DdlContext } from './ddl-context.ts';
 import { runOnNodes } from './on-nodes.ts';
 import { readPlacements } from './placements.ts';
 import { readTree } from './read-definition.ts';
 import { onCoordinator } from './shell.ts';
+import type { TableDefinition } from './table-definition.ts';
 import { checkDistributed } from './undistribute-table.ts';
 
 export interface DropOptions extends CallOptions {
@@ -23,6 +26,7 @@ export function dropDistributedTable(context: DdlContext, table: string, options
     signal: options.signal,
     body: async (change, definition) => {
       checkDistributed(definition);
+      await checkNoLookupAbove(change, definition);
       const { schema, name } = definition;
       const placements = await readPlacements(change, definition);
       const tree = await readTree(change.coordinator, definition, change);
@@ -35,4 +39,11 @@ export function dropDistributedTable(context: DdlContext, table: string, options
       for (const { oid } of tree) await deleteTable(change, oid);
     },
   });
+}
+
+/** `tableHasLookup` for a partition whose rows have keys in a unique lookup of the table above. */
+async function checkNoLookupAbove(change: CatalogChange, { oid, schema, name }: TableDefinition): Promise<void> {
+  const lookup = await lookupAbove(change, oid);
+  if (lookup === undefined) return;
+  throw new ClusterError('tableHasLookup', `the rows of partition "${name}" have keys in the unique lookup "${lookup}"`, { hint: 'Use the statement DROP TABLE, which takes them out.', schema, table: name });
 }

@@ -9,6 +9,7 @@ import type { NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
 import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { referringTables } from '../ddl/referring-tables.ts';
+import { truncatedPartitionsLeave } from '../ddl/lookups/truncated-partitions.ts';
 import { truncateTables } from '../ddl/truncate-tables.ts';
 import { runConcurrentIndex } from '../ddl/propagate/concurrent-index.ts';
 import { runLock, runMaintenance } from '../ddl/propagate/run-maintenance.ts';
@@ -311,6 +312,7 @@ async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<Que
   await context.scope.atomically(async (transaction, options) => {
     const coordinator = plan.cascade || plan.restartIdentity ? await transaction.join(coordinatorNodeId, 'write', options) : undefined;
     const { tables, locals } = plan.cascade ? await referringTables(present(coordinator), { snapshot, tables: plan.tables }, options) : { tables: plan.tables, locals: [] };
+    await truncatedPartitionsLeave(transaction, { snapshot, tables }, options);
     await truncateTables(transaction, { snapshot, tables, locals }, { restartIdentity: plan.restartIdentity, signal: options.signal });
     await emptyLookups(transaction, { snapshot, tables }, options);
     if (coordinator === undefined || !plan.restartIdentity) return;

@@ -119,13 +119,18 @@ const policies = `SELECT json_agg(json_build_array(p.polname, p.polpermissive, p
 
 const isSet = (option: string): string => `EXISTS (SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = '${option}' AND option_value::bool)`;
 
-/** Tables through which a table may be written: itself, and those from which the actions of foreign keys reach it. */
+/** A table, and all below it that are its partitions. */
+const withPartitions = (oid: string): string => `SELECT json_agg(oid::bigint) FROM (SELECT ${oid} UNION SELECT relid::oid FROM pg_partition_tree(${oid})) x (oid)`;
+
+/** Tables through which a table may be written: itself, those from which the actions of foreign keys reach it, and of each the whole tree of partitions. */
 const writtenThrough = (oid: string): string => `WITH RECURSIVE reaching (oid) AS (
-    SELECT ${oid} UNION SELECT k.confrelid FROM reaching r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+    SELECT ${oid} UNION SELECT n.oid FROM reaching r CROSS JOIN LATERAL (
+      SELECT k.confrelid FROM pg_constraint k WHERE k.conrelid = r.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))
+      UNION ALL SELECT relid::oid FROM pg_partition_tree(pg_partition_root(r.oid))) n (oid))
   SELECT json_agg(oid::bigint) FROM reaching`;
 
 const lookups = `SELECT json_agg(json_build_array(l.lookup_id, l.name, l.relation::oid::bigint, l.lookup_relation::oid::bigint, l.columns, l.state = 'valid',
-    (${writtenThrough('l.relation::oid')})) ORDER BY l.lookup_id) FROM shardwright.unique_lookup l`;
+    (${withPartitions('l.relation::oid')}), (${writtenThrough('l.relation::oid')})) ORDER BY l.lookup_id) FROM shardwright.unique_lookup l`;
 
 const nodes = '(SELECT json_agg(json_build_array(node_id, host, port, database, hosts, patroni, system_identifier, timeline) ORDER BY node_id) FROM shardwright.node)';
 

@@ -48,7 +48,7 @@ type SecurityTuple = [owner: string, forced: boolean, policies: readonly PolicyT
 /** The command as in pg_policy. */
 type PolicyTuple = [name: string, permissive: boolean, command: string, roles: readonly string[], using: string | null];
 
-type LookupTuple = [id: number, name: string, table: number, lookupTable: number, columns: readonly string[], valid: boolean, writtenThrough: readonly number[]];
+type LookupTuple = [id: number, name: string, table: number, lookupTable: number, columns: readonly string[], valid: boolean, tables: readonly number[], writtenThrough: readonly number[]];
 
 type ViewTuple = [oid: number, schema: string, name: string, materialized: boolean, sql: string, securityBarrier: boolean, securityInvoker?: boolean];
 
@@ -178,8 +178,8 @@ function viewOf([oid, schema, name, materialized, sql, securityBarrier, security
   return { oid, schema, name, materialized, fill, sql: sql.replace(/;\s*$/, '').trim(), securityBarrier, securityInvoker };
 }
 
-function lookupOf([id, name, table, lookupTable, columns, valid, writtenThrough]: LookupTuple): UniqueLookup {
-  return { id, name, table, lookupTable, columns, valid, writtenThrough: new Set(writtenThrough) };
+function lookupOf([id, name, table, lookupTable, columns, valid, tables, writtenThrough]: LookupTuple): UniqueLookup {
+  return { id, name, table, lookupTable, columns, valid, tables: new Set(tables), writtenThrough: new Set(writtenThrough) };
 }
 
 function nodeOf([id, host, port, database, hosts, patroni, systemIdentifier, timeline]: NodeTuple): ClusterNode {

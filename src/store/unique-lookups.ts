@@ -37,6 +37,12 @@ export async function hasLookupNamed({ coordinator, signal }: Change, { table, n
   return rows.length > 0;
 }
 
+/** The name of a lookup that is of a table of which this one is a partition. */
+export async function lookupAbove({ coordinator, signal }: Change, table: number): Promise<string | undefined> {
+  const { rows } = await coordinator.query({ text: 'SELECT l.name FROM pg_partition_ancestors($1::oid) a JOIN shardwright.unique_lookup l ON l.relation = a.relid WHERE a.relid <> $1::oid LIMIT 1', values: [table] }, { signal });
+  return rows[0]?.[0] ?? undefined;
+}
+
 /** An id that no lookup has, nor ever had. */
 export async function newLookupId({ coordinator, signal }: Change): Promise<number> {
   const { rows } = await coordinator.query({ text: `SELECT nextval(pg_get_serial_sequence('shardwright.unique_lookup', 'lookup_id'))` }, { signal });

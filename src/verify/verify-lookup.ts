@@ -4,7 +4,7 @@ import { pauseAbout } from '../base/pause.ts';
 import type { CatalogSnapshot, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { tableByOid } from '../catalog/table-by-oid.ts';
-import type { UniqueLookup } from '../catalog/unique-lookup.ts';
+import { leavesOf, type UniqueLookup } from '../catalog/unique-lookup.ts';
 import { definitionSettings } from '../ddl/definition-settings.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
@@ -72,10 +72,10 @@ interface Opening {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The shards of the table, and those of the lookup. */
-async function openCopies(transaction: DistributedTransaction, { lookup, table, keys }: Pair, { snapshot, signal }: Opening): Promise<TableCopy[]> {
+/** The shards of the table, or of its partitions, which have its rows, and those of the lookup. */
+async function openCopies(transaction: DistributedTransaction, { lookup, keys }: Pair, { snapshot, signal }: Opening): Promise<TableCopy[]> {
   const isKey = lookup.columns.map((column) => `t.${quoteIdentifier(column)} IS NOT NULL`).join(' AND ');
-  const parts = [table, keys].map((own) => placedShards(snapshot, own).map(({ name, group: { node } }) => ({ node, sql: quoteQualified(own.schema, name), where: isKey })));
+  const parts = [leavesOf(snapshot, lookup), [keys]].map((tables) => tables.flatMap((own) => placedShards(snapshot, own).map(({ name, group: { node } }) => ({ node, sql: quoteQualified(own.schema, name), where: isKey }))));
   const nodes = new Map<NodeId, string[]>();
   for (const { node, sql } of parts.flat()) nodes.set(node, [...(nodes.get(node) ?? []), sql]);
   const connections = new Map(await Promise.all([...nodes].map(async ([node, tables]) => {

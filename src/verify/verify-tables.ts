@@ -30,7 +30,7 @@ export async function verifyTables(services: VerifyServices, tables: readonly Ca
         tell();
       },
     };
-    const lookups = snapshot.lookups.filter((lookup) => lookup.table === table.oid);
+    const lookups = snapshot.lookups.filter(({ lookupTable }) => lookupTable === table.oid);
     const parts = [() => (table.kind === 'reference' ? verifyReference(check) : verifyDistributed(check)), ...lookups.map((lookup) => () => verifyLookup(check, lookup))];
     for (const part of parts) {
       const found = await part();

@@ -26,10 +26,10 @@ export function checkLookup(table: TableDefinition, names: readonly string[]): L
   return { columns, distributionColumn };
 }
 
-function objectionTo({ distribution, partitionKey, partition }: TableDefinition, distributionColumn: string | null): string | undefined {
+function objectionTo({ distribution, partitionOf }: TableDefinition, distributionColumn: string | null): string | undefined {
   if (distribution?.kind === 'reference') return 'it is a reference table, whose own UNIQUE constraints are of all its rows';
   if (distributionColumn === null) return 'it has one shard, so its own UNIQUE constraints are of all its rows';
-  return partitionKey !== null || partition ? 'its rows are in partitions' : undefined;
+  return partitionOf === null ? undefined : `it is a partition of "${partitionOf.table.name}", which can have one`;
 }
 
 function noLookup(table: TableDefinition, why: string): ClusterError {

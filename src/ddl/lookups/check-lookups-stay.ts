@@ -26,7 +26,7 @@ function objectionTo({ before, after }: Change, { id, columns }: { readonly id: 
   if (changed !== undefined) return `it knows column "${changed}" by that name`;
   const stays = lookupTriggers(after, { id, columns: keys }).every(({ name }) => after.triggers?.some((trigger) => trigger.name === name && isLookupTrigger(trigger) && trigger.enabled === 'O') === true);
   if (!stays) return 'its triggers must stay as they are';
-  return after.partition ? 'rows of partitions have no unique lookups' : undefined;
+  return after.partition ? 'a partition has no unique lookup of its own' : undefined;
 }
 
 function hasChanged(before: TableDefinition, after: TableDefinition): boolean {

@@ -66,11 +66,11 @@ function namesOf({ columns, table }: FillSource): string[] {
   return [...columns, present(table.distributionColumn).name].map(quoteIdentifier);
 }
 
-/** A query of the rows of a shard that have these keys. */
+/** A query of the rows of a shard, with all its partitions, that have these keys. */
 function ofKeys(source: FillSource, keys: readonly LookupKey[], { select, behind }: { readonly select: string; readonly behind: string }): { readonly text: string; readonly values: readonly unknown[] } {
   const shard = lookupShard(source.snapshot, source.lookupTable, 0);
   const row = namesOf(source).map((name) => `s.${name}`).join(', ');
-  return { text: `SELECT ${select} FROM ${source.sql} AS s WHERE (${row}) IN (SELECT * FROM ${keyRows(shard)}) ${behind}`, values: keyArrays(shard, keys) };
+  return { text: `SELECT ${select} FROM ${source.whole} AS s WHERE (${row}) IN (SELECT * FROM ${keyRows(shard)}) ${behind}`, values: keyArrays(shard, keys) };
 }
 
 /** False where not all of them could be. */

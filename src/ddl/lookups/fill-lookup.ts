@@ -5,12 +5,13 @@ import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import type { CatalogSnapshot, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId, ShardId } from '../../catalog/ids.ts';
-import { shardName } from '../../catalog/shard-name.ts';
 import { tableByOid } from '../../catalog/table-by-oid.ts';
+import { leavesOf } from '../../catalog/unique-lookup.ts';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import { lookupTableOf } from '../../execute/lookups/lookup-shards.ts';
 import { placerOf } from '../../plan/prune.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { shardSql } from '../../plan/shard-template.ts';
+import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { readSnapshot } from '../../store/load-snapshot.ts';
 import { findLookup, noteFilled } from '../../store/unique-lookups.ts';
 import { inTransaction } from '../../txn/in-transaction.ts';
@@ -46,15 +47,18 @@ export async function fillLookup(context: DdlContext, lookup: GrowingLookup, { s
 export interface FillSource {
   readonly snapshot: CatalogSnapshot;
   readonly lookupTable: DistributedTable;
+  /** What the lookup is of. */
   readonly table: DistributedTable;
   /** Names of the lookup's columns. */
   readonly columns: readonly string[];
   readonly shard: ShardId;
   readonly node: NodeId;
   readonly sql: string;
+  /** The shard of `table`, of which `sql` is a partition; the same where there are none. */
+  readonly whole: string;
 }
 
-/** By the newest catalog; undefined when there is none left. */
+/** By the newest catalog, partition by partition; undefined when there is none left. */
 async function nextSource(context: DdlContext, lookup: GrowingLookup, signal: AbortSignal | undefined): Promise<FillSource | undefined> {
   const { snapshot, stored } = await inTransaction(context.begin(), {}, async (transaction) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'read', { signal });
@@ -63,13 +67,21 @@ async function nextSource(context: DdlContext, lookup: GrowingLookup, signal: Ab
   const known = snapshot.lookups.find(({ id }) => id === lookup.id);
   const table = tableByOid(snapshot, lookup.table);
   if (stored === undefined || known === undefined || table?.kind !== 'distributed') throw new ClusterError('unknownLookup', `the unique lookup "${lookup.name}" was dropped while it was built`);
-  const ordinal = table.shardIds.findIndex((id) => !stored.filled.has(id));
-  if (ordinal < 0) return undefined;
-  const shard = at(table.shardIds, ordinal);
+  const next = nextShard(leavesOf(snapshot, known), stored.filled);
+  if (next === undefined) return undefined;
+  const { leaf, ordinal } = next;
   return {
-    snapshot, table, lookupTable: lookupTableOf(snapshot, known), columns: lookup.columns, shard,
-    node: at(placerOf(table, snapshot).group.shardGroups, ordinal).node, sql: quoteQualified(table.schema, shardName(table.name, shard)),
+    snapshot, table, lookupTable: lookupTableOf(snapshot, known), columns: lookup.columns, shard: at(leaf.shardIds, ordinal),
+    node: at(placerOf(table, snapshot).group.shardGroups, ordinal).node, sql: shardSql(leaf, ordinal), whole: shardSql(table, ordinal),
   };
+}
+
+function nextShard(leaves: readonly DistributedTable[], filled: ReadonlySet<ShardId>): { readonly leaf: DistributedTable; readonly ordinal: number } | undefined {
+  for (const leaf of leaves) {
+    const ordinal = leaf.shardIds.findIndex((id) => !filled.has(id));
+    if (ordinal >= 0) return { leaf, ordinal };
+  }
+  return undefined;
 }
 
 /**
@@ -83,10 +95,18 @@ async function fillFrom(context: DdlContext, source: FillSource, signal: AbortSi
     const isKey = source.columns.map((column) => `${quoteIdentifier(column)} IS NOT NULL`).join(' AND ');
     await connection.query({ text: allRowsSql, simple: true }, { signal });
     await connection.query({ text: `DECLARE shardwright_rows NO SCROLL CURSOR FOR SELECT ctid::text, ${names.map((name) => `${name}::text`).join(', ')} FROM ${source.sql} WHERE ${isKey}`, simple: true }, { signal });
+    await checkPartition(connection, source, signal);
     for await (const rows of batchesOf(connection, signal)) {
       await withLockRetries(signal, () => inTransaction(context.begin(), {}, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));
     }
   });
+}
+
+/** A partition that was detached before the cursor has locked it is looked for again; from here on it stays. `shardMissing`. */
+async function checkPartition(connection: NodeConnection, { sql, whole }: FillSource, signal: AbortSignal | undefined): Promise<void> {
+  if (sql === whole) return;
+  const { rows } = await connection.query({ text: 'SELECT FROM pg_catalog.pg_partition_ancestors($1::pg_catalog.regclass) a WHERE a.relid = pg_catalog.to_regclass($2)', values: [sql, whole] }, { signal });
+  if (rows.length === 0) throw new ClusterError('shardMissing', `${sql} is no partition of ${whole} any more`);
 }
 
 async function* batchesOf(connection: NodeConnection, signal: AbortSignal | undefined): AsyncGenerator<readonly FilledRow[]> {

@@ -27,6 +27,7 @@ import { ConvertedCopies } from './converted-copies.ts';
 import type { DefinitionChange } from './definition-change.ts';
 import { fillColumns } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
+import { lookupPartitions, type LookupPartitions, partitionsCome, partitionsLeave } from './lookup-partitions.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
 import { keepBounds, readBounds } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
@@ -136,9 +137,11 @@ async function onShards(change: DefinitionChange, plan: DefinitionPlan, before: 
     checkLookupsStay(change.snapshot, one);
     checkChange(change.snapshot, table, one);
   }
-  if (!change.shellsOnly) await shardsFollow(change, before, outcome);
+  const partitions = change.shellsOnly ? [] : await lookupPartitions(change);
+  if (!change.shellsOnly) await shardsFollow(change, before, { ...outcome, partitions });
   const added = change.shellsOnly ? 0 : await distributeNewPartitions(change, before);
-  if (added > 0 || plan.reach === 'schemas' || plan.reach === 'all') return 'any';
+  await partitionsCome(change, partitions);
+  if (added > 0 || partitions.length > 0 || plan.reach === 'schemas' || plan.reach === 'all') return 'any';
   // CASCADE may have reached views.
   if (plan.reach !== 'connected' && !hasChanged({ before, after })) return undefined;
   return plan.makesTables || hasOtherNames({ before, after }) ? 'any' : [...before.keys()];
@@ -156,10 +159,11 @@ async function checkNoneLost(change: DefinitionChange, before: readonly (string 
   assert(lost.length === 0, `tables ${lost.join(', ')} were dropped, and their shards were not`);
 }
 
-async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome): Promise<void> {
+async function shardsFollow(change: DefinitionChange, before: ReadonlyMap<number, TableDefinition>, outcome: Outcome & { readonly partitions: readonly LookupPartitions[] }): Promise<void> {
   const { transaction, coordinator, snapshot: { nodes }, options } = change;
   for (const { change: one } of outcome.changed) if (dependsAnew(one)) await checkDependencies({ transaction, coordinator, nodes, signal: options.signal }, one.after);
   const servers = await lockedServers(change, before);
+  await partitionsLeave(change, outcome.partitions);
   const filled = await withFillings(change, outcome);
   await sendPublications(change, outcome);
   await doWork(change, { ...outcome, changed: filled }, servers);

@@ -42,7 +42,7 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   if (known.length < changed.size) throw unknownLookup();
   const isFirst = ({ name }: UniqueLookup): boolean => first.includes(name);
   for (const lookup of [...known.filter(isFirst), ...known.filter((one) => !isFirst(one))]) {
-    await follow(following, { lookup, changes: changes.filter((change) => change.lookup === lookup.id) }, options);
+    await writeKeys(following, { lookup, changes: changes.filter((change) => change.lookup === lookup.id) }, options);
   }
   note?.(changes);
 }
@@ -62,12 +62,13 @@ function unknownLookup(): ClusterError {
   return new ClusterError('shardMissing', 'a table has got a unique lookup meanwhile', { hint: 'Try again.' });
 }
 
-interface LookupChanges {
+export interface LookupChanges {
   readonly lookup: UniqueLookup;
-  readonly changes: readonly LookupChange[];
+  readonly changes: readonly Omit<LookupChange, 'lookup'>[];
 }
 
-async function follow({ snapshot, transaction, scope }: Following, { lookup, changes }: LookupChanges, options: CallOptions): Promise<void> {
+/** Writes to one lookup table what has become of rows, in their transaction. 23505 as `followChanges`. */
+export async function writeKeys({ snapshot, transaction, scope }: Pick<Following, 'snapshot' | 'transaction' | 'scope'>, { lookup, changes }: LookupChanges, options: CallOptions): Promise<void> {
   const table = lookupTableOf(snapshot, lookup);
   const { gone, came } = netChange(changes);
   const ordinals = await placeKeys(scope, { snapshot, table }, [...gone, ...came]);

@@ -22,7 +22,7 @@ export function lookedUpStatement(statement: Statement, names: RelationNames): O
   const comparisons = conjuncts(sources.where).flatMap((condition) => factsOfCondition(condition, sources.scope).facts.flatMap((fact): Comparison[] => (fact.kind === 'among' ? [{ ...fact, condition }] : [])));
   for (const source of sources.tables) {
     for (const lookup of names.snapshot.lookups) {
-      if (lookup.table !== source.table.oid || !lookup.valid) continue;
+      if (!lookup.tables.has(source.table.oid) || !lookup.valid) continue;
       const found = lookup.columns.flatMap((column) => comparisonOf(comparisons, source.columnId(column)) ?? []);
       const [first] = found;
       if (first === undefined || found.length < lookup.columns.length) continue;

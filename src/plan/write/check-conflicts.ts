@@ -22,9 +22,12 @@ interface Known {
 
 function checkInsert({ relation, onConflictClause }: InsertStmt, { names, lookups }: Known): void {
   const table = relation === undefined || onConflictClause === undefined ? undefined : names.resolve(relation.schemaname, relation.relname ?? '');
-  const own = table === undefined ? [] : lookups.filter((lookup) => lookup.table === table.oid);
+  const own = table === undefined ? [] : lookups.filter(({ tables }) => tables.has(table.oid));
   const [first] = own;
-  if (first === undefined) return;
+  if (first === undefined || table === undefined) return;
+  if (first.table !== table.oid && (onConflictClause?.infer === undefined || lookupMeant(onConflictClause, own) !== undefined)) {
+    throw refused(`ON CONFLICT means the unique lookup "${first.name}", and "${table.name}" is a partition of the table that has it.`, 'Insert into that table.');
+  }
   if (onConflictClause?.infer === undefined) {
     throw refused(`ON CONFLICT without columns means the unique lookup "${first.name}" as well, of which the rows' own shard knows nothing.`, 'Use VALUES in a statement of its own. Or name the columns of the primary key or constraint that is meant: ON CONFLICT (…). A key of the lookup that is taken is then an error.');
   }
