@@ -76,3 +76,18 @@ export async function outcomeOf(pool: { query(config: { text: string; rowMode: '
     return { code, message, detail, schema, table, constraint };
   }
 }
+
+/** Until so many statements wait for locks on the nodes. */
+export async function untilWaiting({ databases }: ClusterAndPlain, count: number): Promise<void> {
+  const clients = await Promise.all(databases.nodes.map(async ({ connectionString }) => {
+    const client = new Client({ connectionString });
+    await client.connect();
+    return client;
+  }));
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  try {
+    for (let found = 0; found < count;) found = (await Promise.all(clients.map((client) => client.query(waiting)))).reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0);
+  } finally {
+    await Promise.all(clients.map((client) => client.end()));
+  }
+}

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { present } from '../../src/base/assert.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
-import { lookupRows, outcomeOf, tableRows } from './lookup-pair.ts';
+import { lookupRows, outcomeOf, tableRows, untilWaiting } from './lookup-pair.ts';
 
 /** Of the cluster, where partitions are of years, one of which has partitions of its own; and of one PostgreSQL, where UNIQUE can only be of a table without partitions. */
 const columns = 'tenant_id bigint REFERENCES tenants ON DELETE CASCADE, id int, day date, email text, login varchar(8), site int, name text, PRIMARY KEY (tenant_id, id, day)';
@@ -150,10 +150,15 @@ test('a process that has not heard of a partition empties no tables past the loo
   const other = pair.another();
   await cluster.query(`CREATE TABLE users_29 (LIKE users); INSERT INTO users_29 (tenant_id, id, day, email) VALUES (1, 1, '2029-01-01', '29@x')`);
   await cluster.createDistributedTable('users_29', 'tenant_id', { colocateWith: 'users' });
-  const client = await other.connect();
+  await other.query('SELECT count(*) FROM users_29');
+  const client = await cluster.connect();
   try {
-    await client.query('SELECT count(*) FROM users_29');
-    await Promise.all([cluster.query(`ALTER TABLE users ATTACH PARTITION users_29 FOR VALUES FROM ('2029-01-01') TO ('2030-01-01')`).then(() => client.query('TRUNCATE users_29')), client.query('SELECT 1')]);
+    await client.query('BEGIN');
+    await client.query(`ALTER TABLE users ATTACH PARTITION users_29 FOR VALUES FROM ('2029-01-01') TO ('2030-01-01')`);
+    const truncated = other.query('TRUNCATE users_29');
+    await untilWaiting(pair, 1);
+    await client.query('COMMIT');
+    await truncated;
   } finally {
     client.release();
   }

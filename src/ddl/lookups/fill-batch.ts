@@ -25,11 +25,17 @@ export interface FillBatch {
 /** A role that row security hides rows from is refused, rather than that these are left out: in a transaction. */
 export const allRowsSql = 'SET LOCAL row_security = off';
 
-/** Brings rows in that are still there, and locks them until the transaction ends. `duplicateKeys`. */
+/** How long rows that others have written are waited for. */
+const rowLockTimeoutMs = 5_000;
+
+/**
+ * Brings rows in that are still there, and locks them until the transaction ends. `duplicateKeys`; 55P03 where somebody waits for a lock on the shard that lets no rows be locked, as TRUNCATE does: it waits for whoever reads the
+ * shard, and no server knows that this one waits for the batch.
+ */
 export async function fillBatch(transaction: DistributedTransaction, batch: FillBatch, options: CallOptions): Promise<void> {
   const { source } = batch;
   const connection = await transaction.join(source.node, 'write', options);
-  await connection.query({ text: allRowsSql, simple: true }, options);
+  await connection.query({ text: `${allRowsSql}; SET LOCAL lock_timeout = ${rowLockTimeoutMs}; LOCK TABLE ${source.whole} IN ROW SHARE MODE NOWAIT`, simple: true }, options);
   const found = await lockedKeys(connection, batch, options);
   const keys = [...new Map(found.map((key) => [JSON.stringify(key), key])).values()];
   if (keys.length < found.length) await refuseRepeated(connection, source, keys, options);

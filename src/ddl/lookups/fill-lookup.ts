@@ -22,7 +22,8 @@ import { withLockRetries } from './with-lock-retries.ts';
 
 /** Rows that are brought in, and locked meanwhile, in one transaction. */
 const batchRows = 2_000;
-/** A shard that is not where it was said to be is looked for again: it may be in the middle of a move's commit, until recovery if its process dies there. */
+/** A shard that is not where it was said to be is looked for again: it may be in the middle of a move's commit, until recovery if its process dies there. One that others wait to lock is read anew, so that they get it; so is one with rows that stay locked. */
+const passing: ReadonlySet<string> = new Set(['42P01', '55P03']);
 const missingMax = 300;
 const missingWaitMs = 300;
 
@@ -37,7 +38,7 @@ export async function fillLookup(context: DdlContext, lookup: GrowingLookup, { s
       await inTransaction(context.begin(), {}, async (transaction) => noteFilled({ coordinator: await transaction.join(coordinatorNodeId, 'write', { signal }), signal }, lookup.id, source.shard));
     } catch (error) {
       missing += 1;
-      if (sqlStateOf(error) !== '42P01' || missing > missingMax) throw error;
+      if (!passing.has(sqlStateOf(error) ?? '') || missing > missingMax) throw error;
       await delay(missingWaitMs, undefined, { signal }).catch(() => undefined);
     }
   }
@@ -97,7 +98,7 @@ async function fillFrom(context: DdlContext, source: FillSource, signal: AbortSi
     await connection.query({ text: `DECLARE shardwright_rows NO SCROLL CURSOR FOR SELECT ctid::text, ${names.map((name) => `${name}::text`).join(', ')} FROM ${source.sql} WHERE ${isKey}`, simple: true }, { signal });
     await checkPartition(connection, source, signal);
     for await (const rows of batchesOf(connection, signal)) {
-      await withLockRetries(signal, () => inTransaction(context.begin(), {}, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })));
+      await withLockRetries(signal, () => inTransaction(context.begin(), {}, (transaction) => fillBatch(transaction, { source, rows, isKey }, { signal })), ['40P01', '40001']);
     }
   });
 }
