@@ -183,8 +183,10 @@ export interface ServerFacts {
   readonly searchPath: readonly string[];
   /** Whether the database's default collation orders text by its UTF-8 bytes (`C`, `POSIX`, `C.UTF-8`, `ucs_basic`). */
   readonly defaultCollationIsC: boolean;
-  /** Settings with which a new session begins there, where its text or meaning depends on them: `TimeZone`, what ALTER DATABASE set … */
+  /** Settings with which a new session of the cluster's own user begins there, where its text or meaning depends on them: `TimeZone`, what ALTER DATABASE set … */
   readonly sessionSettings: Readonly<Record<string, string>>;
+  /** The same without what ALTER ROLE says of the cluster's own user: those with which anybody's session begins. */
+  readonly databaseSettings: Readonly<Record<string, string>>;
 }
 
 /** One key for a qualified name: unambiguous, since `"` cannot occur unescaped. */

@@ -92,7 +92,8 @@ export class Coordinator implements SessionServices {
   #nodes: readonly ClusterNode[] = [];
   /** Servers that jobs need, and the catalog that is known here may not have. One may be there more than once. */
   readonly #admitted: ClusterNode[] = [];
-  #startup: Readonly<Record<string, string>> = {};
+  /** What sessions on nodes begin with: those of the cluster's own user, and those of others. */
+  #startup: Readonly<Record<'own' | 'others', Readonly<Record<string, string>>>> = { own: {}, others: {} };
   #turn = 0;
   readonly #leaving = new AbortController();
   readonly #tasks: BackgroundTasks;
@@ -112,7 +113,7 @@ export class Coordinator implements SessionServices {
     });
     this.serverNews = new ServerNewsDesk((node) => this.replicated.allOf(node));
     this.pools = createNodePools(this.#endpoints(), this.replicated.open);
-    this.profiles = new SessionProfiles(this, () => this.#endpoints(), this.replicated.openOther);
+    this.profiles = new SessionProfiles(this, (whose) => this.#endpoints(whose), this.replicated.openOther);
     this.objects = new NodeObjects(this.pools);
     const onError = settings.onBackgroundError ?? warnOfBackgroundError;
     this.deadlocks = new DeadlockWatch(this.pools, (error) => onError(error, 'deadlocks'));
@@ -132,7 +133,7 @@ export class Coordinator implements SessionServices {
     const intervalMs = checkedMs('recoveryIntervalMs', settings.recoveryIntervalMs) ?? recoveryIntervalMsDefault;
     this.#tasks = new BackgroundTasks(intervalMs, onError);
     this.store.onChange(({ clusterId, nodes, server }) => {
-      this.#startup = server.sessionSettings;
+      this.#startup = { own: server.sessionSettings, others: server.databaseSettings };
       this.#setNodes(nodes);
       this.#tasks.start('recovery', async () => {
         await recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal });
@@ -297,9 +298,9 @@ export class Coordinator implements SessionServices {
     this.profiles.nodesChanged();
   }
 
-  #endpoints(): NodeEndpoint[] {
+  #endpoints(whose: 'own' | 'others' = 'own'): NodeEndpoint[] {
     const unlisted = this.#admitted.filter(({ id }) => !this.#nodes.some((node) => node.id === id));
-    return [this.#coordinatorEndpoint(), ...this.#nodes.map((node) => this.#endpoint(node)), ...unlisted.map((node) => ({ ...this.#endpoint(node), isUnlisted: true }))];
+    return [this.#coordinatorEndpoint(), ...this.#nodes.map((node) => this.#endpoint(node, whose)), ...unlisted.map((node) => ({ ...this.#endpoint(node, whose), isUnlisted: true }))];
   }
 
   #coordinatorEndpoint(): NodeEndpoint {
@@ -321,12 +322,12 @@ export class Coordinator implements SessionServices {
     if (node !== coordinatorNodeId && this.#nodes.some(({ id, timeline = 0 }) => id === node && timeline < found.timeline)) this.inBackground(notePrimary(this.pools.get(coordinatorNodeId), node, found));
   }
 
-  #endpoint(node: ClusterNode): NodeEndpoint {
+  #endpoint(node: ClusterNode, whose: 'own' | 'others'): NodeEndpoint {
     const { host, port, database } = node;
     const own = this.#settings.nodeConfig?.({ host, port, database }) ?? {};
     const client = { ...configFor(this.#client, node), ...own, host, port, database };
     const servers = node.hosts === undefined ? undefined : { ...node, hosts: node.hosts };
-    return { id: node.id, name: addressName(node), config: { client, startup: this.#startup, ...this.#limits() }, servers };
+    return { id: node.id, name: addressName(node), config: { client, startup: this.#startup[whose], ...this.#limits() }, servers };
   }
 
   #limits() {

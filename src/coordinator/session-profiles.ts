@@ -1,5 +1,6 @@
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { NodeConnections } from '../cluster/node-connection.ts';
 import type { NodeLogin } from '../cluster/node-settings.ts';
 import { createNodePools, type NodeEndpoint, type NodePools, type OpenConnections } from '../cluster/node-pools.ts';
 import { SequenceBlocks } from '../execute/write/sequence-blocks.ts';
@@ -44,10 +45,10 @@ const idleMs = 30_000;
 export class SessionProfiles {
   readonly #profiles = new Map<string, Profile>();
 
-  /** `services`: the cluster's own. */
+  /** `services`: the cluster's own. `endpoints`: where connections begin with the settings of sessions of the cluster's own user, or of those of any other. */
   constructor(
     private readonly services: SessionServices,
-    private readonly endpoints: () => readonly NodeEndpoint[],
+    private readonly endpoints: (whose: 'own' | 'others') => readonly NodeEndpoint[],
     private readonly open: OpenConnections,
   ) {}
 
@@ -92,6 +93,7 @@ export class SessionProfiles {
       sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows, this.services.sequences),
       nextNode: () => services.nextNode(),
       clients: () => services.clients(),
+      searchPath: role === undefined ? undefined : () => searchPathOf(pools.get(coordinatorNodeId)),
       actsForAll: async () => role === undefined || (await this.#membership(role)).isMember,
       utility: async (run) => {
         // What is a part of the role's own transaction has the role's rights.
@@ -106,7 +108,7 @@ export class SessionProfiles {
     const startup = { ...settings, ...(role === undefined || login !== undefined ? {} : { role }) };
     const logsIn = login === undefined ? {} : { login: () => login.current };
     const admitting = ({ admission }: NodeEndpoint['config']) => (admission === undefined ? {} : { admission: { ...admission, isNeeded: role !== undefined } });
-    return this.endpoints().map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, ...admitting(endpoint.config), startup: { ...endpoint.config.startup, ...startup } } }));
+    return this.endpoints(login === undefined ? 'own' : 'others').map((endpoint) => ({ ...endpoint, config: { ...endpoint.config, ...logsIn, ...admitting(endpoint.config), startup: { ...endpoint.config.startup, ...startup } } }));
   }
 
   /** The cluster's functions act with the rights of its own user. */
@@ -133,4 +135,9 @@ export class SessionProfiles {
     }, idleMs);
     profile.idle.unref();
   }
+}
+
+async function searchPathOf(coordinator: Pick<NodeConnections, 'query'>): Promise<readonly string[]> {
+  const { rows } = await coordinator.query({ text: 'SELECT pg_catalog.array_to_json(pg_catalog.current_schemas(false))' });
+  return JSON.parse(rows[0]?.[0] ?? '[]') as string[];
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { at } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
@@ -35,8 +36,10 @@ export interface PlannedSession {
 
 /** Plans a session's statements: under its search path, with what it sees, for the formats that it has set. */
 export class SessionPlanner {
-  /** Undefined: that of a new session. */
+  /** Undefined: that of a new session of the cluster's own user. */
   #searchPath: readonly string[] | undefined;
+  /** It is that with which sessions of its role begin, and so that of all connections of its profile; as of the catalog's version. */
+  #pathOfRole: { readonly version: number | undefined } | undefined;
   /** The settings changed in a way that only a server can tell the search path of. */
   #isOutdated = false;
   /** What prunes plans; as of the catalog's version below, since roles are changed with it. */
@@ -56,6 +59,7 @@ export class SessionPlanner {
     private readonly session: PlannedSession,
   ) {
     this.#finishing = services.finishing;
+    if (services.searchPath !== undefined) this.#pathOfRole = { version: undefined };
   }
 
   /** Settings have changed: they are read again before the next statement is planned. */
@@ -65,7 +69,7 @@ export class SessionPlanner {
 
   /** The plan that all sessions share, if there is one and this session may use it: the hot path. */
   known(statement: Statement, snapshot: CatalogSnapshot): PreparedPlan | undefined {
-    return this.#isOutdated || this.#hasOwnView ? undefined : this.services.planner.cached(statement.text, snapshot)?.knowing(this.#known);
+    return this.#isOld(snapshot) || !this.#seesWhatAllSee ? undefined : this.services.planner.cached(statement.text, snapshot)?.knowing(this.#known);
   }
 
   /**
@@ -73,7 +77,7 @@ export class SessionPlanner {
    * run as it is.
    */
   lifted(text: string, snapshot: CatalogSnapshot, learns: boolean): LiftedText | undefined | Promise<LiftedText | undefined> {
-    if (this.#isOutdated || this.#hasOwnView) return undefined;
+    if (this.#isOld(snapshot) || !this.#seesWhatAllSee) return undefined;
     const found = this.services.planner.lifted.of(text, snapshot);
     if (found === undefined || this.known(found.statement, snapshot) !== undefined) return found;
     return learns ? this.#learned(found, snapshot) : undefined;
@@ -101,16 +105,16 @@ export class SessionPlanner {
 
   /** What the coordinator database says of a statement, under the session's settings: PostgreSQL's own types and errors. `types`: OIDs of leading parameters, 0 for one to infer. */
   async shape(text: string, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
-    if (this.#isOutdated) await this.#readState(snapshot);
+    if (this.#isOld(snapshot)) await this.#readState(snapshot);
     if (this.#hasOwnView) return this.session.onCoordinator((connection) => connection.describe(text, types));
-    return this.services.planner.shapes.of(text, types, snapshot) ?? this.services.pools.get(coordinatorNodeId).describe(text, types);
+    return (this.#seesWhatAllSee ? this.services.planner.shapes.of(text, types, snapshot) : undefined) ?? this.services.pools.get(coordinatorNodeId).describe(text, types);
   }
 
   /** The same of a statement, which is remembered where nothing but a change of the catalog can change it. */
   async shapeOf(statement: Statement, types: readonly number[], snapshot: CatalogSnapshot): Promise<StatementShape> {
     const text = snapshot.lookups.length === 0 ? statement.text : describableText(statement, new RelationNames(snapshot, await this.searchPath(snapshot)));
     const shape = await this.shape(text, types, snapshot);
-    if (!this.#hasOwnView && !this.#isOutdated) this.services.planner.shapes.keep(statement, types, { snapshot, shape });
+    if (this.#seesWhatAllSee && !this.#isOld(snapshot)) this.services.planner.shapes.keep(statement, types, { snapshot, shape });
     return shape;
   }
 
@@ -131,7 +135,7 @@ export class SessionPlanner {
 
   /** Schemas in which the session looks for names. */
   async searchPath(snapshot: CatalogSnapshot): Promise<readonly string[]> {
-    if (this.#isOutdated) await this.#readState(snapshot);
+    if (this.#isOld(snapshot)) await this.#readState(snapshot);
     return this.#searchPath ?? snapshot.server.searchPath;
   }
 
@@ -144,12 +148,12 @@ export class SessionPlanner {
   describerOfErrors(inTransaction: boolean): Pick<DescribeConnection, 'describe'> | undefined {
     // Any other connection would wait for its transaction's locks.
     if (this.session.ownSnapshot() !== undefined || this.session.locksTables()) return undefined;
-    if (this.#searchPath === undefined) return this.services.pools.get(coordinatorNodeId);
+    if (this.#searchPath === undefined || this.#pathOfRole !== undefined) return this.services.pools.get(coordinatorNodeId);
     return inTransaction ? undefined : this.#describing;
   }
 
   async #planBy(snapshot: CatalogSnapshot, statement: Statement): Promise<PreparedPlan> {
-    if (this.#isOutdated || (this.#known !== undefined && this.#knownVersion !== snapshot.version)) await this.#readState(snapshot);
+    if (this.#isOld(snapshot) || (this.#known !== undefined && this.#knownVersion !== snapshot.version)) await this.#readState(snapshot);
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     const planner = this.#hasOwnView ? this.#own : this.services.planner;
     const prepared = await planner.plan(statement, {
@@ -165,20 +169,40 @@ export class SessionPlanner {
 
   /** Whether only this session's connection sees what its statements name: a transaction may see what nobody else does, another search path finds other objects. */
   get #hasOwnView(): boolean {
-    return this.session.seesOwnChanges() || this.#searchPath !== undefined || this.session.isPinned();
+    return this.session.seesOwnChanges() || (this.#searchPath !== undefined && this.#pathOfRole === undefined) || this.session.isPinned();
+  }
+
+  /** Its names mean what they mean to sessions of the cluster's own user. */
+  get #seesWhatAllSee(): boolean {
+    return !this.#hasOwnView && this.#searchPath === undefined;
+  }
+
+  #isOld({ version }: CatalogSnapshot): boolean {
+    return this.#isOutdated || (this.#pathOfRole !== undefined && this.#pathOfRole.version !== version);
   }
 
   /** What planning must know of the session's settings; only a server can tell. */
   async #readState(snapshot: CatalogSnapshot): Promise<void> {
+    if (!this.#isOutdated && this.#pathOfRole !== undefined) return this.#readPathOfRole(snapshot);
     const asked = { names: this.session.customSettings(), role: [...snapshot.tables.values()].some(({ security }) => security !== undefined) };
     const state: SessionState | undefined = this.session.hasDefaultSettings() ? undefined : await this.session.onCoordinator((connection) => stateOf(connection, asked));
     const { finishing } = state === undefined || state.finishing === 'application' ? this.services : state;
     if (finishing !== this.#finishing) this.#own = new Planner();
     this.#finishing = finishing;
     this.#searchPath = state?.searchPath;
+    this.#pathOfRole = undefined;
+    if (state === undefined) await this.#readPathOfRole(snapshot);
     this.#known = state?.known;
     this.#knownVersion = snapshot.version;
     this.#isOutdated = false;
+  }
+
+  /** `$user` is another schema for another role, and it may use others. */
+  async #readPathOfRole({ version, server }: CatalogSnapshot): Promise<void> {
+    const path = await this.services.searchPath?.();
+    if (path === undefined) return;
+    this.#searchPath = isDeepStrictEqual(path, server.searchPath) ? undefined : path;
+    this.#pathOfRole = { version };
   }
 }
 

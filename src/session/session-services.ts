@@ -48,6 +48,8 @@ export interface SessionServices {
   clients(): Promise<readonly ClientActivity[]>;
   /** For a session of another role: whether the cluster's own functions do for it whatever the cluster's user may. Else it distributes its own tables alone, in transactions of its own. */
   actsForAll?: (() => Promise<boolean>) | undefined;
+  /** For sessions of another role: the search path that they begin with, where they look for names. */
+  searchPath?: (() => Promise<readonly string[]>) | undefined;
   /** Runs one of the cluster's own functions, outside any transaction where it is not given one. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto';
 import { placementsOnly } from './placements-only.ts';
 
 /**
- * The statement that boots a process: one row of three JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with. Fails with 3F000 or
+ * The statement that boots a process: one row of four JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with: those of its own user, and those of others. Fails with 3F000 or
  * 42883 where the schema was not installed. `known`: a version of which the caller has all tables; where newer ones have changed few of them, the others are only named.
  */
 export function catalogDocumentQuery(known?: number): string {
-  return `SELECT ${documentFunction()}(${known ?? 'NULL'}), array_to_json(current_schemas(false)), ${sessionSettings}`;
+  return `WITH settings AS MATERIALIZED (SELECT name, setting, source, context FROM pg_catalog.pg_settings),
+  entries AS MATERIALIZED (SELECT setdatabase, setrole, split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS setting FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS entry
+    WHERE (setdatabase = 0 OR setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())) AND (setrole = 0 OR setrole = session_user::regrole))
+  SELECT ${documentFunction()}(${known ?? 'NULL'}), array_to_json(current_schemas(false)), ${sessionSettings}, ${databaseSettings}`;
 }
 
 /**
@@ -21,17 +24,26 @@ export function placementsQuery(known: number): string {
   FROM shardwright.cluster c`;
 }
 
+/** Of connections alone, or as we need them. */
+const ownSettings = `'application_name', 'client_encoding', 'role', 'IntervalStyle'`;
+
 /**
  * Time zone and date style, and whatever ALTER DATABASE and ALTER ROLE say on the coordinator database: a node must read and write values
  * alike. What else a server's configuration file says is its own.
  */
 const sessionSettings = `(SELECT json_object_agg(name, setting) FROM (
-  SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN ('TimeZone', 'DateStyle')
-    OR (source IN ('database', 'user', 'database user') AND context = 'user' AND name NOT IN ('application_name', 'client_encoding', 'role', 'IntervalStyle'))
-  UNION SELECT name, current_setting(name) FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS entry, split_part(entry, '=', 1) AS name
-    WHERE name LIKE '%.%' AND current_setting(name, true) IS NOT NULL
-    AND (setdatabase = 0 OR setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
-    AND (setrole = 0 OR setrole = session_user::regrole)) AS s)`;
+  SELECT name, setting FROM settings WHERE name IN ('TimeZone', 'DateStyle')
+    OR (source IN ('database', 'user', 'database user') AND context = 'user' AND name NOT IN (${ownSettings}))
+  UNION SELECT name, current_setting(name) FROM entries WHERE name LIKE '%.%' AND current_setting(name, true) IS NOT NULL) AS s)`;
+
+const ofOwnUser = (name: string): string => `EXISTS (SELECT FROM entries o WHERE o.setrole <> 0 AND lower(o.name) = lower(${name}))`;
+
+/** What the cluster's own user begins with by ALTER ROLE hides what others begin with: a time zone of the configuration file, and a date style, are left to each server then. */
+const databaseSettings = `(SELECT coalesce(json_object_agg(name, setting), '{}') FROM (
+  (SELECT DISTINCT ON (lower(e.name)) e.name, e.setting FROM entries e LEFT JOIN settings p ON lower(p.name) = lower(e.name)
+    WHERE e.setrole = 0 AND CASE WHEN p.name IS NULL THEN e.name LIKE '%.%' ELSE p.context = 'user' AND p.name NOT IN ('DateStyle', ${ownSettings}) AND (p.name <> 'TimeZone' OR ${ofOwnUser('p.name')}) END
+    ORDER BY lower(e.name), e.setdatabase DESC)
+  UNION ALL SELECT name, setting FROM settings WHERE name IN ('TimeZone', 'DateStyle') AND NOT ${ofOwnUser('settings.name')}) AS s)`;
 
 /**
  * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and

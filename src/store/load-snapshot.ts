@@ -1,7 +1,7 @@
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import type { CallOptions, NodeConnections } from '../cluster/node-connection.ts';
 import type {
-  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, Policy, RowSecurity, ServerFacts, ShardGroup, TableIndex,
+  CatalogSnapshot, CatalogTable, ClusterNode, ColocationGroup, Column, ColumnDefault, DependentView, HashFamily, Policy, RowSecurity, ShardGroup, TableIndex,
 } from '../catalog/catalog-snapshot.ts';
 import { tableKey } from '../catalog/catalog-snapshot.ts';
 import type { UniqueLookup } from '../catalog/unique-lookup.ts';
@@ -89,14 +89,14 @@ export interface ReadOptions extends CallOptions {
 /** The metadata as a connection sees it, in a transaction that may have changed it. */
 export async function readSnapshot(coordinator: Pick<NodeConnections, 'query'>, { known, signal }: ReadOptions = {}): Promise<CatalogSnapshot> {
   const { rows } = await coordinator.query({ text: catalogDocumentQuery(known?.version) }, { signal });
-  const [document, searchPath, settings] = rows[0] ?? [];
-  if (typeof document !== 'string' || typeof searchPath !== 'string' || typeof settings !== 'string') {
+  const [document, searchPath, settings, databaseSettings] = rows[0] ?? [];
+  if (typeof document !== 'string' || typeof searchPath !== 'string' || typeof settings !== 'string' || typeof databaseSettings !== 'string') {
     throw new ClusterError('catalogCorrupt', 'table "shardwright.cluster" is empty');
   }
   const read = documentFromJson(document);
   const kept = keptTables(read, known);
   if (kept === undefined) return readSnapshot(coordinator, { signal });
-  return snapshotOf(read, kept, { searchPath, settings });
+  return snapshotOf(read, kept, { searchPath, settings, databaseSettings });
 }
 
 /** What the coordinator database answered to a look. */
@@ -135,16 +135,17 @@ function keptTables({ kept, clusterId }: CatalogDocument, known: CatalogSnapshot
 
 /** The snapshot in the three JSON texts of `catalogDocumentQuery`. `catalogCorrupt` when its invariants do not hold. */
 export function snapshotFromJson(documentJson: string, searchPathJson: string, settingsJson = '{}'): CatalogSnapshot {
-  return snapshotOf(documentFromJson(documentJson), [], { searchPath: searchPathJson, settings: settingsJson });
+  return snapshotOf(documentFromJson(documentJson), [], { searchPath: searchPathJson, settings: settingsJson, databaseSettings: settingsJson });
 }
 
 /** As JSON. */
 interface SessionFacts {
   readonly searchPath: string;
   readonly settings: string;
+  readonly databaseSettings: string;
 }
 
-function snapshotOf(document: CatalogDocument, kept: readonly CatalogTable[], { searchPath, settings }: SessionFacts): CatalogSnapshot {
+function snapshotOf(document: CatalogDocument, kept: readonly CatalogTable[], { searchPath, settings, databaseSettings }: SessionFacts): CatalogSnapshot {
   const read = (document.tables ?? []).map(tableOf);
   const tables = kept.length === 0 ? read : [...kept, ...read].sort((a, b) => a.oid - b.oid);
   const snapshot: CatalogSnapshot = {
@@ -156,7 +157,10 @@ function snapshotOf(document: CatalogDocument, kept: readonly CatalogTable[], { 
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map((document.views ?? []).map(viewOf).map((view) => [tableKey(view.schema, view.name), view])),
     lookups: (document.lookups ?? []).map(lookupOf),
-    server: serverOf(document, JSON.parse(searchPath) as string[], JSON.parse(settings) as Record<string, string>),
+    server: {
+      version: document.serverVersion, searchPath: JSON.parse(searchPath) as string[], defaultCollationIsC: ordersByBytes(document.database),
+      sessionSettings: JSON.parse(settings) as Record<string, string>, databaseSettings: JSON.parse(databaseSettings) as Record<string, string>,
+    },
   };
   checkInvariants(snapshot);
   return snapshot;
@@ -247,10 +251,6 @@ function defaultOf([, , , , , , , , , , sequence, sql, volatility]: ColumnTuple)
 function indexOf([name, unique, positions, partial]: IndexTuple, columns: readonly Column[]): TableIndex {
   const names = positions.map((position) => columns.find((column) => column.position === position)?.name);
   return { name, unique, columns: names, partial };
-}
-
-function serverOf({ serverVersion, database }: CatalogDocument, searchPath: string[], sessionSettings: Record<string, string>): ServerFacts {
-  return { version: serverVersion, searchPath, defaultCollationIsC: ordersByBytes(database), sessionSettings };
 }
 
 /** The built-in provider (17 and newer) has only locales that order by code point. */

@@ -34,7 +34,7 @@ export function oddSnapshot(): CatalogSnapshot {
     tables: new Map(tables.map((table) => [tableKey(table.schema, table.name), table])),
     dependentViews: new Map(),
     lookups: [],
-    server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {} },
+    server: { version: 180000, searchPath: ['public'], defaultCollationIsC: false, sessionSettings: {}, databaseSettings: {} },
   };
 }
 

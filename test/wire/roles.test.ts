@@ -203,3 +203,58 @@ test('last values of sequences are told as privileges say', async () => {
     await pair.cluster.query('DROP TABLE named, counted');
   }
 });
+
+test('sessions begin with what is set for their role and database, and not with what is set for the cluster\'s own user', async () => {
+  const { database } = pair.databases.coordinator;
+  const own = `ALTER ROLE ${owner} IN DATABASE ${database}`;
+  await pair.cluster.query(`ALTER DATABASE ${database} SET app.region = 'all'; ALTER DATABASE ${database} SET work_mem = '5MB'; ALTER DATABASE ${database} SET timezone = 'Asia/Tokyo'; ALTER ROLE ALL SET app.everybody = 'yes'; ALTER ROLE ${shop} SET app.shop = 'mine'`);
+  await pair.cluster.query(`${own} SET app.tenant_id = '3'; ${own} SET app.region = 'own'; ${own} SET work_mem = '7MB'; ${own} SET timezone = 'Asia/Kolkata'; ${own} SET datestyle = 'DMY'`);
+  await using other = await serve(pair.another(), { port: 0 });
+  const client = await connect(other);
+  const settings = `current_setting('app.tenant_id', true) AS tenant, current_setting('app.region') AS region, current_setting('app.everybody') AS everybody, current_setting('app.shop') AS shop, current_setting('work_mem') AS memory, current_setting('timezone') AS zone, '03/02/2024'::text::date::text AS day`;
+  const expected = [{ tenant: null, region: 'all', everybody: 'yes', shop: 'mine', memory: '5MB', zone: 'Asia/Tokyo', day: '2024-03-02' }];
+  try {
+    expect((await client.query(`SELECT ${settings}`)).rows).toEqual(expected);
+    expect((await client.query(`SELECT DISTINCT ${settings} FROM orders`)).rows).toEqual(expected);
+    expect((await client.query(`SELECT DISTINCT ${settings} FROM orders WHERE tenant_id = 3`)).rows).toEqual(expected);
+  } finally {
+    await client.end();
+    await pair.cluster.query(`ALTER DATABASE ${database} RESET ALL; ${own} RESET ALL; ALTER ROLE ALL RESET app.everybody; ALTER ROLE ${shop} RESET ALL`);
+  }
+});
+
+test('names are looked for where the role begins to look', async () => {
+  await pair.cluster.query(`CREATE SCHEMA ${shop}; GRANT USAGE ON SCHEMA ${shop} TO ${shop}; CREATE TABLE ${shop}.orders (tenant_id bigint, id int); GRANT ALL ON ${shop}.orders TO ${shop}`);
+  await pair.cluster.createDistributedTable(`${shop}.orders`, 'tenant_id', { shardCount: 2 });
+  await pair.cluster.query(`INSERT INTO ${shop}.orders VALUES (1, 1)`);
+  await using taking = await serve(pair.cluster, { port: 0, actAs: 'set_role' });
+  const count = 'SELECT count(*)::int AS n FROM orders';
+  try {
+    for (const to of [server, taking]) {
+      const client = await connect(to, { application_name: 'names' });
+      for (let i = 0; i < 3; i += 1) {
+        expect((await client.query(count)).rows).toEqual([{ n: 1 }]);
+        expect((await client.query({ name: 'one', text: `${count} WHERE tenant_id = $1`, values: [1] })).rows).toEqual([{ n: 1 }]);
+        await client.query('BEGIN');
+        expect((await client.query(count)).rows).toEqual([{ n: 1 }]);
+        await client.query('SET LOCAL search_path = public');
+        expect((await client.query(count)).rows).toEqual([{ n: 60 }]);
+        await client.query('ROLLBACK');
+        await client.query('SET search_path = public');
+        expect((await client.query(count)).rows).toEqual([{ n: 60 }]);
+        await client.query('RESET search_path');
+      }
+      await expect(client.query('SELECT nothing FROM orders')).rejects.toMatchObject({ code: '42703', position: '8' });
+      expect((await pair.cluster.query(count)).rows).toEqual([{ n: 60 }]);
+      await client.query('INSERT INTO orders VALUES (2, 2); DELETE FROM orders WHERE tenant_id = 2');
+      await client.end();
+    }
+    const before = await connect(server, { application_name: 'names' });
+    expect((await before.query(count)).rows).toEqual([{ n: 1 }]);
+    await pair.cluster.query(`DROP SCHEMA ${shop} CASCADE`);
+    expect((await before.query(count)).rows).toEqual([{ n: 60 }]);
+    await before.end();
+  } finally {
+    await pair.cluster.query(`DROP SCHEMA IF EXISTS ${shop} CASCADE`);
+  }
+});
