@@ -138,15 +138,16 @@ export class ShownColumns {
     return this.#commonNames.get(common);
   }
 
-  /** Columns that USING merges come first. */
+  /** Columns that USING merges come first; NATURAL merges all that both sides have, as the left one orders them. */
   #joined({ larg, rarg, jointype, isNatural, usingClause = [] }: JoinExpr): readonly Shown[] | undefined {
     const left = larg === undefined ? undefined : this.#shown(larg);
     const right = rarg === undefined ? undefined : this.#shown(rarg);
-    if (left === undefined || right === undefined || isNatural === true) return undefined;
-    const names = usingClause.map((one) => ('String' in one ? (one.String.sval ?? '') : ''));
-    if (names.length === 0) return [...left, ...right];
+    if (left === undefined || right === undefined) return undefined;
+    const listed = usingClause.map((one) => ('String' in one ? (one.String.sval ?? '') : ''));
+    if (listed.length === 0 && isNatural !== true) return [...left, ...right];
     const [columns, others] = [columnsIn(left), columnsIn(right)];
     if (columns === undefined || others === undefined) return undefined;
+    const names = isNatural === true ? columns.map(({ name }) => name).filter((name) => others.some((other) => other.name === name)) : listed;
     const merged = names.map((name) => mergedOf(name, { left: columns, right: others }, jointype));
     const known = merged.filter((one) => one !== undefined);
     const rest = [...columns, ...others].filter(({ name }) => !names.includes(name));

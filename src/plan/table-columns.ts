@@ -18,7 +18,7 @@ interface WrittenOut {
 
 /**
  * Writes out what stands for all columns of a table, in its own order: `*` and `o.*` in a SELECT list or RETURNING, and the columns of an INSERT that lists none. A shard may have them in another order, or others, where somebody has changed
- * it: values go by names then, and a column that is missing is an error. What it leaves as it is: `*` over NATURAL joins, over aliases that rename columns, and whole rows; and both an INSERT that lists no columns and its query, where
+ * it: values go by names then, and a column that is missing is an error. What it leaves as it is: `*` over aliases that rename columns, and whole rows; and both an INSERT that lists no columns and its query, where
  * columns of that go by their places.
  */
 export function columnEdits(statement: Statement, uses: readonly Use[], cutter: NameCutter): WrittenOut {

@@ -65,6 +65,9 @@ const statements = [
   `MERGE INTO pairs p USING others x ON x.t = p.t AND p.n = 3 AND p.t = $1 AND x.t = $1 WHEN MATCHED THEN UPDATE SET a = p.a RETURNING old.*, new.*`,
   // Beside queries whose columns are known.
   'SELECT * FROM pairs p JOIN (SELECT t, c FROM others) q USING (t) WHERE n < 9', 'WITH q AS (SELECT * FROM others) SELECT * FROM q JOIN pairs USING (t) WHERE n < 9', 'SELECT j.* FROM (pairs p JOIN others o USING (t)) AS j WHERE j.t = $1', 'SELECT * FROM pairs p FULL JOIN others o USING (t) WHERE t = $1', 'SELECT * FROM (pairs p JOIN others o USING (t)) AS j WHERE j.n < 9',
+  // What a NATURAL join merges.
+  'SELECT * FROM pairs NATURAL JOIN others WHERE t = $1', 'SELECT * FROM others NATURAL JOIN pairs', 'SELECT * FROM others NATURAL LEFT JOIN pairs WHERE t = $1', 'SELECT * FROM others NATURAL FULL JOIN pairs', 'SELECT * FROM others NATURAL RIGHT JOIN pairs', 'SELECT * FROM pairs NATURAL JOIN (SELECT t, c FROM others) q WHERE t = $1', 'SELECT * FROM more NATURAL JOIN pairs',
+  'SELECT j.* FROM (pairs NATURAL JOIN others) AS j', 'SELECT p.*, c FROM pairs p NATURAL JOIN others', 'SELECT * FROM (SELECT t AS u, n AS v FROM more) m NATURAL JOIN (SELECT * FROM pairs WHERE t = $1) p WHERE u = $1', 'SELECT * FROM lists NATURAL JOIN (SELECT n AS code, t FROM pairs) q', 'SELECT * FROM pairs NATURAL JOIN others NATURAL JOIN (SELECT t, n FROM more) m', 'SELECT * FROM (SELECT n + 0 AS n, t FROM pairs) p NATURAL JOIN (SELECT t::bigint, n FROM pairs) q WHERE t = $1',
   'SELECT * FROM pairs ORDER BY t, n, a, b', 'SELECT * FROM lists ORDER BY 1', 'SELECT l.*, p.* FROM lists l JOIN pairs p ON p.n = l.code WHERE p.t = $1', `INSERT INTO lists VALUES (50, 'x50', 'y50'), (51, 'x51', DEFAULT) RETURNING *`, 'TABLE lists',
 ];
 
@@ -116,7 +119,7 @@ test('an INSERT that lists no columns is by names or by places as its query is',
   ]) {
     const direct = [`INSERT INTO swapped SELECT ${query} RETURNING t, a, b`, `WITH i AS (INSERT INTO swapped SELECT ${query} RETURNING *) SELECT t, a, b FROM i`];
     // Of what goes by places, only a shard can insert its own.
-    for (const text of /NATURAL|AS s|\) s \(/.test(query) ? direct : [...direct, `WITH q AS (SELECT ${query}) INSERT INTO swapped SELECT * FROM q RETURNING t, a, b`, `WITH q (x, y, z) AS (SELECT ${query}) INSERT INTO swapped SELECT x, y, z FROM q RETURNING t, a, b`]) {
+    for (const text of /AS s|\) s \(/.test(query) ? direct : [...direct, `WITH q AS (SELECT ${query}) INSERT INTO swapped SELECT * FROM q RETURNING t, a, b`, `WITH q (x, y, z) AS (SELECT ${query}) INSERT INTO swapped SELECT x, y, z FROM q RETURNING t, a, b`]) {
       const [found, expected] = await Promise.all([cluster, pair.plain].map(async (pool) => {
         const { rows: got } = await (pool as Cluster).query(`BEGIN; ${text}; ROLLBACK`).then((all) => at(all as unknown as { rows: unknown[] }[], 1));
         return { text, rows: got };
