@@ -8,13 +8,20 @@ import type { TableDefinition } from './table-definition.ts';
 
 /** Reads a table's definition; the transaction must have `definitionSettings`, and a lock that keeps the definition from changing. */
 export async function readDefinition(coordinator: NodeConnection, oid: number, options?: CallOptions): Promise<TableDefinition> {
-  const definition = (await readDefinitions(coordinator, [oid], options)).get(oid);
-  if (definition === undefined) throw new ClusterError('undefinedTable', `relation with OID ${oid} does not exist`);
-  return definition;
+  return present((await readPresentDefinitions(coordinator, [oid], options)).get(oid));
+}
+
+/** As `readDefinitions`, of tables that have to be there: `undefinedTable` when one is gone. */
+export async function readPresentDefinitions(coordinator: NodeConnection, oids: readonly number[], options?: CallOptions): Promise<Map<number, TableDefinition>> {
+  const definitions = await readDefinitions(coordinator, oids, options);
+  const gone = oids.find((oid) => !definitions.has(oid));
+  if (gone !== undefined) throw new ClusterError('undefinedTable', `relation with OID ${gone} does not exist`);
+  return definitions;
 }
 
 /** Those of several tables, by OID; of what is gone there is none. Indexes that are not valid are no part of the definition yet: shards get them when they are. */
 export async function readDefinitions(coordinator: NodeConnection, oids: readonly number[], options?: CallOptions): Promise<Map<number, TableDefinition>> {
+  if (oids.length === 0) return new Map(); // Planning the query takes longer than running it.
   const { rows } = await coordinator.query({ text: definitionsOfTables, values: [oids] }, options);
   return new Map(rows.map(([document]) => {
     const definition = definitionOf(document);
@@ -44,6 +51,7 @@ export async function readShardDefinitions(
   shards: readonly { readonly schema: string; readonly name: string }[],
   options?: CallOptions,
 ): Promise<Map<string, TableDefinition>> {
+  if (shards.length === 0) return new Map();
   const { rows } = await node.query({ text: definitionsOfShards, values: [JSON.stringify(shards)] }, options);
   const definitions = rows.map(([document]) => definitionOf(document));
   return new Map(definitions.map((definition) => [tableKey(definition.schema, definition.name), definition]));

@@ -9,7 +9,7 @@ import { shardName } from '../catalog/shard-name.ts';
 import type { CallOptions, NodeConnection, RawRow } from '../cluster/node-connection.ts';
 import { inheritedNames } from '../ddl/inherited-names.ts';
 import { readObjects } from '../ddl/objects/read-objects.ts';
-import { readDefinition } from '../ddl/read-definition.ts';
+import { readPresentDefinitions } from '../ddl/read-definition.ts';
 import { referencedShards } from '../ddl/referenced-shards.ts';
 import type { ShardWish } from '../ddl/render-shard.ts';
 import type { RelatedTable, TableDefinition } from '../ddl/table-definition.ts';
@@ -90,8 +90,7 @@ export async function readShardGroups(coordinator: NodeConnection, job: Pick<Sto
   if (isNode && rows.length === 0) throw definitionsChanged();
   const missing = job.sources.find(({ group }) => !rows.some(([id]) => Number(id) === group));
   if (missing !== undefined) throw new ClusterError('moveRefused', `shard group ${missing.group} has no tables`, { detail: 'They were dropped, or undistributed, or the shard group was split.' });
-  const definitions = new Map<number, TableDefinition>();
-  for (const oid of new Set(rows.map((row) => Number(row[7])))) definitions.set(oid, await readDefinition(coordinator, oid, options));
+  const definitions = await readPresentDefinitions(coordinator, [...new Set(rows.map((row) => Number(row[7])))], options);
   const sources = job.sources.map(({ group }) => sourceOf(rows.filter(([id]) => Number(id) === group), definitions));
   const hash = hashOf(rows);
   const references = referencesOf(at(sources, 0), Number(at(rows, 0)[1]));
