@@ -2,16 +2,19 @@ import { expect, test } from 'vitest';
 import { openTestNode, until } from './connections.ts';
 import { ClusterError } from '../../src/base/errors.ts';
 
+/** Other test files sleep on the same server. */
+const sleeps = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+
 test('aborting cancels on the server', async () => {
   await using node = await openTestNode();
   const controller = new AbortController();
   const sleeping = node.connections.query({ text: 'SELECT pg_sleep(1000)' }, { signal: controller.signal });
-  await until(() => node.sees("EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active')"));
+  await until(() => node.sees(`EXISTS (${sleeps})`));
   controller.abort();
   const error: unknown = await sleeping.catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(ClusterError);
   expect(error).toMatchObject({ id: 'canceled', code: '57014', cause: { code: '57014', where: expect.stringContaining(node.name) } });
-  expect(await node.sees("NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active')")).toBe(true);
+  expect(await node.sees(`NOT EXISTS (${sleeps})`)).toBe(true);
 });
 
 test('aborted before the start: nothing runs', async () => {

@@ -129,16 +129,19 @@ describe('rows that others hold', () => {
   });
 });
 
+/** Other test files wait for locks of theirs on the same servers. */
+const waits = 'SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()';
+
 /** Until some session waits for a lock. */
 async function expectWaiting(pool: Connecting): Promise<void> {
   const counts = async (): Promise<number> => {
-    if (pool !== (pair.cluster as Connecting)) return (await pair.plain.query(`SELECT FROM pg_locks WHERE NOT granted`)).rowCount ?? 0;
+    if (pool !== (pair.cluster as Connecting)) return (await pair.plain.query(waits)).rowCount ?? 0;
     const { Client } = await import('pg');
     let sum = 0;
     for (const { connectionString } of pair.databases.nodes) {
       const client = new Client({ connectionString });
       await client.connect();
-      sum += (await client.query(`SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()`)).rowCount ?? 0;
+      sum += (await client.query(waits)).rowCount ?? 0;
       await client.end();
     }
     return sum;
