@@ -89,7 +89,10 @@ function checkActions(key: Candidate): void {
     );
   }
   const defaulted = [...(foreign.onDelete === 'set_default' ? setOnDelete : []), ...(foreign.onUpdate === 'set_default' ? positions : [])];
-  const column = table.columns.find(({ position, usesSequence }) => usesSequence && defaulted.includes(position));
+  const columns = table.columns.filter(({ position }) => defaulted.includes(position));
+  const varying = target.kind === 'reference' ? columns.find(({ usesSequence, volatility }) => !usesSequence && (volatility === 's' || volatility === 'v')) : undefined;
+  if (varying !== undefined) throw objection(key, `would set "${varying.name}" to a default that differs from copy to copy`, 'Use another action.');
+  const column = columns.find(({ usesSequence }) => usesSequence);
   if (column === undefined) return;
   throw objection(key, `would set "${column.name}" to a default that only the coordinator database knows`, 'Use another action.');
 }

@@ -61,6 +61,7 @@ const actingOnSession = /^(pg_(try_)?advisory_|pg_notify$|pg_export_snapshot$|se
 export function refuseSessionCalls(tree: unknown): void {
   collectCalls(tree, (call) => {
     const name = builtinName(call.funcname) ?? '';
+    if (name === 'current_query') throw unsupported('current_query() would give the text that a server of the cluster gets.', 'Pass the text as a parameter.');
     if (actingOnSession.test(name)) throw unsupported(`${name}() would act in a session of a node, and yours is in the coordinator database.`, 'Call it in a statement of its own, without distributed or reference tables.');
     return true;
   }, true);

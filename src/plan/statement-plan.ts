@@ -148,9 +148,10 @@ export interface RowKey {
 /**
  * Copies of a reference table are written at different moments, between which others may commit.
  * `compared`: each returns, behind the caller's columns, a hash of what it has written of each row; nothing is kept unless these are the same everywhere. `mayDiffer`: also where nobody else
- * writes, since the statement leaves something open. `locked`: nobody else writes to the table, from before the first copy is written until the transaction ends.
+ * writes, since the statement leaves something open. `locked`: nobody else writes to the table, from before the first copy is written until the transaction ends; and where copies `mayDiffer`, all rows of
+ * them are compared then.
  */
-export type CopyCheck = { readonly kind: 'compared'; readonly mayDiffer: boolean } | { readonly kind: 'locked'; readonly table: ReferenceTable };
+export type CopyCheck = { readonly kind: 'compared'; readonly mayDiffer: boolean } | { readonly kind: 'locked'; readonly table: ReferenceTable; readonly mayDiffer: boolean };
 
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */
 export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 'stages' | 'readsLocalTables'> {

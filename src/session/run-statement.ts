@@ -291,10 +291,10 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
   }
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
-  if (tasks.length === 1 && only !== undefined && only.counts !== true) {
+  if (tasks.length === 1 && only !== undefined && only.counts !== true && plan.check === undefined) {
     return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
   }
-  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, { tasks }) : await runBriefSpread(context.scope, tasks);
+  const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, { tasks, check: plan.check }) : await runBriefSpread(context.scope, tasks);
   return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
 }
 

@@ -26,6 +26,11 @@ export async function lockCopies(transaction: DistributedTransaction, table: Ref
     level = at(at(locked, 0), 1).rows[0]?.[0] ?? '';
   }
   if (level.startsWith('read ')) return true;
+  return areAlike(transaction, table, { turns, options });
+}
+
+/** Whether the transaction sees the same rows in all copies. Reads all of them. */
+export async function areAlike(transaction: DistributedTransaction, table: ReferenceTable, { turns, options }: LockedCopies): Promise<boolean> {
   const sums = await runBatches(transaction, turns.flat().map((node) => ({ node, queries: [{ text: sumOfRows(copySql(table, node)) }] })), options);
   return new Set(sums.map((results) => JSON.stringify(at(results, 0).rows))).size === 1;
 }

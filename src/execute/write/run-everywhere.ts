@@ -5,7 +5,7 @@ import type { CopyCheck } from '../../plan/statement-plan.ts';
 import { writtenHash } from '../../plan/write/compare-copies.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { mayRunAgain, type StatementScope } from '../statement-scope.ts';
-import { lockCopies } from './lock-copies.ts';
+import { areAlike, lockCopies } from './lock-copies.ts';
 import { combined, onNodes, rowsWritten, type WriteOutcome, type WriteTask } from './run-spread.ts';
 
 /** A write of one statement for each copy of a reference table. */
@@ -49,10 +49,13 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   if (shells.length > 0) for (const { node } of tasks) await transaction.join(node, 'write', options);
   const first = shells.length > 0 ? shells : tasks.slice(0, 1);
   const others = tasks.filter((task) => !first.includes(task));
-  if (check?.kind === 'locked' && tasks.length > 1 && !(await lockCopies(transaction, check.table, { turns: [first, others].map((turn) => turn.map(({ node }) => node)), options }))) throw concurrentWrites();
+  const copiesOf = { turns: [first, others].map((turn) => turn.map(({ node }) => node)), options };
+  const locked = tasks.length > 1 && check?.kind === 'locked' ? check : undefined;
+  if (locked !== undefined && !(await lockCopies(transaction, locked.table, copiesOf))) throw concurrentWrites();
   const copies = new Map([...(await onNodes(transaction, first, options)), ...(await onNodes(transaction, others, options))]);
   const outcome = combined(tasks.slice(0, 1), copies);
-  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw concurrentWrites();
+  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw locked?.mayDiffer === true ? copiesDiffer() : concurrentWrites();
+  if (locked?.mayDiffer === true && !(await areAlike(transaction, locked.table, copiesOf))) throw copiesDiffer();
   if (check?.kind !== 'compared') return outcome;
   const written = new Set([...copies].map(([task, result]) => sumOfHashes(task, result)));
   if (written.size > 1) throw check.mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites();

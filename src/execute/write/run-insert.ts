@@ -16,6 +16,7 @@ import { FusedInserts } from './fused-inserts.ts';
 import type { HotTexts } from './hot-texts.ts';
 import { hashAssigned, placeValues } from './place-values.ts';
 import { renderArrays } from './render-arrays.ts';
+import { readMoments } from './read-moments.ts';
 import type { WriteTask } from './run-spread.ts';
 import type { SequenceUse, SequenceValues } from './sequence-blocks.ts';
 
@@ -30,10 +31,11 @@ export async function bindInsert(scope: StatementScope, plan: InsertPlan, values
   const { table } = plan;
   if (table.kind === 'reference') {
     const computed = await computedValues(scope, plan, { values, services, leaves: false });
+    const read = await readMoments(scope, plan, values);
     const rows = plan.rows.map((_, i) => i);
-    const nodes = renderInsert(plan, rows, { values, computed, targetSql: (hole) => copyTargetSql(hole, table) });
+    const nodes = renderInsert(plan, rows, { values: read, computed, targetSql: (hole) => copyTargetSql(hole, table) });
     return copyHolders(scope.snapshot, table).map((node) => {
-      const rendered = node === coordinatorNodeId ? renderInsert(plan, rows, { values, computed, targetSql: (hole) => copyTargetSql(hole, table, node) }) : nodes;
+      const rendered = node === coordinatorNodeId ? renderInsert(plan, rows, { values: read, computed, targetSql: (hole) => copyTargetSql(hole, table, node) }) : nodes;
       return { node, ...rendered, sql: copyWrite(rendered.sql, node), slots: rows };
     });
   }

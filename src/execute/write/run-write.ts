@@ -25,7 +25,7 @@ export async function runPart(scope: SteadyScope, plan: WritingParts['main'], va
       return runWrite(scope, { plan, values }, how);
     case 'insert': {
       const tasks = await bindInsert(scope, plan, values, how);
-      return plan.table.kind === 'reference' ? runEverywhere(scope, { tasks }) : runSpread(scope, tasks);
+      return plan.table.kind === 'reference' ? runEverywhere(scope, { tasks, check: plan.check }) : runSpread(scope, tasks);
     }
     case 'coordinator': {
       const { text, numbers } = closeParameterGaps(plan.text);

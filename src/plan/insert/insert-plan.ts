@@ -3,7 +3,9 @@ import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Template } from '../../sql/template.ts';
 import type { UpsertPlan } from '../lookups/upsert-plan.ts';
 import type { ArrayRows } from './array-rows.ts';
+import type { MomentParameter } from './moments.ts';
 import type { Placer } from '../prune.ts';
+import type { CopyCheck } from '../statement-plan.ts';
 
 /** A value that a PostgreSQL must make before the rows can be placed or sent. */
 export type ComputedValue =
@@ -48,6 +50,10 @@ export interface InsertPlan {
   readonly verbatim: boolean;
   /** A verbatim statement whose only effect is its row: it may share a transaction with others, and may be run again. */
   readonly groups: boolean;
+  /** Parameters of a reference table's rows whose values may name a moment, which is to be one for all copies. */
+  readonly moments?: readonly MomentParameter[];
+  /** Of a reference table, where ON CONFLICT computes what may differ between copies. */
+  readonly check?: CopyCheck | undefined;
   /** Undefined when the rows must be sent as VALUES. */
   readonly arrays: ArrayRows | undefined;
   /** Names of unique lookups: a row whose key in one of them is taken is left out. */

@@ -13,6 +13,7 @@ import type { Token } from '../../sql/scan.ts';
 import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit, Template } from '../../sql/template.ts';
 import { applyEdits } from '../../sql/template.ts';
+import { positionColumns } from '../check-select.ts';
 import { NameCutter } from '../name-cutter.ts';
 import { placerOf } from '../prune.ts';
 import { schemaCuts } from '../schema-cuts.ts';
@@ -21,7 +22,9 @@ import { nextOf, refuseDefaults, refuseSequences, usesSequence } from '../sequen
 import { columnEdits, listOf } from '../table-columns.ts';
 import { readsAlike, sharesParameters } from '../typed-parameters.ts';
 import { type ArrayRows, arrayRows } from './array-rows.ts';
+import { assignableType } from './assignable-type.ts';
 import type { ComputedValue, InsertPlan, InsertRow, TargetHole, ValueSlot } from './insert-plan.ts';
+import { type MomentParameter, momentParameter, namesMoment } from './moments.ts';
 import { refused } from './refused.ts';
 import { hasCall, hasSubquery, isDefault, rowNodes } from './row-nodes.ts';
 import type { ValueRow } from './value-rows.ts';
@@ -45,6 +48,9 @@ export function planInsert(statement: Statement, insert: InsertStmt, input: Inse
   }
   if (namesSystemColumn([insert.onConflictClause, insert.returningClause], shardColumns)) {
     throw refused('System column "tableoid" would show shards.', 'Leave it out.');
+  }
+  if (input.table.kind === 'reference' && namesSystemColumn(insert.onConflictClause, positionColumns)) {
+    throw refused('A system column in ON CONFLICT means something else in each copy of a reference table.', 'Leave it out.');
   }
   const listed = listedColumns(insert, input.table);
   if (listed === undefined) return undefined;
@@ -85,6 +91,7 @@ class InsertPlanner {
   /** Every value is a parameter, or a computed one. */
   #bareRows = true;
   readonly #onceCuts: Edit<ValueSlot>[] = [];
+  readonly #moments: MomentParameter[] = [];
   /** What stands before the table's name in `schema.table.column`: a shard is known by its alias alone. */
   readonly #schemaCuts: readonly { readonly start: number; readonly end: number }[];
 
@@ -128,6 +135,7 @@ class InsertPlanner {
       tail,
       computed: this.#computed,
       computedInOrder: this.#computedInOrder,
+      moments: this.#moments,
       rowByRow: !this.#isSingleShard && this.#insert.returningClause !== undefined && this.#insert.onConflictClause?.action === 'ONCONFLICT_NOTHING',
       verbatim,
       groups: verbatim && this.#insert.onConflictClause === undefined && !hasCall([this.#nodes[0], this.#insert.returningClause]),
@@ -269,7 +277,9 @@ class InsertPlanner {
     const { table } = this.#target;
     const subquery = hasSubquery(node);
     const once = (callsOnce(node) && (table.kind === 'reference' || !this.#isOneStatement)) || usesSequence(node);
-    const variable = table.kind === 'reference' && hasCall(node);
+    const variable = table.kind === 'reference' && (hasCall(node) || namesMoment(node, column));
+    const moment = table.kind === 'reference' ? momentParameter(node, column) : undefined;
+    if (moment !== undefined) this.#moments.push(moment);
     if (!isKey && !subquery && !once && !variable) return undefined;
     if (subquery && namedRelations(node).some(() => true)) {
       throw refused('A subquery stands in VALUES.', 'Run it as a statement of its own, and pass its result as a parameter.');
@@ -436,18 +446,6 @@ export function distributionValueMissing(table: CatalogTable, column: Column): C
     detail: `Column "${column.name}" is the distribution column: it decides on which shard a row lies.`,
     schema: table.schema, table: table.name, column: column.name,
   });
-}
-
-/**
- * The column's type for a cast of a value that is assigned afterwards, which is what checks its length: without a length a cast to `character` or `bit` would cut the value to one.
- */
-export function assignableType(column: Column): string {
-  return withoutLength(column.type.sql);
-}
-
-/** A type as SQL names it, without modifier; types that would then have a length of one give way to those without a length. */
-export function withoutLength(typeSql: string): string {
-  return typeSql.replace(/^character\(\d+\)/, 'pg_catalog.bpchar').replace(/^bit\(\d+\)/, 'bit varying').replace(/\(.*\)/, '');
 }
 
 export function columnTypeName(column: Column): string {

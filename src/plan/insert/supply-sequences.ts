@@ -11,7 +11,7 @@ import { afterGroup, scanTokens, tokenAt } from '../../sql/scan.ts';
 import type { Edit } from '../../sql/template.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
 import { parameterNumbers } from '../shard-template.ts';
-import { assignableType } from './plan-insert.ts';
+import { assignableType } from './assignable-type.ts';
 import { refused } from './refused.ts';
 import { valueRows } from './value-rows.ts';
 

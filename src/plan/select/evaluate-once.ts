@@ -67,7 +67,8 @@ export function onceExpressions(statement: Statement): OncePlace[] {
   return found;
 }
 
-function isOnceCall(call: FuncCall): boolean {
+/** Whether `evaluateOnce` replaces it. */
+export function isOnceCall(call: FuncCall): boolean {
   const name = builtinName(call.funcname);
   return name !== undefined && onceFunctions.has(name) && (call.args ?? []).length === 0;
 }

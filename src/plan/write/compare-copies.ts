@@ -1,9 +1,13 @@
-import type { DeleteStmt, Node, UpdateStmt } from '@pgsql/types';
+import type { DeleteStmt, InsertStmt, Node, UpdateStmt } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
+import { collectCalls } from '../../analyze/function-calls.ts';
+import { present } from '../../base/assert.ts';
 import type { CatalogTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
-import { relationAlias } from '../../sql/ast.ts';
+import { holds, relationAlias } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
+import { plainTypes } from '../plain-types.ts';
+import { isOnceCall } from '../select/evaluate-once.ts';
 import type { CopyCheck } from '../statement-plan.ts';
 
 export interface CheckedCopies {
@@ -15,13 +19,41 @@ export interface CheckedCopies {
 export function checkedCopies(statement: Statement, write: UpdateStmt | DeleteStmt, target: CatalogTable | undefined): CheckedCopies {
   if (target?.kind !== 'reference' || write.relation === undefined) return { statement, check: undefined };
   const columns = tellingColumns(write, target);
-  if (columns === undefined) return { statement, check: { kind: 'locked', table: target } };
-  const alias = quoteIdentifier(relationAlias(write.relation));
+  if (columns === undefined) return { statement, check: lockedCopies(write, target) };
+  return { statement: withHash(statement, write, columns), check: { kind: 'compared', mayDiffer: namedRelations(write).length > 1 || mayVary(write, target) } };
+}
+
+/** The same of an INSERT: only what ON CONFLICT sets is computed by each copy, of a row that is the same on all. */
+export function checkedConflicts(statement: Statement, insert: InsertStmt, target: CatalogTable | undefined): CheckedCopies {
+  const { targetList = [], whereClause } = insert.onConflictClause ?? {};
+  if (target?.kind !== 'reference' || !mayVary([targetList, whereClause], target)) return { statement, check: undefined };
+  if (target.rowSecurity) return { statement, check: lockedCopies(insert, target) };
+  const assigned = targetList.flatMap((node) => ('ResTarget' in node && node.ResTarget.name !== undefined ? [node.ResTarget.name] : []));
+  return { statement: withHash(statement, insert, [...new Set([...(keyOf(target, new Set()) ?? []), ...assigned])]), check: { kind: 'compared', mayDiffer: true } };
+}
+
+/** For a write that cannot return what it has written. */
+export function lockedCopies(write: unknown, table: ReferenceTable): CopyCheck {
+  return { kind: 'locked', table, mayDiffer: mayVary(write, table) };
+}
+
+/** With a hash of the columns of each row written, as a column behind the caller's. */
+function withHash(statement: Statement, { relation, returningClause }: Pick<InsertStmt, 'relation' | 'returningClause'>, columns: readonly string[]): Statement {
+  const alias = quoteIdentifier(relationAlias(present(relation, 'target')));
   const row = `ROW(${columns.map((name) => `${alias}.${quoteIdentifier(name)}`).join(', ')})`;
   const hash = `pg_catalog.hashtextextended(${row}::pg_catalog.text COLLATE pg_catalog."C", 0) AS ${writtenHash}`;
   // On a line of its own: the statement may end in a comment.
-  const returning = `${statement.text}\n${write.returningClause === undefined ? 'RETURNING ' : ', '}${hash}`;
-  return { statement: parseOne(returning), check: { kind: 'compared', mayDiffer: namedRelations(write).length > 1 } };
+  return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${hash}`);
+}
+
+/** Whether what it computes may be something else on another server: it calls functions that are not evaluated once, or gives a value of a type of which a text may say something else. */
+function mayVary(tree: unknown, { columns }: ReferenceTable): boolean {
+  let calls = false;
+  collectCalls(tree, (call) => {
+    calls ||= !isOnceCall(call);
+    return true;
+  }, true);
+  return calls || (columns.some(({ type }) => !plainTypes.test(type.sql)) && holds(tree, 'A_Const', 'ParamRef'));
 }
 
 /** What the column of hashes is called. */
@@ -50,9 +82,6 @@ function keyOf({ columns, indexes }: ReferenceTable, assigned: ReadonlySet<strin
   const stays = (name: string | undefined): name is string => columns.some((column) => column.name === name && column.notNull && !column.generated && !assigned.has(name));
   return indexes.find((index) => index.unique && !index.partial && index.columns.every(stays))?.columns.filter(stays);
 }
-
-/** Of which a text says the same on every server: not so `'now'`, or the name of a type. */
-const plainTypes = /^(smallint|integer|bigint|numeric|real|double precision|boolean|text|character|uuid|jsonb?|bytea)\b/;
 
 /** Whatever a copy shows. */
 function isGiven(value: Node | undefined): boolean {

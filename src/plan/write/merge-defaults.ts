@@ -6,7 +6,7 @@ import { parseOne, type Statement } from '../../sql/parse.ts';
 import { afterGroup, scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import type { EvaluatedExpression } from '../fan-out.ts';
-import { assignableType } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/assignable-type.ts';
 import { refused } from '../insert/refused.ts';
 import { sourceName } from './merge-source.ts';
 

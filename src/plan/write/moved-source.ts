@@ -10,7 +10,8 @@ import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts
 import { nameParts, walk } from '../../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { assignableType, columnTypeName, defaultValue } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/assignable-type.ts';
+import { columnTypeName, defaultValue } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { withCommonContext } from '../staged/common-context.ts';

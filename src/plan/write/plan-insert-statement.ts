@@ -14,6 +14,7 @@ import { shardTemplate } from '../shard-template.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { StatementPlan } from '../statement-plan.ts';
 import { sharesParameters } from '../typed-parameters.ts';
+import { checkedConflicts } from './compare-copies.ts';
 import { checkNoView } from './check-no-view.ts';
 import { planInsertSelect } from './plan-insert-select.ts';
 import { planRoutedOrUndefined, planWriting } from './plan-writing.ts';
@@ -28,8 +29,9 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
   }
   refuseSessionCalls(insert);
   if (takesQuery(insert) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
-  const plan = await planRows(statement, insert, { table, input });
-  if (plan !== undefined) return plan;
+  const { statement: checked, check } = checkedConflicts(statement, insert, table);
+  const plan = await planRows(checked, present('InsertStmt' in checked.node ? checked.node.InsertStmt : undefined, 'INSERT'), { table, input });
+  if (plan !== undefined) return { ...plan, check };
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
 }

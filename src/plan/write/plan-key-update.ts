@@ -8,7 +8,7 @@ import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts
 import { nameParts, relationAlias, walk } from '../../sql/ast.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
-import { assignableType } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/assignable-type.ts';
 import { positionColumns } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';

@@ -27,6 +27,7 @@ import type { CopyCheck, SpreadModify, StatementPlan } from '../statement-plan.t
 import { analyzeWrite } from './analyze-write.ts';
 import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
+import { lockedCopies } from './compare-copies.ts';
 import { columnsOfInsert, insertsOf, withDefaults } from './merge-defaults.ts';
 import { mergeOf } from './merge-source.ts';
 import { movedSource } from './moved-source.ts';
@@ -102,7 +103,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   const names = input.part ?? new ResultNames();
   const start = new StagedState({ input, rules, resultNames: names, wholeTables: false, atCoordinator: false }, statement, []);
   const moved = target?.kind === 'distributed' && mustMove(start, target, supplied) ? await movedSource(start, target, supplied) : undefined;
-  const check: CopyCheck | undefined = target?.kind === 'reference' ? { kind: 'locked', table: target } : undefined;
+  const check: CopyCheck | undefined = target?.kind === 'reference' ? lockedCopies(original.node, target) : undefined;
   const reached = await besideTarget(moved?.state ?? start, { table: target, check });
   const analyzed = reached.analyzed();
   checkPlaced(analyzed, target);

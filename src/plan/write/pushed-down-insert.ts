@@ -4,7 +4,7 @@ import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import type { EvaluatedExpression } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
-import { assignableType } from '../insert/plan-insert.ts';
+import { assignableType } from '../insert/assignable-type.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
 import { shardTemplate } from '../shard-template.ts';
 import type { SpreadModify } from '../statement-plan.ts';
