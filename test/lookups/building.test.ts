@@ -166,3 +166,35 @@ test('lookups of any types that have a hash, by any names', async () => {
   for (const columns of ['n', 'at', '"e mail"', 'b', ['f', 'at', 'n']]) await cluster.dropUniqueLookup('"Odd ""Users"', columns);
   await cluster.query(`DROP TABLE "Odd ""Users"`);
 });
+
+test('no lookup of values that are not what JSON makes of them', async () => {
+  await cluster.query(`CREATE TYPE pair AS (a int, b text); CREATE DOMAIN document AS jsonb; CREATE DOMAIN "documents 2" AS document; CREATE TYPE state AS ENUM ('on', 'off'); CREATE DOMAIN short AS varchar(4)`);
+  await cluster.query('CREATE TABLE odd (tenant_id bigint, n int, a jsonb, b int[], c pair, d "documents 2", state state, short short)');
+  await cluster.createDistributedTable('odd', 'tenant_id', { shardCount: 3 });
+  for (const [column, type] of [['a', 'jsonb'], ['b', 'integer[]'], ['c', 'public.pair'], ['d', 'public."documents 2"']] as const) {
+    await expect(cluster.createUniqueLookup('odd', ['n', column])).rejects.toMatchObject({ id: 'unsupportedTable', message: `cannot make a unique lookup of table "odd": column "${column}" is of type ${type}, whose values are compared as something else than their texts` });
+  }
+  await cluster.createUniqueLookup('odd', ['n', 'state', 'short'], { name: 'odd_key' });
+  const insert = (tenant: number): Promise<unknown> => cluster.query(`INSERT INTO odd (tenant_id, n, a, b, state, short) VALUES (${tenant}, 1, 'null', '{1}', 'on', 'x')`);
+  await insert(1);
+  await expect(insert(2)).rejects.toMatchObject({ code: '23505', constraint: 'odd_key' });
+  await cluster.query('DELETE FROM odd');
+  await insert(2);
+  await cluster.dropUniqueLookup('odd', ['n', 'state', 'short']);
+  await cluster.query('DROP TABLE odd');
+});
+
+test('nothing is written past a lookup where the session runs no triggers', async () => {
+  await cluster.query(`TRUNCATE users; INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'one')`);
+  await cluster.createUniqueLookup('users', 'email');
+  const refused = { id: 'unsupportedWrite', detail: expect.stringContaining('session_replication_role is "replica"') as unknown };
+  const client = await cluster.connect();
+  try {
+    await client.query(`SET session_replication_role = replica`);
+    for (const text of [`INSERT INTO users (tenant_id, id, email) VALUES (2, 2, 'one')`, `UPDATE users SET email = 'two'`, 'DELETE FROM users', `INSERT INTO users (tenant_id, id, email) VALUES (2, 2, 'one') ON CONFLICT DO NOTHING`]) await expect(client.query(text)).rejects.toMatchObject(refused);
+    await client.query('RESET session_replication_role');
+    expect((await client.query('DELETE FROM users')).rowCount).toBe(1);
+  } finally {
+    client.release();
+  }
+});

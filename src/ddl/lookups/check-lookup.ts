@@ -1,4 +1,5 @@
 import { ClusterError } from '../../base/errors.ts';
+import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import { unsupportedTable } from '../check-table.ts';
 import { checkDistributionColumn } from '../check-distribution-column.ts';
 import type { TableDefinition } from '../table-definition.ts';
@@ -50,3 +51,21 @@ function checkColumn(table: TableDefinition, name: string): void {
   if (column?.generated === 'virtual') throw noLookup(table, `column "${name}" is a virtual generated column, which triggers do not see`);
   if (column?.deterministic === false) throw noLookup(table, `column "${name}" has a nondeterministic collation`);
 }
+
+/**
+ * `unsupportedTable` for columns whose values as JSON (see `shardwright.lookup_key`) are not the texts that their types read: arrays, rows, JSON itself, what the user's types say of themselves in a cast to it, and domains over any of these.
+ */
+export async function checkKeyTypes({ coordinator, signal }: CallOptions & { readonly coordinator: NodeConnection }, table: TableDefinition, columns: readonly string[]): Promise<void> {
+  const { rows } = await coordinator.query({ text: typesUnlikeTheirTexts, values: [table.oid, columns] }, { signal });
+  const [name, type] = rows[0] ?? [];
+  if (name !== undefined) throw noLookup(table, `column "${name}" is of type ${type}, whose values are compared as something else than their texts`);
+}
+
+const typesUnlikeTheirTexts = `
+WITH RECURSIVE based (name, declared, oid) AS (
+  SELECT attname, format_type(atttypid, atttypmod), atttypid FROM pg_attribute WHERE attrelid = $1::oid AND attname = ANY ($2::name[])
+  UNION ALL SELECT b.name, b.declared, t.typbasetype FROM based b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
+) SELECT b.name, b.declared FROM based b JOIN pg_type t USING (oid)
+WHERE t.typtype = 'c' OR (t.typcategory = 'A' AND t.typtype <> 'd') OR t.oid IN ('json'::regtype, 'jsonb'::regtype)
+  OR (t.oid >= 16384 AND EXISTS (SELECT FROM pg_cast k WHERE k.castsource = t.oid AND k.casttarget = 'json'::regtype AND k.castmethod = 'f'))
+ORDER BY b.name`;

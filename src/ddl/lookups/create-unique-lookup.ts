@@ -16,7 +16,7 @@ import { createTrigger } from '../render-behaviour.ts';
 import { onCoordinator } from '../shell.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
-import { checkLookup, type LookupColumns } from './check-lookup.ts';
+import { checkKeyTypes, checkLookup, type LookupColumns } from './check-lookup.ts';
 import { dropUniqueLookup } from './drop-unique-lookup.ts';
 import { fillLookup } from './fill-lookup.ts';
 import { isLookupTrigger, lookupTriggers } from './lookup-triggers.ts';
@@ -81,6 +81,7 @@ function defaultName({ name }: TableDefinition, columns: readonly string[]): str
 
 async function make(change: CatalogChange, table: TableDefinition, { name, columns, distributionColumn }: LookupColumns & { readonly name: string }): Promise<GrowingLookup> {
   await checkName(change, table, name);
+  await checkKeyTypes(change, table, [...columns, distributionColumn]);
   // A node of long ago may lack the parts that this needs.
   await runOnNodes(change, new Map(change.nodes.map((node): [NodeId, string[]] => [node.id, [nodeSchemaSql]])));
   const id = await newLookupId(change);

@@ -11,7 +11,7 @@ import { shardSql } from '../../plan/shard-template.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { allSettledOrThrow, runBatches } from '../../txn/run-batches.ts';
 import type { StatementScope } from '../statement-scope.ts';
-import { changeOf, type KeyOwner, type LookupChange, type LookupKey, netChange, takeChangesSql } from './lookup-change.ts';
+import { changeOf, type KeyOwner, type LookupChange, type LookupKey, netChange, takeChangesSql, unnoted } from './lookup-change.ts';
 import { keyArrays, keyRows, lookupShard, type LookupShard, lookupTableOf, placeKeys } from './lookup-shards.ts';
 
 export interface Following {
@@ -27,7 +27,7 @@ export interface Following {
 
 /**
  * Writes to the lookup tables what a statement has changed on `nodes`, in its transaction. Keys that have gone are taken out before those that came are put in, so that values may be swapped within a statement. Errors: 23505 as a
- * unique constraint of the table gives it; `shardMissing` for a lookup that the catalog does not know.
+ * unique constraint of the table gives it; `shardMissing` for a lookup that the catalog does not know; `unsupportedWrite` where the session runs no triggers.
  */
 export async function followChanges(following: Following, nodes: Iterable<NodeId>, options: CallOptions): Promise<void> {
   const { snapshot, transaction, first = [], note } = following;
@@ -38,6 +38,7 @@ export async function followChanges(following: Following, nodes: Iterable<NodeId
   const changes = taken.flat();
   if (changes.length === 0) return;
   const changed = new Set(changes.map(({ lookup }) => lookup));
+  if (changed.has(unnoted)) throw withoutTriggers();
   const known = snapshot.lookups.filter(({ id }) => changed.has(id));
   if (known.length < changed.size) throw unknownLookup();
   const isFirst = ({ name }: UniqueLookup): boolean => first.includes(name);
@@ -55,6 +56,12 @@ function keyOwners(snapshot: CatalogSnapshot, node: NodeId): Map<number, KeyOwne
     const ordinal = placerOf(table, snapshot).group.shardGroups.findIndex((group) => group.node === node);
     return ordinal < 0 ? [] : [[id, { shard: shardSql(table, ordinal), columns }]];
   }));
+}
+
+function withoutTriggers(): ClusterError {
+  return new ClusterError('unsupportedWrite', 'a table with a unique lookup cannot be written while no triggers run', {
+    detail: 'The setting session_replication_role is "replica", and triggers tell which keys a write has changed.', hint: 'RESET session_replication_role, or drop the lookup, cluster.dropUniqueLookup(), and make it again afterwards.',
+  });
 }
 
 /** The process has an old catalog: outside of a transaction block it reads the new one, and tries again. */

@@ -28,12 +28,12 @@ export interface KeyOwner {
 
 /**
  * Takes the changes of this transaction that its triggers have noted on a node since they were taken before; with whether keys are kept from whoever writes. `owners` has a shard on that node of each table, by the
- * lookup's id; one that has moved away meanwhile counts as secured.
+ * lookup's id; one that has moved away meanwhile counts as secured. Where the session has `session_replication_role = replica`, so that no triggers run, there is one of lookup 0 behind them.
  */
 export function takeChangesSql(owners: ReadonlyMap<number, KeyOwner>): string {
   const cases = [...owners].map(([lookup, owner]) => `WHEN ${lookup} THEN ${securedSql(owner)}`);
-  const secured = cases.length === 0 ? '' : `, CASE lookup_id ${cases.join(' ')} ELSE false END`;
-  return `SELECT lookup_id, gone, came${secured} FROM shardwright.take_lookup_changes()`;
+  const secured = cases.length === 0 ? 'false' : `CASE lookup_id ${cases.join(' ')} ELSE false END`;
+  return `SELECT lookup_id, gone, came, ${secured} FROM shardwright.take_lookup_changes() UNION ALL SELECT ${unnoted}, NULL, NULL, false WHERE pg_catalog.current_setting('session_replication_role') = 'replica'`;
 }
 
 /** As PostgreSQL has it for the keys that its errors tell: where row security applies, or a role may read neither the table nor all of the key's columns, it tells none. */
@@ -42,6 +42,9 @@ function securedSql({ shard, columns }: KeyOwner): string {
   const reads = columns.map((column) => `pg_catalog.has_column_privilege(${table}, ${quoteLiteral(column)}, 'SELECT')`);
   return `COALESCE(pg_catalog.row_security_active(${table}) OR NOT (pg_catalog.has_table_privilege(${table}, 'SELECT') OR (${reads.join(' AND ')})), true)`;
 }
+
+/** Stands in the place of a lookup where changes may not have been noted. */
+export const unnoted = 0;
 
 export function changeOf([lookup, gone = null, came = null, secured = 'f']: RawRow): LookupChange {
   return { lookup: Number(lookup), gone: keyOf(gone), came: keyOf(came), secured: secured === 't' };
