@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { present } from '../../src/base/assert.ts';
+import { at, present } from '../../src/base/assert.ts';
 import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
+import { Random } from '../oracle/random.ts';
 import { lookupRows, outcomeOf, tableRows, untilWaiting } from './lookup-pair.ts';
 
 /** Of the cluster, where partitions are of years, one of which has partitions of its own; and of one PostgreSQL, where UNIQUE can only be of a table without partitions. */
@@ -164,6 +165,48 @@ test('a process that has not heard of a partition empties no tables past the loo
   }
   await checkKept();
 });
+
+test('writers of two processes go on while partitions come and go, and no key is lost or left', async () => {
+  const { cluster } = pair;
+  const other = pair.another();
+  const bounds = (year: number): string => `FOR VALUES FROM ('20${year}-01-01') TO ('20${year + 1}-01-01')`;
+  for (const year of [40, 41]) await cluster.query(`CREATE TABLE users_${year} PARTITION OF users ${bounds(year)}`);
+  const passing = ['23505', '40P01', '40001', '23514', '55P03', '42P01'];
+  const done = new AbortController();
+  let written = 0;
+  const write = async (own: number): Promise<void> => {
+    const random = new Random(own);
+    const upTo = (n: number): number => random.int(0, n - 1);
+    while (!done.signal.aborted) {
+      const [tenant, id, email, day] = [1 + upTo(8), 90_000 + upTo(20), `w${upTo(12)}@x`, `20${40 + upTo(2)}-03-03`];
+      const text = at([
+        `INSERT INTO users (tenant_id, id, day, email) VALUES (${tenant}, ${id}, '${day}', '${email}')`, `INSERT INTO users (tenant_id, id, day, email) VALUES (${tenant}, ${id}, '${day}', '${email}')`, `DELETE FROM users WHERE email = '${email}'`,
+        `UPDATE users SET day = '${day}' WHERE id = ${id}`, `UPDATE users SET tenant_id = ${tenant} WHERE email = '${email}'`, `INSERT INTO users (tenant_id, id, day, email) VALUES (${tenant}, ${id}, '${day}', '${email}') ON CONFLICT (email) DO UPDATE SET name = 'again'`,
+      ], upTo(6));
+      await (own % 2 === 0 ? cluster : other).query(text).then(() => (written += 1), (error: unknown) => expect(passing).toContain((error as { code: string }).code));
+    }
+  };
+  const writers = [1, 2, 3, 4].map(write);
+  const steps = [
+    'TRUNCATE users_40', 'ALTER TABLE users DETACH PARTITION users_41', `ALTER TABLE users ATTACH PARTITION users_41 ${bounds(41)}`, 'DROP TABLE users_40', `CREATE TABLE users_40 PARTITION OF users ${bounds(40)}`,
+  ];
+  for (let i = 0; i < 15; i += 1) {
+    const text = at(steps, i % steps.length);
+    for (let tries = 1; ; tries += 1) {
+      // What was brought in elsewhere meanwhile can keep a partition out.
+      const error: unknown = await (i % 2 === 0 ? cluster : other).query(text).then(() => undefined, (found: unknown) => found);
+      if (error === undefined) break;
+      expect({ text, error, passes: [...passing, '42P07'].includes((error as { code: string }).code) && tries < 50 }).toMatchObject({ passes: true });
+      if (text.includes('ATTACH')) await cluster.query('DELETE FROM users_41');
+    }
+  }
+  done.abort();
+  await Promise.all(writers);
+  expect(written).toBeGreaterThan(50);
+  for (const keys of [['email'], ['login', 'site']]) expect(await lookupRows(pair, keys)).toEqual(await tableRows(cluster, keys));
+  for (const year of [40, 41]) await cluster.query(`DROP TABLE users_${year}`);
+  await checkKept();
+}, 120_000);
 
 test('moves take the partitions along, verify() compares the keys of all, and a lookup that is dropped leaves no trigger', async () => {
   const { cluster } = pair;
