@@ -1,3 +1,4 @@
+import type { DropStmt } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
@@ -12,8 +13,17 @@ export function planConcurrentIndex(statement: Statement, names: RelationNames):
   const index = 'IndexStmt' in node ? node.IndexStmt : undefined;
   if (index?.concurrent === true && index.relation !== undefined) return planned(statement, 'CREATE', { table: tableNamed(names, writtenName(index.relation)), index: index.idxname });
   const drop = 'DropStmt' in node && node.DropStmt.removeType === 'OBJECT_INDEX' && node.DropStmt.concurrent === true ? node.DropStmt : undefined;
-  const name = nameOfParts(dottedName(drop?.objects?.[0]) ?? []);
-  return drop === undefined ? undefined : planned(statement, 'DROP', { table: tableNamed(names, name), index: name.name });
+  if (drop === undefined) return undefined;
+  const dropped = (drop.objects ?? []).map((object) => nameOfParts(dottedName(object) ?? []));
+  const tables = dropped.map((name) => tableNamed(names, name));
+  if (tables.some((table) => table !== undefined)) refuseMore(drop);
+  return planned(statement, 'DROP', { table: tables[0], index: dropped[0]?.name });
+}
+
+/** As PostgreSQL does. */
+function refuseMore({ objects = [], behavior }: DropStmt): void {
+  const what = objects.length > 1 ? 'dropping multiple objects' : behavior === 'DROP_CASCADE' ? 'CASCADE' : undefined;
+  if (what !== undefined) throw new ClusterError('unsupportedDdl', `DROP INDEX CONCURRENTLY does not support ${what}`, { hint: 'Drop each index by a statement of its own, without CASCADE.' });
 }
 
 type Target = Pick<ConcurrentIndexPlan, 'index'> & { readonly table: ConcurrentIndexPlan['table'] | undefined };
