@@ -8,8 +8,9 @@ import { isRemadeAbove } from './remade-indexes.ts';
 import { matchColumns, matchConstraints, type TableChange } from './table-change.ts';
 
 type Kind = 'foreign' | 'other';
+type AddedKind = Kind | 'not_null';
 
-/** Foreign keys go before what they refer to, and come after it. NOT NULL goes after a primary key, which needs it, and comes before. */
+/** Foreign keys go before what they refer to, and come after it. NOT NULL goes after a primary key, which needs it. */
 export function dropConstraints(change: TableChange, shard: ShardNames, kind: Kind): string[] {
   const gone = [...ofKind(replaced(change).gone, kind)].sort((a, b) => Number(a.kind === 'not_null') - Number(b.kind === 'not_null'));
   return gone.filter((constraint) => !belongsTo(constraint, matchColumns(change).gone) && !wentAbove(change, constraint)).map((constraint) => dropConstraint(change, constraint, shard));
@@ -26,10 +27,15 @@ export function renameConstraints(change: TableChange, shard: ShardNames): strin
     .map(({ from, to }) => `ALTER TABLE ${shard.sql} RENAME CONSTRAINT ${shard.part(from.name)} TO ${shard.part(to.name)}`);
 }
 
-export function addConstraints(change: TableChange, shard: ShardNames, { kind, references }: { readonly kind: Kind; readonly references: ReadonlyMap<number, ShardId> }): string[] {
-  const added = [...ofKind(replaced(change).added, kind)].sort((a, b) => Number(b.kind === 'not_null') - Number(a.kind === 'not_null'));
+/** NOT NULL comes before what makes columns NOT NULL by itself: partitions are to have it from above, not for their keys, or it would stay when it goes above. */
+export function addConstraints(change: TableChange, shard: ShardNames, { kind, references }: { readonly kind: AddedKind; readonly references: ReadonlyMap<number, ShardId> }): string[] {
+  const added = replaced(change).added.filter((constraint) => addedKind(constraint) === kind);
   return added.filter((constraint) => !belongsTo(constraint, matchColumns(change).added) && !isFromAbove(change, constraint) && !hasRemadeIndex(change, constraint))
     .map((constraint) => fromIndex(change, constraint, shard) ?? addConstraint(shard, constraint, references));
+}
+
+function addedKind({ kind }: ConstraintDefinition): AddedKind {
+  return kind === 'foreign' || kind === 'not_null' ? kind : 'other';
 }
 
 function hasRemadeIndex(change: TableChange, { kind, indexOid, inherited }: ConstraintDefinition): boolean {

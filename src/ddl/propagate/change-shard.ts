@@ -21,7 +21,7 @@ export interface ShardSteps {
   readonly drop: readonly string[];
   /** New types of columns; written for the settings of the session. The other steps are written for `definitionSettings`. */
   readonly convert: readonly string[];
-  /** Columns that come, or change. Partitions have them from above. */
+  /** Columns, and NOT NULL, that come or change. Partitions have them from above. */
   readonly columns: readonly string[];
   /** Of partitions before those of the tables above. */
   readonly add: readonly string[];
@@ -62,6 +62,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
       ...renameRemade(change, is, references),
       ...addColumns(change, is),
       ...changeColumns(change, is),
+      ...addConstraints(change, is, { kind: 'not_null', references }),
     ],
     add: [
       ...addGuard(change, is, guard),

@@ -24,7 +24,9 @@ ALTER TABLE readings_2 DROP COLUMN dropped;
 CREATE TABLE "Readings of 2025" PARTITION OF readings_2 DEFAULT;
 ALTER TABLE readings ATTACH PARTITION readings_2 FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE INDEX by_number ON readings (note, (no + 1)) WITH (fillfactor = 70);
-CREATE UNIQUE INDEX ON readings (tenant_id, at, note); CREATE INDEX own ON readings_1 (note)`;
+CREATE UNIQUE INDEX ON readings (tenant_id, at, note); CREATE INDEX own ON readings_1 (note);
+CREATE TABLE keyless (tenant_id bigint, id int, note text) PARTITION BY LIST (note);
+CREATE TABLE keyless_rest PARTITION OF keyless DEFAULT PARTITION BY RANGE (id); CREATE TABLE keyless_all PARTITION OF keyless_rest DEFAULT`;
 
 const rows = `
 INSERT INTO tenants SELECT i, 'tenant ' || i FROM generate_series(1, 9) i;
@@ -56,6 +58,11 @@ const groups: Readonly<Record<string, readonly string[]>> = {
     'ALTER TABLE logs_1 DROP CONSTRAINT above', 'ALTER TABLE logs DROP CONSTRAINT above', 'ALTER TABLE logs_1 ADD CONSTRAINT later CHECK (id < 5000) NOT VALID', 'ALTER TABLE logs_1 VALIDATE CONSTRAINT later', 'ALTER TABLE logs DROP CONSTRAINT logs_kind_fkey', 'ALTER TABLE logs DROP CONSTRAINT logs_tenant_id_at_kind_id_words_key',
     'ALTER TABLE logs ALTER CONSTRAINT of_tenant DEFERRABLE INITIALLY DEFERRED',
   ],
+  'keys over columns that may be null': [
+    'INSERT INTO keyless VALUES (1, 1, $$a$$), (2, 1, $$b$$)', 'ALTER TABLE keyless ADD PRIMARY KEY (tenant_id, id, note)', 'INSERT INTO keyless VALUES (3, NULL, $$c$$)', 'ALTER TABLE keyless DROP CONSTRAINT keyless_pkey', 'ALTER TABLE keyless ALTER id DROP NOT NULL',
+    'INSERT INTO keyless VALUES (3, NULL, $$c$$)', 'ALTER TABLE keyless ALTER note DROP NOT NULL, ALTER note SET DEFAULT $$d$$', 'INSERT INTO keyless VALUES (3, 4, NULL)', 'ALTER TABLE keyless_rest ALTER note SET NOT NULL', 'DELETE FROM keyless WHERE note IS NULL', 'ALTER TABLE keyless_all ALTER note SET NOT NULL',
+    'ALTER TABLE keyless ALTER note SET NOT NULL', 'ALTER TABLE keyless ALTER note DROP NOT NULL', 'INSERT INTO keyless VALUES (3, 4, NULL)',
+  ],
   settings: ['ALTER TABLE logs_1 SET (fillfactor = 70)', 'ALTER TABLE logs ALTER words SET STATISTICS 50', 'ALTER TABLE logs_2_a RENAME TO logs_2_first', 'ALTER TABLE logs RENAME TO journal', `SELECT count(*)::int FROM journal WHERE kind = 'a'`, 'ALTER TABLE journal RENAME TO logs', 'ALTER TABLE logs_3 REPLICA IDENTITY FULL'],
   detaching: [
     'ALTER TABLE logs DETACH PARTITION logs_1', 'SELECT count(*)::int FROM logs', 'SELECT count(*)::int, sum(id)::int FROM logs_1', `INSERT INTO logs (tenant_id, id, at) VALUES (1, 1, '2024-02-02')`, `INSERT INTO logs_1 (tenant_id, id, at, kind) VALUES (1, 1, '2044-02-02', 'a') RETURNING id`,
@@ -80,7 +87,7 @@ describe.each([15, 18] as const)('partitioned tables on version %i', (major) => 
     await cluster.createReferenceTable('plans');
     await cluster.createDistributedTable('tenants', 'id', { shardCount: 3 });
     await cluster.createDistributedTable('logs', 'tenant_id', { colocateWith: 'tenants' });
-    await cluster.createDistributedTable('readings', 'tenant_id', { colocateWith: 'tenants' });
+    for (const table of ['readings', 'keyless']) await cluster.createDistributedTable(table, 'tenant_id', { colocateWith: 'tenants' });
   });
 
   afterAll(() => pair[Symbol.asyncDispose]());
