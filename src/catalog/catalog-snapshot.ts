@@ -36,7 +36,18 @@ export type ColumnDefault =
   /** `nextval` of a sequence in the coordinator database: serial or identity. `sequence` is qualified and quoted. */
   | { readonly kind: 'sequence'; readonly sequence: string }
   /** Any other expression; `volatile` when two evaluations in one transaction may differ. */
-  | { readonly kind: 'expression'; readonly sql: string; readonly volatility: 'immutable' | 'stable' | 'volatile' };
+  | {
+    readonly kind: 'expression';
+    readonly sql: string;
+    readonly volatility: 'immutable' | 'stable' | 'volatile';
+    /** It names a sequence, or another relation, in the coordinator database (`'no. ' || nextval('numbers')`): shards have no such default. */
+    readonly ofCoordinator?: true;
+  };
+
+/** Whether only the coordinator database can give the default's values. */
+export function isOfCoordinator(value: ColumnDefault | undefined): boolean {
+  return value !== undefined && (value.kind === 'sequence' || value.ofCoordinator === true);
+}
 
 export interface Column {
   readonly name: string;

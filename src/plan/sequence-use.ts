@@ -48,7 +48,7 @@ export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTa
     if (column?.identity === 'always' && (value === undefined || !('SetToDefault' in value))) throw onlyDefault(column.name);
     if (value === undefined || !('SetToDefault' in value) || column?.default === undefined) continue;
     const { default: meant } = column;
-    const isSafe = meant.kind !== 'sequence' && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
+    const isSafe = meant.kind !== 'sequence' && meant.ofCoordinator !== true && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
     if (!isSafe) throw refused(`Column "${column.name}" is set to its default, which nodes cannot compute alike.`, 'Compute the value first, and pass it as a parameter.');
   }
 }

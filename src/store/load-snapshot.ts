@@ -245,8 +245,11 @@ function columnOf(tuple: ColumnTuple): Column {
 function defaultOf([, , , , , , , , , , sequence, sql, volatility]: ColumnTuple): ColumnDefault | undefined {
   if (sequence !== null) return { kind: 'sequence', sequence };
   if (sql === null) return undefined;
-  return { kind: 'expression', sql, volatility: volatility === 'i' ? 'immutable' : volatility === 's' ? 'stable' : 'volatile' };
+  return { kind: 'expression', sql, volatility: volatility === 'i' ? 'immutable' : volatility === 's' ? 'stable' : 'volatile', ...(namesRelation.test(sql) ? { ofCoordinator: true } : {}) };
 }
+
+/** As PostgreSQL writes expressions. More than those that shards have no default for: they are computed where relations are, all the same. */
+const namesRelation = /\b(?:nextval|setval|currval|lastval)\(|::regclass\b/;
 
 function indexOf([name, unique, positions, partial]: IndexTuple, columns: readonly Column[]): TableIndex {
   const names = positions.map((position) => columns.find((column) => column.position === position)?.name);

@@ -1,6 +1,7 @@
 import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
+import { assignableType } from '../../plan/insert/plan-insert.ts';
 import type { CopyOptions } from './copy-options.ts';
 import { fieldEncoder } from './encode-copy.ts';
 
@@ -70,7 +71,7 @@ export class AddedValues {
 
   async #valuesOf({ column, kind }: AddedColumn, count: number): Promise<readonly (string | null)[]> {
     if (column.default?.kind === 'sequence') return this.#defaults.nextValues(column.default.sequence, count);
-    const sql = column.default?.sql ?? 'NULL';
+    const sql = `CAST((${column.default?.sql ?? 'NULL'}) AS ${assignableType(column)})`;
     if (kind === 'per_row') return this.#defaults.evaluate(sql, count);
     const known = this.#once.get(column.name);
     if (known !== undefined) return Array.from({ length: count }, () => known);
@@ -91,9 +92,10 @@ function kindOf(column: Column, table: CatalogTable): AddedColumn['kind'] | unde
   if (column.default === undefined) return undefined;
   if (column.default.kind === 'sequence') return 'sequence';
   const places = table.kind === 'distributed' && table.distributionColumn?.name === column.name;
-  const { volatility } = column.default;
+  const { volatility, ofCoordinator } = column.default;
+  if (ofCoordinator === true && volatility === 'volatile') return 'per_row';
   if (volatility === 'stable') return 'once';
-  if (volatility === 'immutable') return places ? 'once' : undefined;
+  if (volatility === 'immutable') return places || ofCoordinator === true ? 'once' : undefined;
   return places || table.kind === 'reference' ? 'per_row' : undefined;
 }
 

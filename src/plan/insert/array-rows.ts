@@ -45,7 +45,7 @@ export function arrayRows(rows: readonly InsertRow[], { parts }: Template<Target
 
 function arrayColumn({ name, type, default: value }: Column, isAdded: boolean): ArrayColumn | undefined {
   const elementType = elementTypes.get(type.oid);
-  const leavable = isAdded && value?.kind === 'expression' && value.volatility === 'stable';
+  const leavable = isAdded && value?.kind === 'expression' && value.volatility === 'stable' && value.ofCoordinator !== true;
   return elementType === undefined ? undefined : { name: quoteIdentifier(name), elementType: `pg_catalog.${elementType}`, leavable };
 }
 

@@ -218,7 +218,7 @@ class InsertPlanner {
     if (column.generated) return false;
     if (table.kind === 'distributed' && column === table.distributionColumn) return column.default !== undefined || this.#failMissing(column);
     if (column.default === undefined) return false;
-    if (column.default.kind === 'sequence') return true;
+    if (column.default.kind === 'sequence' || column.default.ofCoordinator === true) return true;
     if (table.kind === 'reference') return column.default.volatility !== 'immutable';
     return column.default.volatility === 'stable' && !this.#isOneStatement;
   }

@@ -1,7 +1,7 @@
 import type { InsertStmt } from '@pgsql/types';
 import { at, present } from '../../base/assert.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
-import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
+import { isOfCoordinator, type CatalogTable, type Column } from '../../catalog/catalog-snapshot.ts';
 import { walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import type { Statement } from '../../sql/parse.ts';
@@ -57,7 +57,7 @@ class Supplier {
   }
 
   supply(insert: InsertStmt, table: CatalogTable): void {
-    const filled = table.columns.filter((column) => column.default?.kind === 'sequence');
+    const filled = table.columns.filter((column) => isOfCoordinator(column.default));
     const select = insert.selectStmt !== undefined && 'SelectStmt' in insert.selectStmt ? insert.selectStmt.SelectStmt : undefined;
     if (filled.length === 0 || select === undefined) return;
     const rows = (select.valuesLists ?? []).map((row) => ('List' in row ? (row.List.items ?? []) : []));
@@ -103,7 +103,8 @@ class Supplier {
   /** A parameter for the column's next value. */
   #next(column: Column): string {
     const { default: value } = column;
-    if (value?.kind === 'sequence') this.#sequences.push(value.sequence);
+    if (value?.kind === 'expression') throw refused(`The default of column "${column.name}" is computed by the coordinator database.`, 'Give a value for it.');
+    if (value !== undefined) this.#sequences.push(value.sequence);
     return `CAST($${this.#parameters + this.#sequences.length} AS ${assignableType(column)})`;
   }
 }

@@ -35,9 +35,9 @@ async function localColumns(relation: InsertStmt['relation'], { describe }: Stag
   return columns.map(({ name, typeSql }) => ({ name, typeSql: withoutLength(typeSql), defaultSql: undefined }));
 }
 
-function defaultOf(column: Column): string | undefined {
-  if (column.generated || column.default?.kind === 'sequence') return undefined;
-  return column.default === undefined ? 'NULL' : column.default.sql;
+function defaultOf({ generated, default: value }: Column): string | undefined {
+  if (value === undefined) return generated ? undefined : 'NULL';
+  return generated || value.kind === 'sequence' || value.ofCoordinator === true ? undefined : value.sql;
 }
 
 /** An INSERT with its query taken out, to be put together again with another. */

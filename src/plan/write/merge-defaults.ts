@@ -1,6 +1,6 @@
 import type { MergeStmt, MergeWhenClause } from '@pgsql/types';
 import { at } from '../../base/assert.ts';
-import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
+import { isOfCoordinator, type CatalogTable, type Column } from '../../catalog/catalog-snapshot.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { afterGroup, scanTokens, type Token, tokenAt } from '../../sql/scan.ts';
@@ -13,7 +13,7 @@ import { sourceName } from './merge-source.ts';
 export interface FilledMerge {
   readonly statement: Statement;
   readonly evaluated: readonly EvaluatedExpression[];
-  /** Columns whose values come from sequences: the source must bring them, one for each of its rows, as columns called by `suppliedName`. */
+  /** Columns whose values come from the coordinator database, as from sequences: the source must bring them, one for each of its rows, as columns called by `suppliedName`. */
   readonly supplied: readonly Column[];
 }
 
@@ -70,7 +70,7 @@ class Filling {
 
   valueOf(column: Column): string {
     const { default: value } = column;
-    if (value?.kind === 'expression') {
+    if (value?.kind === 'expression' && !isOfCoordinator(value)) {
       const typeSql = assignableType(column);
       const number = this.how.parameters + this.evaluated.length + 1;
       this.evaluated.push({ sql: `CAST((${value.sql}) AS ${typeSql})`, number });
@@ -88,7 +88,7 @@ class Filling {
 
 function differs({ name, generated, default: value }: Column, { kind }: CatalogTable): boolean {
   if (generated || value === undefined) return false;
-  if (value.kind === 'sequence') return true;
+  if (value.kind === 'sequence' || value.ofCoordinator === true) return true;
   if (kind === 'reference' && value.volatility === 'volatile') throw refused(`The default of column "${name}" would differ from copy to copy.`, 'Give a value for it in the INSERT of the MERGE.');
   return value.volatility === 'stable';
 }

@@ -107,7 +107,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
 function suppliedColumns(table: CatalogTable, given: readonly string[]): Column[] {
   return table.columns.filter((column) => {
     if (given.includes(column.name) || column.generated || column.default === undefined) return false;
-    if (column.default.kind === 'sequence' || (table.kind === 'distributed' && column === table.distributionColumn)) return true;
+    if (column.default.kind === 'sequence' || column.default.ofCoordinator === true || (table.kind === 'distributed' && column === table.distributionColumn)) return true;
     return column.default.volatility === 'stable' || (table.kind === 'reference' && column.default.volatility === 'volatile');
   });
 }

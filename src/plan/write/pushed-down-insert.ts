@@ -1,6 +1,6 @@
 import type { Node } from '@pgsql/types';
 import { analyzeAny } from '../../analyze/analyze-statement.ts';
-import type { DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import { isOfCoordinator, type DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import type { EvaluatedExpression } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
@@ -42,10 +42,10 @@ interface SharedDefault extends EvaluatedExpression {
   readonly typeSql: string;
 }
 
-/** Defaults of left-out columns that must be one value for all shards; undefined when some column takes its values from a sequence. */
+/** Defaults of left-out columns that must be one value for all shards; undefined when some column takes its values from the coordinator database. */
 function sharedDefaults(table: DistributedTable, given: readonly string[], parameters: number): SharedDefault[] | undefined {
   const left = table.columns.filter((column) => !given.includes(column.name) && !column.generated);
-  if (left.some((column) => column.default?.kind === 'sequence')) return undefined;
+  if (left.some((column) => isOfCoordinator(column.default))) return undefined;
   const stable = left.filter((column) => column.default?.kind === 'expression' && column.default.volatility === 'stable');
   return stable.map((column, i) => {
     const typeSql = assignableType(column);
