@@ -1,6 +1,6 @@
 import type { Node, RangeVar } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
-import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogTable, ColumnDefault } from '../../catalog/catalog-snapshot.ts';
 import { nameParts } from '../../sql/ast.ts';
 
 /** A name as it was written. */
@@ -36,12 +36,17 @@ function tableOfIndex({ snapshot, searchPath }: RelationNames, { schema, name }:
 /** Tables that have a default from the sequence of that name. */
 export function tablesDrawingFrom({ snapshot, searchPath }: RelationNames, { schema, name }: WrittenName): readonly CatalogTable[] {
   const schemas = schema === undefined ? searchPath : [schema];
-  const draws = ({ default: value }: CatalogTable['columns'][number]): boolean => {
-    if (value?.kind !== 'sequence') return false;
-    const [own = '', sequence] = unquotedParts(value.sequence);
+  const draws = ({ default: value }: CatalogTable['columns'][number]): boolean => sequencesIn(value).some((named) => {
+    const [own = '', sequence] = unquotedParts(named);
     return sequence === name && schemas.includes(own);
-  };
+  });
   return [...snapshot.tables.values()].filter(({ columns }) => columns.some(draws));
+}
+
+/** As PostgreSQL writes them in expressions, with their schemas. */
+function sequencesIn(value: ColumnDefault | undefined): string[] {
+  if (value?.kind === 'sequence') return [value.sequence];
+  return value?.ofCoordinator === true ? [...value.sql.matchAll(/'((?:[^']|'')*)'::regclass/g)].map(([, named = '']) => named.replaceAll("''", "'")) : [];
 }
 
 /** Of a qualified name, quoted where it has to be. */

@@ -44,8 +44,8 @@ function targetOf(node: Node, names: RelationNames): Target | undefined {
   if ('AlterSeqStmt' in node) return ofRelation(node.AlterSeqStmt.sequence);
   if ('RenameStmt' in node && node.RenameStmt.renameType === 'OBJECT_SEQUENCE') return ofSequence(node.RenameStmt.relation);
   if ('AlterObjectSchemaStmt' in node && node.AlterObjectSchemaStmt.objectType === 'OBJECT_SEQUENCE') return ofSequence(node.AlterObjectSchemaStmt.relation);
-  if ('RenameStmt' in node) return wide.has(node.RenameStmt.renameType) ? everything : ofRelation(node.RenameStmt.relation);
-  if ('AlterObjectSchemaStmt' in node) return wide.has(node.AlterObjectSchemaStmt.objectType) ? everything : ofRelation(node.AlterObjectSchemaStmt.relation);
+  if ('RenameStmt' in node) return wide.has(node.RenameStmt.renameType) ? everything : ofRenamed(node.RenameStmt.relation, names);
+  if ('AlterObjectSchemaStmt' in node) return wide.has(node.AlterObjectSchemaStmt.objectType) ? everything : ofRenamed(node.AlterObjectSchemaStmt.relation, names);
   if ('CreateTrigStmt' in node) return ofRelation(node.CreateTrigStmt.relation);
   if ('CreatePolicyStmt' in node) return ofRelation(node.CreatePolicyStmt.table);
   if ('AlterPolicyStmt' in node) return ofRelation(node.AlterPolicyStmt.table);
@@ -81,6 +81,13 @@ function ofRelation(relation: RangeVar | undefined): Target | undefined {
 function ofSequence(sequence: RangeVar | undefined): Target | undefined {
   const target = ofRelation(sequence);
   return target === undefined ? undefined : { ...target, reach: 'connected' };
+}
+
+/** ALTER TABLE may name a sequence. */
+function ofRenamed(relation: RangeVar | undefined, names: RelationNames): Target | undefined {
+  if (relation === undefined) return undefined;
+  const name = writtenName(relation);
+  return tableNamed(names, name) === undefined && tablesDrawingFrom(names, name).length > 0 ? ofSequence(relation) : ofRelation(relation);
 }
 
 function ofAlterTable(alter: AlterTableStmt, names: RelationNames): Target | undefined {

@@ -66,6 +66,8 @@ export const rowValueCases: DefinitionCases = {
     'ALTER TABLE plans ADD UNIQUE (n)',
     `INSERT INTO plans VALUES ('last', 1)`,
     `SELECT n > 2 FROM plans WHERE code = 'last'`,
+    'ALTER TABLE orders_a_seq RENAME TO "of A"', `INSERT INTO orders (tenant_id, id) VALUES (1, 200) RETURNING a > 30, b LIKE 'no. %'`, 'CREATE SCHEMA counts; ALTER TABLE "of A" SET SCHEMA counts', `ALTER SEQUENCE numbers RENAME TO "It's"`,
+    `INSERT INTO orders (tenant_id, id) VALUES (1, 201) RETURNING a > 30, b LIKE 'no. %'`, `ALTER TABLE "It's" SET SCHEMA counts`, `INSERT INTO orders (tenant_id, id) VALUES (1, 202) RETURNING b LIKE 'no. %'`,
     'ALTER TABLE orders DROP n, DROP a, DROP b', 'ALTER TABLE tenants DROP n', 'ALTER TABLE plans DROP n',
   ],
   'volatile columns of reference tables': [
