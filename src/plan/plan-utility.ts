@@ -1,15 +1,16 @@
-import type { Node, RangeVar, ViewStmt } from '@pgsql/types';
+import type { Node, ViewStmt } from '@pgsql/types';
 import { namedRelations } from '../analyze/analyze-statement.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import { nameParts, walk } from '../sql/ast.ts';
+import { walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
 import { planMaintenance } from './ddl/plan-maintenance.ts';
 import { planDefinition } from './ddl/plan-definition.ts';
 import { refuseReaderOfShells } from './ddl/function-tables.ts';
 import { readsDistributed } from './ddl/reads-distributed.ts';
+import { changesOfViews, relationsIn } from './ddl/relations-in.ts';
 import { referencedByLocal } from './ddl/local-keys.ts';
 import { mayMakeTables } from './ddl/schema-tables.ts';
 import { planDo } from './ddl/plan-do.ts';
@@ -108,16 +109,3 @@ const insteadOf: Readonly<Record<string, string>> = {
 };
 
 const harmless: ReadonlySet<string> = new Set(['ListenStmt', 'UnlistenStmt', 'NotifyStmt', 'CheckPointStmt']);
-
-/** What may be done to a view over shells, and reads no rows. */
-const changesOfViews: ReadonlySet<string> = new Set([
-  'DropStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'AlterOwnerStmt', 'AlterTableStmt', 'CommentStmt', 'GrantStmt',
-]);
-
-function relationsIn(node: Node): readonly Pick<RangeVar, 'schemaname' | 'relname'>[] {
-  const dropped = 'DropStmt' in node ? (node.DropStmt.objects ?? []).flatMap((object) => ('List' in object ? [nameParts(object.List.items)] : [])) : [];
-  return [...namedRelations(node), ...dropped.map((parts) => {
-    const schemaname = parts.at(-2);
-    return { relname: parts.at(-1) ?? '', ...(schemaname === undefined ? {} : { schemaname }) };
-  })];
-}

@@ -34,6 +34,7 @@ import { nodeError } from './node-error.ts';
 import { onceInConversions } from './once-in-conversions.ts';
 import { checkLookupsStay } from '../lookups/check-lookups-stay.ts';
 import { withOnePassword } from './one-password.ts';
+import { readShells, refuseReading } from './read-shells.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
 import { dropRowValues, type RowValues } from './row-values.ts';
@@ -74,6 +75,7 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
     const conversions = await onceInConversions(change, plan.conversions);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
+    if (known.read !== undefined) await refuseReading(change, known.read);
     await followStatement(change, { ...plan, conversions }, { ...known, text });
     await copiesFollow(change, plan);
     return result;
@@ -93,8 +95,9 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
   const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
   const lost = plan.reach === 'schemas' ? await readLost(change) : [];
   if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
+  const read = plan.mayRead ? await readShells(change) : undefined;
   const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
-  return { before, surroundings, schemas, lost, bounds };
+  return { before, surroundings, schemas, lost, read, bounds };
 }
 
 /** Shards, nodes and the catalog become what the statement has made of the shells. */

@@ -27,6 +27,8 @@ export interface DefinitionPlan {
   readonly referenced: readonly ReferenceTable[];
   /** Given where the rows of a table that is there are checked against them. */
   readonly checksRows: boolean;
+  /** It makes statements at run time that nobody could read beforehand. */
+  readonly mayRead: boolean;
   /** It cannot be run inside a transaction block. */
   readonly isAlone: boolean;
   /** Given where the nodes run it as well. */
