@@ -894,6 +894,7 @@ export class Cluster extends PoolBase {
       ddlLockTimeoutMs: coordinator.ddlLockTimeoutMs,
       distributesSchemas: coordinator.distributesSchemas,
       nextNode: (): NodeId => coordinator.nextNode(),
+      renewNodes: () => coordinator.renewNodes(),
       utility: (run) => coordinator.utility(run), clients: () => coordinator.clients(),
     };
   }

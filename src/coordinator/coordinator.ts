@@ -13,6 +13,7 @@ import type { LogPosition } from '../cluster/log-position.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools, NodeServers } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
+import { withConnection } from '../cluster/with-connection.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import type { FeedServices } from '../feed/feed-context.ts';
 import { Feeds } from '../feed/feeds.ts';
@@ -37,6 +38,7 @@ import { Rebalances } from '../rebalance/rebalances.ts';
 import { once } from '../base/once.ts';
 import type { Admission } from '../cluster/node-connection.ts';
 import { readAdmission } from '../store/admission.ts';
+import { renewNodeSql } from '../store/node-schema.ts';
 import type { NodeAddress } from '../store/catalog-changes.ts';
 import { notePrimary, type PrimaryFacts } from '../store/node-servers.ts';
 import { listenForCatalog } from '../store/catalog-listener.ts';
@@ -175,6 +177,10 @@ export class Coordinator implements SessionServices {
     if (this.#nodes.length === 0) throw new ClusterError('noNodes', 'the cluster has no nodes', { hint: 'Add one with addNode().' });
     this.#turn = (this.#turn + 1) % this.#nodes.length;
     return at(this.#nodes, this.#turn).id;
+  }
+
+  async renewNodes(): Promise<void> {
+    await Promise.all(this.#nodes.map(({ id }) => withConnection(this.pools.get(id), undefined, (connection) => connection.query({ text: renewNodeSql, simple: true }))));
   }
 
   begin(snapshot: CatalogSnapshot, modes = '', how?: Pick<BeginOptions, 'order' | 'reads'>): DistributedTransaction {

@@ -92,6 +92,7 @@ export class SessionProfiles {
       pools, reads: services.reads, writes: services.writes,
       sequences: new SequenceBlocks(async (text) => (await pools.get(coordinatorNodeId).query({ text })).rows, this.services.sequences),
       nextNode: () => services.nextNode(),
+      renewNodes: () => services.renewNodes(),
       clients: () => services.clients(),
       searchPath: role === undefined ? undefined : () => searchPathOf(pools.get(coordinatorNodeId)),
       actsForAll: async () => role === undefined || (await this.#membership(role)).isMember,

@@ -34,6 +34,8 @@ export interface FanOut {
   readonly unit: 'shard' | 'node';
   /** It or one of its stages reads tables that the snapshot takes for local ones. */
   readonly readsLocalTables: boolean;
+  /** It takes values of sequences, in the coordinator database. */
+  readonly takesValues?: boolean;
   /** It was planned for a text made from the caller's, whose uses may be others. */
   readonly rewritten: boolean;
   /** The uses of `shardQuery`, where it is not the caller's own statement. */

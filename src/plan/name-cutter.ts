@@ -73,6 +73,16 @@ export class NameCutter {
     return cuts.map((cut) => ({ ...cut, parts: [] }));
   }
 
+  /** A call, with its arguments, or a keyword that stands for a value. */
+  callExtent(location: number): Extent {
+    const tokens = this.tokens();
+    const first = this.tokenOf(location);
+    let last = first;
+    while (tokens[last + 1]?.text === '.') last += 2;
+    if (tokens[last + 1]?.text === '(') last = afterGroup(tokens, last + 1) - 1;
+    return { start: at(tokens, first).start, end: at(tokens, last).end };
+  }
+
   tokens(): readonly Token[] {
     this.#tokens ??= scanTokens(this.#statement.text);
     return this.#tokens;

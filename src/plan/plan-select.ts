@@ -31,7 +31,7 @@ import { selectOf, type StagedInput } from './staged/staged-state.ts';
 import type { Statistics } from './staged/statistics.ts';
 import type { ResultNames } from './staged/result-names.ts';
 import type { SelectPlan, StatementPlan } from './statement-plan.ts';
-import { namesTablesAsValues } from './tables-as-values.ts';
+import { isForCoordinator } from './for-coordinator.ts';
 import { withTypedParameters } from './typed-parameters.ts';
 
 export interface PlanInput {
@@ -68,7 +68,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
   refuseSequences(select);
   if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
-  const routable = analyzed.foreign.length === 0 && uses !== undefined && !namesTablesAsValues(select, input.names);
+  const routable = analyzed.foreign.length === 0 && uses !== undefined && !isForCoordinator(select, input.names);
   const plan: SelectPlan = {
     kind: 'select',
     whole: shardTemplate(statement, analyzed.uses, analyzed.results),

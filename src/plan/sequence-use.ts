@@ -6,13 +6,18 @@ import { builtinName, nameParts } from '../sql/ast.ts';
 import { refused } from './insert/refused.ts';
 import { unsupported } from './select/unsupported.ts';
 
-const sequenceFunctions: ReadonlySet<string> = new Set(['nextval', 'currval', 'lastval', 'setval']);
+const sessionFunctions: ReadonlySet<string> = new Set(['currval', 'lastval', 'setval']);
+const sequenceFunctions: ReadonlySet<string> = new Set(['nextval', ...sessionFunctions]);
 
 /** Whether a function of sequences is called: they are in the coordinator database alone. */
 export function usesSequence(tree: unknown): boolean {
+  return callsOneOf(tree, sequenceFunctions);
+}
+
+function callsOneOf(tree: unknown, functions: ReadonlySet<string>): boolean {
   let found = false;
   collectCalls(tree, (call) => {
-    found ||= sequenceFunctions.has(builtinName(call.funcname) ?? '');
+    found ||= functions.has(builtinName(call.funcname) ?? '');
     return !found;
   }, true);
   return found;
@@ -31,14 +36,18 @@ export function sequenceName(node: Node): string | undefined {
   return 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
 }
 
-/** For statements that run on nodes. */
+/** Whether values of a sequence are taken by a call, at any level. */
+export function callsNextval(tree: unknown): boolean {
+  return callsOneOf(tree, new Set(['nextval']));
+}
+
+/** For statements that run on nodes, or over gathered rows: what a session has taken, and what it sets, is between the session and the coordinator database. */
 export function refuseSequences(tree: unknown): void {
-  if (usesSequence(tree)) throw unsupported('A function of sequences is called where nodes run it, and sequences are in the coordinator database.', 'Call it by a statement of its own, and pass its result as a parameter.');
+  if (callsOneOf(tree, sessionFunctions)) throw unsupported('A function of sequences is called where nodes run it, and sequences are in the coordinator database.', 'Call it by a statement of its own, and pass its result as a parameter.');
 }
 
 /**
- * `SET column = DEFAULT`: nodes do not have the sequences; statements that are sent to several shard groups would each have their own `now()`;
- * copies of a reference table must not differ. And 428C9 for anything but DEFAULT in an identity column that is GENERATED ALWAYS, which shards do not know of.
+ * `SET column = DEFAULT`: statements that are sent to several shard groups would each have their own `now()`; copies of a reference table must not differ. Values of sequences come in blocks (`drawn-values.ts`), of which each copy would have its own. And 428C9 for anything but DEFAULT in an identity column that is GENERATED ALWAYS, which shards do not know of.
  */
 export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTable, sentTo: 'one_node' | 'shard_groups' | 'copies'): void {
   for (const [i, item] of assigned.entries()) {
@@ -48,7 +57,7 @@ export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTa
     if (column?.identity === 'always' && (value === undefined || !('SetToDefault' in value))) throw onlyDefault(column.name);
     if (value === undefined || !('SetToDefault' in value) || column?.default === undefined) continue;
     const { default: meant } = column;
-    const isSafe = meant.kind !== 'sequence' && meant.ofCoordinator !== true && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
+    const isSafe = meant.kind === 'sequence' ? sentTo !== 'copies' : meant.ofCoordinator !== true && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
     if (!isSafe) throw refused(`Column "${column.name}" is set to its default, which nodes cannot compute alike.`, 'Compute the value first, and pass it as a parameter.');
   }
 }
@@ -58,7 +67,7 @@ function onlyDefault(column: string): ClusterError {
 }
 
 /** What one column of `(a, b) = (1, DEFAULT)` gets. The row stands at the first of its columns alone. */
-function singleValue(value: Node, assigned: readonly Node[], index: number): Node | undefined {
+export function singleValue(value: Node, assigned: readonly Node[], index: number): Node | undefined {
   if (!('MultiAssignRef' in value)) return value;
   const { colno = 1 } = value.MultiAssignRef;
   const first = assigned[index - colno + 1];

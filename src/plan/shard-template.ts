@@ -13,6 +13,7 @@ import type { Edit, Template } from '../sql/template.ts';
 import { applyEdits, fillTemplate } from '../sql/template.ts';
 import { checkSameNames } from './check-same-names.ts';
 import { NameCutter } from './name-cutter.ts';
+import { type Draw, type DrawnPlaces, drawnPlaces, firstDrawn, nothingDrawn } from './drawn-values.ts';
 import { columnEdits } from './table-columns.ts';
 
 /** What differs between the shard groups that one statement runs on. */
@@ -32,6 +33,8 @@ export interface ShardTemplate {
   readonly parameters: readonly number[];
   /** Number of uses of distributed tables, in the order of `ordinals` for `renderTemplate`. */
   readonly uses: number;
+  /** Of what it takes values on its node: parameters from `firstDrawn` on, each a block for `shardwright.nextval`, are its last. */
+  readonly draws: readonly Draw[];
 }
 
 /**
@@ -39,6 +42,21 @@ export interface ShardTemplate {
  * can stay as it was written, but for `*`, which is written out; column references that name a schema lose it.
  */
 export function shardTemplate(statement: Statement, uses: readonly TableUse[], results: readonly ResultUse[] = []): ShardTemplate {
+  return cutTemplate(statement, { uses, results, drawn: nothingDrawn });
+}
+
+/** The same of a write, which takes the values of sequences out of blocks that it brings: sequences are in the coordinator database. Throws `unsupportedQuery` for a sequence that is not named by a constant. */
+export function writeTemplate(statement: Statement, uses: readonly TableUse[], results: readonly ResultUse[] = []): ShardTemplate {
+  return cutTemplate(statement, { uses, results, drawn: drawnPlaces(statement, new Map(uses.map(({ rangeVar, table }) => [rangeVar, table]))) });
+}
+
+interface Cuts {
+  readonly uses: readonly TableUse[];
+  readonly results: readonly ResultUse[];
+  readonly drawn: DrawnPlaces;
+}
+
+function cutTemplate(statement: Statement, { uses, results, drawn }: Cuts): ShardTemplate {
   checkSameNames(statement, uses);
   const cutter = new NameCutter(statement);
   const distributed = uses.filter((use) => use.table.kind === 'distributed');
@@ -54,7 +72,10 @@ export function shardTemplate(statement: Statement, uses: readonly TableUse[], r
     // A server cannot tell the type of a parameter that is not used.
     edits.push(...cutter.parameterPlaces().map(({ number, ...cut }) => ({ ...cut, parts: [`$${numbers.indexOf(number) + 1}`] })));
   }
-  return { template: applyEdits(statement.text, edits), parameters: numbers, uses: distributed.length };
+  edits.push(...drawn.places.map(({ location, draw }) => ({ ...cutter.callExtent(location), parts: [`shardwright.nextval($${numbers.length + draw + 1})`] })));
+  return {
+    template: applyEdits(statement.text, edits), parameters: [...numbers, ...drawn.draws.map((_, i) => firstDrawn + i)], uses: distributed.length, draws: drawn.draws,
+  };
 }
 
 /** What fills the holes of a template. */

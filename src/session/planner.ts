@@ -15,6 +15,7 @@ import { describableText } from '../plan/lookups/upserting-insert.ts';
 import type { PlannedUpsertStep } from '../plan/lookups/upsert-plan.ts';
 import type { PlanInput } from '../plan/plan-select.ts';
 import { planStatement } from '../plan/plan-statement.ts';
+import { mayDraw } from '../plan/drawn-values.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
 import type { Statistics } from '../plan/staged/statistics.ts';
 import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
@@ -45,6 +46,8 @@ export class PreparedPlan {
   readonly readsLocalTables: boolean;
   /** It may write to tables with unique lookups, which then have to be written as well. */
   readonly keepsLookups: boolean;
+  /** Its nodes may take values of sequences. */
+  readonly mayDraw: boolean;
   readonly #isTimeless: boolean;
   readonly #dependsOnSession: boolean;
   /** The plan for any session, of which this is the one for a session that is known. */
@@ -77,6 +80,7 @@ export class PreparedPlan {
     const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
     this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
     this.#isTimeless = isTimeless(statement);
+    this.mayDraw = plan.kind === 'modify' && /nextval|default/i.test(statement.text) && mayDraw(statement.node);
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
 
@@ -97,8 +101,7 @@ export class PreparedPlan {
 
   /** The same beside calls of nextval whose results the cluster sees, once it has run. */
   get unseenEffects(): SequenceEffects {
-    const seen = this.plan.kind === 'insert' ? this.plan.computed.flatMap((value) => (value.kind === 'expression' && value.nextOf !== undefined ? [value.nextOf] : [])) : [];
-    this.#unseenEffects ??= this.#general?.unseenEffects ?? withoutCalls(this.sequenceEffects, seen);
+    this.#unseenEffects ??= this.#general?.unseenEffects ?? withoutCalls(this.sequenceEffects, seenCalls(this.plan));
     return this.#unseenEffects;
   }
 
@@ -165,7 +168,7 @@ function hashOf(text: string): string {
 }
 
 function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
-  const ours = plan.kind === 'modify' && plan.sequences.length > 0;
+  const ours = plan.kind === 'modify' && plan.sequences.length + plan.whole.draws.length > 0;
   const numbers = (plan.kind === 'select' || plan.kind === 'modify') && !ours ? plan.whole.parameters : parameterNumbers(node);
   return numbers.every((number, i) => number === i + 1) ? numbers.length : -1;
 }
@@ -173,6 +176,12 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
 function effectsOf(plan: StatementPlan, statement: Statement): SequenceEffects {
   if (plan.kind === 'definition' || plan.kind === 'utility') return effectsOfDefinition(statement);
   return sequenceEffects(statement, plan.kind === 'insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
+}
+
+/** Sequences of which the cluster sees what is taken, as often as each is. */
+function seenCalls(plan: StatementPlan): string[] {
+  if (plan.kind === 'insert') return plan.computed.flatMap((value) => (value.kind === 'expression' && value.nextOf !== undefined ? [value.nextOf] : []));
+  return plan.kind === 'modify' ? plan.whole.draws.flatMap(({ kind, sequence, places, eachRow }) => (kind === 'called' && eachRow ? Array.from({ length: places }, () => sequence) : [])) : [];
 }
 
 function writesLookups(plan: StatementPlan, { lookups }: CatalogSnapshot): boolean {

@@ -27,11 +27,12 @@ import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } fro
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runEverywhere } from '../execute/write/run-everywhere.ts';
 import { runBriefSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { ValueBlocks, withEnoughValues } from '../execute/write/value-blocks.ts';
 import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
 import type { StatementSequences } from './session-sequences.ts';
 import type { ShardLoad } from '../store/shard-load.ts';
-import { bindTarget, type RenderedTexts, targetOf } from '../plan/bind.ts';
+import { bindTarget, partialValues, type RenderedTexts, targetOf } from '../plan/bind.ts';
 import { renderForShells } from '../plan/shard-template.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
@@ -51,6 +52,8 @@ import type { TableStatistics } from './table-statistics.ts';
 export interface RunContext {
   readonly scope: StatementScope;
   readonly sequences: StatementSequences;
+  /** Where a statement's nodes have values of sequences from. */
+  readonly blocks?: ValueBlocks | undefined;
   readonly hotTexts: HotTexts;
   readonly load: ShardLoad;
   readonly options: FanOutOptions;
@@ -62,6 +65,8 @@ export interface RunContext {
   readonly distributesSchemas: boolean;
   /** Nodes for statements that any node can answer, in turn. */
   nextNode(): NodeId;
+  /** Gives all nodes what an older version of this library has not given them. */
+  readonly renewNodes: () => Promise<void>;
   /** What clients of the process's wire servers do. */
   clients(): Promise<readonly ClientActivity[]>;
   /** Runs one of the cluster's own functions. */
@@ -78,7 +83,11 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
 function runBound(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
   if (prepared.plan.kind === 'insert' && prepared.plan.upsert !== undefined) return runUpsert(prepared, prepared.plan, { values, context, result });
   if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
-  return prepared.keepsLookups ? keepingLookups(context.scope, ({ scope }) => runPlan(prepared, values, { ...context, scope }, result), mayRunAgain) : runPlan(prepared, values, context, result);
+  return runDrawing(prepared, context, (own) => (prepared.keepsLookups ? keepingLookups(own.scope, ({ scope }) => runPlan(prepared, values, { ...own, scope }, result), mayRunAgain) : runPlan(prepared, values, own, result)));
+}
+
+function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: RunContext) => Promise<QueryResult>): Promise<QueryResult> {
+  return prepared.mayDraw ? withEnoughValues(context, (blocks) => run({ ...context, blocks })) : run(context);
 }
 
 function runUpsert(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call): Promise<QueryResult> {
@@ -87,7 +96,7 @@ function runUpsert(prepared: PreparedPlan, plan: InsertPlan, { values, context, 
     steps: {
       insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
       propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),
-      run: (step, given, scope, how) => runPlan(step, given, { ...context, scope }, how),
+      run: (step, given, scope, how) => runDrawing(step, { ...context, scope }, (own) => runPlan(step, given, own, how)),
     },
   }, context.scope);
 }
@@ -257,15 +266,19 @@ async function collected(batches: AsyncIterable<readonly RawRow[]>, bytesMax = I
 
 async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): Promise<QueryResult> {
   const { values, context, result } = call;
+  const blocks = context.blocks ?? new ValueBlocks(context.sequences, 1);
   const target = plan.everywhere !== undefined || !plan.routable ? undefined : bindTarget(plan.uses, values);
   if (target?.kind === 'one') {
     const text = present(prepared.texts).forUses(target.ordinals);
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, shardsOf(plan, target.ordinals));
-    const sent = plan.sequences.length === 0 ? values : [...values, ...(await context.sequences.nextOfEach(plan.sequences))];
-    return runOnNode(context, { node: target.node, text, values: sent, name, repeats: prepared.repeats(), tables: plan.tables, shardGroup: groupOf(plan.uses, target.ordinals), effect: 'write' }, result);
+    const supplied = plan.sequences.length === 0 ? values : [...values, ...(await context.sequences.nextOfEach(plan.sequences))];
+    const sent = plan.whole.draws.length === 0 ? supplied : partialValues(plan.whole, await blocks.forOne(context.scope, plan.whole, supplied));
+    const done = await runOnNode(context, { node: target.node, text, values: sent, name, repeats: prepared.repeats(), tables: plan.tables, shardGroup: groupOf(plan.uses, target.ordinals), effect: 'write' }, result);
+    blocks.wrote(plan.whole, done.rowCount ?? 0);
+    return done;
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
-  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, hotTexts: context.hotTexts, load: context.load });
+  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, blocks, hotTexts: context.hotTexts, load: context.load });
   if (target !== undefined) context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], target.kind === 'many' ? target.ordinals : [], outcome.rowCount);
   return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
 }

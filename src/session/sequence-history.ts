@@ -63,6 +63,8 @@ const ranMax = 64;
 export class SequenceHistory {
   #order = 0;
   readonly #given = new Map<number, GivenValue>();
+  /** Of sequences whose last value nobody knows, since when. */
+  readonly #unknown = new Map<number, number>();
   /** Undefined where one statement took values of several sequences, and the order among them is not known. */
   #lastGiven: { readonly given: GivenValue | undefined; readonly order: number } | undefined;
   readonly #calls = new Map<string, KnownCall>();
@@ -80,6 +82,14 @@ export class SequenceHistory {
     const given = { oid, value, order };
     this.#given.set(oid, given);
     this.#lastGiven = { given, order };
+  }
+
+  /** Somebody has used values of the sequence, and nobody knows which was the last. */
+  gaveSome(oid: number): void {
+    const order = this.#next();
+    this.#given.delete(oid);
+    this.#unknown.set(oid, order);
+    this.#lastGiven = { given: undefined, order };
   }
 
   /** The values before were of several sequences, and may have been taken in any order. */
@@ -143,6 +153,7 @@ export class SequenceHistory {
   /** As in a new session. */
   discard(): void {
     this.#given.clear();
+    this.#unknown.clear();
     this.#calls.clear();
     this.#ran.clear();
     this.#seen.clear();
@@ -188,6 +199,7 @@ export class SequenceHistory {
   #lastOf(question: ValueQuestion): LastValue {
     const known = this.#newest(question);
     const since = known?.order ?? 0;
+    if (question.sequence !== undefined && (this.#unknown.get(question.sequence) ?? 0) > since) return unknown;
     const from = this.#connectedSince;
     const onServer = known === undefined || (known.onServer && from !== undefined && known.order > from);
     const all = [...this.#ran.values(), ...this.#unclear(question)].filter(({ effects }) => question.isTaker(effects));

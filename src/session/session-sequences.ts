@@ -4,8 +4,11 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { tableByOid } from '../catalog/table-by-oid.ts';
 import type { NodeConnection } from '../cluster/node-connection.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
-import type { SequenceBlocks, SequenceUse, SequenceValues } from '../execute/write/sequence-blocks.ts';
+import { drawCalled } from '../execute/write/draw-called.ts';
+import type { LastDrawn, SequenceBlocks, SequenceUse, SequenceValues } from '../execute/write/sequence-blocks.ts';
+import type { TakenRuns } from '../execute/write/sequence-runs.ts';
 import type { ComputedPlan, CurrentValue } from '../plan/computed/computed-plan.ts';
+import type { Draw } from '../plan/drawn-values.ts';
 import { unsupported } from '../plan/select/unsupported.ts';
 import { quoteLiteral } from '../sql/identifiers.ts';
 import { closeParameterGaps } from '../sql/parameters.ts';
@@ -48,6 +51,7 @@ export class SessionSequences implements StatementSequences {
   /** Of those that values were taken of. */
   readonly #oids = new Map<string, number>();
   #namesBySearchPath = false;
+  #blocks = 0;
 
   constructor(private readonly session: SequenceSession) {}
 
@@ -73,6 +77,22 @@ export class SessionSequences implements StatementSequences {
       // What `next` gave is noted, and is the last unless there is more.
       else if (uses.length > 1) this.#history.gave(present(this.#oids.get(sequence)), value);
     }
+  }
+
+  async draw(scope: StatementScope, draw: Draw, count: number): Promise<TakenRuns> {
+    const taken = draw.kind === 'default' ? await this.session.blocks().takeRuns(draw.sequence, count) : await drawCalled(scope, this.session.blocks(), { name: draw.sequence, count });
+    this.#history.gaveSome(taken.oid);
+    return taken;
+  }
+
+  nextBlock(): number {
+    this.#blocks += 1;
+    return this.#blocks;
+  }
+
+  drew(last: readonly LastDrawn[]): void {
+    for (const { oid, value } of last) this.#history.gave(oid, value);
+    if (last.length > 1) this.#history.lastIsUncertain();
   }
 
   forget(): void {

@@ -44,6 +44,8 @@ export interface SessionServices {
   /** Whether schemas that are made are distributed, unless a session says otherwise. */
   readonly distributesSchemas: boolean;
   nextNode(): NodeId;
+  /** Gives all nodes what an older version of this library has not given them, by the cluster's own user. */
+  renewNodes(): Promise<void>;
   /** What clients of the process's wire servers do. */
   clients(): Promise<readonly ClientActivity[]>;
   /** For a session of another role: whether the cluster's own functions do for it whatever the cluster's user may. Else it distributes its own tables alone, in transactions of its own. */

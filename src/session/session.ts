@@ -648,6 +648,7 @@ export class Session {
     return {
       scope: this.scope(snapshot, signal, routing), sequences: this.#sequences, hotTexts, load, options, objects, statistics, ddlLockTimeoutMs, distributesSchemas,
       nextNode: () => this.#services.nextNode(),
+      renewNodes: () => this.#services.renewNodes(),
       clients: () => this.#services.clients(),
       utility: (run) => this.#utility(run, snapshot),
     };

@@ -1,3 +1,34 @@
+import { sqlStateOf } from '../base/errors.ts';
+
+/** The SQLSTATE of `shardwright.nextval` where the statement needs more values than it brought. */
+export const blockUsedUp = 'SW0BU';
+
+/** See `nodeSchemaSql`. */
+const nextvalSql = `CREATE OR REPLACE FUNCTION shardwright.nextval(block bigint[]) RETURNS bigint LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE COST 1 AS $$
+DECLARE
+  place text := 'shardwright.block_' OPERATOR(pg_catalog.||) block[1]::pg_catalog.text;
+  id text := block[2]::pg_catalog.text;
+  reached text := pg_catalog.current_setting(place, true);
+  taken bigint := 0;
+  ahead bigint;
+BEGIN
+  IF pg_catalog.split_part(reached, ' ', 1) OPERATOR(pg_catalog.=) id THEN
+    taken := pg_catalog.split_part(reached, ' ', 2)::pg_catalog.int8;
+  END IF;
+  ahead := taken;
+  FOR i IN 4 .. pg_catalog.array_upper(block, 1) BY 2 LOOP
+    IF ahead OPERATOR(pg_catalog.<) block[i OPERATOR(pg_catalog.+) 1] THEN
+      PERFORM pg_catalog.set_config(place, pg_catalog.concat(id, ' ', taken OPERATOR(pg_catalog.+) 1), true);
+      RETURN block[i] OPERATOR(pg_catalog.+) (ahead OPERATOR(pg_catalog.*) block[3]);
+    END IF;
+    ahead := ahead OPERATOR(pg_catalog.-) block[i OPERATOR(pg_catalog.+) 1];
+  END LOOP;
+  RAISE EXCEPTION 'a block of values is used up' USING ERRCODE = '${blockUsedUp}';
+END
+$$;
+GRANT EXECUTE ON FUNCTION shardwright.nextval(bigint[]) TO PUBLIC;
+`;
+
 /**
  * What every node and the coordinator database hold for distributed transactions. May be run again and again.
  *
@@ -7,6 +38,9 @@
  *
  * `lookup_change` has, within a transaction, the keys of unique lookups that rows of this node's shards have left and taken: triggers of the shards write it, in whatever way rows are written, and the process that runs
  * the transaction takes it out again and follows. A deferred trigger refuses a commit while there is something left, so that a process which does not know of a lookup cannot pass it by. See docs/decisions/0030-unique-lookups.md.
+ *
+ * `nextval` gives the next value of a block that the statement brings, once in a statement: `{slot, id, step, first, count, first, count …}`, of which the slot tells the blocks of one statement apart, and the id those of a transaction's statements. Where it stands
+ * is in a setting of the transaction, which a savepoint takes back as it does the rows, and which writes nothing: neither does it keep a transaction from being prepared. See docs/decisions/0044-nodes-take-values-from-blocks.md.
  */
 export const nodeSchemaSql = `
 CREATE SCHEMA IF NOT EXISTS shardwright;
@@ -87,10 +121,22 @@ BEGIN
   END IF;
 END
 $do$;
-`;
+
+${nextvalSql}`;
 
 /** Takes it away again, where nobody has come to need it for something else. */
 export const dropNodeSchemaSql = `
 DROP TABLE IF EXISTS shardwright.lookup_change, shardwright.decision;
-DROP FUNCTION IF EXISTS shardwright.lookup_key(jsonb, text[]), shardwright.note_lookup_change(), shardwright.take_lookup_changes(), shardwright.refuse_unkept_lookup();
+DROP FUNCTION IF EXISTS shardwright.lookup_key(jsonb, text[]), shardwright.note_lookup_change(), shardwright.take_lookup_changes(), shardwright.refuse_unkept_lookup(), shardwright.nextval(bigint[]);
 DROP SCHEMA IF EXISTS shardwright`;
+
+/** Any fixed number will do: two processes must not replace the function at once. */
+const renewLock = '8243122740771205468';
+
+/** Gives a node what `nextval` needs, where an older version of this library has made it a node. */
+export const renewNodeSql = `SELECT pg_catalog.pg_advisory_xact_lock(${renewLock}); ${nextvalSql}`;
+
+/** Whether a node is too old for a statement that takes values of sequences. */
+export function lacksNextval(error: unknown): boolean {
+  return sqlStateOf(error) === '42883' && error instanceof Error && error.message.includes('shardwright.nextval(');
+}

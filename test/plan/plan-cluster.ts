@@ -11,6 +11,9 @@ const prerequisites = `
 `;
 
 const tables = `
+  CREATE SEQUENCE numbers;
+  CREATE SEQUENCE other.numbers;
+  CREATE TABLE counted (key int NOT NULL, id serial, label text);
   CREATE TABLE orders (
     tenant_id bigint NOT NULL, id int NOT NULL, amount numeric(12,2), qty int, note text, at timestamptz, day date, PRIMARY KEY (tenant_id, id));
   CREATE TABLE lines (tenant_id bigint NOT NULL, order_id int NOT NULL, line int NOT NULL, price numeric, PRIMARY KEY (tenant_id, order_id, line));
@@ -57,6 +60,7 @@ export async function openPlanCluster(): Promise<PlanCluster> {
   await cluster.createDistributedTable('people', 'tenant_id', { colocateWith: 'orders' });
   await cluster.createUniqueLookup('people', 'email');
   await cluster.createUniqueLookup('people', ['site', 'login'], { name: 'one_login' });
+  await cluster.createDistributedTable('counted', 'key', { shardCount: 4 });
   await cluster.query(views);
   return {
     cluster,

@@ -1,7 +1,7 @@
 import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
-import { assignableType } from '../../plan/insert/plan-insert.ts';
+import { assignableType } from '../../plan/insert/assignable-type.ts';
 import type { CopyOptions } from './copy-options.ts';
 import { fieldEncoder } from './encode-copy.ts';
 

@@ -70,6 +70,8 @@ function inStages(scope: StatementScope, call: StagedCall, how: StagedOptions): 
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
     yield* new StagedRun(steady, how).rows(call);
     if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
+    // What was taken of sequences is in the log for certain with a commit alone: a server that comes back from a crash must not give it again.
+    if (call.fanOut.takesValues === true) await steady.keep();
   });
 }
 

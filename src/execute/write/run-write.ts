@@ -1,9 +1,11 @@
 import { orAborted } from '../../base/abort.ts';
+import { at } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import { copyHolders, copyWrite } from '../../catalog/reference-copies.ts';
 import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace } from '../../plan/bind.ts';
+import { firstDrawn } from '../../plan/drawn-values.ts';
 import { constraintSql, renderForShells, shardSql } from '../../plan/shard-template.ts';
 import type { ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
@@ -69,31 +71,36 @@ export async function runWrite(scope: StatementScope, call: WriteCall, how: Writ
   const { plan, values } = call;
   const target = plan.routable && plan.everywhere === undefined ? bindTarget(plan.uses, values) : undefined;
   if (target?.kind === 'one') {
-    const sent = await sentValues(plan, values, how);
+    const sent = await sentValues(scope, plan, values, how);
     const { rowCount, rows, fields } = await scope.run(target.node, { text: new RenderedTexts(plan.whole).forUses(target.ordinals), values: sent }, 'write');
     return { rowCount: rowCount ?? 0, rows, fields };
   }
   const spread = await orAborted(plan.spread(), scope.signal);
   if ('parts' in spread) return runParts(scope, spread, values, how);
-  return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }) : runStagedWrite(scope, { ...call, spread }, how);
+  return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }, how) : runStagedWrite(scope, { ...call, spread }, how);
 }
 
 /** The values that a part of a larger statement has parameters for: some of the caller's, and those of sequences behind them. */
-async function sentValues({ whole, sequences }: ModifyPlan, values: readonly unknown[], how: WriteHow): Promise<readonly unknown[]> {
-  if (sequences.length === 0) return partialValues(whole, values);
-  const before = Math.max(...whole.parameters) - sequences.length;
-  return partialValues(whole, [...Array.from({ length: before }, (_, i) => values[i]), ...(await how.sequences.nextOfEach(sequences))]);
+async function sentValues(scope: StatementScope, { whole, sequences }: ModifyPlan, values: readonly unknown[], how: WriteHow): Promise<readonly unknown[]> {
+  const drawn = (given: readonly unknown[]): Promise<readonly unknown[]> => how.blocks.forOne(scope, whole, given);
+  if (sequences.length === 0) return partialValues(whole, await drawn(values));
+  const before = Math.max(...whole.parameters.filter((number) => number < firstDrawn)) - sequences.length;
+  return partialValues(whole, await drawn([...Array.from({ length: before }, (_, i) => values[i]), ...(await how.sequences.nextOfEach(sequences))]));
 }
 
 /** Shards or copies have all they need. */
-async function runByTemplate(scope: StatementScope, { plan, spread, values: given, texts }: SpreadCall): Promise<WriteOutcome> {
-  const values = partialValues(spread.template, await withEvaluated(scope, spread, given));
+async function runByTemplate(scope: StatementScope, { plan, spread, values: given, texts }: SpreadCall, { blocks }: WriteHow): Promise<WriteOutcome> {
+  const { template } = spread;
+  const evaluated = await withEvaluated(scope, spread, given);
   const rendered = texts?.(spread) ?? new RenderedTexts(spread.template);
   if (plan.everywhere !== undefined) {
-    const tasks = copyHolders(scope.snapshot, plan.everywhere).map((node) => ({ node, ...ofCopy(spread, node, node === coordinatorNodeId ? renderForShells(spread.template) : rendered.forOrdinal(0)), values }));
+    const values = partialValues(template, evaluated);
+    const tasks = copyHolders(scope.snapshot, plan.everywhere).map((node) => ({ node, ...ofCopy(spread, node, node === coordinatorNodeId ? renderForShells(template) : rendered.forOrdinal(0)), values }));
     return runEverywhere(scope, { tasks, check: spread.check });
   }
-  return runSpread(scope, placesOf(plan.uses, given).map(({ node, ordinal }) => ({ node, sql: rendered.forOrdinal(ordinal), values })));
+  const places = placesOf(plan.uses, given);
+  const values = await blocks.forTasks(scope, template, { values: evaluated, count: places.length });
+  return runSpread(scope, places.map(({ node, ordinal }, i) => ({ node, sql: rendered.forOrdinal(ordinal), values: partialValues(template, at(values, i)) })));
 }
 
 /** What a copy is sent. */
@@ -114,14 +121,16 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
     const run = new StagedRun(steady, how);
     const values = await run.hold({ ...spread, firstValues: [] }, given);
     const taken = spread.rows === undefined ? undefined : await takeRows(steady, { rows: rowsOf(steady, { run, written: spread.rows, values, how }), written: spread.rows }, how);
-    const task = async ({ node, ordinal, batch }: WritePlace): Promise<WriteTask> => {
+    const places = await targetsOf(steady, { plan, spread, values }, taken);
+    const valuesOf = await how.blocks.forTasks(steady, spread.template, { values, count: places.length });
+    const task = async ({ node, ordinal, batch }: WritePlace, i: number): Promise<WriteTask> => {
       const own = spread.rows === undefined || batch === undefined ? undefined : { result: spread.rows.result, rows: batch.rows };
       const { text, values: sent = [] } = await run.statement({
-        template: spread.template, values, node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
+        template: spread.template, values: at(valuesOf, i), node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
       }, own);
       return { node, ...(plan.everywhere === undefined ? { sql: text } : ofCopy(spread, node, text)), values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
     };
-    const tasks = await Promise.all((await targetsOf(steady, { plan, spread, values }, taken)).map(task));
+    const tasks = await Promise.all(places.map(task));
     const outcome = plan.everywhere !== undefined ? await everywhereIn(transaction, { tasks, check: spread.check, patience }, options) : await spreadIn(transaction, tasks, options);
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;

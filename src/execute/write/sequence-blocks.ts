@@ -3,6 +3,9 @@ import { sqlStateOf } from '../../base/errors.ts';
 import { at } from '../../base/assert.ts';
 import { quoteLiteral } from '../../sql/identifiers.ts';
 import type { RawRow } from '../../cluster/node-connection.ts';
+import type { Draw } from '../../plan/drawn-values.ts';
+import type { StatementScope } from '../statement-scope.ts';
+import { runsOf, runsSql, type TakenRuns } from './sequence-runs.ts';
 
 /** Where values of sequences are taken, by qualified and quoted names. */
 export interface SequenceValues {
@@ -12,8 +15,20 @@ export interface SequenceValues {
   nextOfEach(sequences: readonly string[]): Promise<string[]>;
   /** Values that the rows of one statement have, in the order in which these would have taken them: the last ones of sequences. */
   used(uses: readonly SequenceUse[]): void;
+  /** Values of which servers use as many as they need: until `drew` tells, nobody knows which. */
+  draw(scope: StatementScope, draw: Draw, count: number): Promise<TakenRuns>;
+  /** A number that no other block of the session's has: what its transactions know blocks by. */
+  nextBlock(): number;
+  /** The last value that servers have used of each sequence, of which the order among each other is not known. */
+  drew(last: readonly LastDrawn[]): void;
   /** Forgets values that were taken, and not given out. */
   forget(): void;
+}
+
+/** The last value of a sequence, by its OID, that a statement has used. */
+export interface LastDrawn {
+  readonly oid: number;
+  readonly value: string;
 }
 
 export interface SequenceUse {
@@ -55,7 +70,7 @@ export class SequenceBlocks {
   /** `ofIdentity`: where the cluster's own user takes values. A role may insert into a table without any right to the sequence of its identity column. */
   constructor(
     private readonly query: CoordinatorQuery,
-    private readonly ofIdentity?: Pick<SequenceBlocks, 'take'>,
+    private readonly ofIdentity?: Pick<SequenceBlocks, 'take' | 'takeRuns'>,
   ) {}
 
   /** The next `count` values of a sequence (qualified and quoted). */
@@ -72,9 +87,24 @@ export class SequenceBlocks {
         block.filling ??= this.#fill(sequence, block, missing);
         await block.filling;
       }
-      taken.push(...block.values.splice(0, missing));
+      for (const value of block.values.splice(0, missing)) taken.push(value);
     }
     return { oid: block.oid, values: taken };
+  }
+
+  /** Values, however many, of which none is kept here: what is not used is gone. */
+  async takeRuns(sequence: string, count: number): Promise<TakenRuns> {
+    try {
+      return runsOf(await this.query(runsSql(quoteLiteral(sequence), count)));
+    } catch (error) {
+      return (await this.#fallback(sequence, error)).takeRuns(sequence, count);
+    }
+  }
+
+  /** Who takes them for a role that has no right to. */
+  async #fallback(sequence: string, error: unknown): Promise<Pick<SequenceBlocks, 'take' | 'takeRuns'>> {
+    if (sqlStateOf(error) !== '42501' || this.ofIdentity === undefined || !(await this.#isOfIdentity(sequence))) throw error;
+    return this.ofIdentity;
   }
 
   /** Forgets what is left: after TRUNCATE … RESTART IDENTITY and setval. */
@@ -94,12 +124,11 @@ export class SequenceBlocks {
       const rows = await this.query(
         `SELECT pg_catalog.nextval(s), s::pg_catalog.oid FROM pg_catalog.generate_series(1, ${count}), LATERAL (SELECT ${quoteLiteral(sequence)}::pg_catalog.regclass) AS named(s)`,
       );
-      block.values.push(...rows.map((row) => at(row, 0) ?? ''));
+      for (const row of rows) block.values.push(at(row, 0) ?? '');
       block.oid = Number(rows[0]?.[1]);
     } catch (error) {
-      if (sqlStateOf(error) !== '42501' || this.ofIdentity === undefined || !(await this.#isOfIdentity(sequence))) throw error;
-      const { oid, values } = await this.ofIdentity.take(sequence, needed);
-      block.values.push(...values);
+      const { oid, values } = await (await this.#fallback(sequence, error)).take(sequence, needed);
+      for (const value of values) block.values.push(value);
       block.oid = oid;
     } finally {
       block.filling = undefined;

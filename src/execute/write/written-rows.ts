@@ -8,9 +8,12 @@ import type { StagedOptions } from '../staged/run-staged.ts';
 import type { SteadyScope } from '../statement-scope.ts';
 import { placeValues } from './place-values.ts';
 import type { InsertServices } from './run-insert.ts';
+import type { ValueBlocks } from './value-blocks.ts';
 
 /** How a write that takes in rows of a query is run. */
-export interface WriteHow extends StagedOptions, InsertServices {}
+export interface WriteHow extends StagedOptions, InsertServices {
+  readonly blocks: ValueBlocks;
+}
 
 /** Rows of one statement, and which of the query's they are. */
 export interface RowBatch {

@@ -6,10 +6,11 @@ import { parseOne, type Statement } from '../../sql/parse.ts';
 import { lockedTables, locksRows, positionColumns } from '../check-select.ts';
 import type { Describe } from '../describe.ts';
 import type { FanOut } from '../fan-out.ts';
+import { isForCoordinator } from '../for-coordinator.ts';
 import { functionRules } from '../function-rules.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { isBeyondShards, unsupported } from '../select/unsupported.ts';
-import { namesTablesAsValues } from '../tables-as-values.ts';
+import { callsNextval } from '../sequence-use.ts';
 import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-template.ts';
 import { chooseSpread } from './choose-spread.ts';
 import { firstValues } from './first-values.ts';
@@ -35,10 +36,11 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
-  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: namesTablesAsValues(original.node, input.names) };
+  const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: isForCoordinator(original.node, input.names) };
+  const takesValues = callsNextval(original.node);
   const told = (plan: FanOut): FanOut => {
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
-    return { ...plan, columns: description.columns, parameters, evaluated, rules: applied };
+    return { ...plan, columns: description.columns, parameters, evaluated, rules: applied, takesValues };
   };
   // Kept with the plan: so the text, not its tree.
   const { text } = statement;

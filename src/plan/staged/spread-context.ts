@@ -6,7 +6,7 @@ import { ColumnNeeds } from './needed-columns.ts';
 import { SpreadCosts } from './spread-costs.ts';
 import type { SpreadContext } from './spread-rows.ts';
 import type { StagedState } from './staged-state.ts';
-import { namesTablesAsValues } from '../tables-as-values.ts';
+import { isForCoordinator } from '../for-coordinator.ts';
 import { type UsePlace, usePlaces } from './use-places.ts';
 
 /** What choosing a spread of a statement's tables and queries, and making it, go by. */
@@ -19,7 +19,7 @@ export interface Spreading {
 export async function spreadContext(state: StagedState): Promise<Spreading> {
   const analyzed = state.analyzed();
   const { wholeTables, atCoordinator, input: { names } } = state.context;
-  const isApplied = (condition: Node): boolean => !wholeTables && !(atCoordinator && namesTablesAsValues(condition, names));
+  const isApplied = (condition: Node): boolean => !wholeTables && !(atCoordinator && isForCoordinator(condition, names));
   const places = withConditions(usePlaces(analyzed.query), isApplied);
   const needs = new ColumnNeeds(state.statement.node);
   const estimates = await estimateUses(state, { analyzed, places, needs });

@@ -27,7 +27,7 @@ export interface StateContext {
   readonly resultNames: ResultNames;
   /** Tables are gathered whole: no condition or expression of the statement is computed before the rest is. */
   readonly wholeTables: boolean;
-  /** The rest is computed in the coordinator database: see `namesTablesAsValues`. */
+  /** The rest is computed in the coordinator database: see `isForCoordinator`. */
   readonly atCoordinator: boolean;
 }
 

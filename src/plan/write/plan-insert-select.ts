@@ -14,8 +14,7 @@ import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
-import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
-import { shardTemplate } from '../shard-template.ts';
+import { callsNextval, refuseDefaults, refuseSequences } from '../sequence-use.ts';
 import { withCommonContext } from '../staged/common-context.ts';
 import { madeResult } from '../staged/made-result.ts';
 import { unheldTypes } from '../staged/query-source.ts';
@@ -31,6 +30,7 @@ import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
 import { type InsertTarget, type InsertText, insertText, type TargetColumn } from './insert-text.ts';
 import { pushedDownInsert } from './pushed-down-insert.ts';
+import { templateFor } from './template-for.ts';
 
 export interface InsertSelect {
   readonly insert: InsertStmt;
@@ -65,6 +65,7 @@ function checkAround(insert: InsertStmt, table: CatalogTable | undefined, input:
   if (table === undefined) return;
   checkReadable(insert);
   refuseSequences(around);
+  if (table.kind === 'reference' && callsNextval(around)) throw refused('ON CONFLICT or RETURNING of a reference table takes values of a sequence, and each copy would take its own.', 'Take them first, and pass them as parameters.');
   if (namesSystemColumn(around, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out.');
   refuseDefaults(insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? 'copies' : 'shard_groups');
   if (table.kind === 'distributed') checkKeyStays(insert.onConflictClause?.targetList ?? [], table);
@@ -100,7 +101,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const taken = `SELECT ${[...selected, ...values].map(({ name }) => name).join(', ')} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}`;
   const rewritten = withoutUnusedCommon(parseOne(written.with(list, taken)));
   const analyzed = analyzeAny(rewritten.node, state.with({ result, source: read }).partInput().names);
-  return { template: shardTemplate(rewritten, analyzed.uses, analyzed.results), rows, readsLocalTables: read.kind === 'coordinator' || table === undefined };
+  return { template: templateFor(table)(rewritten, analyzed.uses, analyzed.results), rows, readsLocalTables: read.kind === 'coordinator' || table === undefined };
 }
 
 /** Columns whose defaults the shards cannot compute by themselves, or not alike. */

@@ -6,6 +6,7 @@ import { once } from '../../base/once.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { refuseSessionCalls } from '../check-select.ts';
+import { drawnPlaces } from '../drawn-values.ts';
 import type { InsertPlan } from '../insert/insert-plan.ts';
 import { planInsert } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
@@ -28,12 +29,19 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
     return planQueryRows(statement, insert, { table, input });
   }
   refuseSessionCalls(insert);
-  if (takesQuery(insert) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
+  if (takesQuery(insert) || drawsAround(statement, insert, table) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
   const { statement: checked, check } = checkedConflicts(statement, insert, table);
   const plan = await planRows(checked, present('InsertStmt' in checked.node ? checked.node.InsertStmt : undefined, 'INSERT'), { table, input });
   if (plan !== undefined) return { ...plan, check };
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
+}
+
+/** Whether ON CONFLICT or RETURNING takes values of sequences. */
+function drawsAround({ text }: Statement, { relation, onConflictClause, returningClause }: InsertStmt, table: CatalogTable): boolean {
+  if (onConflictClause === undefined && returningClause === undefined) return false;
+  const around = { InsertStmt: { ...(relation === undefined ? {} : { relation }), ...(onConflictClause === undefined ? {} : { onConflictClause }), ...(returningClause === undefined ? {} : { returningClause }) } };
+  return drawnPlaces({ node: around, text }, new Map(relation === undefined ? [] : [[relation, table]])).draws.length > 0;
 }
 
 /** Its one node can do all of SQL. */

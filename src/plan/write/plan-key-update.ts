@@ -6,14 +6,14 @@ import { resultSchema } from '../../analyze/result-table.ts';
 import { present } from '../../base/assert.ts';
 import type { Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import { nameParts, relationAlias, walk } from '../../sql/ast.ts';
-import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
+import { quoteIdentifier, quoteLiteral, quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { assignableType } from '../insert/assignable-type.ts';
 import { positionColumns } from '../check-select.ts';
 import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { unsupported } from '../select/unsupported.ts';
-import { shardTemplate } from '../shard-template.ts';
+import { writeTemplate } from '../shard-template.ts';
 import { describeParts } from '../staged/describe-parts.ts';
 import { madeResult } from '../staged/made-result.ts';
 import { ResultNames } from '../staged/result-names.ts';
@@ -57,7 +57,7 @@ export async function planKeyUpdate(original: Statement, update: UpdateStmt, { t
   );
   const analyzed = analyzeAny(inserting.node, new RelationNames(input.snapshot, input.names.searchPath, new Map([[result.name, result]])));
   return {
-    template: shardTemplate(inserting, analyzed.uses, analyzed.results), evaluated: [], parameters: description.parameterTypes.length, columns: description.columns, stages: [], rows,
+    template: writeTemplate(inserting, analyzed.uses, analyzed.results), evaluated: [], parameters: description.parameterTypes.length, columns: description.columns, stages: [], rows,
     site: 'shards', uses: [], unreferenced: table, readsLocalTables: false,
   };
 }
@@ -85,7 +85,9 @@ function newValue(column: Column, { assigned, alias, isKey }: Assignment): strin
   if (assigned === undefined) return `${quoteIdentifier(alias)}.${quoteIdentifier(column.name)}`;
   if (/^default$/i.test(assigned)) {
     if (column.default === undefined) return `CAST(NULL AS ${assignableType(column)})`;
-    if (column.default.kind === 'sequence') throw refused(`Column "${column.name}" is set to its default, which comes from a sequence of the coordinator database.`, 'Pass the value as a parameter.');
+    // Whoever writes the table needs no right to the sequence of an identity column.
+    if (column.identity !== 'none') throw refused(`Column "${column.name}" is set to its default beside the distribution column, and is an identity column.`, 'Pass the value as a parameter.');
+    if (column.default.kind === 'sequence') return `CAST(nextval(${quoteLiteral(column.default.sequence)}) AS ${assignableType(column)})`;
     return `(${column.default.sql})`;
   }
   return isKey || isUntyped(assigned) ? `CAST((${assigned}) AS ${assignableType(column)})` : `(${assigned})`;

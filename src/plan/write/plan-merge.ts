@@ -18,7 +18,6 @@ import { certainUses, prunableUses, tablesOf } from '../prunable-uses.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
 import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
-import { shardTemplate } from '../shard-template.ts';
 import { ResultNames } from '../staged/result-names.ts';
 import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
@@ -34,6 +33,7 @@ import { movedSource } from './moved-source.ts';
 import { besideTarget, checkPlaced } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
+import { templateFor } from './template-for.ts';
 
 /**
  * MERGE: by each shard group where target and source are together; else the source is run as a query of its own, and its rows go to the shards where they could match, since
@@ -50,7 +50,7 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
   const everywhere = target?.kind === 'reference' ? target : undefined;
   const routable = analyzed.results.length === 0 && target?.kind === 'distributed' && uses !== undefined && analyzed.foreign.length === 0 && insertsStay(statement, target, analyzed) && withDefaults(statement, merge, target, 0).supplied.length === 0;
   return {
-    kind: 'modify', command: 'MERGE', whole: shardTemplate(statement, analyzed.uses, analyzed.results), tables: tablesOf(analyzed), uses: routable ? uses : [], routable, everywhere, sequences: [],
+    kind: 'modify', command: 'MERGE', whole: templateFor(target)(statement, analyzed.uses, analyzed.results), tables: tablesOf(analyzed), uses: routable ? uses : [], routable, everywhere, sequences: [],
     spread: once(() => makeSpread(statement, target, input)),
   };
 }
@@ -112,7 +112,7 @@ async function makeSpread(original: Statement, target: CatalogTable | undefined,
   }
   const stages = reached.stages.filter(({ result }) => result !== moved?.rows.result);
   return {
-    template: shardTemplate(reached.statement, analyzed.uses, analyzed.results),
+    template: templateFor(target)(reached.statement, analyzed.uses, analyzed.results),
     evaluated: [...evaluated, ...defaults], parameters, columns: description.columns, stages, rows: moved?.rows, check,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),

@@ -16,7 +16,7 @@ import { certainUses, prunableUses, tablesOf } from '../prunable-uses.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
 import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
-import { shardTemplate } from '../shard-template.ts';
+import { templateFor } from './template-for.ts';
 import { describeParts } from '../staged/describe-parts.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
@@ -41,7 +41,7 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
   const plan: ModifyPlan = {
     kind: 'modify',
     command: 'UpdateStmt' in statement.node ? 'UPDATE' : 'DELETE',
-    whole: shardTemplate(statement, analyzed.uses, analyzed.results),
+    whole: templateFor(target)(statement, analyzed.uses, analyzed.results),
     tables: tablesOf(analyzed),
     uses: routable ? uses : [],
     routable,
@@ -101,5 +101,5 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   const parameters = description.parameterTypes.length;
   const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
-  return { template: shardTemplate(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check, uses: undefined, readsLocalTables: false };
+  return { template: templateFor(target)(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check, uses: undefined, readsLocalTables: false };
 }

@@ -7,7 +7,7 @@ import { refused } from '../insert/refused.ts';
 import type { Supplied } from '../insert/supply-sequences.ts';
 import { tablesOf } from '../prunable-uses.ts';
 import { refuseDefaults } from '../sequence-use.ts';
-import { shardTemplate } from '../shard-template.ts';
+import { writeTemplate } from '../shard-template.ts';
 import type { ModifyPlan, PrunableUse } from '../statement-plan.ts';
 import { checkKeyStays } from './check-key-stays.ts';
 
@@ -38,7 +38,7 @@ export function planRouterWrite({ statement, command, analyzed, uses, names, seq
   return {
     kind: 'modify',
     command,
-    whole: shardTemplate(statement, analyzed.uses),
+    whole: writeTemplate(statement, analyzed.uses),
     tables: tablesOf(analyzed),
     uses,
     routable: true,

@@ -12,7 +12,6 @@ import { refused } from '../insert/refused.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
-import { shardTemplate } from '../shard-template.ts';
 import { chooseSpread } from '../staged/choose-spread.ts';
 import { withDependents } from '../staged/grouped-dependents.ts';
 import { ResultNames } from '../staged/result-names.ts';
@@ -25,6 +24,7 @@ import type { CopyCheck, SpreadModify } from '../statement-plan.ts';
 import { checkFloats } from './check-floats.ts';
 import { checkedCopies } from './compare-copies.ts';
 import { targetOfWrite } from './target-of-write.ts';
+import { templateFor } from './template-for.ts';
 
 /**
  * A plan for UPDATE, DELETE or MERGE whose target stays where it is while what it reads besides is somewhere else: that is read first, and its rows are put beside
@@ -47,7 +47,7 @@ export async function planStagedWrite(original: Statement, target: CatalogTable 
   checkPlaced(analyzed, target);
   const readsLocalTables = target === undefined || reached.stages.some(({ source }) => source.kind === 'coordinator');
   return {
-    template: shardTemplate(reached.statement, analyzed.uses, analyzed.results),
+    template: templateFor(target)(reached.statement, analyzed.uses, analyzed.results),
     evaluated, parameters, columns: description.columns, stages: reached.stages,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),

@@ -6,7 +6,8 @@ import type { EvaluatedExpression } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
 import { assignableType } from '../insert/assignable-type.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
-import { shardTemplate } from '../shard-template.ts';
+import { callsNextval } from '../sequence-use.ts';
+import { writeTemplate } from '../shard-template.ts';
 import type { SpreadModify } from '../statement-plan.ts';
 import type { InsertTarget, InsertText } from './insert-text.ts';
 
@@ -19,6 +20,8 @@ type PushedInsert = Pick<SpreadModify, 'template' | 'uses' | 'site' | 'rows' | '
 export async function pushedDownInsert(statement: Statement, written: InsertText, { table, input, parameters }: InsertTarget & { readonly parameters: number }): Promise<PushedInsert | undefined> {
   const { insert, select, columns } = written;
   if (table?.kind !== 'distributed' || select.valuesLists !== undefined || insert.withClause !== undefined) return undefined;
+  // Values are taken in that order, of all rows.
+  if (select.sortClause !== undefined && callsNextval(select)) return undefined;
   const node: Node = { SelectStmt: select };
   const source = analyzeAny(node, input.names, await functionRules(node, input.describe));
   const { query, placed: { whole }, foreign } = source;
@@ -34,7 +37,7 @@ export async function pushedDownInsert(statement: Statement, written: InsertText
   const values = defaults.map(({ number, typeSql }) => `CAST($${number} AS ${typeSql})`).join(', ');
   const rewritten = defaults.length === 0 ? statement : parseOne(written.with([...given, ...defaults.map(({ name }) => name)], `SELECT s.*, ${values} FROM (${written.query}) AS s`));
   const analyzed = analyzeAny(rewritten.node, input.names);
-  return { template: shardTemplate(rewritten, analyzed.uses, analyzed.results), uses, site: 'shards', rows: undefined, readsLocalTables: false, evaluated: defaults };
+  return { template: writeTemplate(rewritten, analyzed.uses, analyzed.results), uses, site: 'shards', rows: undefined, readsLocalTables: false, evaluated: defaults };
 }
 
 interface SharedDefault extends EvaluatedExpression {

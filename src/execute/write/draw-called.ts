@@ -1,0 +1,35 @@
+import { at } from '../../base/assert.ts';
+import { sqlStateOf } from '../../base/errors.ts';
+import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
+import { quoteLiteral } from '../../sql/identifiers.ts';
+import type { StatementScope } from '../statement-scope.ts';
+import type { SequenceBlocks } from './sequence-blocks.ts';
+import { runsOf, runsSql, type TakenRuns } from './sequence-runs.ts';
+
+/**
+ * Values of a sequence that a statement names in its own words, none of which anybody keeps. They are taken in a transaction that commits at once, so that a crash of the coordinator database cannot make it give them again while a node has kept
+ * them; but of a sequence that only the session's transaction sees, in that. Errors are PostgreSQL's own: 42P01, 42501, 2200H.
+ */
+export async function drawCalled(scope: StatementScope, blocks: Pick<SequenceBlocks, 'takeRuns'>, { name, count }: { readonly name: string; readonly count: number }): Promise<TakenRuns> {
+  const literal = quoteLiteral(name);
+  const own = async (): Promise<TakenRuns> => runsOf((await scope.run(coordinatorNodeId, { text: runsSql(literal, count) }, 'write')).rows);
+  if (!scope.inTransaction) return own();
+  const { rows } = await scope.run(coordinatorNodeId, { text: nameSql(literal) }, 'read');
+  const [sequence, isAllowed] = at(rows, 0);
+  // Whoever takes them elsewhere may have rights that the session's role lacks.
+  if (isAllowed !== 't') return own();
+  try {
+    return await blocks.takeRuns(sequence ?? name, count);
+  } catch (error) {
+    if (!unseen.has(sqlStateOf(error) ?? '')) throw error;
+    return own();
+  }
+}
+
+/** Undefined table, or schema. */
+const unseen: ReadonlySet<string> = new Set(['42P01', '3F000']);
+
+/** Its qualified and quoted name, and whether the role may take values of it. */
+function nameSql(literal: string): string {
+  return `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind = 'S' AND pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE') FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ${literal}::pg_catalog.regclass`;
+}
