@@ -1,6 +1,8 @@
-import { analyzeAny, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
+import type { SelectStmt } from '@pgsql/types';
+import { analyzeAny, namedRelations, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { Spread } from '../../analyze/placement.ts';
+import { wayOf, wayOfQuery } from '../../analyze/ways.ts';
 import { quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { lockedTables, locksRows, positionColumns } from '../check-select.ts';
@@ -61,7 +63,8 @@ async function planStages(state: StagedState): Promise<FanOut> {
   const { analyzed } = context;
   const { wholeTables, atCoordinator } = state.context;
   const everything = everyTable(analyzed, atCoordinator);
-  for (const spread of wholeTables || atCoordinator ? [everything] : spreadsToTry(state, { analyzed, costs, everything })) {
+  const spreads = wholeTables ? [everything] : atCoordinator ? new Set([withQueries(everything, analyzed, state), everything]) : spreadsToTry(state, { analyzed, costs, everything });
+  for (const spread of spreads) {
     const reached = await spreadRows(state, spread, context);
     const plan = reached === undefined ? undefined : await finished(reached, spread === everything ? 'gather_rows' : 'spread_rows');
     if (plan !== undefined) return plan;
@@ -94,6 +97,15 @@ function spreadsToTry(state: StagedState, { analyzed, costs, everything }: Choic
 function everyTable({ uses, foreign }: AnalyzedStatement, atCoordinator: boolean): Spread {
   const tables = uses.filter(({ table }) => table.kind === 'distributed' || foreign.length > 0 || atCoordinator).map(({ rangeVar }) => rangeVar);
   return { tables: new Set(tables), queries: new Set(), rehashed: new Map() };
+}
+
+/** The same with queries of FROM, and others that stand by themselves, run first where nodes can do that: they may have far fewer rows than their tables. */
+function withQueries(everything: Spread, { query }: AnalyzedStatement, { context: { input: { names } } }: StagedState): Spread {
+  if (query.kind !== 'select') return everything;
+  const ways = [wayOf(query.from), ...query.sublinks.map((sublink) => wayOfQuery(sublink.query))];
+  const isForNodes = (part: SelectStmt): boolean => !isForCoordinator(part, names) && namedRelations(part).some(({ schemaname, relname }) => names.resolve(schemaname, relname ?? '')?.kind === 'distributed');
+  const queries = ways.flatMap((way) => way.queries).filter(isForNodes);
+  return queries.length === 0 ? everything : { ...everything, queries: new Set(queries) };
 }
 
 /** The plan of the query that is left: by shard groups, or on one server; undefined when neither can answer it. */
