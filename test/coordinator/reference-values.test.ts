@@ -85,6 +85,16 @@ test('a block goes on to be all or nothing', async () => {
   await expectAlike();
 });
 
+test('a moment in data of COPY', async () => {
+  const pieces = ['7\tr7\t2024-01-01 00:00+00\n8\tr8\tn', 'ow\n'];
+  await expect(cluster.copyFrom('COPY regions FROM STDIN', pieces)).rejects.toMatchObject({ id: 'unsupportedWrite', table: 'regions' });
+  await expect(cluster.copyFrom('COPY keyed FROM STDIN (FORMAT csv)', '7,r7,now\n')).rejects.toMatchObject({ id: 'unsupportedWrite' });
+  expect(await cluster.copyFrom('COPY regions FROM STDIN', '7\tnow or then\t2024-01-01 00:00+00\n8\tr8\t\\N\n')).toMatchObject({ rowCount: 2 });
+  expect(await cluster.copyFrom('COPY keyed FROM STDIN', '7\tnow\ttomorrow\n')).toMatchObject({ rowCount: 1 });
+  expect((await cluster.query('SELECT id, name FROM regions WHERE id > 6 ORDER BY id')).rows).toEqual([{ id: 7, name: 'now or then' }, { id: 8, name: 'r8' }]);
+  await expectAlike();
+});
+
 test('what means something else in each copy, or shows the text for a node', async () => {
   await expect(cluster.query(`INSERT INTO regions VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = regions.xmin::text`)).rejects.toMatchObject({ id: 'unsupportedWrite' });
   for (const text of ['UPDATE regions SET name = current_query()', 'INSERT INTO regions VALUES (7, current_query())', 'INSERT INTO regions SELECT 7, current_query()', 'SELECT current_query() FROM regions', 'UPDATE orders SET note = current_query() WHERE tenant_id = 1']) {

@@ -16,6 +16,7 @@ import type { CopyPieces, CopySource } from './copy-source.ts';
 import type { CopyStatement } from './copy-statement.ts';
 import { HeldBackSink } from './held-back-sink.ts';
 import { Interrupt } from './interrupt.ts';
+import { NamedMoments } from './named-moments.ts';
 import { renderCopyIn, renderWholeCopyIn } from './render-copy.ts';
 import { withCheckedSource } from './with-checked-source.ts';
 
@@ -46,6 +47,7 @@ export function referenceCopyIn(source: CopySource, options: ReferenceCopyIn): P
 async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<number> {
   const { signal } = options;
   const { sqlFor, pieces, lineOf, hasAdded } = streamOf(source, options);
+  const moments = new NamedMoments(copyColumns(options.copy, options.table), options.copy.options.format);
   const interrupt = new Interrupt();
   using _abort = onAbort(signal, () => {
     if (signal !== undefined) interrupt.raise(canceled(signal));
@@ -58,10 +60,12 @@ async function broadcast(source: CopyPieces, options: ReferenceCopyIn): Promise<
       if (piece === undefined) break;
       // The source may use its memory again while a socket still holds the bytes.
       const bytes = Buffer.from(piece);
+      moments.see(bytes);
       await interrupt.wait(Promise.all(sinks.map((sink) => sink.write(bytes))));
       await nextTurn();
     }
     const counts = await interrupt.wait(Promise.all(sinks.map((sink) => sink.end())));
+    await interrupt.wait(moments.check(options.table, { holders: options.holders, transaction: options.transaction, options: { signal } }));
     return counts[0] ?? 0;
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.fail('COPY failed elsewhere')));
