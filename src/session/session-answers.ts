@@ -14,3 +14,10 @@ export function outsideBlock(command: string): ClusterError {
 export function transactionAborted(): ClusterError {
   return new ClusterError('transactionAborted', 'current transaction is aborted, commands ignored until end of transaction block');
 }
+
+/** The values of the first row in order of columns, however the caller wants rows. */
+export function rowOf({ rows, fields }: QueryResult): readonly unknown[] {
+  const row: unknown = rows[0];
+  if (Array.isArray(row)) return row;
+  return typeof row === 'object' && row !== null ? fields.map(({ name }) => Reflect.get(row, name) as unknown) : [];
+}

@@ -31,7 +31,7 @@ import { type Begin, PoolScope } from './pool-scope.ts';
 import { type RelayCall, relaySelect } from './relay-select.ts';
 import { type RunContext, runStatement } from './run-statement.ts';
 import { type StreamInput, streamStatement } from './stream-rows.ts';
-import { tagged, transactionAborted } from './session-answers.ts';
+import { rowOf, tagged, transactionAborted } from './session-answers.ts';
 import { type BlockSession, SessionBlock } from './session-block.ts';
 import { SessionCursors } from './session-cursors.ts';
 import { SessionPlanner } from './session-planner.ts';
@@ -41,7 +41,7 @@ import { SettingStatements } from './setting-statements.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
 import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, readingUtilities } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
-import { settingsMade } from './set-config.ts';
+import { checkSetsNothing } from './set-config.ts';
 import { SessionSequences } from './session-sequences.ts';
 import { checkUsage } from './check-usage.ts';
 import { SessionSettings } from './session-settings.ts';
@@ -230,6 +230,7 @@ export class Session {
       snapshot = await this.newEnough(known, query);
       const executed = await this.#executed(asked, query);
       statement = executed?.statement ?? asked;
+      checkSetsNothing(statement);
       const prepared = await this.#planner.plan(statement, snapshot);
       this.#block.checkPlacements(prepared);
       begun = prepared;
@@ -445,7 +446,7 @@ export class Session {
       const answered = (await this.portals.statement(statement, query)) ?? (await this.#preparing(statement));
       if (answered !== undefined) return answered;
       const executed = await this.#executed(statement, query);
-      return await (executed === undefined ? this.#work(statement, query) : this.#run(executed.statement, { ...query, values: executed.values }));
+      return await (executed === undefined ? this.#work(statement, query) : this.#work(executed.statement, { ...query, values: executed.values }));
     } catch (error) {
       if (!this.#block.isOpen || error instanceof ResultTooLong) throw error;
       this.#block.fail();
@@ -454,11 +455,12 @@ export class Session {
   }
 
   async #work(statement: Statement, query: SessionQuery): Promise<QueryResult> {
-    const result = await this.#run(statement, query);
-    if (/set_config/i.test(statement.text)) await this.#setting.adopt(settingsMade(statement.node, query.values ?? [], valuesOf(result)));
+    const { text } = statement;
+    const run = (): Promise<QueryResult> => this.#run(statement, query);
+    const result = await (/set_config|pg_settings/i.test(text) ? this.#setting.watching(statement, query.values ?? [], run) : run());
     // What was taken before is of no use any more. Sequences know no transactions.
-    else if (/setval/i.test(statement.text)) this.#block.forgetSequences();
-    if (/nextval|setval/i.test(statement.text)) this.#sequences.answered(statement, valuesOf(result)[0]);
+    if (/setval/i.test(text)) this.#block.forgetSequences();
+    if (/nextval|setval/i.test(text)) this.#sequences.answered(statement, rowOf(result)[0]);
     return result;
   }
 
@@ -534,6 +536,7 @@ export class Session {
     if (this.#block.isFailed) throw transactionAborted();
     const snapshot = await this.newEnough(this.#block.ownSnapshot ?? (await this.#services.store.load({ signal: given })), { signal: given });
     try {
+      checkSetsNothing(statement);
       const searchPath = await this.#planner.searchPath(snapshot);
       return await this.#sequences.copying(statement, () => withinTime(this.#services.statementTimeoutMs, given, (signal) => work(snapshot, searchPath, signal)));
     } catch (error) {
@@ -702,13 +705,6 @@ export class Session {
   #notice(severity: string, code: string, message: string): void {
     this.#onNotice?.({ severity, code, message });
   }
-}
-
-/** The values of the first row in order of columns, however the caller wants rows. */
-function valuesOf({ rows, fields }: QueryResult): readonly unknown[] {
-  const row: unknown = rows[0];
-  if (Array.isArray(row)) return row;
-  return typeof row === 'object' && row !== null ? fields.map(({ name }) => Reflect.get(row, name) as unknown) : [];
 }
 
 /** In a transaction block nothing can be run a second time. */

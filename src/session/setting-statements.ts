@@ -8,11 +8,12 @@ import type { Statement } from '../sql/parse.ts';
 import { hasNoEffect } from './citus-settings.ts';
 import { checkConsistentSnapshots } from './consistent-snapshots.ts';
 import { isReadSetting, readSettings, readSettingSet } from './read-options.ts';
-import { tagged } from './session-answers.ts';
+import { rowOf, tagged } from './session-answers.ts';
 import type { BlockSession, SessionBlock } from './session-block.ts';
 import type { PreparedStatements } from './prepared-statements.ts';
-import type { SetConfig } from './set-config.ts';
+import { configCalls, settingsMade, type SetConfig } from './set-config.ts';
 import { setsModes } from './statement-kinds.ts';
+import { settingsSince, watchSettings } from './watched-settings.ts';
 
 /** SET, RESET, SET CONSTRAINTS, DISCARD, and what set_config does: checked by the coordinator database, remembered, and given to each connection of the session before it is used. */
 export class SettingStatements {
@@ -66,8 +67,18 @@ export class SettingStatements {
     return tagged('SET');
   }
 
+  /** Runs a statement that may call set_config. What it has set on the coordinator's connection reaches the others. Throws `unsupportedQuery` where nobody could tell what that is. */
+  async watching(statement: Statement, values: readonly unknown[], run: () => Promise<QueryResult>): Promise<QueryResult> {
+    const calls = configCalls(statement, values);
+    if (calls === undefined) return run();
+    const watched = calls.kind === 'plain' ? undefined : await this.block.onCoordinator((connection) => watchSettings(connection, calls, { statement, values }));
+    const result = await run();
+    await this.#adopt(watched === undefined ? settingsMade(statement.node, values, rowOf(result)) : await this.block.onCoordinator((connection) => settingsSince(connection, watched)));
+    return result;
+  }
+
   /** What set_config has set on the coordinator's connection reaches the others. */
-  async adopt(made: readonly SetConfig[]): Promise<void> {
+  async #adopt(made: readonly SetConfig[]): Promise<void> {
     const { settings } = this.session;
     const { transaction } = this.block;
     for (const setting of made) {
