@@ -1,5 +1,4 @@
 import { at, present } from '../../base/assert.ts';
-import { ClusterError } from '../../base/errors.ts';
 import type { ClusterNode } from '../../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
@@ -10,16 +9,14 @@ import { joinNode, listNode } from '../../ddl/join-node.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
 import { renameShard } from '../../ddl/rename-shard.ts';
 import { loadGrammar } from '../../sql/parse.ts';
-import { bumpVersion, lockCatalog, readNodes, setReferenceShard } from '../../store/catalog-changes.ts';
-import { changeState, forgetObjects } from '../../store/jobs.ts';
+import { bumpVersion, readNodes, setReferenceShard } from '../../store/catalog-changes.ts';
+import { forgetObjects } from '../../store/jobs.ts';
 import type { MoveContext } from '../move-context.ts';
 import { namesOf } from '../move-context.ts';
 import type { TargetGroup } from '../moved-tables.ts';
-import { readGroupsIn } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
-import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from '../steps/attempts.ts';
+import { type Attempt, attemptOnce, drained, leaveCutOver, lockUnchanged, untilOneSucceeds } from '../steps/attempts.ts';
 import { lockSources } from '../steps/lock-sources.ts';
-import { checkUnchanged } from '../unchanged-group.ts';
 import { nodeOfJob } from './node-of-job.ts';
 
 /**
@@ -52,7 +49,7 @@ async function joinAtOnce(context: MoveContext): Promise<void> {
       lockFirst: () => Promise.resolve(),
       body: async (change) => {
         await joinNode(change, nodeOfJob(job));
-        await leaveState(change.coordinator, context, 'done');
+        await leaveCutOver(change.coordinator, context, 'done');
       },
     });
   } finally {
@@ -62,30 +59,20 @@ async function joinAtOnce(context: MoveContext): Promise<void> {
 
 /** False when a lock was not to be had in time. */
 async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
-  const { signal, pools, job } = context;
-  const node = nodeOfJob(job);
-  const source = at(how.groups.sources, 0);
-  const transaction = context.begin(context.onStep);
-  // Acquired before anybody waits.
-  const marking = await acquireAll(pools, [source.node], signal);
+  const { signal, job } = context;
   const admitted: Disposable[] = [];
   try {
-    const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
-    const connection = await transaction.join(node.id, 'write', { signal });
-    const nodes = await changeEntries(context, { coordinator, connection, target: at(how.groups.targets, 0) });
-    admitted.push(context.admitNodes(nodes));
-    const others = new Map<NodeId, NodeConnection>();
-    for (const { id } of nodes) others.set(id, await transaction.join(id, 'write', { signal }));
-    await takePlaces(context, { ...how, connection, others, marking: present(marking.get(source.node)) });
-    await transaction.commit({ signal });
-    return true;
-  } catch (error) {
-    await transaction.rollback();
-    if (isForWantOfTime(error)) return false;
-    throw error;
+    return await attemptOnce(context, how, async ({ transaction, marking }) => {
+      const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
+      const connection = await transaction.join(nodeOfJob(job).id, 'write', { signal });
+      const nodes = await changeEntries(context, { coordinator, connection, target: at(how.groups.targets, 0) });
+      admitted.push(context.admitNodes(nodes));
+      const others = new Map<NodeId, NodeConnection>();
+      for (const { id } of nodes) others.set(id, await transaction.join(id, 'write', { signal }));
+      await takePlaces(context, { ...how, connection, others, marking: present(marking.get(at(how.groups.sources, 0).node)) });
+    });
   } finally {
     for (const one of admitted) one[Symbol.dispose]();
-    for (const one of marking.values()) one.release();
   }
 }
 
@@ -101,22 +88,15 @@ async function changeEntries(context: MoveContext, { coordinator, connection, ta
   const { job, clusterId, signal } = context;
   const change = { coordinator, signal };
   const node = nodeOfJob(job);
-  await coordinator.query({ text: definitionSettings, simple: true }, { signal });
-  await lockCatalog(change);
-  checkUnchanged(context, await readGroupsIn(coordinator, job, { signal }));
+  await lockUnchanged(context, coordinator);
   const nodes = await readNodes(change);
   await listNode({ ...change, clusterId }, connection, node);
   for (const { definition, shard } of target.tables) await setReferenceShard(change, definition.oid, shard);
   await bumpVersion(change, target.tables.map(({ definition }) => definition.oid));
   // It stays what it was made.
   await forgetObjects(coordinator, job.id, [{ node: node.id, kind: 'node', name: clusterId }]);
-  await leaveState(coordinator, context, 'constrain');
+  await leaveCutOver(coordinator, context, 'constrain');
   return nodes;
-}
-
-async function leaveState(coordinator: NodeConnection, { job }: MoveContext, to: 'constrain' | 'done'): Promise<void> {
-  const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to });
-  if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
 }
 
 interface Placing extends Attempt {

@@ -4,10 +4,15 @@ import { inTime } from '../../base/in-time.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import type { NodePools } from '../../cluster/node-pools.ts';
+import { definitionSettings } from '../../ddl/definition-settings.ts';
+import { lockCatalog } from '../../store/catalog-changes.ts';
+import { changeState } from '../../store/jobs.ts';
+import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import type { MoveContext } from '../move-context.ts';
 import { type MovedGroups, nodesOf } from '../moved-tables.ts';
+import { readGroupsIn } from '../read-groups.ts';
 import { settlePrepared } from '../settle-prepared.ts';
-import { unchangedGroups } from '../unchanged-group.ts';
+import { checkUnchanged, unchangedGroups } from '../unchanged-group.ts';
 import { isLockConflict } from '../../cluster/with-connection.ts';
 import { type Feeds, runningFeeds, settle } from './catch-up.ts';
 
@@ -67,6 +72,47 @@ export async function acquireAll(pools: NodePools, nodes: readonly NodeId[], sig
     for (const connection of acquired.values()) connection.release();
     throw error;
   }
+}
+
+/** What an attempt works with, until it is over. */
+export interface AttemptConnections {
+  readonly transaction: DistributedTransaction;
+  /** To the sources, in no transaction. */
+  readonly marking: ReadonlyMap<NodeId, NodeConnection>;
+}
+
+/** An attempt in a distributed transaction, which is committed behind `work`. False, and all rolled back, when that fails for want of time, or by one of the errors `again`. */
+export async function attemptOnce(context: MoveContext, { groups, again = [] }: Pick<Attempt, 'groups'> & { readonly again?: readonly Error[] }, work: (connections: AttemptConnections) => Promise<void>): Promise<boolean> {
+  const { signal, pools } = context;
+  const transaction = context.begin(context.onStep);
+  const marking = await acquireAll(pools, nodesOf(groups.sources), signal);
+  try {
+    await work({ transaction, marking });
+    await transaction.commit({ signal });
+    return true;
+  } catch (error) {
+    await transaction.rollback();
+    if (isForWantOfTime(error) || again.some((one) => one === error)) return false;
+    throw error;
+  } finally {
+    for (const connection of marking.values()) connection.release();
+  }
+}
+
+/** In the attempt's transaction: nobody else changes the catalog any more, and the tables are as they were copied. Returns them as they are there. */
+export async function lockUnchanged(context: MoveContext, coordinator: NodeConnection): Promise<MovedGroups> {
+  const { job, signal } = context;
+  await coordinator.query({ text: definitionSettings, simple: true }, { signal });
+  await lockCatalog({ coordinator, signal });
+  const groups = await readGroupsIn(coordinator, job, { signal });
+  checkUnchanged(context, groups);
+  return groups;
+}
+
+/** In the attempt's transaction: the job is past its cut-over. `moveInProgress` when another process was faster. */
+export async function leaveCutOver(coordinator: NodeConnection, { job }: Pick<MoveContext, 'job'>, to: 'constrain' | 'done'): Promise<void> {
+  const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to });
+  if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
 }
 
 /** However little is left. */

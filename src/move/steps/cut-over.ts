@@ -9,16 +9,13 @@ import { type CutFeeds, type CutWish, feedsNotReady, joinFeeds, readyFeeds } fro
 import { loadGrammar } from '../../sql/parse.ts';
 import { quoteIdentifier, quoteQualified } from '../../sql/identifiers.ts';
 import { shardName } from '../../catalog/shard-name.ts';
-import { bumpVersion, lockCatalog, replaceShardGroups } from '../../store/catalog-changes.ts';
+import { bumpVersion, replaceShardGroups } from '../../store/catalog-changes.ts';
 import { placementsOnly } from '../../store/placements-only.ts';
-import { changeState } from '../../store/jobs.ts';
 import { notSettled, settleDecided } from '../../txn/settle-decided.ts';
-import { acquireAll, type Attempt, drained, isForWantOfTime, untilOneSucceeds } from './attempts.ts';
+import { type Attempt, attemptOnce, drained, leaveCutOver, lockUnchanged, untilOneSucceeds } from './attempts.ts';
 import { type MoveContext, namesOf } from '../move-context.ts';
 import { type MovedGroups, type MovedShard, nodesOf, sameReferences, type TargetShard } from '../moved-tables.ts';
-import { readGroupsIn } from '../read-groups.ts';
 import { renderTarget } from '../render-target.ts';
-import { checkUnchanged } from '../unchanged-group.ts';
 import { shardsOn } from './create.ts';
 import { becomeShells, insertShards } from '../distribute/cut-over-table.ts';
 import { lockSources } from './lock-sources.ts';
@@ -44,31 +41,20 @@ export async function cutOver(context: MoveContext): Promise<void> {
 
 /** False when a lock was not to be had in time. */
 async function attempt(context: MoveContext, how: Attempt): Promise<boolean> {
-  const { signal, pools } = context;
-  const { sources, targets } = how.groups;
+  const { signal } = context;
+  const nodes = nodesOf([...how.groups.targets, ...how.groups.sources]);
   const wish = cutWish(how.groups);
   await readyFeeds(context, wish, signal);
-  const transaction = context.begin(context.onStep);
-  // Acquired before anybody waits.
-  const marking = await acquireAll(pools, nodesOf(sources), signal);
-  try {
+  return attemptOnce(context, { ...how, again: [feedsNotReady, notSettled, referencesRenamed] }, async ({ transaction, marking }) => {
     const coordinator = await transaction.join(coordinatorNodeId, 'write', { signal });
     await changeCatalog(context, coordinator, how);
     const cutFeeds = await joinFeeds(context, coordinator, { ...wish, job: context.job.id }, { signal });
-    if (cutFeeds.any) await settleDecided({ ...context, nodes: nodesOf([...targets, ...sources]) }, { signal });
+    if (cutFeeds.any) await settleDecided({ ...context, nodes }, { signal });
     const joined = new Map<NodeId, NodeConnection>();
-    for (const node of nodesOf([...targets, ...sources])) joined.set(node, await transaction.join(node, 'write', { signal }));
+    for (const node of nodes) joined.set(node, await transaction.join(node, 'write', { signal }));
     await prepareAttempt(context, { ...how, joined });
     await takeOver(context, { ...how, joined, marking, cutFeeds });
-    await transaction.commit({ signal });
-    return true;
-  } catch (error) {
-    await transaction.rollback();
-    if (isForWantOfTime(error) || [feedsNotReady, notSettled, referencesRenamed].some((one) => one === error)) return false;
-    throw error;
-  } finally {
-    for (const connection of marking.values()) connection.release();
-  }
+  });
 }
 
 function cutWish({ sources, targets }: MovedGroups): CutWish {
@@ -78,17 +64,14 @@ function cutWish({ sources, targets }: MovedGroups): CutWish {
 /** What foreign keys refer to has come to have other names, since a node was added; the next attempt reads them again. */
 const referencesRenamed = new ClusterError('moveInProgress', 'a node was added');
 
-async function changeCatalog({ job, signal }: MoveContext, coordinator: NodeConnection, { groups }: Attempt): Promise<void> {
-  await coordinator.query({ text: definitionSettings, simple: true }, { signal });
-  await lockCatalog({ coordinator, signal });
-  const now = await readGroupsIn(coordinator, job, { signal });
-  checkUnchanged({ job }, now);
+async function changeCatalog(context: MoveContext, coordinator: NodeConnection, { groups }: Attempt): Promise<void> {
+  const { job, signal } = context;
+  const now = await lockUnchanged(context, coordinator);
   if (!sameReferences(now, groups)) throw referencesRenamed;
   if (job.distributed === undefined) await replaceShardGroups({ coordinator, signal }, job);
   else await insertShards({ coordinator, signal }, now, { ...job, distributed: job.distributed });
   await bumpVersion({ coordinator, signal }, changedTables(job, now));
-  const isOurs = await changeState(coordinator, { id: job.id, from: 'cut_over', to: 'constrain' });
-  if (!isOurs) throw new ClusterError('moveInProgress', `job ${job.id} was carried on by another process`);
+  await leaveCutOver(coordinator, context, 'constrain');
 }
 
 /** As `bumpVersion` wants them. The shards of a move keep their ids; those of a split or merge are other ones, in all tables of the group. A table that is distributed is the only one of its job. */
