@@ -69,6 +69,8 @@ function objectionToInheritance(table: TableDefinition): Objection | undefined {
 function objectionToBehaviour(table: TableDefinition): Objection | undefined {
   const { rules } = table;
   if (rules !== null) return { message: 'it has rules', detail: `Rules: ${rules.join(', ')}.`, hint: 'Drop them first.' };
+  const excluding = table.partitionKey === null ? undefined : table.constraints?.find(({ kind }) => kind === 'exclude');
+  if (excluding !== undefined) return { message: `it is partitioned, and has exclusion constraint "${excluding.name}"`, detail: 'PostgreSQL makes another one for it on each partition, whatever is there already.', hint: 'Make one on each partition by itself: the constraint compares the partition key with "=", so that is the same.' };
   return objectionToExpressions(table);
 }
 

@@ -55,6 +55,7 @@ const refusals: readonly Refusal[] = [
   { what: 'INCLUDE is no key', ddl: 'TABLE t (k int, id int); CREATE UNIQUE INDEX ui ON t (id) INCLUDE (k)', message: /unique index "ui"/ },
   { what: 'exclusion constraint without it', ddl: 'TABLE t (k int, r int4range, CONSTRAINT x EXCLUDE USING gist (r WITH &&))', message: /exclusion constraint "x"/ },
   { what: 'exclusion by another operator', ddl: 'TABLE t (k inet, r int4range, CONSTRAINT x EXCLUDE USING gist (k inet_ops WITH &&, r WITH &&))', message: /exclusion constraint "x"/ },
+  { what: 'exclusion constraint of a partitioned table', ddl: 'TABLE t (k int, r int, CONSTRAINT x EXCLUDE USING btree (k WITH =, r WITH =)) PARTITION BY LIST (r); CREATE TABLE t_1 PARTITION OF t DEFAULT', message: /it is partitioned, and has exclusion constraint "x"/, hint: /on each partition/ },
   { what: 'foreign key to a local table', ddl: 'TABLE t (k int REFERENCES local)', message: /foreign key "t_k_fkey" refers to local table "local"/, hint: /reference table first/ },
   { what: 'foreign key to another group', ddl: 'TABLE t (k int, f bigint REFERENCES far)', message: /refers to table "far", which is not co-located/, hint: /colocateWith "far"/ },
   { what: 'foreign key off the distribution column', ddl: 'TABLE t (k int, o int, FOREIGN KEY (o, k) REFERENCES near (id, other))', message: /does not match distribution columns/, options: { colocateWith: 'near' } },

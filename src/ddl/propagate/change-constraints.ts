@@ -50,7 +50,7 @@ export function alterConstraints(change: TableChange, shard: ShardNames, kind: K
     const deferring = `${to.deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE'} INITIALLY ${to.deferred ? 'DEFERRED' : 'IMMEDIATE'}`;
     return [
       ...(from.deferrable === to.deferrable && from.deferred === to.deferred ? [] : [`${alter} ALTER CONSTRAINT ${shard.part(to.name)} ${deferring}`]),
-      ...(to.validated && !from.validated ? [`${alter} VALIDATE CONSTRAINT ${shard.part(to.name)}`] : []),
+      ...(to.validated && !from.validated ? [`${alter} VALIDATE CONSTRAINT ${shard.constraint(to.name)}`] : []),
     ];
   });
 }

@@ -94,7 +94,7 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
   const surroundings = plan.everywhere === undefined ? undefined : await surroundingsOf(change, plan.everywhere);
   const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
   const lost = plan.reach === 'schemas' ? await readLost(change) : [];
-  if (plan.attached !== undefined) await unfencePartition(change, plan.attached);
+  if (plan.attached !== undefined && before.get(plan.attached.oid)?.partition === false) await unfencePartition(change, plan.attached);
   const read = plan.mayRead ? await readShells(change) : undefined;
   const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
   return { before, surroundings, schemas, lost, read, bounds };
