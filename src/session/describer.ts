@@ -71,7 +71,7 @@ export class Describer implements Describe {
 
   async #readFunctions(names: readonly string[]): Promise<Map<string, FunctionFacts>> {
     const text = `SELECT proname, pg_catalog.bool_or(prokind = 'a'), pg_catalog.bool_or(prokind = 'w'), pg_catalog.bool_or(proretset), pg_catalog.max(provolatile::text COLLATE "C")
-      FROM pg_catalog.pg_proc WHERE proname = ANY ($1::text[]) AND pronamespace <> 'pg_catalog'::regnamespace GROUP BY proname`;
+      FROM pg_catalog.pg_proc WHERE proname = ANY ($1::text[]) AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('pg_catalog', 'shardwright')) GROUP BY proname`;
     const { rows } = await this.connection.query({ text, values: [names] });
     const facts = new Map<string, FunctionFacts>(names.map((name) => [name, ownFunction]));
     for (const [name, aggregate, window, setReturning, volatility] of rows) {

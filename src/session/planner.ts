@@ -80,7 +80,7 @@ export class PreparedPlan {
     const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
     this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
     this.#isTimeless = isTimeless(statement);
-    this.mayDraw = plan.kind === 'modify' && /nextval|default/i.test(statement.text) && mayDraw(statement.node);
+    this.mayDraw = plan.kind === 'modify' && ((/nextval|default/i.test(statement.text) && mayDraw(statement.node)) || namesView(statement.node, snapshot));
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
   }
 
@@ -188,6 +188,13 @@ function writesLookups(plan: StatementPlan, { lookups }: CatalogSnapshot): boole
   if (lookups.length === 0) return false;
   if (plan.kind === 'insert') return lookupsWrittenThrough(lookups, [plan.table]).length > 0;
   return (plan.kind === 'modify' || plan.kind === 'truncate') && lookupsWrittenThrough(lookups, plan.tables).length > 0;
+}
+
+/** Whether it may read a view whose query is a part of the plan. */
+function namesView(node: Node, { dependentViews }: CatalogSnapshot): boolean {
+  if (dependentViews.size === 0) return false;
+  const names = new Set([...dependentViews.values()].map(({ name }) => name));
+  return namedRelations(node).some(({ relname = '' }) => names.has(relname));
 }
 
 /** Whether a query or write names a relation to read that may be a table of the user's. */
