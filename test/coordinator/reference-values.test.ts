@@ -113,3 +113,33 @@ test('a default that differs from copy to copy, which a foreign key would set', 
   await cluster.query('DROP TABLE dated');
   await expectAlike();
 });
+
+test('a part of a larger statement returns what it is asked for', async () => {
+  const deleted = await cluster.query('WITH d AS (DELETE FROM regions WHERE id < 3 RETURNING id, name) SELECT count(*)::int, max(name) FROM d');
+  expect(deleted.rows).toEqual([{ count: 2, max: 'r2' }]);
+  const updated = await cluster.query(`WITH u AS (UPDATE regions SET name = upper(name) WHERE id > 3 RETURNING *) SELECT u.*, o.id AS "order" FROM u JOIN orders o ON o.tenant_id = u.id WHERE o.id = 1 ORDER BY 1`);
+  expect(updated.rows).toEqual([{ id: 4, name: 'R4', seen: null, order: 1 }, { id: 5, name: 'R5', seen: null, order: 1 }]);
+  await expect(cluster.query('WITH u AS (UPDATE regions SET name = server() RETURNING id) SELECT count(*) FROM u')).rejects.toMatchObject({ id: 'unsupportedWrite' });
+  await expectAlike();
+});
+
+test('a role needs to see the key, and what is computed, of the rows it writes', async () => {
+  await cluster.query(`DO $$ BEGIN CREATE ROLE shardwright_clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`);
+  await cluster.query('GRANT SELECT (id), UPDATE (name, seen), INSERT ON regions TO shardwright_clerk; GRANT DELETE ON keyed TO shardwright_clerk; GRANT SELECT (id), UPDATE (name), INSERT ON keyed TO shardwright_clerk');
+  const session = await cluster.connect();
+  try {
+    await session.query('SET ROLE shardwright_clerk');
+    expect((await session.query(`UPDATE regions SET name = 'x' WHERE id > 3`)).rowCount).toBe(2);
+    expect((await session.query(`UPDATE keyed SET name = 'x' WHERE id = 1`)).rowCount).toBe(1);
+    expect((await session.query('INSERT INTO regions VALUES (8, $1, $2)', ['y', 'now'])).rowCount).toBe(1);
+    expect((await session.query(`INSERT INTO regions VALUES (8, 'z') ON CONFLICT (id) DO UPDATE SET name = 'z'`)).rowCount).toBe(1);
+    expect((await session.query('DELETE FROM keyed WHERE id < 3')).rowCount).toBe(2);
+    await expect(session.query(`UPDATE regions SET name = upper(name)`)).rejects.toMatchObject({ code: '42501' });
+  } finally {
+    await session.query('RESET ROLE');
+    session.release();
+  }
+  expect((await cluster.query('SELECT id, name FROM regions WHERE id > 3 ORDER BY id')).rows).toEqual([{ id: 4, name: 'x' }, { id: 5, name: 'x' }, { id: 8, name: 'z' }]);
+  await expectAlike();
+  await cluster.query('REVOKE ALL ON regions, keyed FROM shardwright_clerk');
+});

@@ -2,7 +2,7 @@ import type { DeleteStmt, InsertStmt, Node, UpdateStmt } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import { collectCalls } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
-import type { CatalogTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogTable, Column, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import { holds, relationAlias } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
@@ -20,21 +20,23 @@ export function checkedCopies(statement: Statement, write: UpdateStmt | DeleteSt
   if (target?.kind !== 'reference' || write.relation === undefined) return { statement, check: undefined };
   const columns = tellingColumns(write, target);
   if (columns === undefined) return { statement, check: lockedCopies(write, target) };
-  return { statement: withHash(statement, write, columns), check: { kind: 'compared', mayDiffer: namedRelations(write).length > 1 || mayVary(write, target) } };
+  return { statement: withHash(statement, write, columns), check: { kind: 'compared', mayDiffer: namedRelations(write).length > 1 || mayVary(write, target.columns) } };
 }
 
 /** The same of an INSERT: only what ON CONFLICT sets is computed by each copy, of a row that is the same on all. */
 export function checkedConflicts(statement: Statement, insert: InsertStmt, target: CatalogTable | undefined): CheckedCopies {
   const { targetList = [], whereClause } = insert.onConflictClause ?? {};
-  if (target?.kind !== 'reference' || !mayVary([targetList, whereClause], target)) return { statement, check: undefined };
-  if (target.rowSecurity) return { statement, check: lockedCopies(insert, target) };
   const assigned = targetList.flatMap((node) => ('ResTarget' in node && node.ResTarget.name !== undefined ? [node.ResTarget.name] : []));
+  if (target?.kind !== 'reference') return { statement, check: undefined };
+  const { columns } = target;
+  if (!mayVary(targetList, columns.filter(({ name }) => assigned.includes(name))) && !mayVary(whereClause, columns)) return { statement, check: undefined };
+  if (target.rowSecurity) return { statement, check: lockedCopies(insert, target) };
   return { statement: withHash(statement, insert, [...new Set([...(keyOf(target, new Set()) ?? []), ...assigned])]), check: { kind: 'compared', mayDiffer: true } };
 }
 
 /** For a write that cannot return what it has written. */
 export function lockedCopies(write: unknown, table: ReferenceTable): CopyCheck {
-  return { kind: 'locked', table, mayDiffer: mayVary(write, table) };
+  return { kind: 'locked', table, mayDiffer: mayVary(write, table.columns) };
 }
 
 /** With a hash of the columns of each row written, as a column behind the caller's. */
@@ -46,8 +48,8 @@ function withHash(statement: Statement, { relation, returningClause }: Pick<Inse
   return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${hash}`);
 }
 
-/** Whether what it computes may be something else on another server: it calls functions that are not evaluated once, or gives a value of a type of which a text may say something else. */
-function mayVary(tree: unknown, { columns }: ReferenceTable): boolean {
+/** Whether what it computes may be something else on another server: it calls functions that are not evaluated once, or has a constant or parameter that may be for one of the columns, where a text for that may say something else. */
+function mayVary(tree: unknown, columns: readonly Column[]): boolean {
   let calls = false;
   collectCalls(tree, (call) => {
     calls ||= !isOnceCall(call);
