@@ -52,7 +52,8 @@ interface TableName {
 export function sequenceEffects({ node }: Statement, ours: readonly TableName[] = []): SequenceEffects {
   const [kind = ''] = Object.keys(node);
   if (quietKinds.has(kind)) return none;
-  if (!legibleKinds.has(kind)) return unknown;
+  // What CASCADE reaches may have triggers.
+  if (!legibleKinds.has(kind) || ('TruncateStmt' in node && node.TruncateStmt.behavior === 'DROP_CASCADE')) return unknown;
   const sequences: SequenceCall[] = [];
   const functions = new Set<string>();
   let isLegible = true;
@@ -94,11 +95,11 @@ export function effectsOfDefinition({ node }: Statement): SequenceEffects {
 /** Statements that take values of no sequence, whatever they name. */
 const quietKinds: ReadonlySet<string> = new Set([
   'VariableSetStmt', 'VariableShowStmt', 'TransactionStmt', 'ConstraintsSetStmt', 'DiscardStmt', 'ListenStmt', 'UnlistenStmt', 'NotifyStmt', 'LockStmt', 'ClosePortalStmt', 'PrepareStmt', 'DeallocateStmt', 'VacuumStmt',
-  'CreateStmt', 'IndexStmt', 'ViewStmt', 'DropStmt', 'RenameStmt', 'CreateFunctionStmt', 'CreateTrigStmt', 'CreateEnumStmt', 'CompositeTypeStmt', 'CreateDomainStmt', 'CreateRoleStmt', 'AlterRoleStmt', 'CommentStmt', 'GrantStmt', 'GrantRoleStmt', 'CreateSeqStmt', 'AlterSeqStmt', 'TruncateStmt', 'CheckPointStmt',
+  'CreateStmt', 'IndexStmt', 'ViewStmt', 'DropStmt', 'RenameStmt', 'CreateFunctionStmt', 'CreateTrigStmt', 'CreateEnumStmt', 'CompositeTypeStmt', 'CreateDomainStmt', 'CreateRoleStmt', 'AlterRoleStmt', 'CommentStmt', 'GrantStmt', 'GrantRoleStmt', 'CreateSeqStmt', 'AlterSeqStmt', 'CheckPointStmt',
 ]);
 
 /** Those of which it depends on what they name. */
-const legibleKinds: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'DeclareCursorStmt', 'ExplainStmt', 'CreateTableAsStmt', 'CopyStmt']);
+const legibleKinds: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'DeclareCursorStmt', 'ExplainStmt', 'CreateTableAsStmt', 'CopyStmt', 'TruncateStmt']);
 
 /** Functions of PostgreSQL that run texts. */
 const runsTexts = /^(query_to_|cursor_to_|table_to_xml|schema_to_|database_to_|ts_stat$|ts_rewrite$)/;
@@ -129,7 +130,7 @@ function commonNames(node: Node): string[] {
 }
 
 function writes(node: Node): boolean {
-  let found = 'CopyStmt' in node && node.CopyStmt.is_from === true;
+  let found = 'TruncateStmt' in node || ('CopyStmt' in node && node.CopyStmt.is_from === true);
   walk([node], (kind) => {
     found ||= writing.has(kind);
     return !found;

@@ -25,6 +25,8 @@ CREATE FUNCTION log_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM
 CREATE TABLE mirrors (id bigint DEFAULT nextval('parents_id_seq'), note text);
 CREATE TABLE watched (id int);
 CREATE TRIGGER log_taken BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION log_taken();
+CREATE TABLE emptied (id int);
+CREATE TRIGGER log_taken BEFORE TRUNCATE ON emptied EXECUTE FUNCTION log_taken();
 CREATE VIEW taking AS SELECT nextval('parents_id_seq') AS n`;
 
 beforeAll(async () => {
@@ -83,6 +85,7 @@ const sessions: Record<string, Step[]> = {
   'local tables beside': [inLogs, parent(1), inLogs, isLast, `SELECT * FROM quiet`, `INSERT INTO quiet SELECT 1, lower('X')`, isLast, `INSERT INTO quiet VALUES (currval('parents_id_seq'), 'last')`, `SELECT count(*)::int FROM quiet WHERE id = currval('parents_id_seq')`, `DELETE FROM quiet`],
   'a local table alone': [inLogs, `SELECT currval('logs_id_seq') = max(id) AS a, lastval() = max(id) AS b FROM logs`, `INSERT INTO logs (note) SELECT 'y' FROM generate_series(1, 3) RETURNING note`, `SELECT currval('logs_id_seq') = max(id) AS a, lastval() = max(id) AS b FROM logs`, parent(1), isLastOfAll, `SELECT currval('logs_id_seq') = max(id) AS a FROM logs`, `INSERT INTO quiet VALUES (1, 'x')`, `UPDATE logs SET note = 'z' WHERE id = currval('logs_id_seq')`, `DELETE FROM quiet`, isLast, isLastOfAll, inLogs, isLast, `SELECT currval('logs_id_seq') = lastval() AS same`, `INSERT INTO logs (id) VALUES (1), (1)`, isLast, `INSERT INTO logs (note, id) VALUES ('a', DEFAULT), ('b', 1)`, `SELECT currval('logs_id_seq') > max(id) AS is_later FROM logs`],
   'a local table with nextval before': [`SELECT setval('logs_id_seq', 2000000)`, `SELECT nextval('logs_id_seq')`, `INSERT INTO logs (id) VALUES (currval('logs_id_seq'))`, 'SELECT max(id), lastval() FROM logs', 'BEGIN', `SELECT nextval('logs_id_seq')`, `INSERT INTO logs (id) VALUES (currval('logs_id_seq'))`, 'SELECT max(id) FROM logs', `SELECT nextval('logs_id_seq'), currval('logs_id_seq'), lastval()`, 'COMMIT'],
+  'TRUNCATE of tables without triggers': [parent(1), 'TRUNCATE quiet', isLast, 'TRUNCATE rough', isLast, isLastOfAll],
   'local tables in a block': ['BEGIN', inLogs, `SELECT currval('logs_id_seq') = lastval() AS same`, parent(1), isLast, isLastOfAll, inLogs, `SELECT currval('logs_id_seq') = max(id) AS same FROM logs`, isLast, 'COMMIT'],
   'a function that takes a value, in a block': ['BEGIN', parent(1), `SELECT take_parent() IS NOT NULL AS taken`, `SELECT currval('parents_id_seq') = lastval() AS same`, `SELECT currval('parents_id_seq') > max(id) AS is_later FROM parents`, `SELECT take_free() IS NOT NULL AS taken`, `SELECT currval('free_seq') = lastval() AS same`, 'COMMIT'],
   'a function that takes another, in a block': ['BEGIN', 'SELECT 1 AS one FROM logs LIMIT 0', parent(1), `SELECT take_free() IS NOT NULL AS taken`, isLast, 'COMMIT'],
@@ -108,6 +111,8 @@ const refused: Record<string, { readonly steps: Step[]; readonly code: string; r
   'a function that took one before, and perhaps after': { steps: ['BEGIN', 'SELECT take_parent()', parent(1), 'SELECT take_parent()', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'a local table in turn, and lastval': { steps: ['BEGIN', inLogs, parent(1), inLogs, 'SELECT lastval()'], code: '55000', message: /not known/ },
   'a trigger ran': { steps: [parent(1), 'INSERT INTO watched VALUES (1)', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'a trigger of TRUNCATE ran': { steps: [parent(1), 'TRUNCATE emptied', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
+  'one of a table that CASCADE may have reached': { steps: [parent(1), 'TRUNCATE quiet CASCADE', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'a view took one': { steps: [parent(1), 'SELECT * FROM taking', `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'DO': { steps: [parent(1), `DO $$ BEGIN PERFORM nextval('parents_id_seq'); END $$`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
   'nextval of a name that is computed': { steps: [parent(1), `SELECT nextval(('parents' || '_id_seq')::regclass)`, `SELECT currval('parents_id_seq')`], code: '55000', message: /not known/ },
