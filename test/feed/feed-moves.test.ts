@@ -4,7 +4,7 @@ import { at } from '../../src/base/assert.ts';
 import { type PostgresServer, startPostgres, volatileSettings } from '../../src/embedded.ts';
 import type { ChangeStream, Cluster } from '../../src/index.ts';
 import { until } from '../cluster/connections.ts';
-import { listRemains, type MoveCluster, startMoveCluster } from '../move/move-cluster.ts';
+import { type MoveCluster, startMoveCluster } from '../move/move-cluster.ts';
 import { startLoad } from '../move/writing-load.ts';
 import { Random } from '../oracle/random.ts';
 import { lineOf, StrictMirror } from './strict-mirror.ts';
@@ -115,6 +115,6 @@ test('a strict receiver equals the source through moves, splits, isolations, mer
   await cluster.dropFeed('mirror');
   expect(await cluster.feeds()).toEqual([]);
   // The identity of items is their own.
-  expect((await listRemains(servers.on, [1, 2, 3])).filter((line) => !line.startsWith('identity of items'))).toEqual([]);
+  expect((await servers.remains()).filter((line) => !line.startsWith('identity of items'))).toEqual([]);
   expect(await servers.on(0, 'SELECT feed_id FROM shardwright.feed_node UNION ALL SELECT feed_id FROM shardwright.feed_shard UNION ALL SELECT feed_id FROM shardwright.feed_cut')).toEqual([]);
 }, 180_000);
