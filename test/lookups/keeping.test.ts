@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Client, type Pool } from 'pg';
+import { Client, type Pool, type PoolClient } from 'pg';
 import { at } from '../../src/base/assert.ts';
 import { serve } from '../../src/wire.ts';
 import { Random } from '../oracle/random.ts';
@@ -211,6 +211,27 @@ test('of two that insert a key at the same time, one does', async () => {
   await pair.plain.query(`INSERT INTO users (tenant_id, id, email) SELECT 1, 50000 + i, 'race' || i || '@x' FROM generate_series(0, 49) i`);
   expect(await lookupRows(pair, ['email'])).toHaveLength((await tableRows(pair.plain, ['email'])).length);
   await pair.cluster.query('UPDATE users SET tenant_id = 1 WHERE id >= 50000');
+  await checkKept();
+}, 60_000);
+
+test('of two that wait for each other\'s keys one is told of a deadlock, and waiting for a key ends as PostgreSQL ends it', async () => {
+  const insert = (tenant: number, id: number, email: string): string => `INSERT INTO users (tenant_id, id, email) VALUES (${tenant}, ${id}, '${email}')`;
+  for (const [first, second] of [[await pair.cluster.connect(), await pair.cluster.connect()], [await pair.plain.connect(), await pair.plain.connect()]] as readonly (readonly [PoolClient, PoolClient])[]) {
+    try {
+      const codeOf = (client: PoolClient, text: string): Promise<unknown> => client.query(text).then(() => 'done', async (error: unknown) => client.query('ROLLBACK').then(() => (error as { code: string }).code));
+      for (const [client, text] of [[first, insert(1, 61_000, 'ka')], [second, insert(2, 61_001, 'kb')]] as const) await client.query(`BEGIN; ${text}`);
+      expect((await Promise.all([codeOf(first, insert(3, 61_002, 'kb')), codeOf(second, insert(4, 61_003, 'ka'))])).sort()).toEqual(['40P01', 'done']);
+      for (const client of [first, second]) await client.query('ROLLBACK');
+      await first.query(`BEGIN; ${insert(1, 61_000, 'ka')}`);
+      expect(await codeOf(second, `SET lock_timeout = 200; ${insert(2, 61_000, 'ka')}`)).toBe('55P03');
+      expect(await codeOf(second, `SET lock_timeout = 0; SET statement_timeout = 200; ${insert(2, 61_000, 'ka')}`)).toBe('57014');
+      await second.query('RESET ALL');
+      await first.query('ROLLBACK');
+    } finally {
+      first.release();
+      second.release();
+    }
+  }
   await checkKept();
 }, 60_000);
 

@@ -216,6 +216,7 @@ test('moves take the partitions along, verify() compares the keys of all, and a 
   const { cluster } = pair;
   const { shardId, nodeId } = present((await cluster.shards()).find(({ table }) => table === 'users'));
   await cluster.moveShardGroup(shardId, { to: present((await cluster.nodes()).find(({ id }) => id !== nodeId)).id });
+  await cluster.splitShardGroup(shardId, { into: 2 });
   await step(`INSERT INTO users (tenant_id, id, day, email) SELECT i, 9000, '2026-03-03', 'moved' || i FROM generate_series(1, 8) i`);
   await step('DROP TABLE users_26', `DELETE FROM users WHERE day >= '2026-01-01' AND day < '2027-01-01'`);
   expect(await cluster.verify()).toMatchObject({ differences: [] });
