@@ -18,7 +18,7 @@ BEGIN
   ahead := taken;
   FOR i IN 4 .. pg_catalog.array_upper(block, 1) BY 2 LOOP
     IF ahead OPERATOR(pg_catalog.<) block[i OPERATOR(pg_catalog.+) 1] THEN
-      PERFORM pg_catalog.set_config(place, pg_catalog.concat(id, ' ', taken OPERATOR(pg_catalog.+) 1), true);
+      reached := pg_catalog.set_config(place, pg_catalog.concat(id, ' ', taken OPERATOR(pg_catalog.+) 1), true);
       RETURN block[i] OPERATOR(pg_catalog.+) (ahead OPERATOR(pg_catalog.*) block[3]);
     END IF;
     ahead := ahead OPERATOR(pg_catalog.-) block[i OPERATOR(pg_catalog.+) 1];

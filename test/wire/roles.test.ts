@@ -258,3 +258,26 @@ test('names are looked for where the role begins to look', async () => {
     await pair.cluster.query(`DROP SCHEMA IF EXISTS ${shop} CASCADE`);
   }
 });
+
+test('a role takes values of identity columns for rows that it updates, and of a sequence only with the right to it', async () => {
+  await pair.cluster.query(`CREATE SEQUENCE tickets; CREATE TABLE numbered (tenant_id bigint, id int GENERATED ALWAYS AS IDENTITY, n bigint)`);
+  await pair.cluster.createDistributedTable('numbered', 'tenant_id', { colocateWith: 'orders' });
+  await pair.cluster.query(`INSERT INTO numbered (tenant_id) SELECT i % 5 FROM generate_series(1, 60) i; GRANT SELECT, UPDATE ON numbered TO ${shop}`);
+  const client = await connect(server);
+  try {
+    for (const block of [false, true]) {
+      if (block) await client.query('BEGIN');
+      expect((await client.query('UPDATE numbered SET id = DEFAULT')).rowCount).toBe(60);
+      expect((await client.query('UPDATE numbered SET id = DEFAULT WHERE tenant_id = 1')).rowCount).toBe(12);
+      expect((await client.query('SELECT count(DISTINCT id)::int AS n FROM numbered')).rows).toEqual([{ n: 60 }]);
+      if (block) await client.query('COMMIT');
+      expect(await failure(client.query(`UPDATE numbered SET n = nextval('tickets')`))).toBe('42501 permission denied for sequence tickets');
+    }
+    await pair.cluster.query(`GRANT USAGE ON SEQUENCE tickets TO ${shop}`);
+    expect((await client.query(`UPDATE numbered SET n = nextval('tickets')`)).rowCount).toBe(60);
+    expect((await client.query('SELECT count(DISTINCT n)::int AS n FROM numbered')).rows).toEqual([{ n: 60 }]);
+  } finally {
+    await client.end();
+    await pair.cluster.query('DROP TABLE numbered; DROP SEQUENCE tickets');
+  }
+});
