@@ -14,18 +14,20 @@ export type ConfigCall = Pick<SetConfig, 'name' | 'local'>;
 
 /**
  * What a statement sets by set_config, as far as its text and values tell. `plain`: it is nothing but such calls, and its row has their values, see `settingsMade`; `calls`: these may be made, each once or more, or, unless it is `certain`, not at all; `by_rows`: its
- * rows say what they set, and for how long. See docs/decisions/0047-what-set-config-sets-is-read-back.md.
+ * rows say what they set, and for how long; `view`: it updates pg_settings, whose rule sets for the session what its rows say. See docs/decisions/0047-what-set-config-sets-is-read-back.md.
  */
 export type ConfigCalls =
   | { readonly kind: 'plain' }
   | { readonly kind: 'calls'; readonly calls: readonly ConfigCall[]; readonly isCertain: boolean }
-  | { readonly kind: 'by_rows'; readonly calls: readonly FuncCall[] };
+  | { readonly kind: 'by_rows'; readonly calls: readonly FuncCall[] }
+  | { readonly kind: 'view' };
 
 /** Undefined where a statement calls no set_config. Throws `unsupportedQuery` for what cannot be told. */
 export function configCalls({ node, text }: Statement, values: readonly unknown[]): ConfigCalls | undefined {
-  if (/pg_settings/i.test(text) && updatesSettings(node)) throw notTold('It updates pg_settings, whose rule sets what its rows say.');
+  const updates = /pg_settings/i.test(text) && updatesSettings(node);
   const found = /set_config/i.test(text) && Object.keys(node).some((kind) => running.has(kind)) ? callsIn(node) : [];
-  if (found.length === 0) return undefined;
+  if (found.length === 0) return updates ? { kind: 'view' } : undefined;
+  if (updates) throw notTold('It updates pg_settings and calls set_config().');
   if ('DeclareCursorStmt' in node) throw notTold('It declares a cursor, whose rows set something when they are fetched.');
   const calls = found.map((call) => callOf(call, values)).filter((call) => call !== undefined);
   const isPlain = 'SelectStmt' in node && isBare(node.SelectStmt) && calls.length === found.length && listedCalls(node.SelectStmt).length === found.length;
@@ -67,7 +69,7 @@ function isSetConfig({ funcname }: FuncCall): boolean {
 function updatesSettings(node: Node): boolean {
   let found = false;
   walk([node], (kind, body) => {
-    found ||= (kind === 'UpdateStmt' || kind === 'MergeStmt') && 'relation' in body && (body.relation as { readonly relname?: string }).relname === 'pg_settings';
+    found ||= kind === 'UpdateStmt' && 'relation' in body && (body.relation as { readonly relname?: string }).relname === 'pg_settings';
     return !found;
   });
   return found;

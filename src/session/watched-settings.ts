@@ -15,7 +15,7 @@ export interface WatchedSettings {
 /** To be asked before the statement runs, on the session's own connection to the coordinator database. */
 export async function watchSettings(connection: Pick<NodeConnection, 'query'>, calls: Exclude<ConfigCalls, { kind: 'plain' }>, { statement, values }: { readonly statement: Statement; readonly values: readonly unknown[] }): Promise<WatchedSettings> {
   if (calls.kind === 'calls' && calls.isCertain) return { calls: calls.calls, before: undefined };
-  const all = calls.kind === 'calls' ? calls.calls : await callsOfRows(connection, callsQuery(statement, calls), values);
+  const all = calls.kind === 'calls' ? calls.calls : await callsOfRows(connection, calls.kind === 'view' ? viewQuery : callsQuery(statement, calls), values);
   return { calls: all, before: await valuesOf(connection, all) };
 }
 
@@ -39,6 +39,8 @@ async function callsOfRows(connection: Pick<NodeConnection, 'query'>, query: str
   return rows.flatMap((row) => Array.from({ length: row.length / 2 }, (_, i) => ({ name: row[2 * i] ?? null, local: row[2 * i + 1] ?? null })))
     .flatMap(({ name, local }) => (name === null ? [] : [{ name: name.toLowerCase(), local: local === 't' }]));
 }
+
+const viewQuery = `SELECT name, false FROM pg_catalog.pg_settings WHERE context IN ('user', 'superuser') AND name NOT LIKE 'transaction\\_%'`;
 
 /** The rows of a query, with the first and the third argument of each call in the place of what it selects. */
 function callsQuery({ text, source }: Statement, { calls }: Extract<ConfigCalls, { kind: 'by_rows' }>): string {

@@ -56,7 +56,7 @@ test('it sets what is set for the transaction already', () => compareSteps(pair,
 
 test.each([
   [`SELECT set_config('app.' || 't', '5', true)`, /told by no constant/], [`SELECT set_config('app.t', '5', now() IS NULL)`, /told by no constant/], [`SELECT upper(set_config(x, '5', true)) FROM (SELECT 'app.t') AS a(x)`, /told by no constant/],
-  [`DECLARE c CURSOR FOR SELECT set_config('app.t', '5', true)`, /declares a cursor/], [`UPDATE pg_settings SET setting = '5MB' WHERE name = 'work_mem'`, /updates pg_settings/],
+  [`DECLARE c CURSOR FOR SELECT set_config('app.t', '5', true)`, /declares a cursor/], [`UPDATE pg_settings SET setting = set_config('app.t', '5', true) WHERE name = 'work_mem'`, /updates pg_settings/],
 ])('refused: %s', async (asked, detail) => {
   const client = await pair.cluster.connect();
   try {
@@ -67,6 +67,12 @@ test.each([
   } finally {
     client.release(true);
   }
+});
+
+test('updates of pg_settings set what they say', async () => {
+  const memory = ['SHOW work_mem', `SELECT DISTINCT current_setting('work_mem') AS m, current_setting('timezone') AS z FROM orders`];
+  const update = (value: string): string => `UPDATE pg_settings SET setting = '${value}' WHERE name = 'work_mem'`;
+  await compareSteps(pair, update('5MB'), ...memory, 'BEGIN', update('6MB'), ...memory, 'ROLLBACK', ...memory, `WITH u AS (UPDATE pg_catalog.pg_settings SET setting = 'Asia/Tokyo' WHERE lower(name) = 'timezone' RETURNING 1) SELECT * FROM u`, ...memory);
 });
 
 test('refused where rows are read in parts', async () => {

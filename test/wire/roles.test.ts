@@ -74,12 +74,12 @@ describe('a client\'s role', () => {
 
   test('is not left by any statement that says so', async () => {
     const client = await connect(server);
-    for (const text of [`SET ROLE ${owner}`, `SET LOCAL ROLE ${owner}`, `SET SESSION AUTHORIZATION ${owner}`, `SELECT set_config('role', '${owner}', false)`, `SELECT set_config('ro' || 'le', '${owner}', false) FROM orders WHERE tenant_id = 1`, `SELECT set_config('ro' || 'le', '${owner}', false)`, `UPDATE pg_settings SET setting = '${owner}' WHERE name = 'ro' || 'le'`]) {
+    for (const text of [`SET ROLE ${owner}`, `SET LOCAL ROLE ${owner}`, `SET SESSION AUTHORIZATION ${owner}`, `SELECT set_config('role', '${owner}', false)`, `SELECT set_config('ro' || 'le', '${owner}', false) FROM orders WHERE tenant_id = 1`, `SELECT set_config('ro' || 'le', '${owner}', false)`]) {
       await client.query('BEGIN');
       expect(await failure(client.query(text))).not.toBe('no error');
       await client.query('ROLLBACK');
     }
-    for (const text of ['SET ROLE NONE', 'RESET ROLE', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET ALL', 'DISCARD ALL', `SELECT set_config('role', 'none', false)`]) {
+    for (const text of [`UPDATE pg_settings SET setting = '${owner}' WHERE name = 'ro' || 'le'`, 'SET ROLE NONE', 'RESET ROLE', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET ALL', 'DISCARD ALL', `SELECT set_config('role', 'none', false)`]) {
       await client.query(text);
       expect((await client.query(`SELECT ${whoami} UNION ALL (SELECT ${whoami} FROM orders LIMIT 1)`)).rows).toEqual([{ acts: shop, came: shop }, { acts: shop, came: shop }]);
     }
