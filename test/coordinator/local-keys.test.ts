@@ -158,7 +158,8 @@ test('values that are made once are the same in all copies', async () => {
   await expect(cluster.query(`MERGE INTO cities c USING regions r ON r.id = c.id WHEN NOT MATCHED THEN INSERT (name) VALUES (r.name)`)).rejects.toMatchObject({ id: 'unsupportedWrite' });
   await cluster.copyFrom('COPY cities (name) FROM STDIN', Buffer.from('f\ng\n'));
   await cluster.copyFrom('COPY cities (id, name) FROM STDIN', Buffer.from('60\tf\n61\tg\n'));
-  await expect(cluster.copyFrom('COPY cities (id, name) FROM STDIN', Buffer.from('62\tf\n61\tg\n'))).rejects.toMatchObject({ code: '23505', constraint: 'cities_pkey', where: expect.stringMatching(/^COPY cities, line 2\n/) as string });
+  // Whichever copy says it first: a node's name stands below it.
+  await expect(cluster.copyFrom('COPY cities (id, name) FROM STDIN', Buffer.from('62\tf\n61\tg\n'))).rejects.toMatchObject({ code: '23505', constraint: 'cities_pkey', where: expect.stringMatching(/^COPY cities, line 2(\n|$)/) as string });
   expect((await cluster.query('SELECT count(*)::int, count(DISTINCT code)::int AS codes, min(twice)::int FROM cities')).rows).toEqual([{ count: 11, codes: 11, min: 2 }]);
   await expectAlike();
   await expect(cluster.query('ALTER TABLE cities ADD COLUMN token uuid DEFAULT gen_random_uuid()')).rejects.toMatchObject({ id: 'unsupportedDdl', message: expect.stringMatching(/^cannot add column "token" to reference table "cities"/) as string });
