@@ -134,6 +134,12 @@ test('code that names distributed tables is refused, whatever it is in', async (
     'CREATE PROCEDURE f() LANGUAGE plpgsql AS $$ BEGIN DROP SCHEMA public CASCADE; END $$',
   ];
   for (const text of refused) expect({ text, got: await cluster.query(text).catch((error: { id?: string }) => error.id) }).toEqual({ text, got: 'unsupportedDdl' });
+  const inBlock = await cluster.transaction(async (client) => {
+    await client.query('SELECT sum(n) FROM t GROUP BY id % 2 HAVING count(*) > 0');
+    await client.query(`DO $$ DECLARE t text := 'free'; n int; BEGIN EXECUTE 'SELECT count(*) FROM ' || t INTO n; END $$`);
+    return client.query(`DO $$ DECLARE t text := 't'; BEGIN EXECUTE format('INSERT INTO free SELECT n FROM %I WHERE n = 1', t); END $$`);
+  }).catch((error: { id?: string }) => error.id);
+  expect(inBlock).toBe('unsupportedDdl');
   const left = await cluster.query(`SELECT (SELECT count(*)::int FROM free) AS rows, (SELECT count(*)::int FROM pg_class WHERE relname IN ('copied', 'heir')) AS tables`);
   expect(left.rows).toEqual([{ rows: 0, tables: 0 }]);
   await cluster.query(`CREATE FUNCTION f(id int) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM free) + id; END $$; DO $$ DECLARE t text := 'free'; BEGIN EXECUTE 'INSERT INTO ' || t || ' VALUES (1)'; END $$`);
