@@ -173,7 +173,7 @@ test('strings with escapes in plain quotes are refused, however they are asked f
     'SET standard_conforming_strings = off', 'SET LOCAL standard_conforming_strings TO 0', `SELECT 1; SET SESSION Standard_Conforming_Strings TO 'No'`, `SELECT set_config('standard_conforming_strings', 'off', false)`,
     'ALTER ROLE CURRENT_USER SET standard_conforming_strings = false', `ALTER DATABASE ${pair.databases.coordinator.database} SET standard_conforming_strings = off`, 'ALTER SYSTEM SET standard_conforming_strings = off',
     'CREATE FUNCTION off() RETURNS int LANGUAGE sql SET standard_conforming_strings = off AS $$ SELECT 1 $$',
-    { text: 'SELECT set_config($1, $2, false)', values: ['standard_conforming_strings', 'off'] }, `DO $$ BEGIN PERFORM set_config('standard_' || 'conforming_strings', 'off', false); END $$`,
+    { text: 'SELECT set_config($1, $2, false)', values: ['standard_conforming_strings', 'off'] }, `UPDATE pg_settings SET setting = 'off' WHERE name LIKE 'standard%'`, `DO $$ BEGIN PERFORM set_config('standard_' || 'conforming_strings', 'off', false); END $$`,
   ];
   for (const text of asked) {
     await inSession(async (client) => {
