@@ -56,6 +56,8 @@ export class SessionBlock {
   /** The transaction was not begun by the caller: it is that of one text. */
   #implicit = false;
   #failed = false;
+  /** A failed one is undone already, on all servers: what is left of it is that the caller has to end it. */
+  #undoing: Promise<void> | undefined;
   #ownSnapshot: CatalogSnapshot | undefined;
   #locksTables = false;
   /** It has changed sequences: any other connection would wait for it. */
@@ -115,6 +117,14 @@ export class SessionBlock {
     this.#failed = this.#transaction !== undefined;
   }
 
+  /**
+   * To be called when the caller is about to hear of an error. A failed transaction that has no savepoint to go back to can only be rolled back: so it is now, as in one PostgreSQL, and others need not wait for its locks until the caller ends it.
+   */
+  letGo(): void {
+    if (!this.#failed || this.#implicit || this.#transaction === undefined || this.session.settings.hasSavepoints) return;
+    this.#undoing ??= this.#undo(this.#transaction);
+  }
+
   /** What goes wrong in it fails a transaction that is open. */
   async failing<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -143,6 +153,7 @@ export class SessionBlock {
 
   /** The session's connection to the coordinator database, or its transaction's. */
   async onCoordinator<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T> {
+    if (this.#undoing !== undefined) throw transactionAborted();
     return this.#transaction === undefined ? this.session.pinned.use(work) : work(await this.#transaction.join(coordinatorNodeId, 'read'));
   }
 
@@ -234,9 +245,15 @@ export class SessionBlock {
   async rollback(): Promise<void> {
     const transaction = this.#transaction;
     if (transaction === undefined) return;
-    await this.session.cursors.endTransaction('rollback');
+    const undone = this.#undoing;
+    if (undone === undefined) await this.session.cursors.endTransaction('rollback');
     this.#leave();
     this.session.settings.rollback();
+    await (undone ?? transaction.rollback());
+  }
+
+  async #undo(transaction: SessionTransaction): Promise<void> {
+    await this.session.cursors.endTransaction('rollback');
     await transaction.rollback();
   }
 
@@ -339,6 +356,7 @@ export class SessionBlock {
     this.#ownSequences.forget();
     this.#implicit = false;
     this.#failed = false;
+    this.#undoing = undefined;
   }
 
   async #savepoint(statement: Statement, { kind, savepoint_name: name = '' }: TransactionStmt): Promise<QueryResult> {
@@ -348,6 +366,7 @@ export class SessionBlock {
     try {
       if (transaction === undefined || this.#implicit) throw outsideBlock(command === 'ROLLBACK' ? 'ROLLBACK TO SAVEPOINT' : command === 'RELEASE' ? 'RELEASE SAVEPOINT' : 'SAVEPOINT');
       if (this.#failed && command !== 'ROLLBACK') throw transactionAborted();
+      if (this.#undoing !== undefined) throw new ClusterError('invalidParameter', `savepoint "${name}" does not exist`, { sqlState: '3B001' });
       await transaction.join(coordinatorNodeId, 'read');
       await (command === 'ROLLBACK' ? transaction.rollbackTo(statement.text) : transaction.broadcast(statement.text));
     } catch (error) {

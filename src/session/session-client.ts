@@ -68,7 +68,7 @@ export class SessionClient extends EventEmitter {
   enqueue<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#unfinished === 0 ? this.#begin(work) : this.#tail.then(() => this.#begin(work));
     this.#unfinished += 1;
-    this.#tail = result.then(this.#finished, this.#finished);
+    this.#tail = result.then(this.#finished, this.#failed);
     return result;
   }
 
@@ -78,6 +78,11 @@ export class SessionClient extends EventEmitter {
 
   readonly #finished = (): void => {
     this.#unfinished -= 1;
+  };
+
+  readonly #failed = (): void => {
+    this.#session.letGo();
+    this.#finished();
   };
 
   /** The session, for work that is not one query: streams and COPY. */

@@ -351,6 +351,11 @@ export class Session {
     this.#block.fail();
   }
 
+  /** See `SessionBlock.letGo`. */
+  letGo(): void {
+    this.#block.letGo();
+  }
+
   /** Whether a transaction is open that is not the caller's own. */
   get isImplicit(): boolean {
     return this.#block.isImplicit;

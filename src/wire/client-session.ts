@@ -344,7 +344,10 @@ export class ClientSession {
       return;
     }
     if (this.session.isImplicit) await this.#rollback();
-    else this.session.fail();
+    else {
+      this.session.fail();
+      this.session.letGo();
+    }
     this.#report(error);
     if (skips) this.#isSkipping = true;
     else {

@@ -53,6 +53,8 @@ describe('blocks', () => {
   test('an error fails the block; COMMIT rolls back', () =>
     expectSameSteps('BEGIN', insert(1, 100), insert(1, 100), 'SELECT 1', count, 'COMMIT', count));
   test('an error on another node', () => expectSameSteps('BEGIN', insert(1, 100), insert(2, 1), insert(3, 100), 'ROLLBACK', count));
+  test('nothing but its end is left of a failed block', () =>
+    expectSameSteps('BEGIN', 'DECLARE c CURSOR FOR SELECT id FROM orders', insert(1, 100), insert(2, 1), 'ROLLBACK TO a', 'SAVEPOINT a', 'RELEASE a', 'FETCH ALL FROM c', 'SELECT 1', count, 'PREPARE p AS SELECT 1', 'EXECUTE p', `SET timezone TO 'UTC'`, 'SELEC 1', 'BEGIN', 'COMMIT AND CHAIN', count, 'ROLLBACK'));
   test('a syntax error and an unknown column', () => expectSameSteps('BEGIN', 'SELEC 1', 'SELECT 1', 'ROLLBACK', 'BEGIN', 'SELECT nothing FROM orders', 'SELECT 1', 'END'));
   test('BEGIN in a block, COMMIT and ROLLBACK outside', () => expectSameSteps('BEGIN', 'BEGIN', insert(1, 100), 'COMMIT', 'COMMIT', 'ROLLBACK', 'ABORT'));
   test('AND CHAIN', () => expectSameSteps('BEGIN ISOLATION LEVEL REPEATABLE READ', insert(1, 100), 'COMMIT AND CHAIN', 'SHOW transaction_isolation', insert(2, 100), 'ROLLBACK AND CHAIN', 'SHOW transaction_isolation', count, 'COMMIT', 'COMMIT AND CHAIN', 'ROLLBACK AND CHAIN'));
@@ -114,6 +116,39 @@ describe('texts of several statements', () => {
   });
   test('positions count from the start of the text', () => expectSameSteps(`SELECT 'ä', 1; -- a remark: SELECT nothing\n SELECT nothing FROM orders`, `SELECT 1; SELECT nothing FROM orders WHERE tenant_id = 1`, 'SELECT 1; SELEC 1'));
 });
+
+test('what fails in a block gives back all that the block has locked, on every server, unless it has a savepoint', async () => {
+  for (const pool of [pair.cluster, pair.plain]) {
+    const [failing, waiting] = await Promise.all([pool.connect(), pool.connect()]);
+    const locks = [`UPDATE orders SET note = 'mine'`, `INSERT INTO notes VALUES (100, 'mine')`, 'SELECT pg_advisory_xact_lock(4711)'];
+    const sees = async (): Promise<string[]> => {
+      await waiting.query(`BEGIN; SET LOCAL lock_timeout = 500`);
+      const met = await locks.reduce<Promise<string[]>>(async (before, text) => {
+        const codes = await before;
+        await waiting.query('SAVEPOINT a');
+        const code = await waiting.query(text).then(() => 'free', (error: unknown) => (error as { code: string }).code);
+        await waiting.query('ROLLBACK TO a');
+        return [...codes, code];
+      }, Promise.resolve([]));
+      await waiting.query('ROLLBACK');
+      return met;
+    };
+    try {
+      for (const [savepoint, expected] of [['', ['free', 'free', 'free']], ['SAVEPOINT b', ['55P03', '55P03', '55P03']]] as const) {
+        for (const text of ['BEGIN', ...locks, ...(savepoint === '' ? [] : [savepoint])]) await failing.query(text);
+        await expect(failing.query('SELECT 1 / (id - id) FROM orders WHERE tenant_id = 1')).rejects.toMatchObject({ code: '22012' });
+        expect(await sees()).toEqual(expected);
+        await expect(failing.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' });
+        expect((await failing.query('COMMIT')).command).toBe('ROLLBACK');
+        expect(await sees()).toEqual(['free', 'free', 'free']);
+      }
+    } finally {
+      failing.release();
+      waiting.release();
+    }
+  }
+  await expectNothingOpen();
+}, 30_000);
 
 test('a failing node leaves nothing of a commit on several nodes', async () => {
   const client = await pair.cluster.connect();
