@@ -1,9 +1,9 @@
-import type { DeleteStmt, InsertStmt, Node, UpdateStmt } from '@pgsql/types';
+import type { ColumnRef, DeleteStmt, InsertStmt, Node, UpdateStmt } from '@pgsql/types';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import { collectCalls } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
 import type { CatalogTable, Column, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
-import { holds, relationAlias } from '../../sql/ast.ts';
+import { holds, relationAlias, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { plainTypes } from '../plain-types.ts';
@@ -19,7 +19,11 @@ export interface CheckedCopies {
 export function checkedCopies(statement: Statement, write: UpdateStmt | DeleteStmt, target: CatalogTable | undefined): CheckedCopies {
   if (target?.kind !== 'reference' || write.relation === undefined) return { statement, check: undefined };
   const columns = tellingColumns(write, target);
-  if (columns === undefined) return { statement, check: lockedCopies(write, target) };
+  if (columns === undefined) {
+    const locked = lockedCopies(write, target);
+    // No lock tells which of several rows of FROM a server takes.
+    return { statement, check: 'fromClause' in write ? { ...locked, mayDiffer: true } : locked };
+  }
   return { statement: withHash(statement, write, columns), check: { kind: 'compared', mayDiffer: namedRelations(write).length > 1 || mayVary(write, target.columns) } };
 }
 
@@ -58,6 +62,22 @@ function mayVary(tree: unknown, columns: readonly Column[]): boolean {
   return calls || (columns.some(({ type }) => !plainTypes.test(type.sql)) && holds(tree, 'A_Const', 'ParamRef'));
 }
 
+/** Whether it surely reads a column of its target: the policies for reading are applied to what it writes, then, whatever it returns. */
+function readsTarget(write: UpdateStmt | DeleteStmt): boolean {
+  const besides = 'targetList' in write ? write.fromClause : 'usingClause' in write ? write.usingClause : undefined;
+  const isAlone = besides === undefined && namedRelations(write).length === 1;
+  const alias = write.relation === undefined ? undefined : relationAlias(write.relation);
+  let reads = false;
+  walk([write.whereClause, 'targetList' in write ? write.targetList : undefined, write.returningClause], (kind, body) => {
+    if (kind === 'SubLink') return false;
+    if (kind !== 'ColumnRef') return undefined;
+    const [first, ...rest] = (body as ColumnRef).fields ?? [];
+    reads ||= rest.length === 0 ? isAlone : first !== undefined && 'String' in first && first.String.sval === alias;
+    return undefined;
+  });
+  return reads;
+}
+
 /** What the column of hashes is called. */
 export const writtenHash = 'shardwright_written';
 
@@ -67,10 +87,10 @@ export const writtenHash = 'shardwright_written';
  * Copies are written at different moments, and may show other rows then. What counts is that all lose the same rows and gain the same. Rows of one key are locked on the first copy before they are on the
  * others, by every writer, so that a key that is written on two copies is that of the same version of a row: of a row that goes, the key says all; of one that changes, the key and what was computed for it. So the key must
  * be one that stays. Without one a row that goes says what it was by all of its columns, and one that changes does not say it at all. Under row security what RETURNING gives is subject to further policies, and the
- * write with it.
+ * write with it, unless it reads the rows anyway.
  */
 function tellingColumns(write: UpdateStmt | DeleteStmt, table: ReferenceTable): readonly string[] | undefined {
-  if (table.rowSecurity) return undefined;
+  if (table.rowSecurity && !readsTarget(write)) return undefined;
   const items = 'targetList' in write ? (write.targetList ?? []).flatMap((node) => ('ResTarget' in node ? [node.ResTarget] : [])) : [];
   const key = keyOf(table, new Set(items.map(({ name }) => name)));
   if (key === undefined) return 'targetList' in write ? undefined : table.columns.map(({ name }) => name);
