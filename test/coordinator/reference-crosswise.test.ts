@@ -181,6 +181,18 @@ test('under row security, where not all may be returned', async () => {
   await expectAlike();
 });
 
+test('COPY comes to the first copy before all others, as every writer does', async () => {
+  const [first, second] = await Promise.all(pair.databases.nodes.slice(0, 2).map(connected));
+  const lock = `BEGIN; LOCK TABLE ${copyOf('counters')} IN SHARE ROW EXCLUSIVE MODE NOWAIT`;
+  await first?.query(lock);
+  const copying = cluster.copyFrom('COPY counters FROM STDIN', '1\t1\n');
+  await untilWaiting(0);
+  await second?.query(lock);
+  await Promise.all([first?.end(), second?.end()]);
+  expect((await copying).rowCount).toBe(1);
+  await expectAlike();
+});
+
 test('a snapshot of one node that is older than those of others, where only the lock would keep them alike', async () => {
   const merge = 'MERGE INTO counters c USING (VALUES (1)) v (k) ON c.k = v.k WHEN MATCHED THEN UPDATE SET n = c.n + 1 WHEN NOT MATCHED THEN INSERT VALUES (1, 1)';
   const session = await cluster.connect();

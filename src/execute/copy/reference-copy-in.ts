@@ -109,15 +109,16 @@ interface Opening extends Pick<ReferenceStream, 'sqlFor' | 'hasAdded'> {
   readonly sinks: CopySink[];
 }
 
-/** Adds to `sinks` what could be opened, also when it rejects. */
+/** Adds to `sinks` what could be opened, also when it rejects. The copy that all writers come to first is open before the others are: who locks the table on one copy after the other would else wait for this one, and it for that. */
 async function openAll({ holders, transaction, signal, onNotice }: ReferenceCopyIn, { sqlFor, hasAdded, sinks }: Opening): Promise<void> {
-  const openings = await Promise.allSettled(
-    holders.map(async (holder) => {
+  const first = holders.find((holder) => holder === coordinatorNodeId) ?? holders[0];
+  for (const turn of [holders.filter((holder) => holder === first), holders.filter((holder) => holder !== first)]) {
+    const openings = await Promise.allSettled(turn.map(async (holder) => {
       const connection = await transaction.join(holder, 'write', { signal });
       const open = (): Promise<CopySink> => connection.copyIn(sqlFor(holder), { signal, onNotice });
       // Values are asked of the coordinator database meanwhile, in a transaction block over the same connection.
       sinks.push(holder === coordinatorNodeId && hasAdded ? new HeldBackSink(open) : await open());
-    }),
-  );
-  for (const opening of openings) if (opening.status === 'rejected') throw opening.reason;
+    }));
+    for (const opening of openings) if (opening.status === 'rejected') throw opening.reason;
+  }
 }
