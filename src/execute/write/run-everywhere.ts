@@ -1,4 +1,4 @@
-import { ClusterError } from '../../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { CallOptions, RawResult } from '../../cluster/node-connection.ts';
 import type { CopyCheck } from '../../plan/statement-plan.ts';
@@ -21,7 +21,7 @@ export function runEverywhere(scope: StatementScope, writes: CopyWrites): Promis
 }
 
 /** So many runs may differ because of others. */
-const runsMax = 4;
+const runsMax = 8;
 
 /** Whether what differs between copies may be put down to others, who have gone when the statement is run again. */
 export class Patience {
@@ -29,10 +29,10 @@ export class Patience {
 
   constructor(private readonly scope: Pick<StatementScope, 'inTransaction'>) {}
 
-  /** To be asked once for each run. */
+  /** To be asked once for each run. In a block it is the caller who may run it again. */
   take(): boolean {
     this.#runs += 1;
-    return !this.scope.inTransaction && this.#runs < runsMax;
+    return this.scope.inTransaction || this.#runs < runsMax;
   }
 }
 
@@ -58,7 +58,7 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   if (locked?.mayDiffer === true && !(await areAlike(transaction, locked.table, copiesOf))) throw copiesDiffer();
   if (check?.kind !== 'compared') return outcome;
   const written = new Set([...copies].map(([task, result]) => sumOfHashes(task, result)));
-  if (written.size > 1) throw check.mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites();
+  if (written.size > 1) throw check.mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites(check.mayDiffer);
   const fields = outcome.fields.slice(0, -1);
   return { ...outcome, fields, rows: fields.length === 0 ? [] : outcome.rows.map((row) => row.slice(0, fields.length)) };
 }
@@ -66,6 +66,12 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
 /** A statement that returns the hashes of what it writes, and nothing else, as one that returns their number and their sum: for a task that `counts`. */
 export function summed(sql: string): string {
   return `WITH ${writtenHash} AS (\n${sql}\n) SELECT pg_catalog.count(*), pg_catalog.sum(${writtenHash}) FROM ${writtenHash}`;
+}
+
+/** A server takes what is `summed` for a SELECT when it refuses it. */
+export function inItsOwnName(error: unknown, command: string): unknown {
+  if (sqlStateOf(error) === '25006' && error instanceof Error) error.message = error.message.replace('cannot execute SELECT in', `cannot execute ${command} in`);
+  return error;
 }
 
 /** Equal of the same rows: their order is as arbitrary as ever. */
@@ -80,8 +86,9 @@ function copiesDiffer(): ClusterError {
   });
 }
 
-function concurrentWrites(): ClusterError {
+function concurrentWrites(mayDiffer = false): ClusterError {
   return new ClusterError('concurrentWrites', 'could not serialize access to a reference table due to concurrent writes', {
-    detail: 'What another transaction has committed was seen in some copies of the table and not in others.', hint: 'The transaction might succeed if it is tried again.',
+    detail: 'What another transaction has committed was seen in some copies of the table and not in others.',
+    hint: `The transaction might succeed if it is tried again.${mayDiffer ? ' If it never does, what the statement writes depends on the order in which rows come, or on the server.' : ''}`,
   });
 }

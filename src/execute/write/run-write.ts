@@ -16,7 +16,7 @@ import { StagedRun } from '../staged/run-staged.ts';
 import { mayRunAgain, type StatementScope, type SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
 import { bindInsert } from './run-insert.ts';
-import { everywhereIn, Patience, runEverywhere, summed } from './run-everywhere.ts';
+import { everywhereIn, inItsOwnName, Patience, runEverywhere, summed } from './run-everywhere.ts';
 import { runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
 
@@ -77,7 +77,8 @@ export async function runWrite(scope: StatementScope, call: WriteCall, how: Writ
   }
   const spread = await orAborted(plan.spread(), scope.signal);
   if ('parts' in spread) return runParts(scope, spread, values, how);
-  return spread.uses === undefined ? runByTemplate(scope, { ...call, spread }, how) : runStagedWrite(scope, { ...call, spread }, how);
+  const written = spread.uses === undefined ? runByTemplate(scope, { ...call, spread }, how) : runStagedWrite(scope, { ...call, spread }, how);
+  return plan.everywhere === undefined ? written : written.catch((error: unknown) => Promise.reject(inItsOwnName(error, plan.command)));
 }
 
 /** The values that a part of a larger statement has parameters for: some of the caller's, and those of sequences behind them. */
