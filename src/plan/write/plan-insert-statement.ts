@@ -19,6 +19,7 @@ import { checkedConflicts } from './compare-copies.ts';
 import { checkNoView } from './check-no-view.ts';
 import { planInsertSelect } from './plan-insert-select.ts';
 import { planRoutedOrUndefined, planWriting } from './plan-writing.ts';
+import { valuesAsQuery, valuesReturnSets } from './sets-in-values.ts';
 
 export async function planInsertStatement(statement: Statement, insert: InsertStmt, input: StagedInput): Promise<StatementPlan> {
   const relation = present(insert.relation, 'target');
@@ -32,6 +33,10 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
   if (takesQuery(insert) || drawsAround(statement, insert, table) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
   const { statement: checked, check } = checkedConflicts(statement, insert, table);
   const plan = await planRows(checked, present('InsertStmt' in checked.node ? checked.node.InsertStmt : undefined, 'INSERT'), { table, input });
+  if (plan?.verbatim === false && (await valuesReturnSets(insert, input.describe))) {
+    const query = valuesAsQuery(statement, insert);
+    return planInsertStatement(query, present('InsertStmt' in query.node ? query.node.InsertStmt : undefined, 'INSERT'), input);
+  }
   if (plan !== undefined) return { ...plan, check };
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
