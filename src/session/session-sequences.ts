@@ -80,8 +80,14 @@ export class SessionSequences implements StatementSequences {
   }
 
   async draw(scope: StatementScope, draw: Draw, count: number): Promise<TakenRuns> {
-    const taken = draw.kind === 'default' ? await this.session.blocks().takeRuns(draw.sequence, count) : await drawCalled(scope, this.session.blocks(), { name: draw.sequence, count });
+    const taken = draw.kind === 'default' ? await this.#ofColumn(draw.sequence, count) : await drawCalled(scope, this.session.blocks(), { name: draw.sequence, count });
     this.#history.gaveSome(taken.oid);
+    return taken;
+  }
+
+  async #ofColumn(sequence: string, count: number): Promise<TakenRuns> {
+    const taken = await this.session.blocks().takeRuns(sequence, count);
+    await this.session.checkUsage(taken.oid);
     return taken;
   }
 

@@ -222,6 +222,31 @@ test('a sequence of the block itself, and a temporary one', async () => {
   });
 });
 
+test('a temporary sequence of before the block', async () => {
+  await withClient(pair.cluster, async (client) => {
+    await client.query('CREATE TEMPORARY SEQUENCE fleeting START 90');
+    await client.query('BEGIN');
+    expect((await client.query(`UPDATE things SET n = nextval('fleeting') WHERE tenant = 1 AND id = 1 RETURNING n`)).rows).toEqual([{ n: '90' }]);
+    await client.query('COMMIT');
+  });
+});
+
+test.for([
+  ['ALTER SEQUENCE spare RENAME TO former', 'CREATE SEQUENCE spare START 500'],
+  ['DROP SEQUENCE spare', 'CREATE SEQUENCE spare START 500'],
+  ['ALTER TABLE spare RENAME TO former', 'CREATE SEQUENCE spare START 500'],
+  ['DO $$ BEGIN ALTER SEQUENCE spare RESTART WITH 500; END $$'],
+  ['SELECT restart_spare()'],
+])('a sequence that the block has locked: %s', async (before) => {
+  await pair.cluster.query(`DROP SEQUENCE IF EXISTS spare; CREATE SEQUENCE spare; CREATE OR REPLACE FUNCTION restart_spare() RETURNS void LANGUAGE plpgsql AS 'BEGIN ALTER SEQUENCE spare RESTART WITH 500; END'`);
+  await withClient(pair.cluster, async (client) => {
+    await client.query('BEGIN');
+    for (const one of before) await client.query(one);
+    expect((await client.query(`UPDATE things SET n = nextval('spare') WHERE tenant = 1 AND id = 1 RETURNING n`)).rows).toEqual([{ n: '500' }]);
+    await client.query('ROLLBACK');
+  });
+});
+
 test('what a session has used last', async () => {
   await withClient(pair.cluster, async (client) => {
     const [row] = (await client.query<{ n: string }>(`UPDATE things SET n = nextval('numbers') WHERE tenant = 1 AND id = 1 RETURNING n`)).rows;
@@ -307,7 +332,7 @@ test('a role needs the right to a sequence that it names, and none to that of an
   for (const { pool, role } of pools) await pool.query(`CREATE ROLE ${role}; GRANT SELECT, UPDATE ON things, keyed TO ${role}`);
   try {
     for (const block of [false, true]) {
-      for (const sql of [`UPDATE things SET n = nextval('numbers') WHERE tenant = 1`, `UPDATE things SET n = nextval('numbers')`, `SELECT nextval('numbers') FROM things`, 'UPDATE keyed SET gen = DEFAULT']) {
+      for (const sql of [`UPDATE things SET n = nextval('numbers') WHERE tenant = 1`, `UPDATE things SET n = nextval('numbers')`, `SELECT nextval('numbers') FROM things`, 'UPDATE keyed SET gen = DEFAULT', 'UPDATE keyed SET id = DEFAULT', 'UPDATE keyed SET id = DEFAULT WHERE tenant = 1']) {
         const got = await Promise.all(pools.map(({ pool, role }) => withClient(pool, async (client) => {
           await client.query(`${block ? 'BEGIN; ' : ''}SET ROLE ${role}`);
           const outcome = await step(client, sql);

@@ -8,16 +8,15 @@ import { runsOf, runsSql, type TakenRuns } from './sequence-runs.ts';
 
 /**
  * Values of a sequence that a statement names in its own words, none of which anybody keeps. They are taken in a transaction that commits at once, so that a crash of the coordinator database cannot make it give them again while a node has kept
- * them; but of a sequence that only the session's transaction sees, in that. Errors are PostgreSQL's own: 42P01, 42501, 2200H.
+ * them; but of a sequence that only the session's transaction sees, or has locked, in that. Errors are PostgreSQL's own: 42P01, 42501, 2200H.
  */
 export async function drawCalled(scope: StatementScope, blocks: Pick<SequenceBlocks, 'takeRuns'>, { name, count }: { readonly name: string; readonly count: number }): Promise<TakenRuns> {
   const literal = quoteLiteral(name);
   const own = async (): Promise<TakenRuns> => runsOf((await scope.run(coordinatorNodeId, { text: runsSql(literal, count) }, 'write')).rows);
   if (!scope.inTransaction) return own();
   const { rows } = await scope.run(coordinatorNodeId, { text: nameSql(literal) }, 'read');
-  const [sequence, isAllowed] = at(rows, 0);
-  // Whoever takes them elsewhere may have rights that the session's role lacks.
-  if (isAllowed !== 't') return own();
+  const [sequence, isForOthers] = at(rows, 0);
+  if (isForOthers !== 't') return own();
   try {
     return await blocks.takeRuns(sequence ?? name, count);
   } catch (error) {
@@ -29,7 +28,12 @@ export async function drawCalled(scope: StatementScope, blocks: Pick<SequenceBlo
 /** Undefined table, or schema. */
 const unseen: ReadonlySet<string> = new Set(['42P01', '3F000']);
 
-/** Its qualified and quoted name, and whether the role may take values of it. */
+/**
+ * Its qualified and quoted name, and whether it is to be taken elsewhere. Not where the role may not, since whoever does it there may; nor where it is temporary; nor where the transaction has locked it, for which anybody else would wait: it has made, renamed or
+ * changed it, in whatever way.
+ */
 function nameSql(literal: string): string {
-  return `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind = 'S' AND pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE') FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ${literal}::pg_catalog.regclass`;
+  return `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind = 'S' AND c.relpersistence <> 't' AND pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE')
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.relation = c.oid AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = ${literal}::pg_catalog.regclass`;
 }
