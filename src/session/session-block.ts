@@ -50,6 +50,10 @@ interface StartOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Whether the transaction keeps others from taking values of sequences. */
+const lockedSequences = `SELECT FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_class AS c ON c.oid = l.relation WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND c.relkind = 'S'
+  AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock') LIMIT 1`;
+
 /** A session's transaction, while one is open: the caller's own between BEGIN and COMMIT, or that of one text. Knows its modes, and what nobody else sees yet. */
 export class SessionBlock {
   #transaction: SessionTransaction | undefined;
@@ -62,6 +66,8 @@ export class SessionBlock {
   #locksTables = false;
   /** It has changed sequences: any other connection would wait for it. */
   #locksSequences = false;
+  /** Code has run of which nobody knows yet whether it has changed sequences. */
+  #ranCode = false;
   /** Values of sequences that the transaction may have made, or locked. */
   readonly #ownSequences = new SequenceBlocks(async (text) => (await this.onCoordinator((connection) => connection.query({ text }))).rows);
   #modes = '';
@@ -108,8 +114,21 @@ export class SessionBlock {
   }
 
   /** Where values of sequences are taken. */
-  get sequenceBlocks(): SequenceBlocks {
-    return this.#ownSnapshot === undefined && !this.#locksSequences ? this.session.services.sequences : this.#ownSequences;
+  sequenceBlocks(): SequenceBlocks | Promise<SequenceBlocks> {
+    if (this.#ownSnapshot !== undefined || this.#locksSequences) return this.#ownSequences;
+    return this.#ranCode ? this.#blocksAfterCode() : this.session.services.sequences;
+  }
+
+  async #blocksAfterCode(): Promise<SequenceBlocks> {
+    const { rows } = await this.onCoordinator((connection) => connection.query({ text: lockedSequences }));
+    this.#ranCode = false;
+    if (rows.length > 0) this.changesSequences();
+    return this.#locksSequences ? this.#ownSequences : this.session.services.sequences;
+  }
+
+  /** A function may have changed sequences. */
+  ranCode(): void {
+    if (this.#transaction !== undefined) this.#ranCode = true;
   }
 
   /** Something went wrong: where a transaction is open, it is failed. */
@@ -353,6 +372,7 @@ export class SessionBlock {
     this.#locksTables = false;
     if (this.#locksSequences) this.session.services.sequences.forget();
     this.#locksSequences = false;
+    this.#ranCode = false;
     this.#ownSequences.forget();
     this.#implicit = false;
     this.#failed = false;

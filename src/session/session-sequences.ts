@@ -23,7 +23,9 @@ import { type LastValue, SequenceHistory } from './sequence-history.ts';
 /** What it must know of its session. */
 export interface SequenceSession {
   /** Where values are taken now. */
-  blocks(): SequenceBlocks;
+  blocks(): SequenceBlocks | Promise<SequenceBlocks>;
+  /** Forgets values that were taken, and not given out. */
+  forget(): void;
   /** Runs something on the session's connection to the coordinator database, which it keeps from then on. */
   onKept<T>(work: (connection: NodeConnection) => Promise<T>): Promise<T>;
   /** Values have been taken, perhaps by another role than the session acts as: asks whether this one may. Throws 42501. */
@@ -56,7 +58,7 @@ export class SessionSequences implements StatementSequences {
   constructor(private readonly session: SequenceSession) {}
 
   async next(sequence: string, count: number): Promise<string[]> {
-    const { oid, values } = await this.session.blocks().take(sequence, count);
+    const { oid, values } = await (await this.session.blocks()).take(sequence, count);
     await this.session.checkUsage(oid);
     const last = values.at(-1);
     if (last !== undefined) this.#history.gave(oid, last);
@@ -80,13 +82,13 @@ export class SessionSequences implements StatementSequences {
   }
 
   async draw(scope: StatementScope, draw: Draw, count: number): Promise<TakenRuns> {
-    const taken = draw.kind === 'default' ? await this.#ofColumn(draw.sequence, count) : await drawCalled(scope, this.session.blocks(), { name: draw.sequence, count });
+    const taken = draw.kind === 'default' ? await this.#ofColumn(draw.sequence, count) : await drawCalled(scope, await this.session.blocks(), { name: draw.sequence, count });
     this.#history.gaveSome(taken.oid);
     return taken;
   }
 
   async #ofColumn(sequence: string, count: number): Promise<TakenRuns> {
-    const taken = await this.session.blocks().takeRuns(sequence, count);
+    const taken = await (await this.session.blocks()).takeRuns(sequence, count);
     await this.session.checkUsage(taken.oid);
     return taken;
   }
@@ -102,7 +104,7 @@ export class SessionSequences implements StatementSequences {
   }
 
   forget(): void {
-    this.session.blocks().forget();
+    this.session.forget();
   }
 
   /** Runs a plan, and notes what it may take: before, since it may fail, and behind, where the cluster gave it values meanwhile. */

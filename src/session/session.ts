@@ -39,7 +39,7 @@ import { type PortalSession, SessionPortals } from './session-portals.ts';
 import { SessionShapes } from './session-shapes.ts';
 import { SettingStatements } from './setting-statements.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
-import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, readingUtilities } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, readingUtilities, runsCode } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { checkSetsNothing } from './set-config.ts';
 import { SessionSequences } from './session-sequences.ts';
@@ -85,7 +85,8 @@ export class Session {
   readonly #cursors = new SessionCursors();
   readonly #prepared = new PreparedStatements();
   readonly #sequences = new SessionSequences({
-    blocks: () => this.#block.sequenceBlocks,
+    blocks: () => this.#block.sequenceBlocks(),
+    forget: () => this.#block.forgetSequences(),
     onKept: async (work) => {
       await this.#keepConnection();
       return this.#block.onCoordinator(work);
@@ -628,6 +629,7 @@ export class Session {
     const running = observes ? run() : this.#sequences.noting(prepared, run);
     const isVerbatim = plan.kind === 'coordinator' && plan.text === statement.text;
     const result = await (isVerbatim ? running.catch((error: unknown) => Promise.reject(rightlyPositioned(error))) : running);
+    if (runsCode(prepared)) this.#block.ranCode();
     if (changesCatalog(plan)) await this.#block.readChangedCatalog(snapshot);
     return result;
   }

@@ -99,4 +99,9 @@ export function locksSequences(plan: StatementPlan, node: Node): boolean {
   return (plan.kind === 'truncate' && plan.restartIdentity) || 'AlterSeqStmt' in node || ('TruncateStmt' in node && node.TruncateStmt.restart_seqs === true);
 }
 
+/** Whether the coordinator database runs functions for it, or other code that nobody has looked into. */
+export function runsCode({ plan, sequenceEffects: effects }: Pick<PreparedPlan, 'plan' | 'sequenceEffects'>): boolean {
+  return plan.kind === 'coordinator' && (effects.kind === 'unknown' || (effects.kind === 'named' && effects.functions.length > 0));
+}
+
 const locking: ReadonlySet<string> = new Set(['AlterTableStmt', 'RenameStmt', 'AlterObjectSchemaStmt', 'DropStmt', 'TruncateStmt', 'LockStmt', 'ClusterStmt', 'ReindexStmt', 'CreateTrigStmt']);

@@ -48,6 +48,7 @@ export class UnrememberedSequences implements StatementSequences {
   #session(): SessionSequences {
     return new SessionSequences({
       blocks: () => this.blocks,
+      forget: () => this.forget(),
       checkUsage: () => Promise.resolve(),
       onKept: (work) => withConnection(this.pools.get(coordinatorNodeId), undefined, async (connection) => {
         await connection.query({ text: 'DISCARD SEQUENCES', simple: true });

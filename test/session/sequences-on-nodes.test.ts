@@ -247,6 +247,19 @@ test.for([
   });
 });
 
+test('a function that has locked the sequence of a column', async () => {
+  await pair.cluster.query(`CREATE OR REPLACE FUNCTION restart(name text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('ALTER SEQUENCE %I RESTART WITH 1000000', name); END $$`);
+  await withClient(pair.cluster, async (client) => {
+    for (const sql of ['INSERT INTO keyed (tenant) VALUES (1) RETURNING id', 'UPDATE keyed SET id = DEFAULT WHERE tenant = 2 RETURNING id']) {
+      await client.query('BEGIN');
+      await client.query(`SELECT restart('keyed_id_seq')`);
+      expect({ sql, rows: (await client.query(sql)).rows }).toEqual({ sql, rows: [{ id: 1_000_000 }] });
+      await client.query('ROLLBACK');
+      expect((await client.query<{ id: number }>(sql)).rows[0]?.id).toBeLessThan(1_000_000);
+    }
+  });
+});
+
 test('what a session has used last', async () => {
   await withClient(pair.cluster, async (client) => {
     const [row] = (await client.query<{ n: string }>(`UPDATE things SET n = nextval('numbers') WHERE tenant = 1 AND id = 1 RETURNING n`)).rows;
