@@ -14,7 +14,7 @@ export type PlacementKind = 'reference' | 'postgres' | 'murmur3';
 
 /** `unsupportedTable` for triggers and policies that would not do on shards what they do on one PostgreSQL. */
 export function checkBehaviour(table: TableDefinition, placement: PlacementKind): void {
-  const objection = first(table.triggers ?? [], (trigger) => objectionToTrigger(trigger, placement)) ?? first(table.policies ?? [], (policy) => objectionToPolicy(policy, placement));
+  const objection = first(table.triggersUnlikeAbove ?? [], objectionToState) ?? first(table.triggers ?? [], (trigger) => objectionToTrigger(trigger, placement)) ?? first(table.policies ?? [], (policy) => objectionToPolicy(policy, placement));
   if (objection !== undefined) throw unsupportedTable(table, objection);
 }
 
@@ -24,6 +24,10 @@ function first<T>(items: readonly T[], objectionTo: (item: T) => Objection | und
     if (objection !== undefined) return objection;
   }
   return undefined;
+}
+
+function objectionToState(name: string): Objection {
+  return { message: `trigger "${name}" of a partition is not enabled as it is above`, detail: 'Shards of partitions have the triggers of the shards above, as they are there.', hint: 'Enable or disable it by the partitioned table.' };
 }
 
 function objectionToTrigger({ name, perRow, seesMore, timing }: TriggerDefinition, placement: PlacementKind): Objection | undefined {

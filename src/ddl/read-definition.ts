@@ -222,6 +222,7 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'inherited', c.relkind <> 'p' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid),
   'rowSecurity', c.relrowsecurity, 'rowSecurityForced', c.relforcerowsecurity, 'policies', (${policies(distribution)}),
   'triggers', (${triggers}), 'statistics', (${statistics}), 'publications', (${publications}),
+  'triggersUnlikeAbove', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g JOIN pg_trigger a ON a.oid = g.tgparentid WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> a.tgenabled),
   'fence', (SELECT json_agg(g.tgname ORDER BY g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgfoid = ${fenceFunction} AND g.tgenabled <> 'D'),
   'rules', (SELECT json_agg(r.rulename ORDER BY r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid),
   'tablespace', c.reltablespace <> 0,

@@ -226,6 +226,8 @@ export interface TableDefinition {
   readonly policies: readonly PolicyDefinition[] | null;
   /** Without those of a shell's fence. */
   readonly triggers: readonly TriggerDefinition[] | null;
+  /** Of a partition: triggers of tables above that are not enabled as there. */
+  readonly triggersUnlikeAbove: readonly string[] | null;
   /** Of a shell's fence: which triggers there are, and are enabled. */
   readonly fence: readonly string[] | null;
   readonly statistics: readonly StatisticsDefinition[] | null;

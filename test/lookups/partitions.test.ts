@@ -225,3 +225,20 @@ test('moves take the partitions along, verify() compares the keys of all, and a 
   expect(await cluster.checkSchema()).toMatchObject({ differences: [] });
   await expect(cluster.createUniqueLookup('users', 'email')).rejects.toMatchObject({ detail: 'Key (email)=(same) is duplicated.' });
 }, 60_000);
+
+test('triggers of the whole table are enabled in all partitions, or in none', async () => {
+  const { cluster } = pair;
+  await cluster.query(`CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.name := ''stamped''; RETURN NEW; END'; CREATE TRIGGER stamped BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION stamp()`);
+  const noting = at(await cluster.lookups(), 0).lookupTable.replace('unique', 'shardwright');
+  for (const text of ['DISABLE TRIGGER stamped', 'ENABLE ALWAYS TRIGGER stamped', `DISABLE TRIGGER ${noting}_insert`]) {
+    await expect(cluster.query(`ALTER TABLE users_24 ${text}`)).rejects.toMatchObject({ id: 'unsupportedTable', message: expect.stringContaining('of a partition is not enabled as it is above') as string });
+  }
+  const named = async (id: number): Promise<unknown> => (await cluster.query(`INSERT INTO users (tenant_id, id, day, name) VALUES (1, ${id}, '2024-05-05', 'own') RETURNING name`)).rows[0];
+  expect(await named(7001)).toEqual({ name: 'stamped' });
+  await cluster.query('ALTER TABLE users DISABLE TRIGGER stamped');
+  expect(await named(7002)).toEqual({ name: 'own' });
+  await cluster.query('ALTER TABLE users ENABLE TRIGGER stamped');
+  expect(await named(7003)).toEqual({ name: 'stamped' });
+  await cluster.query('DROP TRIGGER stamped ON users; DROP FUNCTION stamp(); DELETE FROM users WHERE id > 7000');
+  expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+});
