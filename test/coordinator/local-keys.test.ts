@@ -182,7 +182,7 @@ test('COPY in a transaction block, whose connection to the coordinator database 
 });
 
 test('nobody writes to the copy past the others', async () => {
-  await cluster.query(`${key}; CREATE FUNCTION sneak() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'UPDATE regions SET size = 9'; RETURN NULL; END $$; CREATE TRIGGER sneak AFTER DELETE ON visits EXECUTE FUNCTION sneak()`);
+  await cluster.query(`${key}; CREATE FUNCTION sneak() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('UPDATE %I SET size = 9', TG_ARGV[0]); RETURN NULL; END $$; CREATE TRIGGER sneak AFTER DELETE ON visits EXECUTE FUNCTION sneak('regions')`);
   for (const text of ['INSERT INTO regions SELECT', 'UPDATE regions SET size = 2', 'DELETE FROM regions', 'TRUNCATE regions CASCADE']) {
     await expect(coordinator.query(text)).rejects.toMatchObject({ code: '42P01', hint: 'Write to it through shardwright.' });
   }
