@@ -54,11 +54,11 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   if (locked !== undefined && !(await lockCopies(transaction, locked.table, copiesOf))) throw concurrentWrites();
   const copies = new Map([...(await onNodes(transaction, first, options)), ...(await onNodes(transaction, others, options))]);
   const outcome = combined(tasks.slice(0, 1), copies);
-  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw locked?.mayDiffer === true ? copiesDiffer() : concurrentWrites();
-  if (locked?.mayDiffer === true && !(await areAlike(transaction, locked.table, copiesOf))) throw copiesDiffer();
+  if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw differs(locked?.mayDiffer === true, isPatient);
+  if (locked?.mayDiffer === true && !(await areAlike(transaction, locked.table, copiesOf))) throw differs(true, isPatient);
   if (check?.kind !== 'compared') return outcome;
   const written = new Set([...copies].map(([task, result]) => sumOfHashes(task, result)));
-  if (written.size > 1) throw check.mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites(check.mayDiffer);
+  if (written.size > 1) throw differs(check.mayDiffer, isPatient);
   const fields = outcome.fields.slice(0, -1);
   return { ...outcome, fields, rows: fields.length === 0 ? [] : outcome.rows.map((row) => row.slice(0, fields.length)) };
 }
@@ -77,6 +77,11 @@ export function inItsOwnName(error: unknown, command: string): unknown {
 /** Equal of the same rows: their order is as arbitrary as ever. */
 function sumOfHashes({ counts }: WriteTask, { rows }: RawResult): string {
   return counts === true ? (rows[0]?.[1] ?? '0') : String(rows.reduce((sum, row) => sum + BigInt(row.at(-1) ?? 0), 0n));
+}
+
+/** As long as others may have come between, it is put down to them. */
+function differs(mayDiffer: boolean, isPatient: boolean): ClusterError {
+  return mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites(mayDiffer);
 }
 
 function copiesDiffer(): ClusterError {

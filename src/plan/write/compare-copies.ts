@@ -38,9 +38,9 @@ export function checkedConflicts(statement: Statement, insert: InsertStmt, targe
   return { statement: withHash(statement, insert, [...new Set([...(keyOf(target, new Set()) ?? []), ...assigned])]), check: { kind: 'compared', mayDiffer: true } };
 }
 
-/** For a write that cannot return what it has written. */
+/** For a write that cannot return what it has written. Nobody has locked what policies read. */
 export function lockedCopies(write: unknown, table: ReferenceTable): CopyCheck {
-  return { kind: 'locked', table, mayDiffer: mayVary(write, table.columns) };
+  return { kind: 'locked', table, mayDiffer: table.rowSecurity || mayVary(write, table.columns) };
 }
 
 /** With a hash of the columns of each row written, as a column behind the caller's. */
