@@ -221,7 +221,7 @@ test('what a policy reads beside the table is not read first: the rows that it s
     for (const [text, right] of [
       [`UPDATE guarded SET name = 'x' WHERE name = 'other'`, 'SELECT'], [`UPDATE guarded g SET name = 'x' FROM countries c WHERE g.name = 'other' AND c.code = 'de'`, 'SELECT'], [`DELETE FROM guarded WHERE name = 'other'`, 'SELECT'],
       [`UPDATE guarded SET name = 'mine'`, 'UPDATE'], [`MERGE INTO guarded g USING (VALUES (10), (11)) v (k) ON g.id = v.k WHEN MATCHED THEN UPDATE SET name = 'mine'`, 'UPDATE'],
-    ]) {
+    ] as const) {
       await cluster.query(`TRUNCATE sources; GRANT SELECT ON countries TO ${role}; GRANT ${right} ON guarded TO ${role}`);
       await using first = await Other.begin('INSERT INTO sources VALUES (10, 1)');
       await using second = await Other.begin('INSERT INTO sources VALUES (11, 2)');

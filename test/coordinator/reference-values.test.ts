@@ -76,7 +76,7 @@ test('a block goes on to be all or nothing', async () => {
   const session = await cluster.connect();
   try {
     await session.query(`BEGIN; UPDATE regions SET name = 'x' WHERE id = 2`);
-    await expect(session.query('UPDATE regions SET name = server()')).rejects.toMatchObject({ id: 'unsupportedWrite' });
+    await expect(session.query('UPDATE regions SET name = server()')).rejects.toMatchObject({ id: 'concurrentWrites', code: '40001', hint: expect.stringContaining('or on the server') as string });
     await expect(session.query('COMMIT')).resolves.toMatchObject({ command: 'ROLLBACK' });
   } finally {
     session.release();
@@ -119,7 +119,7 @@ test('a part of a larger statement returns what it is asked for', async () => {
   expect(deleted.rows).toEqual([{ count: 2, max: 'r2' }]);
   const updated = await cluster.query(`WITH u AS (UPDATE regions SET name = upper(name) WHERE id > 3 RETURNING *) SELECT u.*, o.id AS "order" FROM u JOIN orders o ON o.tenant_id = u.id WHERE o.id = 1 ORDER BY 1`);
   expect(updated.rows).toEqual([{ id: 4, name: 'R4', seen: null, order: 1 }, { id: 5, name: 'R5', seen: null, order: 1 }]);
-  await expect(cluster.query('WITH u AS (UPDATE regions SET name = server() RETURNING id) SELECT count(*) FROM u')).rejects.toMatchObject({ id: 'unsupportedWrite' });
+  await expect(cluster.query('WITH u AS (UPDATE regions SET name = server() RETURNING id) SELECT count(*) FROM u')).rejects.toMatchObject({ id: 'concurrentWrites', code: '40001', hint: expect.stringContaining('or on the server') as string });
   await expectAlike();
 });
 
