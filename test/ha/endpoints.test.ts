@@ -1,9 +1,11 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { at } from '../../src/base/assert.ts';
+import { sqlStateOf } from '../../src/base/errors.ts';
 import { splitHosts } from '../../src/cluster/connection-hosts.ts';
 import { type PostgresServer, startEmbeddedCluster, startPostgres, volatileSettings } from '../../src/embedded.ts';
 import { withServer } from '../../src/embedded/with-server.ts';
@@ -27,7 +29,7 @@ test('a replica that is named later takes over; the old primary, back on its old
   expect(node).toMatchObject({ id: 1, hosts });
   await cluster.query('INSERT INTO t VALUES (1)');
   await until(() => caughtUp(old, replica));
-  old.kill();
+  await killed(old);
   const [writing] = await Promise.all([cluster.query('INSERT INTO t VALUES (2)'), replica.promote()]);
   expect(writing.rowCount).toBe(1);
   await old.restart();
@@ -178,6 +180,23 @@ test('documents of Patroni and connection strings that are odd', () => {
 async function caughtUp(primary: PostgresServer, replica: PostgresServer): Promise<boolean> {
   const lsn = await withServer(primary, async (connection) => (await connection.query({ text: 'SELECT pg_current_wal_lsn()' })).rows[0]?.[0]);
   return withServer(replica, async (connection) => (await connection.query({ text: 'SELECT pg_last_wal_replay_lsn() >= $1', values: [lsn] })).rows[0]?.[0] === 't');
+}
+
+/** Kills a server, and waits until the sessions that it had are gone, too: they may commit for a moment still, what no standby will hear of. */
+async function killed(server: PostgresServer): Promise<void> {
+  const sessions = await withServer(server, async (connection) => (await connection.query({ text: `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'` })).rows.map(([pid]) => Number(pid)));
+  server.kill();
+  await until(() => Promise.resolve(!sessions.some(isAlive)));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return sqlStateOf(error) === 'EPERM';
+  }
+  const file = `/proc/${pid}/stat`;
+  return !existsSync(file) || !readFileSync(file, 'utf8').includes(') Z ');
 }
 
 function disposable(cluster: Cluster): AsyncDisposable & { readonly cluster: Cluster } {
