@@ -6,6 +6,7 @@ import type { CatalogTable, Column, ReferenceTable } from '../../catalog/catalog
 import { holds, relationAlias, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
+import { rowHash } from '../../sql/row-hash.ts';
 import { plainTypes } from '../plain-types.ts';
 import { isOnceCall } from '../select/evaluate-once.ts';
 import type { CopyCheck } from '../statement-plan.ts';
@@ -47,9 +48,8 @@ export function lockedCopies(write: unknown, table: ReferenceTable): CopyCheck {
 function withHash(statement: Statement, { relation, returningClause }: Pick<InsertStmt, 'relation' | 'returningClause'>, columns: readonly string[]): Statement {
   const alias = quoteIdentifier(relationAlias(present(relation, 'target')));
   const row = `ROW(${columns.map((name) => `${alias}.${quoteIdentifier(name)}`).join(', ')})`;
-  const hash = `pg_catalog.hashtextextended(${row}::pg_catalog.text COLLATE pg_catalog."C", 0) AS ${writtenHash}`;
   // On a line of its own: the statement may end in a comment.
-  return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${hash}`);
+  return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${rowHash(row)} AS ${writtenHash}`);
 }
 
 /** Whether what it computes may be something else on another server: it calls functions that are not evaluated once, or has a constant or parameter that may be for one of the columns, where a text for that may say something else. */
