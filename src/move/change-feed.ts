@@ -152,6 +152,6 @@ export class ChangeFeed {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
     for (const { reject } of this.#markers.values()) reject(error);
-    for (const sink of this.#sinks) sink.interrupt(error);
+    for (const sink of this.#sinks) sink.interrupt();
   }
 }

@@ -100,13 +100,10 @@ export class ChangeSink {
     this.#applyIfAny();
   }
 
-  /** What is under way is given up. */
-  interrupt(error: unknown): void {
+  /** What is under way is given up: whatever the server is at for us, and what would be sent next, which might wait for a lock that is never given back. */
+  interrupt(): void {
     this.#isOver = true;
     this.#ending.abort();
-    if (this.#applying === undefined) return;
-    // Whatever the server is at for us is not wanted any more.
-    this.connection.interrupt(error instanceof Error ? error : new Error(String(error)));
   }
 
   /** After `interrupt`. What is under way is finished or rolled back. Never throws. */
@@ -146,10 +143,11 @@ export class ChangeSink {
 
   async #apply({ tables, end, isCutShort, markers }: ChangeBatch): Promise<void> {
     const { connection } = this;
-    if (!this.#isOpen) void connection.query({ text: 'BEGIN; SET CONSTRAINTS ALL DEFERRED', simple: true }).catch(() => undefined);
+    const { signal } = this.#ending;
+    if (!this.#isOpen) void connection.query({ text: 'BEGIN; SET CONSTRAINTS ALL DEFERRED', simple: true }, { signal }).catch(() => undefined);
     this.#isOpen = true;
     for (const { table, net } of tables) {
-      await applyNetChanges(connection, table, net, {});
+      await applyNetChanges(connection, table, net, { signal });
       this.changesApplied += net.removed.length + net.partial.length + net.added.length;
     }
     // The rest of the source's transaction follows in the same one of ours.
@@ -166,7 +164,7 @@ export class ChangeSink {
       { text: `SET LOCAL synchronous_commit = ${flushes ? 'on' : 'off'}` },
       { text: `UPDATE ${position} SET lsn = CASE WHEN lsn = $1 THEN $2::pg_lsn END WHERE source = $3`, values: [lsnText(this.#position), lsnText(end), source] },
       { text: 'COMMIT' },
-    ]);
+    ], { signal: this.#ending.signal });
     assert(at(results, 2).command === 'COMMIT', 'changes were rolled back without an error');
     this.#position = end;
     if (!flushes) return;

@@ -57,6 +57,10 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
       const qualified = rows.map((row) => row as TableDefinition['columns'][number]).map((column) => ({ ...column, type: /^(mood|pair|short)/.test(column.type) ? `public.${column.type}` : column.type }));
       return { schema: 'public', name, targets: [`public.${name}`], columns: qualified };
     }));
+    const replication = await pools.get(one).replicate();
+    const { consistentPoint } = await replication.createSlot('feed');
+    await replication.end();
+    await sql(1, `INSERT INTO position VALUES (1, '${lsnText(consistentPoint)}')`);
   }, 120_000);
 
   afterAll(async () => {
@@ -65,10 +69,10 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await pools.end();
   }, 60_000);
 
-  const start = async (): Promise<ChangeFeed> => {
+  const start = async (rate = rateLimit(undefined)): Promise<ChangeFeed> => {
     // A walsender whose client is gone may not have noticed.
     await sql(0, `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = 'feed' AND active_pid IS NOT NULL`);
-    return ChangeFeed.start({ source: pools.get(one), slot: 'feed', publication: 'pub', sinks: [{ node: pools.get(two), source: one, position: 'public.position', tables: streamed, rate: rateLimit(undefined) }] }, new AbortController().signal);
+    return ChangeFeed.start({ source: pools.get(one), slot: 'feed', publication: 'pub', sinks: [{ node: pools.get(two), source: one, position: 'public.position', tables: streamed, rate }] }, new AbortController().signal);
   };
 
   const contents = async (node: 0 | 1, name: string): Promise<unknown[]> => sql(node, `RESET ALL; ${definitionSettings.replaceAll('LOCAL ', '').replace('search_path = pg_catalog', 'search_path = public')}; SELECT t::text FROM public.${name} t ORDER BY 1`);
@@ -78,10 +82,6 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
   };
 
   test('random transactions arrive, through ends of the feed too', async () => {
-    const replication = await pools.get(one).replicate();
-    const { consistentPoint } = await replication.createSlot('feed');
-    await replication.end();
-    await sql(1, `INSERT INTO position VALUES (1, '${lsnText(consistentPoint)}')`);
     const random = new Random(major);
     let feed = await start();
     for (let round = 0; round < 120; round += 1) {
@@ -118,6 +118,25 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await feed.end();
     expect(await sql(1, `SELECT count(*)::int FROM public.bare WHERE c = 'q'`)).toEqual([2]);
   }, 240_000);
+
+  test.each([
+    ['before anything is sent', (end: () => void) => { end(); }],
+    ['when statements have been sent', (end: () => void) => void setImmediate(end)],
+    ['when the server is at one', (end: () => void) => void setTimeout(end, 100)],
+  ])('a lock on the target does not keep a feed from its end, %s', async (_when, soon) => {
+    await sql(1, 'TRUNCATE public.bare');
+    await sql(1, `UPDATE public.position SET lsn = '${String((await sql(0, 'SELECT pg_current_wal_insert_lsn()'))[0])}'`);
+    let ended: Promise<void> | undefined;
+    const feed: ChangeFeed = await start({ lift: () => undefined, pass: () => {
+      soon(() => (ended ??= feed.end()));
+      return Promise.resolve();
+    } });
+    await sql(1, 'BEGIN; LOCK TABLE public.bare');
+    await sql(0, 'TRUNCATE public.bare');
+    await until(() => ended !== undefined);
+    await ended;
+    await sql(1, 'COMMIT');
+  }, 30_000);
 });
 
 /** A few statements, some of whose rows fit, in a transaction; one that fails is undone alone. */
