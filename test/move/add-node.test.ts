@@ -241,6 +241,23 @@ test('definitions that change meanwhile undo it, and two that are added at once 
   await cluster.removeNode(one);
 });
 
+test('the coordinator database is no node once it publishes a table: a publication that is made meanwhile undoes it', async () => {
+  const { host, port, database } = at(servers, 0);
+  const { moves, pools } = await openMoves(coordinator, 'adding');
+  try {
+    const publish = async (step: string): Promise<void> => {
+      if (step === 'preflight:done') await cluster.query('CREATE PUBLICATION told FOR TABLE orders');
+    };
+    await expect(moves.addNode({ address: { host, port, database } }, { onStep: publish })).rejects.toMatchObject({ id: 'unsupportedTable', message: 'publication "told" cannot have distributed table "orders"' });
+  } finally {
+    await pools.end();
+    await cluster.query('DROP PUBLICATION told');
+  }
+  expect(await cluster.nodes()).toHaveLength(2);
+  // It does not say any more that it is a node.
+  await cluster.query('CREATE PUBLICATION told FOR TABLE orders; DROP PUBLICATION told');
+});
+
 test('a move goes on while a node is added, though its foreign keys refer to reference tables, which get other names', async () => {
   const address = await newDatabase();
   const { shardGroup: group, from, to } = await placeOf(cluster, 'orders');

@@ -4,6 +4,7 @@ import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
 import { changeCatalog } from '../../ddl/change-catalog.ts';
+import { checkPublicationsOfNode } from '../../ddl/check-publications.ts';
 import { definitionSettings } from '../../ddl/definition-settings.ts';
 import { joinNode, listNode } from '../../ddl/join-node.ts';
 import { ensureSchema } from '../../ddl/on-nodes.ts';
@@ -89,6 +90,8 @@ async function changeEntries(context: MoveContext, { coordinator, connection, ta
   const change = { coordinator, signal };
   const node = nodeOfJob(job);
   await lockUnchanged(context, coordinator);
+  // One may have been made since the preflight.
+  await checkPublicationsOfNode({ coordinator, clusterId }, connection, { signal });
   const nodes = await readNodes(change);
   await listNode({ ...change, clusterId }, connection, node);
   for (const { definition, shard } of target.tables) await setReferenceShard(change, definition.oid, shard);
