@@ -17,6 +17,9 @@ export class RecentCommits {
   /** In order of their decisions. */
   readonly #commits = new Map<string, RecentCommit & { readonly parts: Map<NodeId, LogPosition> }>();
 
+  /** `onLeft`: to be called when a part of a transaction may be left prepared, with its locks, because a server could not be told the outcome, or asked for it. */
+  constructor(readonly onLeft: () => void = () => undefined) {}
+
   /** The decision is made. Parts are added as they are learned. */
   note({ transactionId, decisionNode, parts }: RecentCommit): void {
     if (parts.size === 0) return;

@@ -19,6 +19,11 @@ export class BackgroundTasks {
     work.start(turn);
   }
 
+  /** Something has happened that the task is for; see `BackgroundWork.hasten`. */
+  hasten(task: BackgroundTask): void {
+    this.#works.get(task)?.hasten();
+  }
+
   /** Waits for turns under way. */
   async end(): Promise<void> {
     await Promise.all([...this.#works.values()].map((work) => work.end()));

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { at } from '../base/assert.ts';
+import { soonAgain } from '../base/background-work.ts';
 import { type Milliseconds, timeoutMax } from '../base/deadline.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, ClusterNode } from '../catalog/catalog-snapshot.ts';
@@ -13,6 +14,7 @@ import type { LogPosition } from '../cluster/log-position.ts';
 import { defaultNodeLimits } from '../cluster/node-settings.ts';
 import type { NodeEndpoint, NodePools, NodeServers } from '../cluster/node-pools.ts';
 import { createNodePools } from '../cluster/node-pools.ts';
+import { RecentCommits } from '../cluster/recent-commits.ts';
 import { withConnection } from '../cluster/with-connection.ts';
 import type { DdlContext } from '../ddl/ddl-context.ts';
 import type { FeedServices } from '../feed/feed-context.ts';
@@ -114,7 +116,7 @@ export class Coordinator implements SessionServices {
       onPrimary: (node, found, before) => this.#notePrimary(node, found, before),
     });
     this.serverNews = new ServerNewsDesk((node) => this.replicated.allOf(node));
-    this.pools = createNodePools(this.#endpoints(), this.replicated.open);
+    this.pools = createNodePools(this.#endpoints(), this.replicated.open, new RecentCommits(() => this.#tasks.hasten('recovery')));
     this.profiles = new SessionProfiles(this, (whose) => this.#endpoints(whose), this.replicated.openOther);
     this.objects = new NodeObjects(this.pools);
     const onError = settings.onBackgroundError ?? warnOfBackgroundError;
@@ -138,8 +140,9 @@ export class Coordinator implements SessionServices {
       this.#startup = { own: server.sessionSettings, others: server.databaseSettings };
       this.#setNodes(nodes);
       this.#tasks.start('recovery', async () => {
-        await recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal });
+        const isAll = await recoverInTurn(this.pools, { clusterId, signal: this.#leaving.signal });
         await this.losses.store({ signal: this.#leaving.signal });
+        return isAll ? undefined : soonAgain;
       });
       // Those under way here are told to leave before it ends.
       this.#tasks.start('moves', () => this.moves(clusterId).carryOnAll());

@@ -5,12 +5,16 @@ import { withConnection } from '../cluster/with-connection.ts';
 import { gidCluster } from './gid.ts';
 import { recover } from './recover.ts';
 
-/** Recovery as every process does it now and then: one at a time, whoever holds an advisory lock in the coordinator database. It holds a connection to each node only as long as it asks. */
-export async function recoverInTurn(pools: NodePools, { clusterId, signal }: { readonly clusterId: string; readonly signal: AbortSignal }): Promise<void> {
-  await withConnection(pools.get(coordinatorNodeId), signal, async (connection) => {
+/**
+ * Recovery as every process does it now and then: one at a time, whoever holds an advisory lock in the coordinator database. It holds a connection to each node only as long as it asks.
+ * Resolves to whether all was looked after: false where another process does so, or something is left.
+ */
+export async function recoverInTurn(pools: NodePools, { clusterId, signal }: { readonly clusterId: string; readonly signal: AbortSignal }): Promise<boolean> {
+  return withConnection(pools.get(coordinatorNodeId), signal, async (connection) => {
     await connection.query({ text: 'BEGIN' }, { signal });
-    if (await isOurs(connection, clusterId, signal)) await recover(pools, { clusterId, signal });
+    const report = (await isOurs(connection, clusterId, signal)) ? await recover(pools, { clusterId, signal }) : undefined;
     await connection.query({ text: 'ROLLBACK' });
+    return report?.left.length === 0;
   });
 }
 

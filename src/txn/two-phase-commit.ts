@@ -193,7 +193,10 @@ class TwoPhaseCommit {
     this.inDoubt = true;
     const { pools, transactionId } = this.context;
     const outcome = await learnOutcomePatiently(pools, { node: this.agent.node, transactionId });
-    if (outcome === undefined) throw outcomeUnknown(this.context, this.agent, cause);
+    if (outcome === undefined) {
+      pools.commits?.onLeft();
+      throw outcomeUnknown(this.context, this.agent, cause);
+    }
     this.inDoubt = false;
     if (outcome === 'abort') throw cause;
   }
@@ -212,8 +215,14 @@ class TwoPhaseCommit {
     try {
       await collecting(committed, connection, () => finishPrepared(connection, work));
     } catch {
-      await this.#finishElsewhere(node, work).then(() => committed?.missed(node), () => committed?.isLate(node));
+      await this.#finishElsewhere(node, work).then(() => committed?.missed(node), () => this.#leave(node, committed));
     }
+  }
+
+  /** To recovery, which is told, since others may wait for what is prepared there. */
+  #leave(node: NodeId, committed: CommitPositions | undefined): void {
+    committed?.isLate(node);
+    this.context.pools.commits?.onLeft();
   }
 
   /** On another server, perhaps, which had it prepared as well. */

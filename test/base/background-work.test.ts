@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { BackgroundWork, FailureCounter } from '../../src/base/background-work.ts';
+import { BackgroundWork, FailureCounter, soonAgain } from '../../src/base/background-work.ts';
 
 test('what goes wrong is told the third time in a row, and once, until it has gone well', () => {
   const told: unknown[] = [];
@@ -26,4 +26,43 @@ test('work goes on after it has failed, and not after its end', async () => {
   await wait(20);
   expect(turns).toHaveLength(until);
   expect(told).toEqual([new Error('turn 3')]);
+});
+
+test('what is asked for comes soon, and again while there is more to do; trouble meanwhile is no news', async () => {
+  const told: unknown[] = [];
+  const turns: true[] = [];
+  const work = new BackgroundWork(10_000_000, (error) => told.push(error));
+  work.hasten();
+  work.start(() => {
+    turns.push(true);
+    if (turns.length < 4) return Promise.reject(new Error('not yet'));
+    return Promise.resolve(turns.length < 6 ? soonAgain : undefined);
+  });
+  // Asked for before the start: nothing.
+  await wait(300);
+  expect(turns).toHaveLength(0);
+  work.hasten();
+  while (turns.length < 6) await wait(1);
+  await wait(300);
+  expect(turns).toHaveLength(6);
+  work.hasten();
+  while (turns.length < 7) await wait(1);
+  await work.end();
+  work.hasten();
+  await wait(300);
+  expect(turns).toHaveLength(7);
+  expect(told).toEqual([]);
+});
+
+test('what is asked for during a turn has a turn of its own', async () => {
+  const turns: true[] = [];
+  const work = new BackgroundWork(10_000_000, () => undefined);
+  work.start(async () => {
+    turns.push(true);
+    if (turns.length === 1) work.hasten();
+    await wait(5);
+  });
+  work.hasten();
+  while (turns.length < 2) await wait(1);
+  await work.end();
 });

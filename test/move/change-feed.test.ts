@@ -128,7 +128,7 @@ describe.each([18, 15] as const)('PostgreSQL %i', (major) => {
     await sql(1, `UPDATE public.position SET lsn = '${String((await sql(0, 'SELECT pg_current_wal_insert_lsn()'))[0])}'`);
     let ended: Promise<void> | undefined;
     const feed: ChangeFeed = await start({ lift: () => undefined, pass: () => {
-      soon(() => (ended ??= feed.end()));
+      soon(() => void (ended ??= feed.end()));
       return Promise.resolve();
     } });
     await sql(1, 'BEGIN; LOCK TABLE public.bare');

@@ -11,6 +11,9 @@ export interface MutingProxy extends AsyncDisposable {
   mute(): Promise<void>;
   /** Ends all connections. Those made later work again. */
   cut(): void;
+  /** Resolves when the client has said that, which does not arrive: all connections are ended then, and new ones, until `open`. */
+  closeAt(text: string): Promise<void>;
+  open(): void;
 }
 
 /** `listen`: a free port of 127.0.0.1 by default. */
@@ -19,12 +22,23 @@ export async function startMutingProxy(target: { readonly host: string; readonly
   let muted = false;
   const held: (() => void)[] = [];
   let holds = false;
+  let closing: { readonly text: string; readonly close: () => void } | undefined;
+  let closed = false;
   const server = createServer((client) => {
+    if (closed) {
+      client.destroy();
+      return;
+    }
     const upstream = connect(target.port, target.host);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
     }
+    client.on('data', (bytes) => {
+      if (closing === undefined || !bytes.includes(closing.text)) return;
+      closing.close();
+      closing = undefined;
+    });
     client.on('data', (bytes) => (holds ? held.push(() => upstream.write(bytes)) : upstream.write(bytes))).on('close', () => upstream.destroy());
     upstream.on('data', (bytes) => muted || client.write(bytes)).on('close', () => muted || client.destroy());
   }).listen(listen.port, listen.host);
@@ -46,6 +60,14 @@ export async function startMutingProxy(target: { readonly host: string; readonly
       muted = true;
     },
     cut,
+    closeAt: (text) => new Promise((resolve) => {
+      closing = { text, close: () => {
+        closed = true;
+        cut();
+        resolve();
+      } };
+    }),
+    open: () => (closed = false),
     [Symbol.asyncDispose]: async () => {
       cut();
       server.close();
