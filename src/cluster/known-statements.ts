@@ -1,5 +1,4 @@
 import type { FieldDescriptor } from './node-connection.ts';
-import { ClusterError } from '../base/errors.ts';
 
 /** A prepared statement of one connection. */
 export interface KnownStatement {
@@ -35,12 +34,13 @@ export class KnownStatements {
 
   constructor(private readonly repeatedMax: number) {}
 
-  /** `anew`: what the server knows by that name is of no use any more. Throws `duplicatePreparedStatement` for a name with another text. */
+  /**
+   * `anew`: what the server knows by that name is of no use any more. So it is with a name that has stood for another text: what a caller's statement is on a server changes with the
+   * definitions of its tables. That one name of a caller's stands for one text of the caller's is not seen to here.
+   */
   named(name: string, text: string, anew: boolean): KnownStatement {
     const known = this.#named.get(name);
-    if (known === undefined || anew) return this.#keepNamed(name, text);
-    if (known.text !== text) throw new ClusterError('duplicatePreparedStatement', `prepared statement "${name}" was used for a different statement`);
-    return known;
+    return known === undefined || anew || known.text !== text ? this.#keepNamed(name, text) : known;
   }
 
   /** Undefined if there is no room for it: it is run without a name then. */

@@ -89,7 +89,13 @@ test('a named statement is parsed once for each connection', async () => {
   await node.connections.query(query);
   const { rows } = await node.connections.query({ text: "SELECT count(*), sum(generic_plans + custom_plans) FROM pg_prepared_statements WHERE name = 'one'" });
   expect(rows).toEqual([['1', '2']]);
-  await expect(node.connections.query({ ...query, text: 'SELECT 2, $1::int' })).rejects.toMatchObject({ code: '42P05' });
+});
+
+test('a name that comes with another text is that from then on, for those sent behind it as well, whatever comes of it', async () => {
+  await using node = await openTestNode({ sharedMax: 1 });
+  const run = async (text: string): Promise<unknown> => (await node.connections.query({ text, values: [1], name: 'one' })).rows;
+  const answers = await Promise.allSettled(['SELECT $1::int', 'SELECT 2, $1::int', 'SELECT 2, $1::int', 'SELECT nothing, $1::int', 'SELECT $1::int'].map(run));
+  expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : (answer.reason as { code: string }).code))).toEqual([[['1']], [['2', '1']], [['2', '1']], '42703', [['1']]]);
 });
 
 test('a named statement whose first Parse failed works for those sent behind it', async () => {
