@@ -1,7 +1,7 @@
 import { ClusterError } from '../base/errors.ts';
 import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import { readNodeIdentity } from '../store/node-identity.ts';
-import { isPublished, isUsersPublication } from './publication-sql.ts';
+import { isPublished, isUsersPublication } from '../store/publication-sql.ts';
 import type { TableDefinition } from './table-definition.ts';
 
 /**

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { placementsOnly } from './placements-only.ts';
+import { installTableDefinitions } from './table-definitions.ts';
+import { volatility } from './volatility.ts';
 
 /**
  * The statement that boots a process: one row of four JSON texts: the catalog document, the session's search path, and the settings that sessions on nodes begin with: those of its own user, and those of others. Fails with 3F000 or
@@ -48,31 +50,15 @@ const databaseSettings = `(SELECT coalesce(json_object_agg(name, setting), '{}')
 /**
  * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and
  * date style of our own whatever the session's are, in one round trip; one of PL/pgSQL, which keeps its plan for the session: to make it takes twice as long as to run it.
- * Its name contains a hash of its text, so that processes of different versions can share a database.
+ * Its name contains a hash of its text, so that processes of different versions can share a database, and of that of `tableDefinitionsQuery`'s: who has booted by the one finds the other.
  */
 export function installCatalogDocument(): string {
-  return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) ${functionText}`;
+  return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) ${functionText};\n${installTableDefinitions()}`;
 }
 
 function documentFunction(): string {
-  return `shardwright.catalog_document_${createHash('sha256').update(functionText).digest('hex').slice(0, 8)}`;
+  return `shardwright.catalog_document_${createHash('sha256').update(functionText).update(installTableDefinitions()).digest('hex').slice(0, 8)}`;
 }
-
-/** Nodes of an expression tree that have no volatility of their own, or one that is looked at below. Any other makes it volatile. */
-const knownNodes = `'FUNCEXPR', 'OPEXPR', 'DISTINCTEXPR', 'NULLIFEXPR', 'SCALARARRAYOPEXPR', 'BOOLEXPR', 'CONST', 'RELABELTYPE',
-  'COERCEVIAIO', 'ARRAYCOERCEEXPR', 'CASETESTEXPR', 'ARRAY', 'ARRAYEXPR', 'CASE', 'CASEEXPR', 'WHEN', 'CASEWHEN', 'COALESCE', 'COALESCEEXPR',
-  'MINMAX', 'MINMAXEXPR', 'NULLTEST', 'BOOLEANTEST', 'SQLVALUEFUNCTION', 'COLLATE', 'COLLATEEXPR', 'NAMEDARGEXPR', 'COERCETODOMAIN',
-  'SUBSCRIPTINGREF'`;
-
-/**
- * The volatility of the expression `x.tree`: i, s or v. It is read from the stored tree, where every function stands by its OID. (pg_depend will not do: it leaves out built-in
- * functions.) Expressions of equal text are equal, since the search path is fixed. Functions reached through I/O conversions are at most stable.
- */
-export const volatility = `
-  CASE WHEN EXISTS (SELECT FROM regexp_matches(x.tree, '\\{([A-Z_0-9]+)', 'g') AS m (node) WHERE m.node[1] NOT IN (${knownNodes})) THEN 'v'
-  ELSE greatest('i' COLLATE "C", CASE WHEN x.tree ~ '\\{(SQLVALUEFUNCTION|COERCEVIAIO) ' THEN 's' END,
-    (SELECT max(coalesce(p.provolatile::text, 'v') COLLATE "C") FROM regexp_matches(x.tree, ' :(?:funcid|opfuncid) ([0-9]+)', 'g') AS m (id)
-       LEFT JOIN pg_proc p ON p.oid = m.id[1]::oid)) END`;
 
 const sequenceOfDefault = `
   (SELECT s.oid::regclass::text FROM pg_depend o JOIN pg_class s ON s.oid = o.refobjid AND s.relkind = 'S'

@@ -1,4 +1,4 @@
-import { isPublished, isUsersPublication } from '../publication-sql.ts';
+import { isPublished, isUsersPublication } from '../../store/publication-sql.ts';
 
 /** One kind of objects: its system catalog, and how CREATE says what is in a row of it. */
 interface ObjectKind {

@@ -1,7 +1,7 @@
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeConnection } from '../../cluster/node-connection.ts';
-import { volatility } from '../../store/catalog-document.ts';
+import { volatility } from '../../store/volatility.ts';
 import type { ColumnDefinition } from '../table-definition.ts';
 import { literalOf } from './change-columns.ts';
 import type { DefinitionChange } from './definition-change.ts';
