@@ -8,6 +8,8 @@ export default defineConfig({
     setupFiles: ['test/support/keep-failures-single.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // A wait ends when it has what it waits for; how long that takes is no test's matter.
+    expect: { poll: { timeout: 30_000 } },
     maxWorkers: 2,
     fileParallelism: true,
     // Files keep nothing in modules that others could find; loading the library anew for each of them takes two minutes in all.

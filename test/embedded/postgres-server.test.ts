@@ -62,7 +62,7 @@ describe('stop', () => {
     await client.connect();
     await client.query('BEGIN');
     await server.stop();
-    await vi.waitFor(() => expect(errors[0]).toMatchObject({ code: '57P01' }));
+    await vi.waitFor(() => expect(errors[0]).toMatchObject({ code: '57P01' }), { timeout: 30_000 });
   });
 
   test('after the server was killed leaves nothing either', async () => {

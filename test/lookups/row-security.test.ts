@@ -117,7 +117,7 @@ async function beginBuild(table: string, column: string): Promise<void> {
     await holder.query(`BEGIN; SELECT FROM ${table} FOR UPDATE`);
     const stop = new AbortController();
     const build = expect(cluster.createUniqueLookup(table, column, { signal: stop.signal })).rejects.toThrow();
-    await vi.waitFor(async () => expect(await cluster.lookups()).toMatchObject([{}, {}, { valid: false }]));
+    await vi.waitFor(async () => expect(await cluster.lookups()).toMatchObject([{}, {}, { valid: false }]), { timeout: 30_000 });
     stop.abort();
     await build;
   } finally {

@@ -71,7 +71,7 @@ async function expectOver({ group, from, to }: MoveWish): Promise<string> {
   const { nodeId } = at((await cluster.shards()).filter(({ shardGroupId }) => shardGroupId === group), 0);
   expect(nodeId).toBe(job.state === 'done' ? to : from);
   // The writer's own transactions are prepared for moments.
-  await expect.poll(() => listRemains(run, [1, 2]), { timeout: 5_000, interval: 20 }).toEqual([]);
+  await expect.poll(() => listRemains(run, [1, 2]), { interval: 20 }).toEqual([]);
   return job.state;
 }
 

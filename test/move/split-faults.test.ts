@@ -79,7 +79,7 @@ async function expectOver(kind: 'split' | 'merge'): Promise<string> {
   const parts = (state === 'done') === (kind === 'split') ? [{ min: whole.min, max: 77 }, { min: 78, max: whole.max }] : [whole];
   expect((await layout()).map(({ min, max }) => ({ min, max }))).toEqual(parts);
   // The writer's own transactions are prepared for moments.
-  await expect.poll(() => listRemains(run, [1, 2]), { timeout: 5_000, interval: 20 }).toEqual([]);
+  await expect.poll(() => listRemains(run, [1, 2]), { interval: 20 }).toEqual([]);
   return state;
 }
 

@@ -63,7 +63,7 @@ async function expectWhole(work: (faulty: Faulty) => Promise<boolean>): Promise<
   expect((await cluster.query(`SELECT count(*)::int FROM ${table} WHERE id < 1000000`)).rows).toEqual([{ count: 100 }]);
   expect(at((await cluster.jobs({ all: true })).slice(-1), 0).state).toBe(isDone ? 'done' : 'undone');
   expect((await cluster.tables()).some(({ name }) => name === table)).toBe(isDone);
-  await expect.poll(() => listRemains(tested.on, [0, 1, 2]), { timeout: 5_000, interval: 20 }).toEqual([]);
+  await expect.poll(() => listRemains(tested.on, [0, 1, 2]), { interval: 20 }).toEqual([]);
   const shards = `SELECT count(*)::int FROM pg_class WHERE relname ~ '^${table}_\\d+$' AND relkind = 'r'`;
   const there = await Promise.all([1, 2].map((node) => tested.on(node, shards)));
   expect(there.flat(2).reduce<number>((sum, count) => sum + Number(count), 0)).toBe(isDone ? 3 : 0);

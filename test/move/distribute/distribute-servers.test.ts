@@ -77,7 +77,7 @@ async function expectOver(table: string): Promise<void> {
   expect(await cluster.jobs()).toEqual([]);
   expect((await cluster.tables()).some(({ name }) => name === table)).toBe(isDone);
   expect((await cluster.query(`SELECT count(*)::int, sum(id)::int, count(*) FILTER (WHERE note = 'old')::int AS old FROM ${table} WHERE id < 1000000`)).rows).toEqual([{ count: 300, sum: 45_150, old: 300 }]);
-  await expect.poll(() => listRemains(on, [0, 1, 2]), { timeout: 5_000, interval: 20 }).toEqual([]);
+  await expect.poll(() => listRemains(on, [0, 1, 2]), { interval: 20 }).toEqual([]);
   const there = await Promise.all([1, 2].map((node) => on(node, `SELECT relname FROM pg_class WHERE relname ~ '^${table}_\\d+$' AND relkind = 'r'`)));
   expect(there.flat()).toHaveLength(isDone ? 3 : 0);
   expect(await on(0, `SELECT count(*)::int FROM ONLY ${table}`)).toEqual([[isDone ? 0 : 300 + (await ledgerRows(cluster, table)).length]]);
