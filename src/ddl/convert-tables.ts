@@ -85,6 +85,7 @@ function withDistributions(table: TableDefinition, known: ReadonlyMap<number, Re
     distribution: known.get(table.oid) ?? table.distribution,
     constraints: (table.constraints ?? []).map((constraint) => ({ ...constraint, foreign: constraint.foreign === null ? null : { ...constraint.foreign, table: related(constraint.foreign.table) } })),
     partitionOf: table.partitionOf === null ? null : { ...table.partitionOf, table: related(table.partitionOf.table) },
+    indexes: (table.indexes ?? []).map((index) => ({ ...index, parts: index.parts?.map((part) => ({ ...part, table: related(part.table) })) ?? null })),
   };
 }
 

@@ -18,13 +18,13 @@ export async function readPresentDefinitions(coordinator: NodeConnection, oids: 
   return definitions;
 }
 
-/** Those of several tables, by OID; of what is gone there is none. Indexes that are not valid are no part of the definition yet: shards get them when they are. */
+/** Those of several tables, by OID; of what is gone there is none. Indexes of rows that are not valid are no part of the definition yet: shards get them when they are. */
 export async function readDefinitions(coordinator: NodeConnection, oids: readonly number[], options?: CallOptions): Promise<Map<number, TableDefinition>> {
   if (oids.length === 0) return new Map();
   const { rows } = await coordinator.query({ text: tableDefinitionsQuery(), values: [oids] }, options);
   return new Map(rows.map(([document]) => {
     const definition = definitionOf(document);
-    return [definition.oid, { ...definition, indexes: (definition.indexes ?? []).filter(({ valid }) => valid) }];
+    return [definition.oid, { ...definition, indexes: (definition.indexes ?? []).filter(({ valid }) => valid || definition.partitionKey !== null) }];
   }));
 }
 

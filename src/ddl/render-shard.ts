@@ -46,6 +46,7 @@ export function renderShard(table: TableDefinition, wish: ShardWish): ShardState
     afterRows: [
       ...late.filter(({ kind }) => kind !== 'foreign').map((constraint) => addConstraint(shard, constraint, references)),
       ...indexes.filter(({ ofConstraint }) => !ofConstraint).map((index) => createIndex(shard, index)),
+      ...indexes.flatMap((index) => attachIndexes(shard, index, references)),
       ...indexes.flatMap((index) => indexSettings(shard, index)),
       ...(table.replicaIdentity === 'd' ? [] : [replicaIdentity(table, shard)]),
       ...comments(table, shard, (constraint) => constraint.kind !== 'foreign'),
@@ -99,7 +100,7 @@ function storageOptions(table: TableDefinition): string {
 }
 
 export function addConstraint(shard: ShardNames, constraint: ConstraintDefinition, references: ShardWish['references']): string {
-  return shard.wholeRows(`ALTER TABLE ${shard.sql} ADD CONSTRAINT ${shard.constraint(constraint.name)} ${constraintSql(shard, constraint, references)}`);
+  return shard.wholeRows(`ALTER TABLE ${constraint.only ? 'ONLY ' : ''}${shard.sql} ADD CONSTRAINT ${shard.constraint(constraint.name)} ${constraintSql(shard, constraint, references)}`);
 }
 
 function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition, references: ShardWish['references']): string {
@@ -107,7 +108,13 @@ function constraintSql(shard: ShardNames, { sql, foreign }: ConstraintDefinition
 }
 
 export function createIndex(shard: ShardNames, index: IndexDefinition, how: '' | 'CONCURRENTLY ' = ''): string {
-  return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${how}${shard.part(index.name)} ON ${shard.sql} ${index.sql}`);
+  return shard.wholeRows(`CREATE ${index.unique ? 'UNIQUE ' : ''}INDEX ${how}${shard.part(index.name)} ON ${index.parts === null ? '' : 'ONLY '}${shard.sql} ${index.sql}`);
+}
+
+/** Those of partitions, which are there before, become parts of one that is not valid, and does not take them by itself. */
+export function attachIndexes(shard: ShardNames, { name, parts }: IndexDefinition, references: ShardWish['references']): string[] {
+  const made = (parts ?? []).filter(({ table }) => shard.knows(table, references));
+  return made.map((part) => `ALTER INDEX ${shard.index(name)} ATTACH PARTITION ${shard.referenced({ ...part.table, name: part.name }, references)}`);
 }
 
 /** A constraint's definition is silent about the options of its index. */

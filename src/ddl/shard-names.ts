@@ -52,6 +52,11 @@ export class ShardNames {
     return quoteQualified(schema, shardName(name, oid === this.table.oid ? this.id : present(references.get(oid), `shard of ${name}`)));
   }
 
+  /** Whether `referenced` has a name for it: a table that is not distributed has no shards. */
+  knows({ oid }: RelatedTable, references: ReadonlyMap<number, ShardId>): boolean {
+    return references.has(oid);
+  }
+
   wholeRows(statement: string): string {
     return renameWholeRows(statement, this.table.name, this.name);
   }

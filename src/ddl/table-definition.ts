@@ -61,6 +61,8 @@ export interface ConstraintDefinition {
   readonly flags: string;
   readonly deferrable: boolean;
   readonly deferred: boolean;
+  /** Of a partitioned table's key, whose index is not valid, since a partition has none for it (ALTER TABLE ONLY … ADD). */
+  readonly only: boolean;
   /** The index of a primary key, unique or exclusion constraint. */
   readonly indexOid: number | null;
   /** Positions of the constrained columns; 0 for an expression. */
@@ -108,7 +110,7 @@ export interface IndexDefinition {
   readonly oid: number;
   readonly name: string;
   readonly unique: boolean;
-  /** False while CREATE INDEX CONCURRENTLY is at work, or after it has failed. */
+  /** False while CREATE INDEX CONCURRENTLY is at work, or after it has failed; of a partitioned table, while a partition has none for it (CREATE INDEX … ON ONLY). */
   readonly valid: boolean;
   /** Index of a primary key, unique or exclusion constraint, which makes it. */
   readonly ofConstraint: boolean;
@@ -116,6 +118,8 @@ export interface IndexDefinition {
   readonly inherited: boolean;
   /** If so, the name of that one. */
   readonly parent: string | null;
+  /** Of a partitioned table's that is not valid: the indexes of partitions that belong to it (ALTER INDEX … ATTACH PARTITION). Null of any other. */
+  readonly parts: readonly { readonly name: string; readonly table: RelatedTable }[] | null;
   readonly head: string;
   readonly sql: string;
   /** Positions of the key columns; 0 for an expression. */

@@ -34,7 +34,8 @@ export function renderTarget(table: TargetShard, staging: string): TargetStateme
   const partitionOf = definition.partitionOf === null ? null : { ...definition.partitionOf, table: { ...definition.partitionOf.table, schema: staging } };
   // It becomes another's at the cut-over: until then its owner alone could give it triggers, which would run with the rights of our role.
   const ours = definition.ownerReads ? {} : { ownerReads: true, grants: null, columns: definition.columns.map((column) => ({ ...column, grants: null })) };
-  const staged = renderShard({ ...definition, ...ours, ...quiet, partitionOf, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
+  const indexes = (definition.indexes ?? []).map((index) => ({ ...index, parts: index.parts?.map((part) => ({ ...part, table: { ...part.table, schema: staging } })) ?? null }));
+  const staged = renderShard({ ...definition, ...ours, ...quiet, partitionOf, indexes, schema: staging, constraints: constraints.filter(({ kind }) => kind !== 'foreign') }, wish);
   const sql = quoteQualified(staging, name);
   return {
     // Autovacuum would hold a lock for which the cut-over had to wait.

@@ -136,7 +136,7 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
   for (const relation of relations) {
     checkTemporary(relation, names.snapshot);
     checkLookupTable(relation, names);
-    if (relation.inh !== true && names.resolve(relation.schemaname, relation.relname ?? '')?.partitioned === true) {
+    if (relation.inh !== true && !definesParts(node) && names.resolve(relation.schemaname, relation.relname ?? '')?.partitioned === true) {
       throw unsupported(`ONLY stands before "${relation.relname ?? ''}", which is partitioned: there are no rows in it alone.`, 'Leave ONLY out, or name a partition.');
     }
   }
@@ -152,6 +152,11 @@ async function checkNames(node: Node, { names, searchPath, describe }: Named): P
     if (columns.every(({ tableOid }) => tableOid === table.oid)) continue;
     throw unsupported(`A local table "${name}" hides "${table.schema}.${name}" in search_path.`, 'Name the table with its schema.');
   }
+}
+
+/** What of a partitioned table can be defined for it ONLY, shards get for theirs only. */
+function definesParts(node: Node): boolean {
+  return 'AlterTableStmt' in node || 'IndexStmt' in node;
 }
 
 /** Its rows are the cluster's own to write, and tell of rows that a role may not read. */

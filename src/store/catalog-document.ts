@@ -98,7 +98,7 @@ const columns = `
   GROUP BY a.attrelid`;
 
 const indexes = `
-  SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique,
+  SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique AND i.indisvalid,
     to_json((i.indkey::int2[])[0:i.indnkeyatts - 1]),
     i.indpred IS NOT NULL) ORDER BY i.indexrelid) AS list
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid

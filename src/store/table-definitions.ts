@@ -83,13 +83,15 @@ const columns = `
 /** A foreign key to a partitioned table has parts for its partitions, which are no constraints of their own. */
 const isWhole = 'NOT EXISTS (SELECT FROM pg_constraint w WHERE w.oid = o.conparentid AND w.conrelid = o.conrelid)';
 
+const hasInvalidIndex = `c.relkind = 'p' AND o.contype IN ('p', 'u', 'x') AND NOT (SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = o.conindid)`;
+
 const constraints = (distribution: DistributionSql): string => `
   SELECT json_agg(json_build_object('oid', o.oid::bigint, 'name', o.conname,
     'kind', CASE o.contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' WHEN 'u' THEN 'unique' WHEN 'x' THEN 'exclude'
       WHEN 'f' THEN 'foreign' WHEN 'n' THEN 'not_null' END,
     'sql', pg_get_constraintdef(o.oid), 'validated', o.convalidated, 'inherited', o.coninhcount > 0, 'columns', to_json(o.conkey),
     'flags', concat(o.condeferrable::text, o.condeferred::text, coalesce(to_json(o)->>'conenforced', 'true'), o.connoinherit::text),
-    'deferrable', o.condeferrable, 'deferred', o.condeferred, 'indexOid', CASE WHEN o.contype IN ('p', 'u', 'x') THEN o.conindid::bigint END,
+    'deferrable', o.condeferrable, 'deferred', o.condeferred, 'only', ${hasInvalidIndex}, 'indexOid', CASE WHEN o.contype IN ('p', 'u', 'x') THEN o.conindid::bigint END,
     'equalities', (SELECT json_agg(EXISTS (
         SELECT FROM pg_amop w JOIN pg_am m ON m.oid = w.amopmethod AND m.amname = 'btree' WHERE w.amopopr = e.operator AND w.amopstrategy = 3)
         ORDER BY e.place) FROM unnest(o.conexclop) WITH ORDINALITY e (operator, place)),
@@ -98,9 +100,15 @@ const constraints = (distribution: DistributionSql): string => `
     'comment', obj_description(o.oid, 'pg_constraint')) ORDER BY o.oid)
   FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype IN ('c', 'p', 'u', 'x', 'f', 'n') AND ${isWhole}`;
 
-const indexes = `
+/** What belongs to an index of a partitioned table that is not valid, since not all partitions have one for it; invalid indexes of rows are none. */
+const partsOfInvalid = (distribution: DistributionSql): string => `CASE WHEN c.relkind = 'p' AND NOT i.indisvalid THEN (
+  SELECT coalesce(json_agg(json_build_object('name', p.relname, 'table', ${relatedTable('y.indrelid', distribution)}) ORDER BY p.oid), '[]')
+  FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid JOIN pg_index y ON y.indexrelid = p.oid WHERE h.inhparent = x.oid AND (y.indisvalid OR p.relkind = 'I')) END`;
+
+const indexes = (distribution: DistributionSql): string => `
   SELECT json_agg(json_build_object('oid', x.oid::bigint, 'name', x.relname, 'unique', i.indisunique, 'valid', i.indisvalid, 'inherited', x.relispartition,
     'parent', (SELECT p.relname FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = x.oid),
+    'parts', ${partsOfInvalid(distribution)},
     'ofConstraint', EXISTS (SELECT FROM pg_constraint o WHERE o.conrelid = i.indrelid AND o.conindid = x.oid AND o.contype IN ('p', 'u', 'x')),
     'head', format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, CASE c.relkind WHEN 'p' THEN 'ONLY ' END, n.nspname, c.relname),
     'sql', pg_get_indexdef(x.oid),
@@ -194,7 +202,7 @@ SELECT json_build_object('oid', c.oid::bigint, 'schema', n.nspname, 'name', c.re
   'comment', obj_description(c.oid, 'pg_class'),
   'columns', coalesce((${columns}), '[]'),
   'constraints', (${constraints(distribution)}),
-  'indexes', (${indexes}),
+  'indexes', (${indexes(distribution)}),
   'referencedBy', ${distribution === nowhere ? 'null' : referencedBy(distribution)},
   'distribution', ${distribution('c.oid')})
 FROM ${which}`;

@@ -26,7 +26,7 @@ const queries = [
    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attrelid = $table AND attnum > 0 AND NOT attisdropped`,
   `SELECT concat_ws(' ', 'constraint', conname, contype, convalidated, pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint'))
    FROM pg_constraint WHERE conrelid = $table`,
-  `SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisprimary, indisclustered, indisreplident, indisvalid, reloptions::text,
+  `SELECT concat_ws(' ', 'index', pg_get_indexdef(indexrelid), indisprimary, indisclustered, indisreplident, indisvalid, 'of', (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = indexrelid), reloptions::text,
      (SELECT array_agg(concat(attnum, ':', attstattarget))::text FROM pg_attribute WHERE attrelid = indexrelid AND attstattarget >= 0),
      obj_description(indexrelid, 'pg_class')) FROM pg_index JOIN pg_class ON oid = indexrelid WHERE indrelid = $table`,
 ];

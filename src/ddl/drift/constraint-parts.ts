@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../../sql/identifiers.ts';
-import { addConstraint, clusterOn, createIndex, indexStatistics } from '../render-shard.ts';
+import { addConstraint, attachIndexes, clusterOn, createIndex, indexStatistics } from '../render-shard.ts';
 import type { ShardNames } from '../shard-names.ts';
 import { optionSql } from '../option-sql.ts';
 import type { ConstraintDefinition, IndexDefinition } from '../table-definition.ts';
@@ -30,14 +30,19 @@ export function constraintKey(quotedName: string): string {
 }
 
 /** Indexes, those of constraints too as far as the constraint is silent about them. */
-export function indexParts({ table, names }: Subject): Part[] {
-  return (table.indexes ?? []).flatMap((index) => [...(index.ofConstraint ? [] : [indexPart(names, index)]), ...indexSettingParts(names, index)]);
+export function indexParts({ table, names, references }: Subject): Part[] {
+  return (table.indexes ?? []).flatMap((index) => [...(index.ofConstraint ? [] : [indexPart(names, index)]), ...attachedParts({ names, references }, index), ...indexSettingParts(names, index)]);
+}
+
+/** Of an index that is not valid, since it has not one of each partition. */
+function attachedParts({ names, references }: Pick<Subject, 'names' | 'references'>, index: IndexDefinition): Part[] {
+  return attachIndexes(names, index, references).map((attach): Part => ({ key: attach, within: indexKey(names, index), what: `partition of index ${quoteIdentifier(index.name)}`, shown: attach, make: [attach], drop: [] }));
 }
 
 function indexPart(names: ShardNames, index: IndexDefinition): Part {
   const sql = createIndex(names, index);
   const drop = [`DROP INDEX ${names.index(index.name)}`];
-  const make = index.valid ? [sql] : [sql, 'is not valid'];
+  const make = index.valid || index.parts !== null ? [sql] : [sql, 'is not valid'];
   const change = (found: Part): readonly string[] => (found.make.length > 1 && found.make[0] === sql ? [`REINDEX INDEX ${names.index(index.name)}`] : [...found.drop, sql]);
   const shown = `${index.unique ? 'UNIQUE ' : ''}${index.sql}${index.valid ? '' : ' (not valid)'}`;
   return { key: indexKey(names, index), what: `index ${quoteIdentifier(index.name)}`, shown, make, drop, change };

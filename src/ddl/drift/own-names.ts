@@ -11,4 +11,8 @@ export class OwnNames extends ShardNames {
   override referenced({ schema, name }: RelatedTable): string {
     return quoteQualified(schema, name);
   }
+
+  override knows(): boolean {
+    return true;
+  }
 }

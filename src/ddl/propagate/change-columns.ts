@@ -48,15 +48,15 @@ function filled({ fillings }: TableChange, column: ColumnDefinition, { id }: Sha
   return filling === undefined ? column : { ...column, expression: filling(id), usesSequence: false };
 }
 
-function setDefault({ name, expression, usesSequence }: ColumnDefinition, shard: ShardNames): string {
-  const alter = `ALTER TABLE ${shard.sql} ALTER COLUMN ${quoteIdentifier(name)}`;
+function setDefault({ name, expression, usesSequence }: ColumnDefinition, shard: ShardNames, only: '' | 'ONLY ' = ''): string {
+  const alter = `ALTER TABLE ${only}${shard.sql} ALTER COLUMN ${quoteIdentifier(name)}`;
   return expression === null || usesSequence ? `${alter} DROP DEFAULT` : shard.wholeRows(`${alter} SET DEFAULT ${expression}`);
 }
 
-/** Of columns that were there: defaults, generation expressions, NOT NULL where it is no constraint, and storage. */
+/** Of columns that were there: defaults, generation expressions, NOT NULL where it is no constraint, and storage. Defaults and storage may be changed of a partitioned table ONLY, so they are changed of each table by itself. */
 export function changeColumns(change: TableChange, shard: ShardNames): string[] {
   return matchColumns(change).kept.flatMap(({ from, to }) => [
-    ...(changesAbove(change, { from, to }, (above) => above.from.expressionOid !== above.to.expressionOid && above.to.expression === to.expression) ? [] : changedExpression(from, to, shard)),
+    ...(changesAbove(change, { from, to }, (above) => above.from.generated !== null && above.from.expressionOid !== above.to.expressionOid && above.to.expression === to.expression) ? [] : changedExpression(from, to, shard)),
     ...(changesAbove(change, { from, to }, (kept) => kept.from.notNull !== kept.to.notNull) ? [] : changedNotNull(from, to, shard)),
     ...changedStorage(from, to, shard),
   ]);
@@ -66,7 +66,7 @@ function changedExpression(from: ColumnDefinition, to: ColumnDefinition, shard: 
   if (from.expressionOid === to.expressionOid) return [];
   const alter = `ALTER TABLE ${shard.sql} ALTER COLUMN ${quoteIdentifier(to.name)}`;
   if (to.generated !== null) return [shard.wholeRows(`${alter} SET EXPRESSION AS (${to.expression ?? ''})`)];
-  return from.generated === null ? [setDefault(to, shard)] : [`${alter} DROP EXPRESSION`, setDefault(to, shard)];
+  return from.generated === null ? [setDefault(to, shard, 'ONLY ')] : [`${alter} DROP EXPRESSION`, setDefault(to, shard)];
 }
 
 /** From PostgreSQL 18 on it is a constraint. */
@@ -76,7 +76,7 @@ function changedNotNull(from: ColumnDefinition, to: ColumnDefinition, shard: Sha
 }
 
 function changedStorage(from: ColumnDefinition, to: ColumnDefinition, shard: ShardNames): string[] {
-  const alter = `ALTER TABLE ${shard.sql} ALTER COLUMN ${quoteIdentifier(to.name)}`;
+  const alter = `ALTER TABLE ONLY ${shard.sql} ALTER COLUMN ${quoteIdentifier(to.name)}`;
   const storage = to.storage ?? to.typeStorage;
   const [old, now] = [from.options ?? [], to.options ?? []];
   const reset = old.map(optionName).filter((name) => !now.map(optionName).includes(name));

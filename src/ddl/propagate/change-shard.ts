@@ -3,6 +3,7 @@ import { inheritedNames } from '../inherited-names.ts';
 import type { ShardWish } from '../render-shard.ts';
 import { ShardNames } from '../shard-names.ts';
 import type { TableDefinition } from '../table-definition.ts';
+import { attachIndexesAbove } from './attach-indexes.ts';
 import { changeBehaviour, dropBehaviour, dropPolicies, renameBehaviour } from './change-behaviour.ts';
 import { addColumns, changeColumns, convertColumns, dropColumns, renameColumns } from './change-columns.ts';
 import { addConstraints, alterConstraints, dropConstraints, remadeConstraints, renameConstraints } from './change-constraints.ts';
@@ -25,6 +26,8 @@ export interface ShardSteps {
   readonly columns: readonly string[];
   /** Of partitions before those of the tables above. */
   readonly add: readonly string[];
+  /** Indexes that become parts of those above. */
+  readonly join: readonly string[];
   /** Foreign keys that come, or change. */
   readonly tie: readonly string[];
 }
@@ -72,6 +75,7 @@ export function changeShard(change: TableChange, id: ShardId, { references, tree
       ...changeIndexes(change, is),
       ...changeTableSettings(change, is),
     ],
+    join: attachIndexesAbove(change, is, references),
     tie: [
       ...addConstraints(change, is, { kind: 'foreign', references }),
       ...attachToParent(change, is, references),

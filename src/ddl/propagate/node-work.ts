@@ -51,7 +51,7 @@ export function nodeWork({ snapshot }: DefinitionChange, { changed, dropped, kno
     return [node, {
       before: [...shards.flatMap(({ untie }) => untie), ...(gone.length === 0 ? [] : [`DROP TABLE ${gone.join(', ')}`]), ...shards.flatMap(({ drop }) => drop)],
       convert: shards.flatMap(({ convert }) => convert),
-      after: [...shards.flatMap(({ columns }) => columns), ...deepestFirst.flatMap(({ add }) => add), ...deepestFirst.flatMap(({ tie }) => tie)],
+      after: [...shards.flatMap(({ columns }) => columns), ...deepestFirst.flatMap(({ add }) => add), ...deepestFirst.flatMap(({ join }) => join), ...deepestFirst.flatMap(({ tie }) => tie)],
     }];
   }));
 }

@@ -20,7 +20,7 @@ export function concurrentDetach({ node, text }: Statement): string | undefined 
 
 /** The distributed or reference table that ATTACH PARTITION names; a local one is distributed afterwards. */
 export function attachedPartition(node: Node, names: RelationNames): CatalogTable | undefined {
-  const commands = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []) : [];
+  const commands = 'AlterTableStmt' in node && node.AlterTableStmt.objtype !== 'OBJECT_INDEX' ? (node.AlterTableStmt.cmds ?? []) : [];
   const tables = commands.flatMap((command) => {
     const definition = 'AlterTableCmd' in command && command.AlterTableCmd.subtype === 'AT_AttachPartition' ? command.AlterTableCmd.def : undefined;
     const partition = definition !== undefined && 'PartitionCmd' in definition ? definition.PartitionCmd.name : undefined;
