@@ -379,11 +379,16 @@ export class ClientSession {
     io.flush();
   }
 
-  /** What SET has changed, and ROLLBACK has changed back. */
+  /** What SET has changed, and ROLLBACK has changed back. Fails where an open transaction's time is over by then: nobody has set a clock for it yet. */
   async #tellSettings(): Promise<void> {
     if (!this.#settingsMayDiffer || this.session.status === 'failed') return;
-    this.#settingsMayDiffer = this.session.status !== 'idle';
-    await this.#input.status.refresh(this.session, this.#input.io.out).catch(() => undefined);
+    const isOpen = this.session.status !== 'idle';
+    this.#settingsMayDiffer = isOpen;
+    try {
+      await this.#input.status.refresh(this.session, this.#input.io.out);
+    } catch (error) {
+      if (isOpen && transactionTimedOut(error) !== undefined) throw error;
+    }
   }
 }
 

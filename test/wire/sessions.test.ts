@@ -147,7 +147,7 @@ describe('who may come in', () => {
   });
 
   test('as many as there may be, and not for ever without a name', async () => {
-    await using small = await serve(pair.cluster, { port: 0, authentication: 'trust', connectionsMax: 1, authenticationTimeoutMs: 50 });
+    await using small = await serve(pair.cluster, { port: 0, authentication: 'trust', connectionsMax: 1, authenticationTimeoutMs: 2_000 });
     const silent = await RawClient.open(small);
     expect(await failure(connect(small))).toBe('53300 sorry, too many clients already');
     expect(await silent.closed()).toEqual([]);
@@ -396,7 +396,7 @@ describe('clients that misbehave', () => {
     expect(await inBlock.closed()).toMatchObject([['E', { C: '25P03' }]]);
     for (const [text, code] of [['SET idle_session_timeout = 50', '57P05'], ['SET idle_in_transaction_session_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P03'],
       ['SET transaction_timeout = 50; BEGIN; UPDATE orders SET note = note WHERE tenant_id = 1', '25P04'], ['SET transaction_timeout = 50; BEGIN; SELECT pg_sleep(600) FROM orders WHERE tenant_id = 1', '25P04'],
-      ['SET transaction_timeout = 50; BEGIN; SELECT pg_sleep(600)', '25P04']] as const) {
+      ['SET transaction_timeout = 50; BEGIN; SELECT pg_sleep(600)', '25P04'], ['BEGIN; SET transaction_timeout = 1', '25P04']] as const) {
       const asked = await raw(open);
       asked.send(query(text));
       expect((await asked.closed()).at(-1)).toMatchObject(['E', { S: 'FATAL', C: code }]);
