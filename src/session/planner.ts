@@ -197,12 +197,15 @@ function namesView(node: Node, { dependentViews }: CatalogSnapshot): boolean {
   return namedRelations(node).some(({ relname = '' }) => names.has(relname));
 }
 
+/** Statements beside writes that read what they name, or keep for later what a query reads now. */
+const readers: ReadonlySet<string> = new Set(['SelectStmt', 'MergeStmt', 'DeclareCursorStmt', 'CreateTableAsStmt', 'RefreshMatViewStmt']);
+
 /** Whether a query or write names a relation to read that may be a table of the user's. */
 function readsTables(node: Node): boolean {
   // What EXECUTE runs, nobody can see here.
   if ('ExecuteStmt' in node) return true;
   const write = 'InsertStmt' in node ? node.InsertStmt : 'UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined;
-  if (write === undefined && !('SelectStmt' in node) && !('MergeStmt' in node)) return false;
+  if (write === undefined && !readers.has(Object.keys(node)[0] ?? '')) return false;
   return namedRelations(node).some((relation) => relation !== write?.relation && relation.schemaname !== 'pg_catalog' && relation.schemaname !== 'information_schema');
 }
 

@@ -37,6 +37,8 @@ export interface PortalSession {
   /** A plan is about to run that `run` does not know of. */
   noting<T>(prepared: PreparedPlan, run: () => Promise<T>): Promise<T>;
   begins(prepared: PreparedPlan): void;
+  /** An error of a statement in a block, as it is to be told. */
+  named(error: unknown, prepared: PreparedPlan, signal: AbortSignal | undefined): Promise<unknown>;
   /** The plan of a query whose rows the cluster computes, at least in part. */
   plannedComputed(statement: Statement, signal: AbortSignal | undefined): Promise<PreparedPlan | undefined>;
 }
@@ -59,8 +61,9 @@ export class SessionPortals {
     const { node } = statement;
     if ('DeclareCursorStmt' in node) return this.#declare(declaredQuery(statement, node.DeclareCursorStmt), query);
     if ('FetchStmt' in node && cursors.has(node.FetchStmt.portalname ?? '')) {
-      this.#readsOn(node.FetchStmt.portalname ?? '');
-      return cursors.fetch(node.FetchStmt, query);
+      const { FetchStmt: fetched } = node;
+      const reads = this.#readsOn(fetched.portalname ?? '');
+      return this.#telling(reads, query.signal, () => cursors.fetch(fetched, query));
     }
     if (!('ClosePortalStmt' in node)) return undefined;
     const { portalname } = node.ClosePortalStmt;
@@ -78,7 +81,7 @@ export class SessionPortals {
       const selected = readsOrWrites(statement.node) ? await this.#plannedSelect(statement, query.signal) : undefined;
       if (selected === undefined && (await this.#openOnCoordinator(name, statement, query))) return 'SELECT';
       const result = selected === undefined ? await this.session.run(statement, { ...query, rowMode: 'array', types: textTypes }) : undefined;
-      const rows = result !== undefined ? new KeptRows(result.rows) : await ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal);
+      const rows = result !== undefined ? new KeptRows(result.rows) : await this.#telling(selected?.prepared, query.signal, () => ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal));
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
       await cursors.close(name);
       cursors.declare(name, { fields, rows, held: false, reads: selected?.prepared });
@@ -89,15 +92,25 @@ export class SessionPortals {
   /** The next rows of a portal: fewer than asked for when there are no more. Throws 34000 when its transaction is over. */
   async fetch(name: string, rowsMax: number, signal: AbortSignal | undefined): Promise<readonly RawRow[]> {
     return this.#inBlock(() => {
-      this.#readsOn(name);
-      return this.session.cursors.next(name, rowsMax, signal);
+      const reads = this.#readsOn(name);
+      return this.#telling(reads, signal, () => this.session.cursors.next(name, rowsMax, signal));
     });
   }
 
   /** What a query takes of sequences, it takes as its rows are fetched. */
-  #readsOn(name: string): void {
+  #readsOn(name: string): PreparedPlan | undefined {
     const reads = this.session.cursors.readBy(name);
     if (reads !== undefined) this.session.begins(reads);
+    return reads;
+  }
+
+  /** What its rows meet, is told as of any statement of the block: a shard that is gone means that its table was changed meanwhile. */
+  async #telling<T>(reads: PreparedPlan | undefined, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw reads === undefined ? error : await this.session.named(error, reads, signal);
+    }
   }
 
   async close(name: string): Promise<void> {
@@ -125,7 +138,7 @@ export class SessionPortals {
     this.#checkInBlock(held);
     const batches = this.#batchesOf(prepared, values);
     const isKept = held || scrolls;
-    const rows = isKept ? new KeptRows(await keptRows(batches(signal), name)) : await ForwardRows.open(batches, signal);
+    const rows = await this.#telling(prepared.prepared, signal, async () => (isKept ? new KeptRows(await keptRows(batches(signal), name)) : ForwardRows.open(batches, signal)));
     cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held, reads: isKept ? undefined : prepared.prepared });
     return tagged('DECLARE');
   }

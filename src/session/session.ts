@@ -138,6 +138,7 @@ export class Session {
       plannedComputed: (statement, signal) => this.#plannedComputed(statement, signal),
       noting: (prepared, run) => this.#sequences.noting(prepared, run),
       begins: (prepared) => this.#sequences.begins(prepared),
+      named: (error, { statement, snapshot }, signal) => this.#nameInBlock(error, statement, { snapshot, signal }),
     };
     this.portals = new SessionPortals(portals);
     this.shapes = new SessionShapes({ ...portals, isPlain: () => this.#isPlain });

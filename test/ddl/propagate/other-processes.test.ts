@@ -27,6 +27,8 @@ beforeEach(async () => {
   await one.query(`INSERT INTO t SELECT i, i, i, -i FROM generate_series(1, 12) i`);
 });
 
+const waitingForLock = `SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+
 /** The other process hears of no change until it asks, for a while. */
 async function deafen(): Promise<void> {
   const client = new Client({ connectionString: databases.coordinator.connectionString });
@@ -146,6 +148,26 @@ test.each([['c', 'that is new'], ['d', 'that was planned before']] as const)('a 
   }
 });
 
+test('so does a cursor that is declared', async () => {
+  const [client, changing] = [await other.connect(), await one.connect()];
+  try {
+    // The coordinator database has described it.
+    await client.query('BEGIN; DECLARE c CURSOR FOR SELECT * FROM t ORDER BY k; ROLLBACK');
+    await changing.query('BEGIN; ALTER TABLE t ADD COLUMN c int');
+    await client.query('BEGIN');
+    const declared = client.query('DECLARE c CURSOR FOR SELECT * FROM t ORDER BY k').then(() => 'done', (error: unknown) => error);
+    await expect.poll(async () => (await Promise.all(databases.nodes.map((node) => onNode(node, waitingForLock)))).flat().length, { timeout: 20_000 }).toBeGreaterThan(0);
+    await changing.query('COMMIT');
+    expect(await declared).toMatchObject({ code: '42P01', id: 'shardMissing' });
+    await client.query('ROLLBACK');
+    await client.query('BEGIN; DECLARE c CURSOR FOR SELECT * FROM t ORDER BY k');
+    expect((await client.query('FETCH ALL FROM c')).rows.length).toBe(12);
+  } finally {
+    client.release(true);
+    changing.release(true);
+  }
+});
+
 test('an error of one node names the table, its parts and the node, and changes nothing anywhere', async () => {
   await one.query('UPDATE t SET a = 1 WHERE k = 5; INSERT INTO t VALUES (5, 5, 1)');
   await expect(one.query('ALTER TABLE t ADD CONSTRAINT once UNIQUE (k, a)')).rejects.toMatchObject({ code: '23505', message: 'could not create unique index "once"', where: expect.stringMatching(/node \d \(127\.0\.0\.1:\d+\/\w+\)/) });
@@ -184,6 +206,28 @@ test('a table that is distributed by another process is not taken for a local on
   await one.createDistributedTable('t', 'k', { shardCount: 4 });
   await other.query('ALTER TABLE t ADD COLUMN b int');
   expect(await columnsOf({ cluster: one, databases }, 't')).toEqual(Array.from({ length: 5 }, () => 'k bigint,a integer,b integer'));
+});
+
+test.each([
+  ['BEGIN; DECLARE c CURSOR FOR SELECT * FROM t; FETCH ALL FROM c', undefined],
+  ['CREATE TABLE made AS SELECT * FROM t', 'SELECT * FROM made ORDER BY k'],
+  ['CREATE MATERIALIZED VIEW seen AS SELECT * FROM t', 'SELECT * FROM seen ORDER BY k'],
+])('nor has what waits for it while it is distributed the rows of its empty shell: %s', async (text, look) => {
+  await one.query('DROP TABLE t; CREATE TABLE t (k bigint, a int); INSERT INTO t VALUES (1, 1), (2, 2)');
+  const [client, changing] = [await other.connect(), await one.connect()];
+  try {
+    await client.query('SELECT * FROM t');
+    await changing.query(`BEGIN; SELECT create_distributed_table('t', 'k', shard_count := 4)`);
+    const told = client.query(text).then(() => 'done', ({ code, id }: { code: string; id: string }) => ({ code, id }));
+    await expect.poll(() => onNode(databases.coordinator, waitingForLock), { timeout: 20_000 }).toHaveLength(1);
+    await changing.query('COMMIT');
+    expect(await told).toEqual(look === undefined ? { code: '40001', id: 'shardMissing' } : 'done');
+    if (look !== undefined) expect((await other.query(look)).rows).toEqual([{ k: '1', a: 1 }, { k: '2', a: 2 }]);
+  } finally {
+    client.release(true);
+    changing.release(true);
+    await one.query('DROP MATERIALIZED VIEW IF EXISTS seen; DROP TABLE IF EXISTS made');
+  }
 });
 
 test('values of a sequence that was dropped are not given out for another of its name', async () => {
