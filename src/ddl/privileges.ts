@@ -8,9 +8,9 @@ type Granted = Pick<TableDefinition, 'owner' | 'ownerReads' | 'grants' | 'column
 export function changePrivileges(before: Granted, after: Granted, shard: ShardNames): string[] {
   const owners = [before.owner, after.owner] as const;
   const ownerSql = after.ownerReads ? 'CURRENT_USER' : quoteIdentifier(after.owner);
+  const earlier = new Map(before.columns.map(({ position, grants }) => [position, grants]));
   const columns = after.columns.map((column) => {
-    const was = before.columns.find(({ position }) => position === column.position);
-    return changedGrants(was?.grants ?? [], column.grants ?? [], { shard, owners, ownerSql, column: column.name });
+    return changedGrants(earlier.get(column.position) ?? [], column.grants ?? [], { shard, owners, ownerSql, column: column.name });
   });
   return [...changedGrants(before.grants ?? [], after.grants ?? [], { shard, owners, ownerSql }), ...columns.flat()];
 }
@@ -36,6 +36,7 @@ interface GrantTarget {
 }
 
 function changedGrants(before: readonly Grant[], after: readonly Grant[], target: GrantTarget): string[] {
+  if (before.length === 0 && after.length === 0) return []; // As nearly all columns, of all shards.
   const [old, now] = [byHolder(before, target.owners), byHolder(after, [target.owners[1]])];
   const on = (privilege: string): string => `${privilege}${target.column === undefined ? '' : ` (${quoteIdentifier(target.column)})`} ON ${target.shard.sql}`;
   const revoked = [...old].flatMap(([key, { privilege, grantable, holder }]) => {

@@ -43,10 +43,15 @@ function changedOptions(before: readonly string[] | null, after: readonly string
 
 /** Comments of the table, its columns, constraints and indexes. Constraints that were made anew on the shards only, `remade`, have lost theirs. */
 export function changeComments({ before, after }: TableChange, shard: ShardNames, remade: readonly string[]): string[] {
+  if (!hasComments(before) && !hasComments(after)) return [];
   const bare = new Set(remade.map((name) => `CONSTRAINT ${shard.constraint(name)} ON ${shard.sql}`));
   const old = new Map(commentTargets(before, new ShardNames({ ...before, schema: after.schema, name: after.name }, shard.id)));
   return commentTargets(after, shard).flatMap(([target, comment]) => {
     const was = bare.has(target) ? null : (old.get(target) ?? null);
     return was === comment ? [] : [`COMMENT ON ${target} IS ${comment === null ? 'NULL' : quoteLiteral(comment)}`];
   });
+}
+
+function hasComments({ comment, columns, constraints, indexes }: TableChange['after']): boolean {
+  return comment !== null || [columns, constraints ?? [], indexes ?? []].some((parts) => parts.some((part) => part.comment !== null));
 }

@@ -36,7 +36,8 @@ export async function lockShards(connection: NodeConnection, locks: readonly Sha
   });
   if (texts.length === 0) return;
   try {
-    await connection.query({ text: [`SET LOCAL statement_timeout = ${lockTimeoutMs}`, ...texts].join(';\n'), simple: true }, options);
+    const [own] = await connection.queryEach([`SELECT pg_catalog.current_setting('statement_timeout')`, `SET LOCAL statement_timeout = ${lockTimeoutMs}`, ...texts].join(';\n'), options);
+    await connection.query({ text: `SELECT pg_catalog.set_config('statement_timeout', $1, true)`, values: [own?.rows[0]?.[0] ?? '0'] }, options);
   } catch (error) {
     throw options.signal?.aborted !== true && sqlStateOf(error) === '57014' && lockTimeoutMs > 0 ? lockNotAvailable(error) : error;
   }

@@ -121,11 +121,10 @@ async function begin({ coordinator, snapshot, options }: DefinitionChange): Prom
 
 /** A limit that the session has set itself is the one that counts. */
 async function onShells({ coordinator, lockTimeoutMs, options }: DefinitionChange, query: ParsedQuery): Promise<QueryResult> {
-  const { rows } = await coordinator.query({ text: `SELECT current_setting('lock_timeout')` }, options);
-  const own = rows[0]?.[0] ?? '0';
+  const limit = `SELECT pg_catalog.set_config('lock_timeout', $1, true) WHERE pg_catalog.current_setting('lock_timeout') OPERATOR(pg_catalog.=) '0'`;
+  const { rows } = await coordinator.query({ text: limit, values: [String(lockTimeoutMs)] }, options);
   const run = (): Promise<QueryResult> => coordinator.queryParsed(query, options).catch((error: unknown) => Promise.reject(rightlyPositioned(error)));
-  if (own !== '0') return run();
-  await coordinator.query({ text: `SET LOCAL lock_timeout = ${lockTimeoutMs}`, simple: true }, options);
+  if (rows.length === 0) return run();
   const result = await run();
   await coordinator.query({ text: 'SET LOCAL lock_timeout = 0', simple: true }, options);
   return result;
@@ -258,10 +257,7 @@ async function lockedServers(change: DefinitionChange, before: ReadonlyMap<numbe
   await allOrAbort(change.options.signal, [...locks].map(([node, list]) => async (signal) => {
     const connection = await change.transaction.join(node, 'write', { ...change.options, signal });
     servers.set(node, { connection });
-    const options = { ...change.options, signal };
-    const { rows } = await connection.query({ text: `SELECT current_setting('statement_timeout')` }, options);
-    await lockShards(connection, list, { ...change, options });
-    await connection.query({ text: `SELECT set_config('statement_timeout', $1, true)`, values: [rows[0]?.[0] ?? '0'] }, options);
+    await lockShards(connection, list, { ...change, options: { ...change.options, signal } });
   }));
   return servers;
 }
@@ -276,12 +272,17 @@ async function doWork(change: DefinitionChange, outcome: Outcome, servers: Reado
     const run = async (texts: readonly string[]): Promise<void> => {
       if (texts.length > 0) await connection.query({ text: texts.join(';\n'), simple: true }, options);
     };
+    const runFixed = async (texts: readonly string[]): Promise<void> => {
+      if (texts.length > 0) await underDefinitionSettings(connection, options, () => run(withLimit(texts, change)));
+    };
+    const last = [...after, ...(renames.get(node) ?? [])];
     try {
-      await underDefinitionSettings(connection, options, async () => run(withLimit(before, change)));
+      if (convert.length === 0) return await runFixed([...before, ...last]);
+      await runFixed(before);
       await run(convert);
       await underDefinitionSettings(connection, options, async () => {
         await converted.look(node, connection, options);
-        await run(withLimit([...after, ...(renames.get(node) ?? [])], change));
+        await run(withLimit(last, change));
       });
     } catch (error) {
       throw nodeError(error, { snapshot: change.snapshot, outcome, node });

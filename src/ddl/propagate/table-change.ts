@@ -33,28 +33,40 @@ export interface Matched<T> {
 
 /** Parts of one OID are the same; so are those of one name which `isSame`, since PostgreSQL makes some anew to change a column's type. */
 export function matchParts<T extends Part>(before: readonly T[], after: readonly T[], isSame: (from: T, to: T) => boolean): Matched<T> {
+  if (before.length === 0 && after.length === 0) return { gone: [], added: [], kept: [] };
+  const was = new Map(before.map((part) => [part.oid, part]));
   const kept = after.flatMap((to) => {
-    const from = before.find(({ oid }) => oid === to.oid) ?? before.find((candidate) => candidate.name === to.name && isSame(candidate, to));
+    const from = was.get(to.oid) ?? before.find((candidate) => candidate.name === to.name && isSame(candidate, to));
     return from === undefined ? [] : [{ from, to }];
   });
+  const [stays, isThere] = [new Set(kept.map(({ from }) => from)), new Set(kept.map(({ to }) => to))];
+  return { gone: before.filter((part) => !stays.has(part)), added: after.filter((part) => !isThere.has(part)), kept };
+}
+
+/** Each shard asks several times. */
+const matchedColumns = new WeakMap<TableChange, Matched<ColumnDefinition>>();
+
+/** A column is known by its position. */
+export function matchColumns(change: TableChange): Matched<ColumnDefinition> {
+  const known = matchedColumns.get(change) ?? newlyMatchedColumns(change);
+  matchedColumns.set(change, known);
+  return known;
+}
+
+function newlyMatchedColumns({ before, after }: TableChange): Matched<ColumnDefinition> {
+  const [was, is] = [columnsByPosition(before), columnsByPosition(after)];
   return {
-    gone: before.filter((part) => !kept.some(({ from }) => from === part)),
-    added: after.filter((part) => !kept.some(({ to }) => to === part)),
-    kept,
+    gone: before.columns.filter(({ position }) => !is.has(position)),
+    added: after.columns.filter(({ position }) => !was.has(position)),
+    kept: after.columns.flatMap((to) => {
+      const from = was.get(to.position);
+      return from === undefined ? [] : [{ from, to }];
+    }),
   };
 }
 
-/** A column is known by its position. */
-export function matchColumns({ before, after }: TableChange): Matched<ColumnDefinition> {
-  const kept = after.columns.flatMap((to) => {
-    const from = before.columns.find(({ position }) => position === to.position);
-    return from === undefined ? [] : [{ from, to }];
-  });
-  return {
-    gone: before.columns.filter(({ position }) => !kept.some(({ from }) => from.position === position)),
-    added: after.columns.filter(({ position }) => !kept.some(({ to }) => to.position === position)),
-    kept,
-  };
+function columnsByPosition({ columns }: TableDefinition): Map<number, ColumnDefinition> {
+  return new Map(columns.map((column) => [column.position, column]));
 }
 
 /** Where a column's type changes, PostgreSQL makes its constraints and indexes anew, on shards as on the shell. */
