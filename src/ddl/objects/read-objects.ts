@@ -1,11 +1,13 @@
 import { at } from '../../base/assert.ts';
 import type { CallOptions, NodeConnection, RawRow } from '../../cluster/node-connection.ts';
-import { dependenciesQuery, needsOfTablesQuery, objectsQuery } from './object-queries.ts';
+import { dependenciesQuery, kindsThereQuery, needsOfTablesQuery, objectsQuery } from './object-queries.ts';
 import { type Dependency, objectId, type ObjectGrant, type UserObject } from './user-object.ts';
 
 /** Every object beside tables that users have made in a database, but for what extensions brought, older ones first. Under `definitionSettings`. */
 export async function readObjects(connection: NodeConnection, options: CallOptions): Promise<UserObject[]> {
-  const { rows } = await connection.query({ text: objectsQuery }, options);
+  const there = (await connection.query({ text: kindsThereQuery }, options)).rows.map(([place]) => Number(place));
+  if (there.length === 0) return [];
+  const { rows } = await connection.query({ text: objectsQuery(there) }, options);
   return rows.map(objectOf);
 }
 
