@@ -895,6 +895,7 @@ export class Cluster extends PoolBase {
       distributesSchemas: coordinator.distributesSchemas,
       nextNode: (): NodeId => coordinator.nextNode(),
       renewNodes: () => coordinator.renewNodes(),
+      runsCode: (prepared, scope) => coordinator.planner.code.runs(prepared, { scope, searchPath: snapshot.server.searchPath }),
       utility: (run) => coordinator.utility(run), clients: () => coordinator.clients(),
     };
   }

@@ -1,8 +1,9 @@
 import type { QueryResult } from 'pg';
 import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
+import type { ParsedQuery } from '../cluster/node-connection.ts';
 import type { Effect, StatementScope } from './statement-scope.ts';
+import { beforeCode, lookAfterCode } from './watch-shells.ts';
 
 /**
  * Runs a statement that reads tables which the snapshot takes for local ones, and makes certain that none of them was distributed
@@ -17,23 +18,29 @@ import type { Effect, StatementScope } from './statement-scope.ts';
  *
  * The same holds for a query that locks rows of reference tables in their copies here: the shell of one that is a copy no more is empty. In a transaction block the error is a serialization failure (40001): nothing
  * can be run a second time, and one snapshot for the whole block may be older than the copy.
+ *
+ * `runsCode`: functions may use what the text does not name. Where these have used shells it is refused (`unsupportedQuery`).
  */
-export function readLocalTables(scope: StatementScope, query: ParsedQuery, effect: Effect): Promise<QueryResult> {
+export function readLocalTables(scope: StatementScope, query: ParsedQuery, { effect, namesTables = true, runsCode = false }: LocalReading): Promise<QueryResult> {
   return scope.withConnection(coordinatorNodeId, effect, async (connection) => {
-    const block = (text: string): Promise<unknown> => (scope.inTransaction ? Promise.resolve() : connection.query({ text, simple: true }, { onNotice: scope.onNotice }));
-    const [begin, result, check, end] = await Promise.allSettled([
-      block('BEGIN'),
-      connection.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice }),
-      compareVersion(connection, scope.snapshot.version),
-      block('COMMIT'),
-    ]);
+    const { onNotice } = scope;
+    const only = (isNeeded: boolean, text: string): Promise<unknown> => (isNeeded ? connection.query({ text, simple: true }, { onNotice }) : Promise.resolve());
+    const begin = [only(!scope.inTransaction, 'BEGIN'), only(runsCode, beforeCode)];
+    const result = connection.queryParsed(query, { signal: scope.signal, onNotice });
+    const code = runsCode ? lookAfterCode(connection, onNotice) : Promise.resolve();
+    const check = only(namesTables, versionCheck(scope.snapshot.version)).catch((error: unknown) => Promise.reject(sqlStateOf(error) === divisionByZero ? outdated(error, scope) : error));
+    const steps = [...begin, result, code, check, only(!scope.inTransaction, 'COMMIT')];
     // The first that failed is why the others did.
-    if (begin.status === 'rejected') throw begin.reason;
-    if (result.status === 'rejected') throw result.reason;
-    if (check.status === 'rejected') throw sqlStateOf(check.reason) === divisionByZero ? outdated(check.reason, scope) : check.reason;
-    if (end.status === 'rejected') throw end.reason;
-    return result.value;
+    for (const step of await Promise.allSettled(steps)) if (step.status === 'rejected') throw step.reason;
+    return result;
   });
+}
+
+export interface LocalReading {
+  readonly effect: Effect;
+  /** It reads tables by their names. */
+  readonly namesTables?: boolean;
+  readonly runsCode?: boolean;
 }
 
 /** The check alone, for a statement that has read local tables and still holds its locks on them. */
@@ -61,10 +68,6 @@ export async function* streamLocalTables<T>(scope: StatementScope, batches: Asyn
 }
 
 const divisionByZero = '22012';
-
-async function compareVersion(connection: NodeConnection, version: number): Promise<void> {
-  await connection.query({ text: versionCheck(version), simple: true });
-}
 
 function versionCheck(version: number): string {
   return `SELECT 1 / (catalog_version = ${version})::int FROM shardwright.cluster`;

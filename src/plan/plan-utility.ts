@@ -36,21 +36,30 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   const refers = 'AlterTableStmt' in node && refersOnly(node, names);
   // About a local table it is for the sake of those that it refers to, and says nothing else of them.
   if (definition !== undefined && (refers || !isOfLocal(node, definition))) return definition;
-  if (refers) return { kind: 'coordinator', text, effect: 'write' };
+  if (refers) return { kind: 'coordinator', text, effect: 'write', ...codeChange(node) };
   if (table !== undefined) throw refusedFor(kind, table.relname ?? '');
   const filled = named.some(({ schemaname, relname }) => names.filledView(schemaname, relname ?? '') !== undefined);
   if (view === undefined && filled && changesOfViews.has(kind)) return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
-  if (view === undefined) return { kind: 'coordinator', text, effect: kind === 'VariableShowStmt' ? 'read' : 'write' };
+  if (view === undefined) return { kind: 'coordinator', text, effect: kind === 'VariableShowStmt' ? 'read' : 'write', ...codeChange(node) };
   if (!changesOfViews.has(kind)) throw refusedFor(kind, view.relname ?? '');
   return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
 }
+
+/** Of what gives a local relation triggers, rules, policies and defaults, whose code runs when the relation is named. */
+function codeChange(node: Node): { readonly changesCode?: true } {
+  const gives = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []).some((one) => 'AlterTableCmd' in one && givesCode.test(one.AlterTableCmd.subtype ?? '')) : givers.has(Object.keys(node)[0] ?? '');
+  return gives ? { changesCode: true } : {};
+}
+
+const givesCode = /^AT_(ColumnDefault|AddColumn|AttachPartition|AddInherit|(Enable|Force)RowSecurity|SetExpression)$/;
+const givers: ReadonlySet<string> = new Set(['CreateTrigStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt']);
 
 /** A view stays in the coordinator database, over the shells; statements that read it get its query in its place. */
 function planView({ text }: Statement, { view: named, query }: ViewStmt, names: RelationNames): StatementPlan {
   const view = present(named, 'name of a view');
   const reads = readsDistributed(query, names);
   const replaces = names.dependentView(view.schemaname, view.relname ?? '') !== undefined;
-  if (!reads && !replaces) return { kind: 'coordinator', text, effect: 'write' };
+  if (!reads && !replaces) return { kind: 'coordinator', text, effect: 'write', ...(view.relpersistence === 't' ? {} : { changesCode: true }) };
   if (reads && (view.relpersistence === 't' || view.schemaname === 'pg_temp')) throw temporaryView(view.relname ?? '');
   return { kind: 'coordinator', text, effect: 'write', changesViews: { created: reads ? view : undefined } };
 }

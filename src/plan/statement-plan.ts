@@ -40,6 +40,8 @@ export interface CoordinatorPlan {
   readonly effect: 'read' | 'write' | 'session';
   /** It changes views over distributed tables, and so the catalog. */
   readonly changesViews?: ViewChange;
+  /** Names of local relations may stand for what runs other code from now on: a new version of the catalog tells other processes. */
+  readonly changesCode?: true;
 }
 
 export interface ViewChange {

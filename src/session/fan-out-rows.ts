@@ -22,7 +22,7 @@ export function stagedHow(prepared: PreparedPlan, context: RunContext, options: 
     context.statistics.note(part, bytes);
     prepared.outgrow();
   };
-  return { options, host: context.nextNode(), surprised };
+  return { options, host: context.nextNode(), surprised, runsCode: () => context.runsCode(prepared, context.scope) };
 }
 
 /** The rows of a query over many shard groups as they come, in stages or not. */

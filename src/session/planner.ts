@@ -24,6 +24,7 @@ import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
 import { checkStandardStrings } from '../sql/standard-strings.ts';
 import { effectsOfDefinition, type SequenceEffects, sequenceEffects, withoutCalls } from './sequence-effects.ts';
+import { KnownCode } from './known-code.ts';
 import { KnownShapes } from './known-shapes.ts';
 import { LiftedTexts } from './lifted-texts.ts';
 import { isTimeless } from './timeless-text.ts';
@@ -238,6 +239,7 @@ const weighing = { max: 1_000_000, of: (text: string) => text.length };
 /** Parses and plans each text once per catalog version and search path. */
 export class Planner {
   readonly shapes = new KnownShapes();
+  readonly code = new KnownCode();
   readonly lifted = new LiftedTexts((text) => this.statements(text));
   readonly #statements = new LruMap<string, readonly Statement[]>(capacity, weighing);
   readonly #plans = new LruMap<string, PreparedPlan>(capacity, weighing);

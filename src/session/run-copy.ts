@@ -8,7 +8,7 @@ import type { NodeId } from '../catalog/ids.ts';
 import { shardGroupFor } from '../catalog/shard-for-hash.ts';
 import { copyHolders } from '../catalog/reference-copies.ts';
 import { shardName } from '../catalog/shard-name.ts';
-import type { CallOptions } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection } from '../cluster/node-connection.ts';
 import type { CopySource } from '../execute/copy/copy-source.ts';
 import { copyStatement, type CopyStatement, refuseSpreadOptions } from '../execute/copy/copy-statement.ts';
 import { localCopyIn } from '../execute/copy/local-copy-in.ts';
@@ -21,6 +21,7 @@ import { renderColumns } from '../execute/copy/render-copy.ts';
 import { askServerHash } from '../execute/server-hash.ts';
 import { streamLocalTables } from '../execute/read-local-tables.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
+import { watchedSteps } from '../execute/watch-shells.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -28,6 +29,7 @@ import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { copiedQuery, copiedRows, type PlannedQuery } from './copy-query.ts';
 import type { RunContext } from './run-statement.ts';
+import { sequenceEffects } from './sequence-effects.ts';
 
 /** COPY … FROM STDIN; resolves to the number of rows. All or nothing. */
 export async function runCopyIn(statement: Statement, source: CopySource, { context, searchPath }: CopyContext): Promise<number> {
@@ -35,7 +37,11 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
   const { scope } = context;
   const table = tableOf(copy, scope, searchPath);
   if (table === undefined) {
-    return scope.withConnection(coordinatorNodeId, 'write', (connection) => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal, onNotice: scope.onNotice }));
+    const runsCode = await context.runsCode(namesOf(statement, scope), scope);
+    return scope.withConnection(coordinatorNodeId, 'write', async (connection) => {
+      const copyIn = (): Promise<number> => localCopyIn(connection, source, { sql: statement.text, signal: scope.signal, onNotice: scope.onNotice });
+      return runsCode ? copyWatched(scope, connection, copyIn) : copyIn();
+    });
   }
   refuseSpreadOptions(copy);
   const keeps = lookupsWrittenThrough(scope.snapshot.lookups, [table]).length > 0;
@@ -87,7 +93,8 @@ export async function* runCopyOut(statement: Statement, { context, reading, sear
   }
   const parts = query?.kind === 'parts' ? query.parts : table === undefined ? undefined : partsOf(copy, table, context);
   if (parts === undefined) {
-    yield* streamLocalTables(scope, heldCopyOut(scope, coordinatorNodeId, statement.text, { signal: scope.signal, onNotice: scope.onNotice }));
+    const runsCode = await context.runsCode(namesOf(statement, scope), scope);
+    yield* streamLocalTables(scope, (runsCode ? watchedCopyOut : localCopyOut)(scope, statement.text));
     return;
   }
   yield* shardedCopyOut({
@@ -97,6 +104,31 @@ export async function* runCopyOut(statement: Statement, { context, reading, sear
     translateError: (error) => withLogicalNames(error, scope.snapshot),
     signal: scope.signal,
   });
+}
+
+/** What the statement runs depends on what it names. */
+function namesOf(statement: Statement, { snapshot }: StatementScope): Parameters<RunContext['runsCode']>[0] {
+  return { statement, snapshot, sequenceEffects: sequenceEffects(statement) };
+}
+
+async function copyWatched(scope: StatementScope, connection: NodeConnection, copyIn: () => Promise<number>): Promise<number> {
+  let rows = 0;
+  for await (const copied of watchedSteps(scope, connection, async function* () { yield await copyIn(); })) rows = copied;
+  return rows;
+}
+
+function localCopyOut(scope: StatementScope, sql: string): AsyncIterable<Uint8Array> {
+  return heldCopyOut(scope, coordinatorNodeId, sql, { signal: scope.signal, onNotice: scope.onNotice });
+}
+
+async function* watchedCopyOut(scope: StatementScope, sql: string): AsyncGenerator<Uint8Array> {
+  const held = new HeldConnections(scope);
+  try {
+    const connection = await held.take(coordinatorNodeId, 'write');
+    yield* watchedSteps(scope, connection, () => connection.copyOut(sql, { signal: scope.signal, onNotice: scope.onNotice }));
+  } finally {
+    await held.release();
+  }
 }
 
 function copyOf(statement: Statement, direction: 'from' | 'to'): CopyStatement {

@@ -6,7 +6,7 @@ import { ResultTooLong } from '../base/result-too-long.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { CatalogTable, DistributedTable } from '../catalog/catalog-snapshot.ts';
 import type { NodeId, ShardGroupId, ShardId } from '../catalog/ids.ts';
-import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
+import type { FieldDescriptor, ParsedQuery, RawRow } from '../cluster/node-connection.ts';
 import { makeQueryResult } from '../cluster/query-result.ts';
 import { referringTables } from '../ddl/referring-tables.ts';
 import { truncatedPartitionsLeave } from '../ddl/lookups/truncated-partitions.ts';
@@ -16,11 +16,13 @@ import { runLock, runMaintenance } from '../ddl/propagate/run-maintenance.ts';
 import { defineAgain } from './define-again.ts';
 import type { ClientActivity } from '../execute/computed/client-activity.ts';
 import { fillRelation } from '../execute/fill-relation.ts';
+import { changeCode } from '../execute/change-code.ts';
 import { changeViews } from '../execute/change-views.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { emptyLookups } from '../execute/lookups/empty-lookups.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
+import { runCommitting, watchedScope } from '../execute/watch-shells.ts';
 import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
 import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } from '../execute/statement-scope.ts';
@@ -42,6 +44,7 @@ import { explainStatement } from './explain-statement.ts';
 import { asTexts, insertOrUpdate } from './insert-or-update.ts';
 import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
+import { mayCommit, type RunByNames } from './known-code.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
 import { bindLookup } from './bind-lookup.ts';
@@ -69,6 +72,8 @@ export interface RunContext {
   readonly renewNodes: () => Promise<void>;
   /** What clients of the process's wire servers do. */
   clients(): Promise<readonly ClientActivity[]>;
+  /** Whether a statement that the coordinator database runs may run code there that may do anything. */
+  runsCode(prepared: RunByNames, scope: StatementScope): boolean | Promise<boolean>;
   /** Runs one of the cluster's own functions. */
   utility(run: UtilityRun): Promise<UtilityValue>;
 }
@@ -80,10 +85,20 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
   return runBound(prepared, values, context, result);
 }
 
-function runBound(prepared: PreparedPlan, values: readonly unknown[], context: RunContext, result: ResultOptions): Promise<QueryResult> {
+function runBound(prepared: PreparedPlan, values: readonly unknown[], given: RunContext, result: ResultOptions): Promise<QueryResult> {
+  const context = watching(prepared, given);
   if (prepared.plan.kind === 'insert' && prepared.plan.upsert !== undefined) return runUpsert(prepared, prepared.plan, { values, context, result });
   if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
   return runDrawing(prepared, context, (own) => (prepared.keepsLookups ? keepingLookups(own.scope, ({ scope }) => runPlan(prepared, values, { ...own, scope }, result), mayRunAgain) : runPlan(prepared, values, own, result)));
+}
+
+/** A statement for nodes may have functions of the user's called in the coordinator database, in steps of its own. */
+export function watching(prepared: PreparedPlan, context: RunContext): RunContext {
+  const { plan: { kind }, sequenceEffects: effects } = prepared;
+  const isForNodes = kind === 'select' || kind === 'modify' || kind === 'insert' || kind === 'materialize';
+  if (!isForNodes || effects.kind === 'none' || (effects.kind === 'named' && effects.functions.length === 0)) return context;
+  const { scope } = context;
+  return { ...context, scope: watchedScope(scope, () => context.runsCode(prepared, scope)) };
 }
 
 function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: RunContext) => Promise<QueryResult>): Promise<QueryResult> {
@@ -107,8 +122,8 @@ function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: Ru
     case 'coordinator': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
       if (plan.changesViews !== undefined) return changeViews(context.scope, query, plan.changesViews);
-      const effect = plan.effect === 'read' ? 'read' : 'write';
-      return prepared.readsLocalTables ? readLocalTables(context.scope, query, effect) : context.scope.runParsed(coordinatorNodeId, query, effect);
+      if (plan.changesCode === true) return changeCode(context.scope, query);
+      return runOnCoordinator(prepared, query, { effect: plan.effect === 'read' ? 'read' : 'write', context });
     }
     case 'select':
       return runSelect(prepared, plan, { values, context, result });
@@ -140,6 +155,22 @@ function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: Ru
     case 'explain':
       return runExplain(plan, { values, context, result });
   }
+}
+
+/** At once where nobody has to be asked what it runs. */
+function runOnCoordinator(prepared: PreparedPlan, query: ParsedQuery, { effect, context }: { readonly effect: Effect; readonly context: RunContext }): Promise<QueryResult> {
+  const { scope } = context;
+  const runsCode = context.runsCode(prepared, scope);
+  if (typeof runsCode !== 'boolean' || runsCode) return runCode(prepared, query, { effect, scope, runsCode });
+  return prepared.readsLocalTables ? readLocalTables(scope, query, { effect }) : scope.runParsed(coordinatorNodeId, query, effect);
+}
+
+async function runCode(prepared: PreparedPlan, query: ParsedQuery, how: { readonly effect: Effect; readonly scope: StatementScope; readonly runsCode: boolean | Promise<boolean> }): Promise<QueryResult> {
+  const { effect, scope } = how;
+  const runsCode = await how.runsCode;
+  if (!runsCode && !prepared.readsLocalTables) return scope.runParsed(coordinatorNodeId, query, effect);
+  if (runsCode && !scope.inTransaction && (await mayCommit(prepared.statement, scope))) return runCommitting(scope, query);
+  return readLocalTables(scope, query, { effect, namesTables: prepared.readsLocalTables, runsCode });
 }
 
 interface Call {
@@ -189,7 +220,7 @@ interface NodeCall {
 function runOnNode({ scope, objects, load }: RunContext, { node, text, values, effect, name, repeats, tables, shardGroup, groups }: NodeCall, { rowMode, types, wholeBytesMax: bytesMax }: ResultOptions): Promise<QueryResult> {
   const query = { text, values, rowMode, types: objects.parsers(node, types), name, repeats, groups, bytesMax };
   const where = { node, snapshot: scope.snapshot, tables };
-  const answer = node === coordinatorNodeId ? readLocalTables(scope, query, effect) : scope.runParsed(node, query, effect);
+  const answer = node === coordinatorNodeId ? readLocalTables(scope, query, { effect }) : scope.runParsed(node, query, effect);
   return answer.then((result) => {
     if (shardGroup !== undefined) load.note(shardGroup, result.rowCount ?? 0);
     return result.fields.length === 0 ? result : objects.translate(result, where, types);

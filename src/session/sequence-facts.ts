@@ -18,6 +18,8 @@ export interface RelationFacts {
   readonly readsByCode: boolean;
   /** To write it may: a trigger, a rule, a default. */
   readonly writesByCode: boolean;
+  /** The same of a CHECK constraint, or an index of an expression. */
+  readonly checksByCode: boolean;
   /** Those that its columns, or those of its partitions, take their defaults from, by the columns' names. */
   readonly sequences: readonly (readonly [column: string, sequence: number])[];
 }
@@ -28,9 +30,11 @@ const mayDoAnything = `p.oid >= 16384 AND NOT (l.lanname IN ('c', 'internal') AN
 const functionsQuery = `SELECT pg_catalog.json_agg(DISTINCT p.proname) FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE p.proname = ANY ($1::text[]) AND ${mayDoAnything}`;
 
 /** Whether something depends on a function that may do anything, and, `among` the catalog's relations `below`, what. */
-const dependsOnCode = (from: string): string => `EXISTS (SELECT FROM ${from} JOIN pg_catalog.pg_proc p ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.refobjid JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE ${mayDoAnything})`;
+const dependsOnCode = (from: string, where = 'true'): string => `EXISTS (SELECT FROM ${from} JOIN pg_catalog.pg_proc p ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.refobjid JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE ${mayDoAnything} AND ${where})`;
 
 const defaults = `pg_catalog.pg_attrdef f JOIN below ON f.adrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid`;
+const checks = `pg_catalog.pg_constraint k JOIN below ON k.conrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid`;
+const indexes = `pg_catalog.pg_index x JOIN below ON x.indrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = x.indexrelid`;
 const ruleOfView = `pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON r.ev_class = c.oid AND d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid`;
 
 /** A view over tables alone, without functions of the user's or of sequences, only reads. */
@@ -45,6 +49,7 @@ const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhr
     'writesByCode', c.relrowsecurity OR c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN below ON t.tgrelid = below.oid WHERE NOT t.tgisinternal) OR ${dependsOnCode(defaults)}
       OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN below ON f.adrelid = below.oid WHERE pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~* '(nextval|setval)'
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> f.adrelid)),
+    'checksByCode', ${dependsOnCode(checks)} OR ${dependsOnCode(indexes)},
     'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, s.oid::int8)) FROM pg_catalog.pg_class s JOIN (
       SELECT f.adrelid AS of, f.adnum AS column, d.refobjid AS oid FROM ${defaults} WHERE d.refclassid = 'pg_catalog.pg_class'::regclass
       UNION SELECT d.refobjid, d.refobjsubid, d.objid FROM pg_catalog.pg_depend d JOIN below ON d.refobjid = below.oid WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
@@ -53,6 +58,17 @@ const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhr
 const query = `SELECT (${functionsQuery}),
   (SELECT pg_catalog.json_object_agg(name, pg_catalog.to_regclass(name)::oid::int8) FROM pg_catalog.unnest($2::text[]) AS name),
   (SELECT pg_catalog.json_object_agg(name, (SELECT facts.json FROM pg_catalog.pg_class c, LATERAL (${relationQuery}) AS facts(json) WHERE c.oid = pg_catalog.to_regclass(name))) FROM pg_catalog.unnest($3::text[]) AS name)`;
+
+/** Operators, casts, aggregates and domains, whose functions run without being named. */
+const unnamedQuery = `SELECT ${dependsOnCode(`pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+  LEFT JOIN pg_catalog.pg_proc a ON d.classid = 'pg_catalog.pg_proc'::regclass AND a.oid = d.objid`,
+  `(d.classid IN ('pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass) OR k.contypid <> 0 OR a.prokind = 'a')`)}`;
+
+/** Whether there are any such, which may do anything. */
+export async function hasUnnamedCode(scope: StatementScope): Promise<boolean> {
+  const { rows } = await scope.run(coordinatorNodeId, { text: unnamedQuery }, 'read');
+  return at(rows, 0)[0] === 't';
+}
 
 /** Looks up what the statements name, and the sequences besides, as the session's search path leads. */
 export async function readSequenceFacts(scope: StatementScope, effects: readonly NamedEffects[], sequences: readonly string[]): Promise<SequenceFacts> {

@@ -186,6 +186,8 @@ export class SessionPortals {
     const prepared = await this.session.prepare(statement);
     const text = cursorText(prepared.plan, statement);
     if (text === undefined) return false;
+    const context = this.session.context(prepared.snapshot, signal);
+    if (await context.runsCode(prepared, context.scope)) return false;
     this.session.begins(prepared);
     const connection = await transaction.join(coordinatorNodeId, prepared.plan.kind === 'coordinator' && prepared.plan.effect === 'read' ? 'read' : 'write', { signal });
     await cursors.close(name);

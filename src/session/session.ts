@@ -24,6 +24,7 @@ import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan } from '../plan/statement-plan.ts';
+import { KnownCode, type RunByNames } from './known-code.ts';
 import type { LiftedText } from './lifted-texts.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -101,6 +102,8 @@ export class Session {
   /** What statements take and give. */
   readonly shapes: SessionShapes;
   readonly #isBrief: boolean;
+  /** What names mean to this session alone. */
+  readonly #code = new KnownCode();
 
   constructor(services: SessionServices, { isBrief = false, ...events }: SessionOptions = {}) {
     this.#services = services;
@@ -661,8 +664,17 @@ export class Session {
       nextNode: () => this.#services.nextNode(),
       renewNodes: () => this.#services.renewNodes(),
       clients: () => this.#services.clients(),
+      runsCode: (prepared, scope) => this.#runsCode(prepared, scope),
       utility: (run) => this.#utility(run, snapshot),
     };
+  }
+
+  #runsCode(prepared: RunByNames, scope: StatementScope): boolean | Promise<boolean> {
+    // It may make functions, triggers and views, and other meanings of names.
+    if (!readsOrWrites(prepared.statement.node) && !('CopyStmt' in prepared.statement.node)) this.#code.forget();
+    if (prepared.sequenceEffects.kind === 'unknown') return this.#code.runs(prepared, { scope, searchPath: [] });
+    const code = this.#isPlain ? this.#services.planner.code : this.#code;
+    return this.#planner.searchPath(prepared.snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
   }
 
   /** One of the cluster's own functions. What a role may do itself is done by its own connections, so in a transaction of the session. */

@@ -85,7 +85,7 @@ export function setsModes({ kind, name }: VariableSetStmt): boolean {
 /** Whether running the plan makes another catalog, which the session must see. */
 export function changesCatalog(plan: StatementPlan): boolean {
   if (plan.kind === 'definition' || plan.kind === 'concurrent_index' || (plan.kind === 'utility' && blockUtilities.has(plan.name))) return true;
-  return plan.kind === 'coordinator' ? plan.changesViews !== undefined : plan.kind === 'materialize' && plan.created?.isView === true;
+  return plan.kind === 'coordinator' ? plan.changesViews !== undefined || plan.changesCode === true : plan.kind === 'materialize' && plan.created?.isView === true;
 }
 
 /** Whether it takes locks on tables that keep readers away until the transaction ends. */

@@ -11,7 +11,7 @@ import { targetOf } from '../plan/bind.ts';
 import { fanOutRows } from './fan-out-rows.ts';
 import { bindLookup } from './bind-lookup.ts';
 import type { PreparedPlan } from './planner.ts';
-import { anyNode, textForAny, groupOf, refuseValues, type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, textForAny, groupOf, refuseValues, type RunContext, runStatement, watching } from './run-statement.ts';
 
 export interface StreamInput extends ResultOptions {
   readonly values: readonly unknown[];
@@ -21,8 +21,9 @@ export interface StreamInput extends ResultOptions {
 }
 
 /** The rows of a statement in batches, parsed; nothing is read ahead of the consumer but what is on the wire. */
-export async function* streamStatement(prepared: PreparedPlan, context: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+export async function* streamStatement(prepared: PreparedPlan, given: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const { plan } = prepared;
+  const context = watching(prepared, given);
   const { scope, objects, load } = context;
   if (prepared.parameters !== undefined && prepared.parameters !== input.values.length) await refuseValues(prepared, input.values, { scope, name: undefined });
   const bound = prepared.lookedUp === undefined ? undefined : await bindLookup(prepared, input.values, context);
@@ -32,13 +33,13 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   }
   if (plan.kind === 'coordinator') {
     const effect = plan.effect === 'read' ? 'read' : 'write';
-    yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables }, input);
+    // What code has read is known at its end.
+    if (await context.runsCode(prepared, scope)) yield* asOne(prepared, context, input);
+    else yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables }, input);
     return;
   }
   if (plan.kind !== 'select') {
-    const { fields, rows } = await runStatement(prepared, input.values, context, input);
-    input.onFields?.(fields);
-    yield rows;
+    yield* asOne(prepared, context, input);
     return;
   }
   const target = targetOf(plan, input.values);
@@ -57,6 +58,12 @@ export async function* streamStatement(prepared: PreparedPlan, context: RunConte
   const batches = fanOutRows(prepared, context, { plan, fanOut, ordinals: target.ordinals, values: input.values }, options);
   const groups = plan.uses[0]?.placer.group.shardGroups ?? [];
   yield* counted(parsed(batches, fieldsOf(plan.columns ?? fanOut.columns), input), (rows) => load.noteEach(groups, target.ordinals, rows));
+}
+
+async function* asOne(prepared: PreparedPlan, context: RunContext, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+  const { fields, rows } = await runStatement(prepared, input.values, context, input);
+  input.onFields?.(fields);
+  yield rows;
 }
 
 /** Tells at the end, however it comes, how many rows there were. */

@@ -36,7 +36,7 @@ function onShell(scope: StatementScope, query: ParsedQuery, { text, table }: Pic
 }
 
 function definition(text: string, { table }: Pick<ConcurrentIndexPlan, 'table'>): DefinitionPlan {
-  return { kind: 'definition', text, tables: [table], reach: 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, referenced: [], checksRows: false, mayRead: false, makesTables: false, schemas: undefined, everywhere: undefined };
+  return { kind: 'definition', text, tables: [table], reach: 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, referenced: [], checksRows: false, code: undefined, makesTables: false, schemas: undefined, everywhere: undefined };
 }
 
 async function createConcurrently(scope: StatementScope, query: ParsedQuery, plan: ConcurrentIndexPlan, lockTimeoutMs: number): Promise<QueryResult> {

@@ -75,7 +75,7 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
     const conversions = await onceInConversions(change, plan.conversions);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
-    if (known.read !== undefined) await refuseReading(change, known.read);
+    if (plan.code !== undefined) await refuseReading(change, { code: plan.code, before: known.read });
     await followStatement(change, { ...plan, conversions }, { ...known, text });
     await copiesFollow(change, plan);
     return result;
@@ -95,7 +95,7 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
   const schemas = plan.schemas === 'made' ? (surroundings?.schemas ?? []) : undefined;
   const lost = plan.reach === 'schemas' ? await readLost(change) : [];
   if (plan.attached !== undefined && before.get(plan.attached.oid)?.partition === false) await unfencePartition(change, plan.attached);
-  const read = plan.mayRead ? await readShells(change) : undefined;
+  const read = plan.code === undefined ? new Map() : await readShells(change);
   const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
   return { before, surroundings, schemas, lost, read, bounds };
 }

@@ -46,6 +46,8 @@ export interface StagedOptions {
   readonly results?: HeldResults | undefined;
   /** Called when a part had many more bytes than the plan was chosen by. */
   readonly surprised?: ((part: string, bytes: number) => void) | undefined;
+  /** Whether what it computes in the coordinator database may run code of the user's. */
+  readonly runsCode?: (() => boolean | Promise<boolean>) | undefined;
 }
 
 /** So many times what was believed, and so many bytes at least, are a surprise: below, another plan would not be much better. */

@@ -27,12 +27,20 @@ export interface DefinitionPlan {
   readonly referenced: readonly ReferenceTable[];
   /** Given where the rows of a table that is there are checked against them. */
   readonly checksRows: boolean;
-  /** It makes statements at run time that nobody could read beforehand. */
-  readonly mayRead: boolean;
+  /** Of a DO block. */
+  readonly code: CodeInBlock | undefined;
   /** It cannot be run inside a transaction block. */
   readonly isAlone: boolean;
   /** Given where the nodes run it as well. */
   readonly everywhere: Everywhere | undefined;
+}
+
+/** What may read tables that the block's own statements do not name. */
+export interface CodeInBlock {
+  /** It makes queries at run time that nobody could read beforehand. */
+  readonly isOpen: boolean;
+  /** Names, without schemas, of what it calls. */
+  readonly functions: readonly string[];
 }
 
 /** An expression of USING. */

@@ -24,7 +24,7 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const reach = target.reach ?? 'named';
   if (everywhere === undefined && !makesTables && !concernsCopies && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
   const detaching = concurrentDetach(statement);
-  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), referenced, checksRows: 'AlterTableStmt' in node, mayRead: false, everywhere };
+  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), referenced, checksRows: 'AlterTableStmt' in node, code: undefined, everywhere };
 }
 
 /** What a statement is about. */

@@ -1,7 +1,9 @@
+import { collectCalls } from '../../analyze/function-calls.ts';
 import { namedRelations } from '../../analyze/analyze-statement.ts';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { ClusterError } from '../../base/errors.ts';
 import { type Code, readCode } from '../../sql/code-statements.ts';
+import { nameParts } from '../../sql/ast.ts';
 import type { Statement } from '../../sql/parse.ts';
 import type { DefinitionPlan } from './definition-plan.ts';
 import { everywhereOf, type ObjectScope } from './everywhere.ts';
@@ -29,10 +31,10 @@ export function planDo(statement: Statement, names: RelationNames): DefinitionPl
   const mixed = scopes.size > 1 || changesTables || inner.some((one) => everywhereOf(one) === undefined) || statements.some(({ node }) => isRows(node) && readsRows(node));
   if (scope !== undefined && mixed) throw mixedBlock();
   const droppedSchemas = plans.flatMap((plan) => plan.droppedSchemas);
-  return { ...planOf(statement.text, scope, droppedSchemas), mayRead: body.made.some(mayRead) };
+  return { ...planOf(statement.text, scope, droppedSchemas), code: { isOpen: body.made.some(mayRead), functions: calledIn(statements) } };
 }
 
-function planOf(text: string, scope: ObjectScope | undefined, droppedSchemas: readonly string[]): Omit<DefinitionPlan, 'mayRead'> {
+function planOf(text: string, scope: ObjectScope | undefined, droppedSchemas: readonly string[]): Omit<DefinitionPlan, 'code'> {
   const everywhere = scope === undefined ? undefined : { scope, text, functions: [] };
   const reach = scope === undefined ? 'all' : droppedSchemas.length > 0 ? 'schemas' : 'named';
   return { kind: 'definition', text, tables: [], reach, droppedSchemas, conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, referenced: [], checksRows: false, makesTables: true, schemas: scope === 'database' ? 'made' : 'dropped', everywhere };
@@ -46,6 +48,15 @@ function mayChangeTables(made: Code['made'][number]): boolean {
 /** The same of reading them. */
 function mayRead(made: Code['made'][number]): boolean {
   return made === undefined || (!made.isWhole && made.statements.some(({ node }) => isRows(node) || isOfShell(node)));
+}
+
+function calledIn(statements: readonly Statement[]): string[] {
+  const names = new Set<string>();
+  collectCalls(statements.map(({ node }) => node), ({ funcname }) => {
+    names.add(nameParts(funcname).at(-1) ?? '');
+    return true;
+  }, true);
+  return [...names];
 }
 
 /** Queries of views are read from the catalog, which is to be looked at again. */

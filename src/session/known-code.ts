@@ -1,0 +1,94 @@
+import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
+import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
+import type { StatementScope } from '../execute/statement-scope.ts';
+import { nameParts } from '../sql/ast.ts';
+import type { Statement } from '../sql/parse.ts';
+import type { PreparedPlan } from './planner.ts';
+import type { NamedEffects } from './sequence-effects.ts';
+import { hasUnnamedCode, readSequenceFacts, type RelationFacts } from './sequence-facts.ts';
+
+/** By names: whether a function may do anything, and what a relation does; those that are there. */
+interface Known {
+  readonly functions: Map<string, boolean>;
+  readonly relations: Map<string, RelationFacts>;
+  /** Undefined before it is asked: operators, casts and the like may do anything. */
+  unnamed: boolean | undefined;
+}
+
+/** What a statement runs, as far as its text says. */
+export type RunByNames = Pick<PreparedPlan, 'statement' | 'snapshot' | 'sequenceEffects'>;
+
+export interface NamedWhere {
+  readonly scope: StatementScope;
+  /** Under which the names stand. */
+  readonly searchPath: readonly string[];
+}
+
+/** Whether a statement, outside of a block, may end transactions by itself. */
+export async function mayCommit({ node, text }: Statement, scope: StatementScope): Promise<boolean> {
+  if ('DoStmt' in node) return ends.test(text);
+  const name = 'CallStmt' in node ? nameParts(node.CallStmt.funccall?.funcname).at(-1) : undefined;
+  if (name === undefined) return false;
+  const { rows } = await scope.run(coordinatorNodeId, { text: procedureQuery, values: [name] }, 'read');
+  return rows.some(([source]) => ends.test(source ?? ''));
+}
+
+/** By another procedure, too, or a text of its own. */
+const ends = /\b(commit|rollback|call|execute)\b/i;
+const procedureQuery = `SELECT prosrc FROM pg_catalog.pg_proc WHERE prokind = 'p' AND proname = $1`;
+
+/** Which statements may run code of the user's in the coordinator database. It is asked of each name once for each version of the catalog. */
+export class KnownCode {
+  #known = new WeakMap<CatalogSnapshot, Map<string, Known>>();
+
+  /** Without asking where nothing is named that is not known. */
+  runs(prepared: RunByNames, where: NamedWhere): boolean | Promise<boolean> {
+    const { sequenceEffects: effects, snapshot, statement: { node } } = prepared;
+    if (snapshot.tables.size === 0 || !canBeInBlock.has(Object.keys(node)[0] ?? '')) return false;
+    if (effects.kind === 'unknown') return true;
+    const named = effects.kind === 'named' ? effects : namesNothing;
+    const known = this.#of(snapshot, where);
+    return isKnown(named, known) ? mayDoAnything(named, known) : this.#ask(named, { known, ...where });
+  }
+
+  /** What the session's names mean has changed. */
+  forget(): void {
+    this.#known = new WeakMap();
+  }
+
+  #of(snapshot: CatalogSnapshot, { searchPath }: NamedWhere): Known {
+    const byPath = this.#known.get(snapshot) ?? new Map<string, Known>();
+    this.#known.set(snapshot, byPath);
+    const key = JSON.stringify(searchPath);
+    const known = byPath.get(key) ?? { functions: new Map<string, boolean>(), relations: new Map<string, RelationFacts>(), unnamed: undefined };
+    byPath.set(key, known);
+    return known;
+  }
+
+  async #ask(effects: NamedEffects, { known, scope }: NamedWhere & { readonly known: Known }): Promise<boolean> {
+    const functions = effects.functions.filter((name) => !known.functions.has(name));
+    const relations = effects.relations.filter((name) => !known.relations.has(name));
+    const facts = await readSequenceFacts(scope, [{ ...effects, functions, relations, sequences: [] }], []);
+    for (const name of functions) known.functions.set(name, facts.functions.has(name));
+    for (const [name, relation] of facts.relations) if (relation !== null) known.relations.set(name, relation);
+    known.unnamed ??= await hasUnnamedCode(scope);
+    return mayDoAnything(effects, known);
+  }
+}
+
+const namesNothing: NamedEffects = { kind: 'named', sequences: [], functions: [], relations: [], common: new Set(), writes: false, fills: [] };
+
+/** What runs code, and can do so in a transaction block. */
+const canBeInBlock: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'TruncateStmt', 'CreateTableAsStmt', 'RefreshMatViewStmt', 'ExecuteStmt', 'CallStmt', 'DoStmt', 'FetchStmt', 'DeclareCursorStmt', 'CopyStmt']);
+
+function isKnown({ functions, relations, common }: NamedEffects, known: Known): boolean {
+  return known.unnamed !== undefined && functions.every((name) => known.functions.has(name)) && relations.every((name) => known.relations.has(name) || common.has(name));
+}
+
+function mayDoAnything({ functions, relations, writes }: NamedEffects, known: Known): boolean {
+  if (known.unnamed === true) return true;
+  return functions.some((name) => known.functions.get(name) === true) || relations.some((name) => {
+    const facts = known.relations.get(name);
+    return facts !== undefined && (facts.readsByCode || (writes && (facts.writesByCode || facts.checksByCode)));
+  });
+}

@@ -1,0 +1,183 @@
+import type { PoolClient } from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ClusterAndPlain, run, startCluster } from '../coordinator/start-cluster.ts';
+import { compareSteps } from './compare-steps.ts';
+
+let pair: ClusterAndPlain;
+
+/** Functions of which no text says what they read. `fixed` is made past the library, as one that is older than the tables' distribution. */
+const functions = `
+CREATE FUNCTION counted(name text) RETURNS bigint LANGUAGE plpgsql AS $$ DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM %I', name) INTO n; RETURN n; END $$;
+CREATE FUNCTION fixed() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders';
+CREATE FUNCTION by_index(t bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN SET LOCAL enable_seqscan = off; RETURN (SELECT count(*) FROM orders WHERE tenant_id = t); END $$;
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.body := counted(TG_ARGV[0]); RETURN NEW; END $$;
+CREATE PROCEDURE kept(name text) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO notes VALUES (100, counted(name)); END $$;
+CREATE PROCEDURE committing(name text) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO notes VALUES (200, 'kept'); COMMIT; PERFORM counted(name); END $$;
+CREATE FUNCTION altering() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'ALTER TABLE ' || quote_ident('orders') || ' ADD COLUMN added int'; END $$;
+CREATE FUNCTION indexing() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE INDEX added ON ' || quote_ident('orders') || ' (total)'; END $$;
+CREATE FUNCTION dropping() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DROP TABLE ' || quote_ident('items'); END $$;
+CREATE TABLE triggered (id int PRIMARY KEY, body text);
+CREATE TRIGGER noted BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION noted('orders');
+CREATE TABLE defaulted (id int PRIMARY KEY, body text DEFAULT counted('orders'));
+CREATE TABLE ruled (id int PRIMARY KEY);
+CREATE RULE ruled AS ON INSERT TO ruled DO ALSO INSERT INTO notes VALUES (101, counted('orders'));
+CREATE TABLE checked (id int PRIMARY KEY, CONSTRAINT looked CHECK (fixed() = 0 OR id > 0));
+CREATE FUNCTION steady(id int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN fixed() + id; END $$;
+CREATE TABLE indexed (id int PRIMARY KEY); CREATE INDEX ON indexed (steady(id));
+CREATE VIEW seen AS SELECT id, counted('orders') AS n FROM notes`;
+
+beforeAll(async () => {
+  pair = await startCluster();
+  await run(pair.databases.coordinator.connectionString, functions);
+  await pair.plain.query(functions);
+});
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+
+const refused = { id: 'unsupportedQuery', code: '0A000', message: 'a function has read "orders", which is distributed or a reference table', schema: 'public', table: 'orders' };
+
+/** Of what nodes answer, the last step is the coordinator database's. */
+const finished = [
+  `SELECT count(*) + counted('orders') AS n FROM orders`,
+  `SELECT total, counted('orders') AS n, row_number() OVER (ORDER BY total) FROM (SELECT sum(total) AS total FROM orders GROUP BY note) s`,
+  `SELECT n.id, counted('orders') AS n FROM notes n JOIN orders o ON o.id = n.id ORDER BY n.id`,
+  `CREATE TABLE made AS SELECT count(*) AS n, counted('orders') AS m FROM orders`,
+];
+
+const readers = [
+  `SELECT counted('orders')`,
+  'SELECT fixed()',
+  'SELECT by_index(3)',
+  'SELECT * FROM fixed()',
+  `SELECT id, counted('orders') FROM notes`,
+  `SELECT (xpath('/table/row/count/text()', query_to_xml('SELECT count(*) FROM orders', false, false, '')))[1]::text`,
+  `INSERT INTO notes VALUES (50, counted('orders'))`,
+  `UPDATE notes SET body = counted('orders')`,
+  'INSERT INTO triggered VALUES (1)',
+  'INSERT INTO defaulted (id) VALUES (1)',
+  'INSERT INTO ruled VALUES (1)',
+  'INSERT INTO checked VALUES (1)',
+  'INSERT INTO indexed VALUES (1)',
+  'SELECT * FROM seen',
+  `CALL kept('orders')`,
+  `CREATE TABLE made AS SELECT counted('orders') AS n`,
+  `DO $$ BEGIN PERFORM counted('orders'); END $$`,
+];
+
+test.each([...readers, ...finished])('%s: nobody is given what the shell has', async (text) => {
+  await expect(pair.cluster.query(text)).rejects.toMatchObject(refused);
+  const client = await pair.cluster.connect();
+  try {
+    await client.query('BEGIN');
+    await expect(client.query(text)).rejects.toMatchObject(refused);
+    await expect(client.query('SELECT 1')).rejects.toMatchObject({ code: '25P02' });
+    await client.query('ROLLBACK');
+  } finally {
+    client.release();
+  }
+  expect((await pair.cluster.query(`SELECT to_regclass('made'), * FROM notes ORDER BY id`)).rows).toEqual((await pair.plain.query(`SELECT to_regclass('made'), * FROM notes ORDER BY id`)).rows);
+});
+
+test.each(finished)('%s: as on one PostgreSQL where it reads local tables', async (text) => {
+  const local = text.replace(`counted('orders')`, `counted('notes')`);
+  await compareSteps(pair, local, 'BEGIN', local.replace('made', 'made_2'), 'ROLLBACK', 'DROP TABLE IF EXISTS made');
+});
+
+test('streams end with the error', async () => {
+  for (const text of [...readers.filter((one) => one.startsWith('SELECT')), ...finished.filter((one) => one.startsWith('SELECT'))]) {
+    const read = async (): Promise<void> => {
+      for await (const batch of pair.cluster.stream(text)) expect(batch).toBeDefined();
+    };
+    await expect(read()).rejects.toMatchObject(refused);
+  }
+});
+
+test('COPY of rows that a trigger looks at, and of a query', async () => {
+  await expect(pair.cluster.copyFrom('COPY triggered (id) FROM STDIN', ['7\n'])).rejects.toMatchObject(refused);
+  await expect(collected(pair.cluster.copyTo(`COPY (SELECT counted('orders')) TO STDOUT`))).rejects.toMatchObject(refused);
+  expect(await collected(pair.cluster.copyTo(`COPY (SELECT counted('notes')) TO STDOUT`))).toBe('2\n');
+  expect((await pair.cluster.query('SELECT * FROM triggered')).rows).toEqual([]);
+});
+
+async function collected(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all).toString();
+}
+
+test.each([
+  ['a cursor', `DECLARE c CURSOR FOR SELECT counted('orders')`, 'FETCH c'],
+  ['a prepared statement', 'PREPARE p (text) AS SELECT counted($1)', `EXECUTE p ('orders')`],
+])('%s whose rows are computed later', async (_, before, text) => {
+  const client = await pair.cluster.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query(before);
+    await expect(client.query(text)).rejects.toMatchObject(refused);
+    await client.query('ROLLBACK');
+  } finally {
+    client.release(true);
+  }
+});
+
+test('what reads local tables goes on, also behind what has read a shell', async () => {
+  const client: PoolClient = await pair.cluster.connect();
+  try {
+    await expect(client.query(`SELECT counted('orders')`)).rejects.toMatchObject(refused);
+    expect((await client.query(`SELECT counted('notes')`)).rows).toEqual([{ counted: '2' }]);
+  } finally {
+    client.release();
+  }
+  await compareSteps(pair, `SELECT counted('notes')`, 'BEGIN', `SELECT counted('notes')`, 'SELECT count(*) FROM orders', `SELECT counted('notes')`, 'ROLLBACK', `INSERT INTO notes VALUES (60, counted('notes'))`, 'DELETE FROM notes WHERE id = 60');
+});
+
+test('a procedure that commits is refused afterwards', async () => {
+  const before = (await pair.cluster.query('SELECT * FROM notes ORDER BY id')).rows;
+  await expect(pair.cluster.query(`CALL committing('orders')`)).rejects.toMatchObject(refused);
+  expect((await pair.cluster.query('SELECT * FROM notes ORDER BY id')).rows).toEqual([...before, { id: 200, body: 'kept' }]);
+  await pair.cluster.query('DELETE FROM notes WHERE id = 200');
+  await compareSteps(pair, `CALL committing('notes')`, 'DELETE FROM notes WHERE id = 200');
+  await compareSteps(pair, `DO $$ BEGIN INSERT INTO notes VALUES (201, 'x'); COMMIT; DELETE FROM notes WHERE id = 201; END $$`);
+  await expect(pair.cluster.query(`DO $$ BEGIN COMMIT; PERFORM fixed(); END $$`)).rejects.toMatchObject(refused);
+});
+
+test.each([['altering', 'orders'], ['indexing', 'orders'], ['dropping', 'items']])('%s(): what the shards would not follow is not kept', async (name, table) => {
+  await expect(pair.cluster.query(`SELECT ${name}()`)).rejects.toMatchObject({ id: 'unsupportedQuery', code: '0A000', message: expect.stringMatching(/^a function has changed "/) as unknown });
+  expect((await pair.cluster.checkSchema()).differences).toEqual([]);
+  expect((await pair.cluster.query(`SELECT count(*)::int AS n FROM ${table}`)).rows).toEqual((await pair.plain.query(`SELECT count(*)::int AS n FROM ${table}`)).rows);
+});
+
+test('what relations run is known to each process anew when it changes', async () => {
+  const other = pair.another();
+  await pair.cluster.query('CREATE TABLE later (id int PRIMARY KEY, n bigint); CREATE VIEW shown AS SELECT id, 0::bigint AS n FROM notes');
+  for (const [i, process] of [pair.cluster, other].entries()) {
+    await process.query(`INSERT INTO later VALUES (${i})`);
+    await process.query('SELECT * FROM shown');
+  }
+  await pair.cluster.query('ALTER TABLE later ALTER n SET DEFAULT fixed(); CREATE OR REPLACE VIEW shown AS SELECT id, fixed() AS n FROM notes');
+  for (const process of [pair.cluster, other]) {
+    await expect(process.query('INSERT INTO later VALUES (5)')).rejects.toMatchObject(refused);
+    await expect(process.query('SELECT * FROM shown')).rejects.toMatchObject(refused);
+  }
+  await pair.cluster.query('DROP VIEW shown; DROP TABLE later');
+});
+
+test.each([
+  ['an operator', 'CREATE OPERATOR @@@ (LEFTARG = text, RIGHTARG = text, FUNCTION = compared)', 'DROP OPERATOR @@@ (text, text)', `SELECT 'a' @@@ 'b'`],
+  ['an aggregate', 'CREATE AGGREGATE gathered (text) (SFUNC = compared, STYPE = text)', 'DROP AGGREGATE gathered (text)', 'SELECT gathered(body) FROM notes'],
+  ['a domain', 'CREATE DOMAIN tested AS text CHECK (compared(VALUE, VALUE) IS NULL)', 'DROP DOMAIN tested', `SELECT body::tested FROM notes`],
+])('%s whose function reads a shell', async (_, create, drop, text) => {
+  const compared = `CREATE FUNCTION compared(a text, b text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM counted('orders'); RETURN NULL; END $$`;
+  await pair.cluster.query(`${compared}; ${create}`);
+  await expect(pair.cluster.query(text)).rejects.toMatchObject(refused);
+  await pair.cluster.query(`${drop}; DROP FUNCTION compared`);
+  await compareSteps(pair, 'SELECT body FROM notes ORDER BY id', `SELECT 'a' || 'b' AS c`);
+});
+
+const reading = (name: string): string => `DO $$ DECLARE n bigint; t text := '${name}'; BEGIN EXECUTE format('SELECT count(*) FROM %I', t) INTO n; ALTER TABLE orders ADD COLUMN counted bigint; INSERT INTO notes VALUES (300, n); END $$`;
+const calling = (name: string): string => `DO $$ BEGIN PERFORM counted('${name}'); CREATE INDEX added ON orders (total); END $$`;
+
+test.each([reading, calling])('a DO block that reads the shell of a table whose definition it changes: %s', async (block) => {
+  await expect(pair.cluster.query(block('orders'))).rejects.toMatchObject({ id: 'unsupportedDdl', message: 'the DO block has read "orders", which is distributed or a reference table' });
+  expect((await pair.cluster.checkSchema()).differences).toEqual([]);
+  await compareSteps(pair, block('notes'), 'DELETE FROM notes WHERE id = 300', 'ALTER TABLE orders DROP COLUMN IF EXISTS counted; DROP INDEX IF EXISTS added');
+});
