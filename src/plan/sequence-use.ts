@@ -62,6 +62,16 @@ export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTa
   }
 }
 
+/** Whether a column is set to a default that each copy of a reference table would compute for itself. */
+export function defaultsVary(assigned: readonly Node[], { columns }: CatalogTable): boolean {
+  return assigned.some((item, i) => {
+    const target = 'ResTarget' in item ? item.ResTarget : undefined;
+    const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
+    const meant = value !== undefined && 'SetToDefault' in value ? columns.find(({ name }) => name === target?.name)?.default : undefined;
+    return meant !== undefined && (meant.kind === 'sequence' || meant.volatility !== 'immutable');
+  });
+}
+
 function onlyDefault(column: string): ClusterError {
   return new ClusterError('invalidParameter', `column "${column}" can only be updated to DEFAULT`, { sqlState: '428C9', detail: `Column "${column}" is an identity column defined as GENERATED ALWAYS.` });
 }

@@ -155,6 +155,14 @@ export interface RowKey {
  */
 export type CopyCheck = { readonly kind: 'compared'; readonly mayDiffer: boolean } | { readonly kind: 'locked'; readonly table: ReferenceTable; readonly mayDiffer: boolean };
 
+/** What the other copies do where one has computed what is written: the same to the same rows. */
+export interface FollowingCopies {
+  /** The rows that the first copy has written: what it returns behind the caller's columns and before the hash. */
+  readonly result: ResultTable;
+  /** Reads them, and returns the hash of each row written, and nothing else. */
+  readonly template: ShardTemplate;
+}
+
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */
 export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 'stages' | 'readsLocalTables'> {
   readonly template: ShardTemplate;
@@ -168,6 +176,8 @@ export interface SpreadModify extends Pick<FanOut, 'evaluated' | 'parameters' | 
   readonly unreferenced?: DistributedTable | undefined;
   /** What keeps the copies alike where a reference table is written; undefined where each is sent the same rows. */
   readonly check?: CopyCheck | undefined;
+  /** Given where one copy of a reference table runs the template, and the others follow it: what is computed is computed once. */
+  readonly follow?: FollowingCopies | undefined;
   /** In the coordinator database, when the target is a local table. */
   readonly site: 'shards' | 'coordinator';
 }

@@ -131,7 +131,8 @@ async function modifyTree(plan: ModifyPlan, input: SelectInput): Promise<PlanNod
   const tasks = plan.everywhere !== undefined
     ? copyHolders(context.scope.snapshot, plan.everywhere).map((node) => ({ node, sql: sql(0) }))
     : placesOf(spread.uses ?? plan.uses, values).map(({ node, ordinal }) => ({ node, sql: sql(ordinal) }));
-  return { kind: plan.everywhere !== undefined ? `${name}_everywhere` : `${name}_by_shard`, properties: taskProperties(context, tasks), inputs };
+  const following = spread.follow === undefined ? {} : { 'following sql': shortened(renderTemplate(spread.follow.template, () => 0)) };
+  return { kind: plan.everywhere !== undefined ? `${name}_everywhere` : `${name}_by_shard`, properties: { ...taskProperties(context, tasks), ...following }, inputs };
 }
 
 function groupsOf(uses: readonly PrunableUse[]): number {

@@ -37,6 +37,12 @@ export interface StagedCall {
 /** What is done before the statement that is left. */
 export type StagedWork = Pick<FanOut, 'stages' | 'site' | 'firstValues' | 'parameters' | 'evaluated'>;
 
+/** Rows that go to one statement. */
+export interface OwnRows {
+  readonly result: ResultTable;
+  readonly rows: readonly RawRow[];
+}
+
 export interface StagedOptions {
   readonly options: FanOutOptions;
   /** The node for statements that any node can answer. */
@@ -83,8 +89,8 @@ export class StagedRun {
   }
 
   /** The statement for one server, with the intermediate results that it reads; `own` are rows for this statement alone. */
-  statement(input: NodeStatementInput, own?: { readonly result: ResultTable; readonly rows: readonly RawRow[] }): Promise<NodeQuery> {
-    const results: HeldResults = own === undefined ? this.#results : new Map([...this.#results, [own.result, { kind: 'rows', rows: own.rows }]]);
+  statement(input: NodeStatementInput, own: readonly OwnRows[] = []): Promise<NodeQuery> {
+    const results: HeldResults = own.length === 0 ? this.#results : new Map([...this.#results, ...own.map(({ result, rows }) => [result, { kind: 'rows', rows }] as const)]);
     return nodeStatement(this.scope, results, input);
   }
 

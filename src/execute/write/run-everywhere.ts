@@ -75,12 +75,12 @@ export function inItsOwnName(error: unknown, command: string): unknown {
 }
 
 /** Equal of the same rows: their order is as arbitrary as ever. */
-function sumOfHashes({ counts }: WriteTask, { rows }: RawResult): string {
+export function sumOfHashes({ counts }: WriteTask, { rows }: RawResult): string {
   return counts === true ? (rows[0]?.[1] ?? '0') : String(rows.reduce((sum, row) => sum + BigInt(row.at(-1) ?? 0), 0n));
 }
 
 /** As long as others may have come between, it is put down to them. */
-function differs(mayDiffer: boolean, isPatient: boolean): ClusterError {
+export function differs(mayDiffer: boolean, isPatient: boolean): ClusterError {
   return mayDiffer && !isPatient ? copiesDiffer() : concurrentWrites(mayDiffer);
 }
 
@@ -91,7 +91,7 @@ function copiesDiffer(): ClusterError {
   });
 }
 
-function concurrentWrites(mayDiffer = false): ClusterError {
+export function concurrentWrites(mayDiffer = false): ClusterError {
   return new ClusterError('concurrentWrites', 'could not serialize access to a reference table due to concurrent writes', {
     detail: 'What another transaction has committed was seen in some copies of the table and not in others.',
     hint: `The transaction might succeed if it is tried again.${mayDiffer ? ' If it never does, what the statement writes depends on the order in which rows come, or on the server.' : ''}`,

@@ -1,14 +1,16 @@
 import { orAborted } from '../../base/abort.ts';
 import { at } from '../../base/assert.ts';
 import { coordinatorNodeId } from '../../catalog/coordinator-node.ts';
-import type { RawRow } from '../../cluster/node-connection.ts';
+import type { CallOptions, RawRow } from '../../cluster/node-connection.ts';
+import type { ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import type { NodeId } from '../../catalog/ids.ts';
 import { copyHolders, copyWrite } from '../../catalog/reference-copies.ts';
 import { bindTarget, partialValues, placesOf, RenderedTexts, type ShardPlace } from '../../plan/bind.ts';
 import { firstDrawn } from '../../plan/drawn-values.ts';
 import { constraintSql, renderForShells, shardSql } from '../../plan/shard-template.ts';
-import type { ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
+import type { FollowingCopies, ModifyPlan, RowKey, SpreadModify, WritingParts, WrittenRows } from '../../plan/statement-plan.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
+import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import { withEvaluated } from '../evaluate.ts';
 import { checkLocalTables } from '../read-local-tables.ts';
 import type { HeldResults } from '../staged/held-result.ts';
@@ -16,6 +18,7 @@ import { StagedRun } from '../staged/run-staged.ts';
 import { mayRunAgain, type StatementScope, type SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
 import { bindInsert } from './run-insert.ts';
+import { runLed } from './run-led.ts';
 import { everywhereIn, inItsOwnName, Patience, runEverywhere, summed } from './run-everywhere.ts';
 import { runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
@@ -77,7 +80,7 @@ export async function runWrite(scope: StatementScope, call: WriteCall, how: Writ
   }
   const spread = await orAborted(plan.spread(), scope.signal);
   if ('parts' in spread) return runParts(scope, spread, values, how);
-  const written = spread.uses === undefined ? runByTemplate(scope, { ...call, spread }, how) : runStagedWrite(scope, { ...call, spread }, how);
+  const written = spread.uses === undefined && spread.follow === undefined ? runByTemplate(scope, { ...call, spread }, how) : runStagedWrite(scope, { ...call, spread }, how);
   return plan.everywhere === undefined ? written : written.catch((error: unknown) => Promise.reject(inItsOwnName(error, plan.command)));
 }
 
@@ -122,20 +125,46 @@ function runStagedWrite(scope: StatementScope, { plan, spread, values: given }: 
     const run = new StagedRun(steady, how);
     const values = await run.hold({ ...spread, firstValues: [] }, given);
     const taken = spread.rows === undefined ? undefined : await takeRows(steady, { rows: rowsOf(steady, { run, written: spread.rows, values, how }), written: spread.rows }, how);
-    const places = await targetsOf(steady, { plan, spread, values }, taken);
-    const valuesOf = await how.blocks.forTasks(steady, spread.template, { values, count: places.length });
-    const task = async ({ node, ordinal, batch }: WritePlace, i: number): Promise<WriteTask> => {
-      const own = spread.rows === undefined || batch === undefined ? undefined : { result: spread.rows.result, rows: batch.rows };
-      const { text, values: sent = [] } = await run.statement({
-        template: spread.template, values: at(valuesOf, i), node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
-      }, own);
-      return { node, ...(plan.everywhere === undefined ? { sql: text } : ofCopy(spread, node, text)), values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
-    };
-    const tasks = await Promise.all(places.map(task));
-    const outcome = plan.everywhere !== undefined ? await everywhereIn(transaction, { tasks, check: spread.check, patience }, options) : await spreadIn(transaction, tasks, options);
+    const write: StagedWrite = { plan, spread, values, run, taken, how, patience };
+    const outcome = plan.everywhere !== undefined && spread.follow !== undefined ? await leadWrite({ transaction, steady, options }, write, { table: plan.everywhere, follow: spread.follow }) : await spreadWrite({ transaction, steady, options }, write);
     if (spread.readsLocalTables) await checkLocalTables(steady);
     return outcome;
   }, mayRunAgain);
+}
+
+interface WriteContext {
+  readonly transaction: DistributedTransaction;
+  readonly steady: SteadyScope;
+  readonly options: CallOptions;
+}
+
+/** What is left when all that the write needs has been read. */
+interface StagedWrite extends SpreadCall {
+  readonly run: StagedRun;
+  readonly taken: readonly RawRow[] | undefined;
+  readonly how: WriteHow;
+  readonly patience: Patience;
+}
+
+async function spreadWrite({ transaction, steady, options }: WriteContext, { plan, spread, values, run, taken, how, patience }: StagedWrite): Promise<WriteOutcome> {
+  const places = await targetsOf(steady, { plan, spread, values }, taken);
+  const valuesOf = await how.blocks.forTasks(steady, spread.template, { values, count: places.length });
+  const task = async ({ node, ordinal, batch }: WritePlace, i: number): Promise<WriteTask> => {
+    const own = spread.rows === undefined || batch === undefined ? [] : [{ result: spread.rows.result, rows: batch.rows }];
+    const { text, values: sent = [] } = await run.statement({
+      template: spread.template, values: at(valuesOf, i), node, shard: (table) => shardSql(table, ordinal), constraint: (table, name) => constraintSql(table, name, ordinal),
+    }, own);
+    return { node, ...(plan.everywhere === undefined ? { sql: text } : ofCopy(spread, node, text)), values: sent, slots: plan.command === 'INSERT' ? batch?.slots : undefined };
+  };
+  const tasks = await Promise.all(places.map(task));
+  return plan.everywhere === undefined ? spreadIn(transaction, tasks, options) : everywhereIn(transaction, { tasks, check: spread.check, patience }, options);
+}
+
+/** Values of sequences go to the one copy that takes some. */
+async function leadWrite({ transaction, steady, options }: WriteContext, { spread, values, run, taken, how, patience }: StagedWrite, { table, follow }: { readonly table: ReferenceTable; readonly follow: FollowingCopies }): Promise<WriteOutcome> {
+  const own = spread.rows === undefined || taken === undefined ? [] : [{ result: spread.rows.result, rows: taken }];
+  const drawn = await how.blocks.forOne(steady, spread.template, values);
+  return runLed(transaction, { spread, follow, holders: copyHolders(steady.snapshot, table), run, values: drawn, own, how, patience }, options);
 }
 
 /** Always in the same order: no two statements wait for each other's connections. */

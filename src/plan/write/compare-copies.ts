@@ -4,7 +4,7 @@ import { collectCalls } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
 import type { CatalogTable, Column, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import { holds, relationAlias, walk } from '../../sql/ast.ts';
-import { quoteIdentifier } from '../../sql/identifiers.ts';
+import { quoteQualified } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { rowHash } from '../../sql/row-hash.ts';
 import { plainTypes } from '../plain-types.ts';
@@ -46,10 +46,14 @@ export function lockedCopies(write: unknown, table: ReferenceTable): CopyCheck {
 
 /** With a hash of the columns of each row written, as a column behind the caller's. */
 function withHash(statement: Statement, { relation, returningClause }: Pick<InsertStmt, 'relation' | 'returningClause'>, columns: readonly string[]): Statement {
-  const alias = quoteIdentifier(relationAlias(present(relation, 'target')));
-  const row = `ROW(${columns.map((name) => `${alias}.${quoteIdentifier(name)}`).join(', ')})`;
+  const alias = relationAlias(present(relation, 'target'));
   // On a line of its own: the statement may end in a comment.
-  return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${rowHash(row)} AS ${writtenHash}`);
+  return parseOne(`${statement.text}\n${returningClause === undefined ? 'RETURNING ' : ', '}${returningHash(alias, columns)}`);
+}
+
+/** A hash of columns of a row that is written, as an item of RETURNING. */
+export function returningHash(alias: string, columns: readonly string[]): string {
+  return `${rowHash(`ROW(${columns.map((name) => quoteQualified(alias, name)).join(', ')})`)} AS ${writtenHash}`;
 }
 
 /** Whether what it computes may be something else on another server: it calls functions that are not evaluated once, or has a constant or parameter that may be for one of the columns, where a text for that may say something else. */
@@ -63,7 +67,7 @@ function mayVary(tree: unknown, columns: readonly Column[]): boolean {
 }
 
 /** Whether it surely reads a column of its target: the policies for reading are applied to what it writes, then, whatever it returns. */
-function readsTarget(write: UpdateStmt | DeleteStmt): boolean {
+export function readsTarget(write: UpdateStmt | DeleteStmt): boolean {
   const besides = 'targetList' in write ? write.fromClause : 'usingClause' in write ? write.usingClause : undefined;
   const isAlone = besides === undefined && namedRelations(write).length === 1;
   const alias = write.relation === undefined ? undefined : relationAlias(write.relation);
@@ -100,7 +104,7 @@ function tellingColumns(write: UpdateStmt | DeleteStmt, table: ReferenceTable): 
 }
 
 /** Columns that tell rows apart and are not assigned. */
-function keyOf({ columns, indexes }: ReferenceTable, assigned: ReadonlySet<string | undefined>): readonly string[] | undefined {
+export function keyOf({ columns, indexes }: ReferenceTable, assigned: ReadonlySet<string | undefined>): readonly string[] | undefined {
   const stays = (name: string | undefined): name is string => columns.some((column) => column.name === name && column.notNull && !column.generated && !assigned.has(name));
   return indexes.find((index) => index.unique && !index.partial && index.columns.every(stays))?.columns.filter(stays);
 }

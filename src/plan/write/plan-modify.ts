@@ -3,15 +3,13 @@ import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import { analyzeAny, namesSystemColumn } from '../../analyze/analyze-statement.ts';
 import { constantOf } from '../../analyze/conditions.ts';
 import { isCertainly } from '../../analyze/facts.ts';
-import { hasVolatileCall } from '../../analyze/function-calls.ts';
 import { present } from '../../base/assert.ts';
 import { once } from '../../base/once.ts';
-import type { CatalogTable, DistributedTable } from '../../catalog/catalog-snapshot.ts';
+import type { CatalogTable, DistributedTable, ReferenceTable } from '../../catalog/catalog-snapshot.ts';
 import type { Statement } from '../../sql/parse.ts';
 import { checkReadable, positionColumns } from '../check-select.ts';
 import { functionRules } from '../function-rules.ts';
 import { columnTypeName } from '../insert/plan-insert.ts';
-import { refused } from '../insert/refused.ts';
 import { certainUses, prunableUses, tablesOf } from '../prunable-uses.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
@@ -21,9 +19,11 @@ import { describeParts } from '../staged/describe-parts.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { ModifyPlan, SpreadModify, StatementPlan } from '../statement-plan.ts';
 import { analyzeWrite } from './analyze-write.ts';
+import { checkFloats } from './check-floats.ts';
 import { checkedCopies } from './compare-copies.ts';
+import { keyless, ledTable, ledWrite } from './following-copies.ts';
 import { planKeyUpdate } from './plan-key-update.ts';
-import { isOnNodesAlone, planStagedWrite } from './plan-staged-write.ts';
+import { isOnNodesAlone, type KeptCopies, planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
 import { targetUse } from './target-of-write.ts';
 
@@ -90,16 +90,23 @@ interface Spreading {
 async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, { target, routable, input }: Spreading): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(modify, input.describe);
-  if (target !== undefined) refuseDefaults(assignedBy(modify), target, target.kind === 'reference' ? 'copies' : 'shard_groups');
-  if (target?.kind === 'reference' && hasVolatileCall(modify, rules)) {
-    throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
-  }
   const analyzed = analyzeAny(original.node, input.names, rules);
-  const { statement: compared, check } = checkedCopies(original, modify, target);
-  if (!routable || (check?.kind === 'locked' && analyzed.uses.length > 1) || analyzed.placed.rows.kind === 'scattered' || analyzed.uses.some(({ table }) => isOnNodesAlone(table, target))) return planStagedWrite(original, target, input);
+  const led = ledTable(modify, target, rules);
+  if (led !== undefined) checkFloats(input);
+  else if (target !== undefined) refuseDefaults(assignedBy(modify), target, target.kind === 'reference' ? 'copies' : 'shard_groups');
+  const leading = led === undefined ? undefined : ledWrite(original, modify, { target: led, input });
+  const copies: KeptCopies = leading ?? checkedCopies(original, modify, target);
+  const isBeside = led === undefined ? routable && !(copies.check?.kind === 'locked' && analyzed.uses.length > 1) && analyzed.placed.rows.kind !== 'scattered' && !analyzed.uses.some(({ table }) => isOnNodesAlone(table, target)) : isOnEachCopy(analyzed, led);
+  if (!isBeside && leading?.mayBeCut === false) throw keyless(led?.name ?? '');
+  if (!isBeside) return planStagedWrite(original, { target, copies }, input);
   if (namesSystemColumn(modify, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement, evaluated } = await evaluateOnce(compared, parameters, input.describe);
+  const { statement, evaluated } = await evaluateOnce(copies.statement, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
-  return { template: templateFor(target)(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check, uses: undefined, readsLocalTables: false };
+  return { template: templateFor(target)(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check: copies.check, follow: copies.follow, uses: undefined, readsLocalTables: false };
+}
+
+/** Whether a copy of the target has beside it all that the statement reads. */
+function isOnEachCopy({ uses, foreign, results }: AnalyzedStatement, target: ReferenceTable): boolean {
+  return foreign.length === 0 && results.length === 0 && uses.every(({ table }) => table.kind === 'reference' && !isOnNodesAlone(table, target));
 }

@@ -1,4 +1,4 @@
-import type { DeleteStmt, RangeVar, UpdateStmt } from '@pgsql/types';
+import type { RangeVar } from '@pgsql/types';
 import { type AnalyzedStatement, analyzeAny, namesSystemColumn, placeAgain } from '../../analyze/analyze-statement.ts';
 import { nothingSpread, type Spread, type Way } from '../../analyze/placement.ts';
 import type { FromTree } from '../../analyze/query-level.ts';
@@ -20,43 +20,49 @@ import { spreadRows } from '../staged/spread-rows.ts';
 import { type StagedInput, StagedState } from '../staged/staged-state.ts';
 import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
-import type { CopyCheck, SpreadModify } from '../statement-plan.ts';
+import type { CopyCheck, FollowingCopies, SpreadModify } from '../statement-plan.ts';
 import { checkFloats } from './check-floats.ts';
-import { checkedCopies } from './compare-copies.ts';
+import type { CheckedCopies } from './compare-copies.ts';
 import { targetOfWrite } from './target-of-write.ts';
 import { templateFor } from './template-for.ts';
 
+/** A statement of a reference table with what keeps its copies alike; of other tables as it is. */
+export interface KeptCopies extends CheckedCopies {
+  readonly follow?: FollowingCopies;
+}
+
+export interface StagedTarget {
+  /** Undefined for a local table, which is written in the coordinator database. */
+  readonly target: CatalogTable | undefined;
+  readonly copies: KeptCopies;
+}
+
 /**
  * A plan for UPDATE, DELETE or MERGE whose target stays where it is while what it reads besides is somewhere else: that is read first, and its rows are put beside
- * the target's. `target`: the table, undefined for a local one, which is written in the coordinator database.
+ * the target's.
  */
-export async function planStagedWrite(original: Statement, target: CatalogTable | undefined, input: StagedInput): Promise<SpreadModify> {
+export async function planStagedWrite(original: Statement, { target, copies: { statement: returning, check, follow } }: StagedTarget, input: StagedInput): Promise<SpreadModify> {
   const description = await input.describe.statement(original.text);
   checkFloats(input);
   if (namesSystemColumn(original.node, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Filter by the distribution column.');
   const parameters = description.parameterTypes.length;
-  const { statement: returning, check } = checkedCopies(original, modifyOf(original), target);
   const typed = withoutUnusedCommon(typedStatement(returning, description.parameterTypes));
   const { statement: once, evaluated } = await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
   const statement = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: false };
-  const reached = await besideTarget(new StagedState(context, statement, []), { table: target, check });
+  const reached = await besideTarget(new StagedState(context, statement, []), { table: target, check: follow === undefined ? check : undefined });
   const analyzed = reached.analyzed();
   if (locksRows(reached.statement)) throw refused('FOR UPDATE or FOR SHARE locks rows in a subquery that cannot be run first.', 'Lock the rows by a statement of its own.');
-  checkPlaced(analyzed, target);
+  checkPlaced(analyzed, target, follow === undefined ? 'each_alike' : 'one_leads');
   const readsLocalTables = target === undefined || reached.stages.some(({ source }) => source.kind === 'coordinator');
   return {
     template: templateFor(target)(reached.statement, analyzed.uses, analyzed.results),
     evaluated, parameters, columns: description.columns, stages: reached.stages,
     site: target === undefined ? 'coordinator' : 'shards',
     uses: await certainUses(prunableUses(analyzed, input.snapshot), reached.statement, reached.partInput().describe),
-    rows: undefined, check, readsLocalTables,
+    rows: undefined, check, follow, readsLocalTables,
   };
-}
-
-function modifyOf({ node }: Statement): UpdateStmt | DeleteStmt {
-  return present('UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined, 'UPDATE or DELETE');
 }
 
 export interface WriteTarget {
@@ -112,8 +118,8 @@ function waysBeside(tree: FromTree, relation: RangeVar): Way[] {
   return (tree.kind === 'table' && tree.use.rangeVar === relation) || (tree.kind === 'foreign' && tree.rangeVar === relation) ? [] : [wayOf(tree)];
 }
 
-/** The rest is answered where the target is. */
-export function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | undefined): void {
+/** The rest is answered where the target is: by each copy of a reference table, or by one of them. */
+export function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | undefined, copies: 'each_alike' | 'one_leads' = 'each_alike'): void {
   const { placed: { rows }, uses, foreign } = analyzed;
   if (target === undefined) {
     if (uses.length > 0) throw obstacleOf(analyzed);
@@ -125,5 +131,5 @@ export function checkPlaced(analyzed: AnalyzedStatement, target: CatalogTable | 
     throw refused(`Local tables refer to "${target.name}", so a copy of it is in the coordinator database, which has no rows of "${missing.table.name}".`, 'Read the rows first, then write.');
   }
   if (target.kind === 'distributed') present(rows.kind === 'by_shard' ? rows : undefined, 'rows by shard');
-  else if (rows.kind !== 'everywhere' || !rows.repeatable) throw refused('What is written to a reference table might differ from copy to copy.', 'Read the rows first, then write.');
+  else if (rows.kind !== 'everywhere' || (!rows.repeatable && copies === 'each_alike')) throw refused('What is written to a reference table might differ from copy to copy.', 'Read the rows first, then write.');
 }

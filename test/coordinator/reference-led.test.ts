@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Client } from 'pg';
+import type { Cluster } from '../../src/index.ts';
+import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+
+/** Writes of reference tables whose values one copy computes, and the others take over. */
+let pair: ClusterAndPlain;
+let cluster: Cluster;
+
+const definitions = `
+CREATE SEQUENCE numbers;
+CREATE FUNCTION dice(below int) RETURNS int VOLATILE LANGUAGE plpgsql AS $$ BEGIN RETURN floor(random() * below)::int; END $$;
+CREATE TABLE plans (id serial PRIMARY KEY, code text NOT NULL UNIQUE, token uuid, n bigint, r float8, at timestamptz DEFAULT clock_timestamp(), tags text[], dear boolean GENERATED ALWAYS AS (n > 1000000) STORED, CHECK (n > 0));
+ALTER SEQUENCE plans_id_seq RESTART 100000;
+CREATE TABLE keyed (LIKE plans INCLUDING ALL);
+CREATE TABLE features (plan text REFERENCES plans (code) ON UPDATE CASCADE ON DELETE CASCADE, name text, PRIMARY KEY (plan, name));
+CREATE TABLE bare (id int, token uuid)`;
+const rows = `DELETE FROM features; DELETE FROM plans; DELETE FROM keyed; DELETE FROM bare;
+INSERT INTO plans (id, code, n, tags) SELECT i, 'plan ' || i, i, ARRAY['a', 'b'] FROM generate_series(1, 40) i; INSERT INTO keyed (id, code, n, tags) SELECT id, code, n, tags FROM plans;
+INSERT INTO features SELECT 'plan ' || i, 'f' FROM generate_series(1, 10) i; INSERT INTO bare SELECT 1 + i / 2 FROM generate_series(1, 7) i`;
+
+beforeAll(async () => {
+  pair = await startCluster();
+  cluster = pair.cluster;
+  for (const pool of [cluster, pair.plain]) await pool.query(definitions);
+  for (const table of ['plans', 'keyed', 'features', 'bare']) await cluster.createReferenceTable(table);
+  for (const pool of [cluster, pair.plain]) await pool.query('CREATE TABLE local (plan int REFERENCES keyed)');
+}, 60_000);
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+beforeEach(async () => {
+  await cluster.query('DELETE FROM local');
+  for (const pool of [cluster, pair.plain]) await pool.query(rows);
+});
+
+async function expectAlike(): Promise<void> {
+  expect((await cluster.verify()).differences).toEqual([]);
+}
+
+/** What can be said of the tables whatever was drawn. */
+const contents = ['plans', 'keyed'].map((table) => `SELECT '${table}' AS of, count(*)::int AS rows, count(DISTINCT token)::int AS tokens, count(DISTINCT n)::int AS n, count(DISTINCT r)::int AS r, count(DISTINCT tags)::int AS tags, count(DISTINCT code)::int AS codes,
+  count(*) FILTER (WHERE at > now() - interval '1 minute')::int AS recent, count(*) FILTER (WHERE dear)::int AS dear, count(DISTINCT id)::int AS ids FROM ${table}`).join(' UNION ALL ') + ` UNION ALL SELECT 'features', count(*)::int, count(DISTINCT plan)::int, 0, 0, 0, 0, 0, 0, 0 FROM features UNION ALL SELECT 'bare', count(*)::int, count(DISTINCT token)::int, sum(id)::int, 0, 0, 0, 0, 0, 0 FROM bare`;
+
+interface Written {
+  readonly text: string;
+  readonly values?: unknown[];
+}
+
+/** Whose tags and rows tell nothing of what was drawn. */
+const written: readonly (string | Written)[] = [
+  'UPDATE plans SET token = gen_random_uuid()',
+  'UPDATE keyed SET token = gen_random_uuid()',
+  'UPDATE plans AS p SET token = gen_random_uuid(), r = random() WHERE p.id < 20 -- no more',
+  { text: 'UPDATE keyed SET token = gen_random_uuid(), n = n + $2 WHERE id < $1 RETURNING id, n, token IS NULL AS nothing', values: [4, 2000000] },
+  `UPDATE plans SET n = nextval('numbers') + 5000`,
+  `UPDATE keyed SET n = nextval('numbers') + 5000 RETURNING dear`,
+  `UPDATE plans SET n = nextval('numbers') + 5000, r = random() WHERE id = 3 RETURNING n > 0 AS some, plans.code`,
+  `UPDATE plans SET n = CASE WHEN id % 2 = 0 THEN nextval('numbers') + 50000 ELSE n END, at = now()`,
+  'UPDATE plans SET at = DEFAULT WHERE id < 5',
+  'UPDATE keyed SET (at, n) = (DEFAULT, 3) WHERE id = 5',
+  'UPDATE plans SET n = 1 + dice(1)',
+  `UPDATE plans SET tags[2] = gen_random_uuid()::text, code = code || '!' WHERE id <= 3 RETURNING tags[1], code`,
+  `UPDATE plans p SET r = random(), n = f.m FROM (SELECT plan, count(*) AS m FROM features GROUP BY plan) f WHERE f.plan = p.code RETURNING p.id, f.m`,
+  `UPDATE plans p SET token = gen_random_uuid(), n = o.c FROM (SELECT tenant_id, count(*) AS c FROM orders GROUP BY tenant_id) o WHERE o.tenant_id = p.id RETURNING p.code, o.c`,
+  `UPDATE keyed p SET token = gen_random_uuid(), n = o.c FROM (SELECT tenant_id, count(*) AS c FROM orders GROUP BY tenant_id) o WHERE o.tenant_id = p.id`,
+  `UPDATE plans SET r = (SELECT random()) WHERE id < 9`,
+  `UPDATE plans SET token = gen_random_uuid() WHERE random() < 2 AND id < 4 RETURNING id`,
+  `UPDATE plans SET token = gen_random_uuid() WHERE random() > 2`,
+  `UPDATE plans SET n = n + 1 WHERE id < 6 RETURNING random() < 2 AS yes, n`,
+  `DELETE FROM plans WHERE id > 30 AND random() < 2`,
+  `DELETE FROM keyed WHERE id > 30 RETURNING nextval('numbers') > 0 AS some, id`,
+  `DELETE FROM plans p USING features f WHERE f.plan = p.code AND dice(1) = 0 RETURNING p.code`,
+  `WITH x AS (SELECT id, gen_random_uuid() AS u FROM plans WHERE id < 7) UPDATE plans SET token = x.u FROM x WHERE x.id = plans.id`,
+  `WITH x AS (UPDATE plans SET token = gen_random_uuid() WHERE id < 7 RETURNING token) SELECT count(DISTINCT token)::int FROM x`,
+  // No key stays, or none is there.
+  'UPDATE plans SET id = DEFAULT',
+  'UPDATE plans p SET id = id + 1000 + dice(1), token = gen_random_uuid() WHERE p.n < 5 OR n = 7 RETURNING id, p.code -- all',
+  `UPDATE keyed SET id = nextval('numbers') + 5000, code = code || random(); `,
+  'UPDATE bare SET token = gen_random_uuid()',
+  'UPDATE bare SET token = gen_random_uuid() WHERE id = 1 RETURNING id',
+  'UPDATE bare AS b SET token = gen_random_uuid(), id = b.id + 1 FROM plans p WHERE p.id = b.id AND p.n > 2 RETURNING b.id, p.code',
+  'UPDATE bare SET id = 1 + dice(1) RETURNING *',
+  'DELETE FROM bare WHERE random() > 2',
+  'DELETE FROM bare WHERE id > 2 AND random() < 2 RETURNING *',
+  'DELETE FROM bare USING plans p WHERE p.id = bare.id AND random() < 2 RETURNING p.id, bare.id AS b',
+  // What PostgreSQL says.
+  `UPDATE plans SET n = -nextval('numbers')`,
+  `UPDATE keyed SET n = nextval('nowhere')`,
+  `UPDATE plans SET code = 'same', r = random()`,
+  `UPDATE plans SET dear = random() < 1`,
+];
+
+test.for(written)('%s', async (given) => {
+  const { text, values } = typeof given === 'string' ? { text: given, values: undefined } : given;
+  const [got, expected] = await Promise.all([cluster, pair.plain].map((pool) => pool.query(text, values).then(({ command, rowCount, rows: returned }) => ({ command, rowCount, rows: returned.map((row) => JSON.stringify(row)).sort() }), ({ code, message }: { code: string; message: string }) => ({ code, message }))));
+  expect(got).toEqual(expected);
+  await expectAlike();
+  expect((await cluster.query(contents)).rows).toEqual((await pair.plain.query(contents)).rows);
+});
+
+test('a block, a savepoint, a prepared statement, REPEATABLE READ', async () => {
+  const session = await cluster.connect();
+  try {
+    await session.query(`BEGIN; UPDATE plans SET token = gen_random_uuid() WHERE id = 1; SAVEPOINT s; UPDATE plans SET token = gen_random_uuid(), n = nextval('numbers') + 5000`);
+    expect((await session.query('SELECT count(DISTINCT token)::int AS c FROM plans')).rows).toEqual([{ c: 40 }]);
+    await session.query('ROLLBACK TO s');
+    expect((await session.query('SELECT count(DISTINCT token)::int AS c, max(n)::int AS n FROM plans')).rows).toEqual([{ c: 1, n: 40 }]);
+    for (const n of [1, 2, 3, 4, 5, 6, 7]) expect((await session.query({ name: 'draw', text: 'UPDATE keyed SET token = gen_random_uuid() WHERE n <= $1', values: [n] })).rowCount).toBe(n);
+    await session.query('COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE plans SET r = random(); COMMIT');
+  } finally {
+    session.release();
+  }
+  expect((await cluster.query('SELECT count(DISTINCT r)::int AS c FROM plans')).rows).toEqual([{ c: 40 }]);
+  await expectAlike();
+});
+
+test('writers beside each other leave copies alike', { timeout: 60_000 }, async () => {
+  const texts = ['UPDATE plans SET token = gen_random_uuid(), n = n + 1', `INSERT INTO plans (id, code, n) VALUES ($1::int, $1::int::text, 1)`, `UPDATE plans SET r = random() WHERE random() < 0.5`, 'DELETE FROM plans WHERE id > 100 AND random() < 0.5'];
+  await Promise.all(Array.from({ length: 24 }, (_, i) => {
+    const text = texts[i % 4] ?? '';
+    return cluster.query(text, text.includes('$1') ? [100 + i] : []);
+  }));
+  expect((await cluster.query('SELECT min(n)::int AS n FROM plans WHERE id <= 40')).rows).toEqual([{ n: 7 }]);
+  await expectAlike();
+});
+
+/** Resolves when a statement waits for a lock. */
+async function untilOneWaits(): Promise<void> {
+  const clients = await Promise.all(pair.databases.nodes.map(({ connectionString }) => new Client({ connectionString }).connect()));
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
+  await expect.poll(async () => (await Promise.all(clients.map((client) => client.query(waiting)))).reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0), { timeout: 20_000, interval: 5 }).toBeGreaterThan(0);
+  await Promise.all(clients.map((client) => client.end()));
+}
+
+test('who waits for another writer computes what it sees then', async () => {
+  const first = await cluster.connect();
+  try {
+    await first.query('BEGIN; UPDATE plans SET n = 500 WHERE id = 1');
+    const second = cluster.query(`UPDATE plans SET token = gen_random_uuid(), n = n + 1 + dice(1) WHERE id = 1 RETURNING n::int`);
+    await untilOneWaits();
+    await first.query('COMMIT');
+    expect((await second).rows).toEqual([{ n: 501 }]);
+  } finally {
+    first.release();
+  }
+  await expectAlike();
+});
+
+test('row level security: what the role may see is written, and what it may not write is refused', async () => {
+  await cluster.query(`DO $$ BEGIN CREATE ROLE shardwright_drawer; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`);
+  await cluster.query('GRANT SELECT, UPDATE ON plans TO shardwright_drawer; GRANT SELECT (id), UPDATE (token) ON keyed TO shardwright_drawer; ALTER TABLE plans ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON plans USING (id <= 10) WITH CHECK (n < 100)');
+  const session = await cluster.connect();
+  try {
+    await session.query('SET ROLE shardwright_drawer');
+    expect((await session.query('UPDATE plans SET token = gen_random_uuid() WHERE id > 5')).rowCount).toBe(5);
+    await expect(session.query('UPDATE plans SET n = 100 + dice(1) WHERE id > 5')).rejects.toMatchObject({ code: '42501' });
+    await expect(session.query('UPDATE plans SET token = gen_random_uuid()')).rejects.toMatchObject({ id: 'unsupportedWrite', hint: expect.stringContaining('name a column in WHERE') as string });
+    await expect(session.query('UPDATE keyed SET token = gen_random_uuid()')).rejects.toMatchObject({ code: '42501' });
+  } finally {
+    await session.query('RESET ROLE');
+    session.release();
+  }
+  await cluster.query('DROP POLICY p ON plans; ALTER TABLE plans DISABLE ROW LEVEL SECURITY; REVOKE ALL ON plans, keyed FROM shardwright_drawer');
+  await expectAlike();
+});
+
+const refused: Readonly<Record<string, RegExp>> = {
+  'UPDATE bare SET token = gen_random_uuid() FROM orders o WHERE o.tenant_id = bare.id': /reads other tables and calls a volatile function/,
+  'UPDATE bare SET token = gen_random_uuid() FROM plans p WHERE p.id = bare.id RETURNING *': /RETURNING \*/,
+};
+
+test.for(Object.entries(refused))('refused: %s', async ([text, detail]) => {
+  await expect(cluster.query(text)).rejects.toMatchObject({ code: '0A000', id: 'unsupportedWrite', detail: expect.stringMatching(detail) as string });
+});
