@@ -159,8 +159,9 @@ export type CopyCheck = { readonly kind: 'compared'; readonly mayDiffer: boolean
 export interface FollowingCopies {
   /** The rows that the first copy has written: what it returns behind the caller's columns and before the hash. */
   readonly result: ResultTable;
-  /** Reads them, and returns the hash of each row written, and nothing else. */
+  /** Reads them, and returns the hash of each row written, and nothing else; or, where it `counts`, one row with the number of rows written and the sum of their hashes. */
   readonly template: ShardTemplate;
+  readonly counts?: boolean;
 }
 
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */

@@ -82,6 +82,15 @@ const written: readonly (string | Written)[] = [
   'DELETE FROM bare WHERE random() > 2',
   'DELETE FROM bare WHERE id > 2 AND random() < 2 RETURNING *',
   'DELETE FROM bare USING plans p WHERE p.id = bare.id AND random() < 2 RETURNING p.id, bare.id AS b',
+  // The rows to insert are computed before, as ever.
+  `INSERT INTO plans (id, code, n) VALUES (1, 'x', 9), (900, 'y', 8) ON CONFLICT (id) DO UPDATE SET token = gen_random_uuid(), n = plans.n + excluded.n RETURNING id, n`,
+  `INSERT INTO keyed AS k (id, code, n) SELECT id + 38, code || '+', id FROM plans ON CONFLICT ON CONSTRAINT keyed_pkey DO UPDATE SET n = nextval('numbers') + 5000, r = random(), tags[1] = excluded.code WHERE k.id <> 39 -- all`,
+  { text: `INSERT INTO plans (id, code, n) VALUES ($1, $2, 7), ($1 + 1, $2 || 'x', 7) ON CONFLICT (id) DO UPDATE SET n = plans.n + 1, at = DEFAULT WHERE random() < $3 RETURNING *, random() < 2 AS yes`.replace('*', 'id, n, tags'), values: [40, 'z', 2] },
+  `INSERT INTO plans (id, code, n) VALUES (1, 'x', 9), (900, 'y', 8) ON CONFLICT DO NOTHING RETURNING id, nextval('numbers') > 0 AS some`,
+  `INSERT INTO plans (id, code, n) VALUES (901, 'x', 9), (900, 'y', 8) RETURNING random() < 2 AS yes, code -- done`,
+  `INSERT INTO keyed (id, code, n) SELECT 900 + i, 'n' || i, i FROM generate_series(1, 3) i RETURNING 1 + dice(1) AS one, *`.replace(', *', ', code'),
+  `INSERT INTO plans (id, code, n) VALUES (1, 'x', 9), (1, 'y', 8) ON CONFLICT (id) DO UPDATE SET r = random()`,
+  `INSERT INTO plans (id, code, n) VALUES (900, 'plan 1', 9) ON CONFLICT (id) DO UPDATE SET r = random()`,
   // What PostgreSQL says.
   `UPDATE plans SET n = -nextval('numbers')`,
   `UPDATE keyed SET n = nextval('nowhere')`,
@@ -114,9 +123,9 @@ test('a block, a savepoint, a prepared statement, REPEATABLE READ', async () => 
 });
 
 test('writers beside each other leave copies alike', { timeout: 60_000 }, async () => {
-  const texts = ['UPDATE plans SET token = gen_random_uuid(), n = n + 1', `INSERT INTO plans (id, code, n) VALUES ($1::int, $1::int::text, 1)`, `UPDATE plans SET r = random() WHERE random() < 0.5`, 'DELETE FROM plans WHERE id > 100 AND random() < 0.5'];
-  await Promise.all(Array.from({ length: 24 }, (_, i) => {
-    const text = texts[i % 4] ?? '';
+  const texts = ['UPDATE plans SET token = gen_random_uuid(), n = n + 1', `INSERT INTO plans (id, code, n) VALUES ($1::int, $1::int::text, 1)`, `UPDATE plans SET r = random() WHERE random() < 0.5`, 'DELETE FROM plans WHERE id > 100 AND random() < 0.5', `INSERT INTO plans (id, code, n) VALUES (200, 'two', 1), (41 - $1::int / 100, 'forty', 7) ON CONFLICT (id) DO UPDATE SET token = gen_random_uuid(), r = random()`];
+  await Promise.all(Array.from({ length: 30 }, (_, i) => {
+    const text = texts[i % 5] ?? '';
     return cluster.query(text, text.includes('$1') ? [100 + i] : []);
   }));
   expect((await cluster.query('SELECT min(n)::int AS n FROM plans WHERE id <= 40')).rows).toEqual([{ n: 7 }]);
@@ -164,6 +173,8 @@ test('row level security: what the role may see is written, and what it may not 
 });
 
 const refused: Readonly<Record<string, RegExp>> = {
+  'INSERT INTO bare VALUES (1) RETURNING random()': /cannot be told to the other copies/,
+  'INSERT INTO plans (id, code, n) VALUES (1, 1, 1) ON CONFLICT (id) DO UPDATE SET id = 5000 + dice(10), code = random()': /none is set/,
   'UPDATE bare SET token = gen_random_uuid() FROM orders o WHERE o.tenant_id = bare.id': /reads other tables and calls a volatile function/,
   'UPDATE bare SET token = gen_random_uuid() FROM plans p WHERE p.id = bare.id RETURNING *': /RETURNING \*/,
 };

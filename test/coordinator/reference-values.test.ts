@@ -28,7 +28,7 @@ const differing = (table: string): string[] => [
   `UPDATE ${table} SET id = id + 10, name = server()`,
   `UPDATE ${table} SET name = name || g FROM generate_series(1, 3) g WHERE id < g + 3`,
   `INSERT INTO ${table} VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = server()`,
-  `INSERT INTO ${table} VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = dice() RETURNING name`,
+  ...(table === 'guarded' ? [`INSERT INTO guarded VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = dice() RETURNING name`] : []),
   `INSERT INTO ${table} SELECT 1, 'a' ON CONFLICT (id) DO UPDATE SET name = server()`,
   `MERGE INTO ${table} t USING (VALUES (1)) v (k) ON t.id = v.k WHEN MATCHED THEN UPDATE SET name = server()`,
   `MERGE INTO ${table} t USING (VALUES (9)) v (k) ON t.id = v.k WHEN NOT MATCHED THEN INSERT VALUES (9, server())`,

@@ -45,7 +45,7 @@ export async function runLed(transaction: DistributedTransaction, write: LedWrit
   const own = [...write.own, { result: follow.result, rows: toldRows(write, outcome.rows) }];
   const following = outcome.rowCount === 0 ? [] : await Promise.all(others.map(async (node): Promise<WriteTask> => {
     const { sql, values } = await statementFor(write, { node, template: follow.template, own });
-    return { node, sql: summed(sql), values, counts: true };
+    return { node, sql: follow.counts === true ? sql : summed(sql), values, counts: true };
   }));
   for (const [task, result] of await onNodes(transaction, following, options)) written.set(task, result);
   const isSame = [...written].every(([task, result]) => rowsWritten(task, result) === outcome.rowCount) && new Set([...written].map(([task, result]) => sumOfHashes(task, result))).size === 1;

@@ -14,7 +14,7 @@ import { refused } from '../insert/refused.ts';
 import { placerOf } from '../prune.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { unsupported } from '../select/unsupported.ts';
-import { callsNextval, refuseDefaults, refuseSequences } from '../sequence-use.ts';
+import { refuseDefaults, refuseSequences } from '../sequence-use.ts';
 import { withCommonContext } from '../staged/common-context.ts';
 import { madeResult } from '../staged/made-result.ts';
 import { unheldTypes } from '../staged/query-source.ts';
@@ -25,10 +25,11 @@ import { typedStatement } from '../staged/typed-statement.ts';
 import { withoutUnusedCommon } from '../staged/unused-common.ts';
 import type { SpreadModify, WrittenRows } from '../statement-plan.ts';
 import { readsAlike } from '../typed-parameters.ts';
-import { checkedConflicts } from './compare-copies.ts';
+import { type CheckedCopies, checkedConflicts } from './compare-copies.ts';
 import { checkFloats } from './check-floats.ts';
 import { checkKeyStays } from './check-key-stays.ts';
 import { type InsertTarget, type InsertText, insertText, type TargetColumn } from './insert-text.ts';
+import { type LedInsert, ledInsert, ledInsertTable } from './led-insert.ts';
 import { pushedDownInsert } from './pushed-down-insert.ts';
 import { templateFor } from './template-for.ts';
 
@@ -45,37 +46,42 @@ export interface InsertSelect {
  */
 export async function planInsertSelect(original: Statement, { insert, table, input }: InsertSelect): Promise<SpreadModify> {
   const { columns: returned, parameterTypes } = await input.describe.statement(original.text);
-  checkAround(insert, table, input);
-  const { statement: checked, check } = checkedConflicts(original, insert, table);
+  const led = await ledInsertTable(insert, table, input.describe);
+  checkAround(insert, { table, input }, led === undefined ? 'copies' : 'one_node');
+  const leading = led === undefined ? undefined : ledInsert(original, insert, { target: led, input });
+  const { statement: checked, check }: CheckedCopies = leading === undefined ? checkedConflicts(original, insert, table) : { statement: leading.statement, check: { kind: 'compared', mayDiffer: false } };
   const typed = typedStatement(checked, parameterTypes);
   const { statement, evaluated } = await evaluateOnce(typed, parameterTypes.length, input.describe);
   const base = { evaluated, parameters: parameterTypes.length, columns: returned, stages: [], check };
   const written = await insertText(statement, { table, input });
   const pushed = await pushedDownInsert(statement, written, { table, input, parameters: parameterTypes.length + evaluated.length });
   if (pushed !== undefined) return { ...base, ...pushed, evaluated: [...evaluated, ...pushed.evaluated] };
-  const moved = await movedInsert(statement, written, { table, input });
+  const moved = await movedInsert(statement, written, { table, input, leading });
   return { ...base, ...moved, site: table === undefined ? 'coordinator' : 'shards', uses: [] };
 }
 
 /** What stands around the rows must be computed by the shard that takes them. */
-function checkAround(insert: InsertStmt, table: CatalogTable | undefined, input: StagedInput): void {
+function checkAround(insert: InsertStmt, { table, input }: InsertTarget, copies: 'copies' | 'one_node'): void {
   const around = [insert.onConflictClause, insert.returningClause];
   if (namedRelations(around).length > 0) throw refused('A subquery stands in ON CONFLICT or RETURNING.', 'Run it as a statement of its own.');
   checkFloats(input);
   if (table === undefined) return;
   checkReadable(insert);
   refuseSequences(around);
-  if (table.kind === 'reference' && callsNextval(around)) throw refused('ON CONFLICT or RETURNING of a reference table takes values of a sequence, and each copy would take its own.', 'Take them first, and pass them as parameters.');
   if (namesSystemColumn(around, positionColumns)) throw unsupported('A system column means something else on each shard.', 'Leave it out.');
-  refuseDefaults(insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? 'copies' : 'shard_groups');
+  refuseDefaults(insert.onConflictClause?.targetList ?? [], table, table.kind === 'reference' ? copies : 'shard_groups');
   if (table.kind === 'distributed') checkKeyStays(insert.onConflictClause?.targetList ?? [], table);
   if (insert.override === 'OVERRIDING_USER_VALUE') throw refused('INSERT … OVERRIDING USER VALUE.', 'Leave the identity column out of the column list.');
 }
 
-type MovedInsert = Pick<SpreadModify, 'template' | 'rows' | 'readsLocalTables'>;
+type MovedInsert = Pick<SpreadModify, 'template' | 'rows' | 'follow' | 'readsLocalTables'>;
+
+interface MovedTarget extends InsertTarget {
+  readonly leading: LedInsert | undefined;
+}
 
 /** The query's rows are read, and then inserted where they belong. */
-async function movedInsert(statement: Statement, written: InsertText, { table, input }: InsertTarget): Promise<MovedInsert> {
+async function movedInsert(statement: Statement, written: InsertText, { table, input, leading }: MovedTarget): Promise<MovedInsert> {
   const text = withCommonContext(statement, written.select, written.query);
   if (text === undefined) throw refused('The query of the INSERT reads common table expressions that cannot be put in front of it.', 'Write them in the query itself.');
   const names = input.part ?? new ResultNames();
@@ -101,7 +107,7 @@ async function movedInsert(statement: Statement, written: InsertText, { table, i
   const taken = `SELECT ${[...selected, ...values].map(({ name }) => name).join(', ')} FROM ${quoteQualified(resultSchema, result.name)} AS ${quoteIdentifier(result.name)}`;
   const rewritten = withoutUnusedCommon(parseOne(written.with(list, taken)));
   const analyzed = analyzeAny(rewritten.node, state.with({ result, source: read }).partInput().names);
-  return { template: templateFor(table)(rewritten, analyzed.uses, analyzed.results), rows, readsLocalTables: read.kind === 'coordinator' || table === undefined };
+  return { template: templateFor(table)(rewritten, analyzed.uses, analyzed.results), rows, follow: leading?.follow(rewritten, result, names), readsLocalTables: read.kind === 'coordinator' || table === undefined };
 }
 
 /** Columns whose defaults the shards cannot compute by themselves, or not alike. */

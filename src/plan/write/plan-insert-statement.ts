@@ -17,6 +17,7 @@ import type { StatementPlan } from '../statement-plan.ts';
 import { sharesParameters } from '../typed-parameters.ts';
 import { checkedConflicts } from './compare-copies.ts';
 import { checkNoView } from './check-no-view.ts';
+import { ledInsertTable } from './led-insert.ts';
 import { planInsertSelect } from './plan-insert-select.ts';
 import { planRoutedOrUndefined, planWriting } from './plan-writing.ts';
 import { valuesAsQuery, valuesReturnSets } from './sets-in-values.ts';
@@ -30,7 +31,7 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
     return planQueryRows(statement, insert, { table, input });
   }
   refuseSessionCalls(insert);
-  if (takesQuery(insert) || drawsAround(statement, insert, table) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
+  if (takesQuery(insert) || drawsAround(statement, insert, table) || (await ledInsertTable(insert, table, input.describe)) !== undefined || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
   const { statement: checked, check } = checkedConflicts(statement, insert, table);
   const plan = await planRows(checked, present('InsertStmt' in checked.node ? checked.node.InsertStmt : undefined, 'INSERT'), { table, input });
   if (plan?.verbatim === false && (await valuesReturnSets(insert, input.describe))) {
