@@ -12,6 +12,7 @@ export type { BackgroundTask, OnBackgroundError } from './coordinator/background
 export type { ClusterOptions } from './coordinator/cluster-options.ts';
 export type { MovedSchema, SchemaInfo } from './coordinator/cluster-schemas.ts';
 export type { LookupInfo } from './coordinator/cluster-lookups.ts';
+export type { MissingTimePartition, TimePartition, TimePartitionRange } from './coordinator/cluster-time-partitions.ts';
 export type { ShardInfo, TableInfo } from './coordinator/cluster-tables.ts';
 export { ClusterError, errorCatalogue, type ErrorId } from './base/errors.ts';
 export type { ClusterNode, HashFamily, ServerAddress } from './catalog/catalog-snapshot.ts';

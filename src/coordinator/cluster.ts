@@ -77,6 +77,7 @@ import { type RebalanceOptions, settingsOf } from './cluster-rebalance.ts';
 import { isolate, type IsolatedTenant, isolationWish, mergeShards, mergeWish, type ReplacedShardGroups, type SplitOptions, splitShards, splitWish, type Tenant } from './cluster-splits.ts';
 import { listShards, listTables, locateShard, locateValue, type ShardInfo, type TableInfo, tablesToVerify } from './cluster-tables.ts';
 import { columnsOf, listLookups, type LookupInfo } from './cluster-lookups.ts';
+import { createTimePartitions, dropOldTimePartitions, type MissingTimePartition, missingTimePartitions, type TimePartition, type TimePartitionRange, timePartitions } from './cluster-time-partitions.ts';
 import { findSchema, listSchemas, type MovedSchema, type SchemaInfo } from './cluster-schemas.ts';
 import { Coordinator } from './coordinator.ts';
 import type { NodeAddressInput, NodeServersInput } from './node-address-input.ts';
@@ -407,6 +408,30 @@ export class Cluster extends PoolBase {
   async dropUniqueLookup(table: string, columns: string | readonly string[], options: CallOptions = {}): Promise<void> {
     const snapshot = await this.#coordinator.store.load(options);
     await dropUniqueLookup(this.#coordinator.ddlContext(snapshot), table, columnsOf(columns), options);
+  }
+
+  /**
+   * Makes the partitions that a table lacks, which is partitioned by ranges of one date, timestamp or timestamptz, for times from `startFrom` (by default now) up to `endAt`: of whole intervals, aligned with the first partition that there is, or with hours,
+   * days, weeks, months or years; called `events_p2026_11_28`, `events_p2026w48`, `events_p2026_11` and so on. All or none, in one transaction; the table can be read and written meanwhile, and jobs of several processes may call it at once. Resolves to whether
+   * there was one to make. Of local tables as of distributed ones. As Citus's `create_time_partitions`. Errors: PostgreSQL's, such as 23514 where the default partition has rows of such a range, 22023 where partitions are not of that interval, 42809.
+   */
+  createTimePartitions(table: string, range: TimePartitionRange): Promise<boolean> {
+    return createTimePartitions(this, table, range);
+  }
+
+  /** Drops the partitions that end at `olderThan` or before, with their rows, in one transaction. As Citus's `drop_old_time_partitions`. */
+  dropOldTimePartitions(table: string, options: { readonly olderThan: Date | string }): Promise<void> {
+    return dropOldTimePartitions(this, table, options.olderThan);
+  }
+
+  /** The partitions that `createTimePartitions` would make, in order of time. */
+  missingTimePartitions(table: string, range: TimePartitionRange): Promise<MissingTimePartition[]> {
+    return missingTimePartitions(this, table, range);
+  }
+
+  /** The partitions of a table that is partitioned by ranges of one column. */
+  timePartitions(table: string): Promise<TimePartition[]> {
+    return timePartitions(this, table);
   }
 
   /** The unique lookups of all tables. */

@@ -27,6 +27,7 @@ import { unsupported } from './select/unsupported.ts';
 import { selectOf } from './staged/staged-state.ts';
 import type { StatementPlan } from './statement-plan.ts';
 import { namesTablesAsValues } from './tables-as-values.ts';
+import { planTimePartitions, withTimePartitionCalls } from './time-partitions/time-partition-calls.ts';
 import { planUtilityCall } from './utility-call.ts';
 import { checkConflicts } from './write/check-conflicts.ts';
 import { checkFloats } from './write/check-floats.ts';
@@ -39,6 +40,10 @@ import { targetOfWrite } from './write/target-of-write.ts';
 export async function planStatement(statement: Statement, input: PlanInput): Promise<StatementPlan> {
   const { node } = statement;
   const named: Named = { ...input, names: new RelationNames(input.snapshot, input.searchPath), planPart: planRows };
+  const timed = await withTimePartitionCalls(statement, named.describe);
+  if (timed !== undefined) return planStatement(timed, input);
+  const partitions = planTimePartitions(statement, named.names);
+  if (partitions !== undefined) return partitions;
   const call = 'SelectStmt' in node ? planUtilityCall(node.SelectStmt) : undefined;
   if (call !== undefined) return call;
   await checkNames(node, named);

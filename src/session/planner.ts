@@ -82,7 +82,7 @@ export class PreparedPlan {
     this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
     this.#isTimeless = isTimeless(statement);
     this.mayDraw = plan.kind === 'modify' && ((/nextval|default/i.test(statement.text) && mayDraw(statement.node)) || namesView(statement.node, snapshot));
-    this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node));
+    this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node) || changesTimePartitions(plan.text));
   }
 
   get isOutgrown(): boolean {
@@ -208,6 +208,11 @@ function readsTables(node: Node): boolean {
   const write = 'InsertStmt' in node ? node.InsertStmt : 'UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined;
   if (write === undefined && !readers.has(Object.keys(node)[0] ?? '')) return false;
   return namedRelations(node).some((relation) => relation !== write?.relation && relation.schemaname !== 'pg_catalog' && relation.schemaname !== 'information_schema');
+}
+
+/** Of a table that is local, as far as is known. */
+function changesTimePartitions(text: string): boolean {
+  return /shardwright\.(create|drop_old)_time_partitions/.test(text);
 }
 
 const definitions: ReadonlySet<string> = new Set([

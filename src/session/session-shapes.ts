@@ -82,7 +82,7 @@ export class SessionShapes {
     if (sqlStateOf(error) !== '42883' && sqlStateOf(error) !== '42P01') throw error;
     const { planner } = this.session;
     const { plan } = await planner.plan(statement, snapshot).catch(() => Promise.reject(error));
-    if (plan.kind === 'coordinator' && plan.text !== statement.text) return planner.shape(plan.text, [], snapshot);
+    if ((plan.kind === 'coordinator' || plan.kind === 'definition') && plan.text !== statement.text) return planner.shape(plan.text, [], snapshot);
     if (plan.kind !== 'utility') throw error;
     return { parameterTypes: parameterNumbers(statement.node).map(() => textOid), fields: [utilityField(plan)] };
   }

@@ -1,3 +1,4 @@
+import { timePartitionsSql } from '../time-partitions/time-partitions-sql.ts';
 import type { InputRows } from './computed-plan.ts';
 
 /** A relation or set-returning function that is a query over what the cluster computes. */
@@ -40,6 +41,7 @@ export const computedRelations: Readonly<Record<string, ComputedRelation>> = {
     pg_catalog.pg_size_pretty(coalesce((SELECT sum(table_sizes.bytes) FROM ${rows('tables')} JOIN ${rows('table_sizes')} USING (relation) WHERE tables.colocation_id = schemas.colocation_id), 0)) AS schema_size,
     pg_catalog.pg_get_userbyid(n.nspowner) AS schema_owner FROM ${rows('schemas')} JOIN pg_catalog.pg_namespace AS n ON n.nspname = schemas.name::name ORDER BY n.nspname`),
   citus_nodes: table(({ rows }) => `SELECT nodes.host AS nodename, nodes.port AS nodeport, 'worker'::text AS role, true AS active FROM ${rows('nodes')} ORDER BY nodes.node_id`),
+  time_partitions: table(() => `${timePartitionsSql} ORDER BY p.partrelid::regclass::text, c.oid`),
   citus_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')}`),
   citus_dist_stat_activity: table(({ rows }) => `SELECT activity.* FROM ${rows('activity')} WHERE NOT activity.is_worker_query`),
   shardwright_stat_activity: table(({ rows }) => `SELECT pg_catalog.current_database() AS datname, clients.* FROM ${rows('clients')} ORDER BY clients.pid`),

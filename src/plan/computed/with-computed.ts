@@ -19,7 +19,7 @@ export interface RewrittenStatement {
   readonly inputs: readonly ComputedInput[];
 }
 
-const mayCompute = /citus|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema|\b(currval|lastval)\b/i;
+const mayCompute = /citus|time_partitions|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema|\b(currval|lastval)\b/i;
 
 /** Whether a text, of a definition as well, may name what the cluster computes. */
 export function mayAskTheCluster(text: string): boolean {
