@@ -1,7 +1,7 @@
 import type { Node, RangeVar, TruncateStmt } from '@pgsql/types';
 import { analyzeAny, namedRelations } from '../analyze/analyze-statement.ts';
 import { RelationNames } from '../analyze/relation-names.ts';
-import { assert } from '../base/assert.ts';
+import { assert, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { isLookupTable } from '../catalog/unique-lookup.ts';
@@ -13,6 +13,7 @@ import { type RewrittenStatement, withComputed } from './computed/with-computed.
 import type { InsertPlan } from './insert/insert-plan.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
+import { queriedInsert } from './lookups/queried-insert.ts';
 import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
 import type { TakenPlan } from './lookups/upsert-plan.ts';
 import { type TakenKey, type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
@@ -49,11 +50,14 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   await checkNames(node, named);
   const create = selectIntoAsCreate(statement, named.names);
   if (create !== undefined) return planStatement(create, input);
+  const queried = await planQueried(statement, named);
+  if (queried !== undefined) return queried;
   const upserting = upsertingInsert(statement, named.names);
   if (upserting !== undefined) return planUpserting(upserting, named);
   const skipping = skippingInsert(statement, named.names);
   if (skipping !== undefined) return planSkipping(skipping, named);
-  checkConflicts(node, named.names);
+  // What EXPLAIN is of is planned, and checked, by itself.
+  if (!('ExplainStmt' in node)) checkConflicts(node, named.names);
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(statement, computed, named);
   if ('SelectStmt' in node) return planLookedUp(statement, named);
@@ -69,6 +73,19 @@ async function planSkipping({ statement, lookups }: SkippingInsert, named: Named
   const plan = await planRows(statement, named);
   if (plan.kind === 'insert') return { ...plan, skips: lookups.map(({ name }) => name) };
   throw refused('ON CONFLICT means a unique lookup, and the rows are not VALUES alone.', 'Compute what the rows need first, and pass it as parameters.');
+}
+
+function planQueried(statement: Statement, named: Named): Promise<StatementPlan | undefined> {
+  return queriedInsert(statement, named, {
+    query: (query) => planRows(query, named),
+    insert: async (insert) => {
+      const upserting = upsertingInsert(insert, named.names);
+      const skipping = upserting === undefined ? skippingInsert(insert, named.names) : undefined;
+      const plan = upserting !== undefined ? await planUpserting(upserting, named) : await planSkipping(present(skipping), named);
+      assert(plan.kind === 'insert', 'VALUES');
+      return plan;
+    },
+  });
 }
 
 /** PostgreSQL is asked first: what the parts alone would let pass is an error in the whole. */

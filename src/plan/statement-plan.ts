@@ -23,6 +23,7 @@ export type StatementPlan =
   | SelectPlan
   | ModifyPlan
   | InsertPlan
+  | QueriedInsertPlan
   | TruncatePlan
   | DefinitionPlan
   | MaintenancePlan
@@ -97,6 +98,21 @@ export interface ModifyPlan {
   /** How it runs on one shard, once a unique lookup has told which. */
   readonly lookedUp?: LookedUpPlan;
   spread(): Promise<SpreadModify | WritingParts>;
+}
+
+/** INSERT of a query's rows with an ON CONFLICT that may mean unique lookups, of which only INSERT … VALUES knows: the query is run first, and what it gives is then written some rows at a time. */
+export interface QueriedInsertPlan {
+  readonly kind: 'queried_insert';
+  readonly table: DistributedTable;
+  /** Of RETURNING; empty without. */
+  readonly returned: readonly DescribedColumn[];
+  /** How many of the caller's parameters there are. Behind them are the values of a row: `width` of each. */
+  readonly parameters: number;
+  readonly width: number;
+  /** `numbers`: which of these parameters its own are. */
+  readonly source: { readonly statement: Statement; readonly plan: SelectPlan | CoordinatorPlan; readonly numbers: readonly number[] };
+  /** As many rows as are written at once; of fewer, the first. */
+  readonly insert: { readonly statement: Statement; readonly plan: InsertPlan; readonly numbers: readonly number[] };
 }
 
 /** A statement whose WITH writes: its writes in order, and then what is left. */

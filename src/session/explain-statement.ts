@@ -85,6 +85,10 @@ async function treeOf(prepared: PreparedPlan, context: RunContext, explaining: E
       const tasks = await bindInsert(context.scope, plan, values, context);
       return leaf('insert', { rows: plan.rows.length, ...taskProperties(context, tasks.map(({ node, sql }) => ({ node, sql }))) });
     }
+    case 'queried_insert': {
+      const values = plan.source.numbers.map((number) => explaining.values[number - 1]);
+      return { ...leaf('insert_rows', { table: plan.table.name, lookups: plan.insert.plan.skips ?? [] }), inputs: [await treeOf(present(prepared.queried).source, context, { ...explaining, values })] };
+    }
     case 'modify':
       return modifyTree(plan, { ...explaining, context, texts: present(prepared.texts), memoryOf: (fanOut) => prepared.memoryOf(fanOut) });
     case 'select':

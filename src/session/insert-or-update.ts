@@ -28,7 +28,11 @@ interface Upserting {
   readonly values: readonly unknown[];
   readonly result: ResultOptions;
   readonly steps: UpsertSteps;
+  readonly written: WrittenKeys;
 }
+
+/** Keys, with the distribution values of their rows, that the statement has written, as the lookup's changes have them: shared by all parts of it. */
+export type WrittenKeys = Set<string>;
 
 /** Values as servers send them. */
 export const asTexts: Pick<ResultOptions, 'rowMode' | 'types'> = { rowMode: 'array', types: textTypes };
@@ -51,12 +55,11 @@ const refusalsMax = 4;
 const pauseMs = 5;
 
 class Rows {
-  /** Keys, with the distribution values of their rows, that the statement has written, as the lookup's changes have them. */
-  readonly #written = new Set<string>();
   readonly #note = (changes: readonly LookupChange[]): void => {
-    const own = changes.filter(({ lookup }) => lookup === this.upserting.upsert.lookup.id);
-    for (const { gone } of own) this.#written.delete(JSON.stringify(gone));
-    for (const { came } of own) if (came !== undefined) this.#written.add(JSON.stringify(came));
+    const { upsert, written } = this.upserting;
+    const own = changes.filter(({ lookup }) => lookup === upsert.lookup.id);
+    for (const { gone } of own) written.delete(JSON.stringify(gone));
+    for (const { came } of own) if (came !== undefined) written.add(JSON.stringify(came));
   };
 
   constructor(
@@ -106,9 +109,9 @@ class Rows {
   }
 
   async #updateLocked(locked: string, given: readonly unknown[]): Promise<QueryResult> {
-    const { upsert, prepared, values, result, steps } = this.upserting;
-    if (this.#written.has(locked)) throw affectedTwice();
-    this.#written.add(locked);
+    const { upsert, prepared, values, result, steps, written } = this.upserting;
+    if (written.has(locked)) throw affectedTwice();
+    written.add(locked);
     const all = [...given, ...present(upsert.taken).numbers.map((number) => values[number - 1])];
     const updated = await keepingLookups(this.scope, ({ scope }) => steps.run(present(prepared).update, all, scope, result), { note: this.#note });
     return { ...updated, command: 'INSERT' };

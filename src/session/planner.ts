@@ -57,6 +57,8 @@ export class PreparedPlan {
   readonly lookedUp: PreparedPlan | undefined;
   /** What is run instead for a row whose key in a unique lookup is taken, unless that is nothing. */
   readonly upsert: { readonly lock: PreparedPlan; readonly update: PreparedPlan } | undefined;
+  /** Of an INSERT of a query's rows: the query, and the INSERT of some of them. */
+  readonly queried: { readonly source: PreparedPlan; readonly insert: PreparedPlan } | undefined;
   #runs = 0;
   #tag: string | undefined;
   #sequenceEffects: SequenceEffects | undefined;
@@ -80,6 +82,7 @@ export class PreparedPlan {
     const upsert = plan.kind === 'insert' ? plan.upsert?.taken : undefined;
     const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
     this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
+    this.queried = plan.kind === 'queried_insert' ? { source: step(plan.source), insert: step(plan.insert) } : undefined;
     this.#isTimeless = isTimeless(statement);
     this.mayDraw = plan.kind === 'modify' && ((/nextval|default/i.test(statement.text) && mayDraw(statement.node)) || namesView(statement.node, snapshot));
     this.readsLocalTables = plan.kind === 'coordinator' && (readsTables(statement.node) || definesTables(statement.node) || changesTimePartitions(plan.text));
@@ -176,7 +179,7 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
 
 function effectsOf(plan: StatementPlan, statement: Statement): SequenceEffects {
   if (plan.kind === 'definition' || plan.kind === 'utility') return effectsOfDefinition(statement);
-  return sequenceEffects(statement, plan.kind === 'insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
+  return sequenceEffects(statement, plan.kind === 'insert' || plan.kind === 'queried_insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
 }
 
 /** Sequences of which the cluster sees what is taken, as often as each is. */

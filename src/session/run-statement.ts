@@ -39,9 +39,10 @@ import { renderForShells } from '../plan/shard-template.ts';
 import { planJson } from '../plan/explain/plan-tree.ts';
 import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
-import type { ExplainPlan, ModifyPlan, PrunableUse, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
+import type { ExplainPlan, ModifyPlan, PrunableUse, QueriedInsertPlan, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
-import { asTexts, insertOrUpdate } from './insert-or-update.ts';
+import { asTexts, insertOrUpdate, type WrittenKeys } from './insert-or-update.ts';
+import { insertQueried } from './insert-queried.ts';
 import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { mayCommit, type RunByNames } from './known-code.ts';
@@ -87,8 +88,8 @@ export function runStatement(prepared: PreparedPlan, values: readonly unknown[],
 
 function runBound(prepared: PreparedPlan, values: readonly unknown[], given: RunContext, result: ResultOptions): Promise<QueryResult> {
   const context = watching(prepared, given);
-  if (prepared.plan.kind === 'insert' && prepared.plan.upsert !== undefined) return runUpsert(prepared, prepared.plan, { values, context, result });
-  if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return insertUntaken(prepared.plan, context.scope, (plan, scope) => runInsert(prepared, plan, { values, context: { ...context, scope }, result }));
+  if (prepared.plan.kind === 'insert' && prepared.plan.skips !== undefined) return runSkipping(prepared, prepared.plan, { values, context, result });
+  if (prepared.plan.kind === 'queried_insert') return runQueried(prepared, prepared.plan, { values, context, result });
   return runDrawing(prepared, context, (own) => (prepared.keepsLookups ? keepingLookups(own.scope, ({ scope }) => runPlan(prepared, values, { ...own, scope }, result), mayRunAgain) : runPlan(prepared, values, own, result)));
 }
 
@@ -105,14 +106,26 @@ function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: 
   return prepared.mayDraw ? withEnoughValues(context, (blocks) => run({ ...context, blocks })) : run(context);
 }
 
-function runUpsert(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call): Promise<QueryResult> {
+/** An INSERT that leaves rows out, or updates others instead, whose keys in unique lookups are taken. `written`: see `insertOrUpdate`. */
+function runSkipping(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call, written: WrittenKeys = new Set()): Promise<QueryResult> {
+  if (plan.upsert === undefined) return insertUntaken(plan, context.scope, (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }));
   return insertOrUpdate({
-    plan, upsert: present(plan.upsert), prepared: prepared.upsert, values, result,
+    plan, upsert: plan.upsert, prepared: prepared.upsert, values, result, written,
     steps: {
       insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
       propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),
       run: (step, given, scope, how) => runDrawing(step, { ...context, scope }, (own) => runPlan(step, given, own, how)),
     },
+  }, context.scope);
+}
+
+function runQueried(prepared: PreparedPlan, plan: QueriedInsertPlan, { values, context, result }: Call): Promise<QueryResult> {
+  const { source, insert } = present(prepared.queried);
+  return insertQueried({
+    plan, values, result,
+    read: (given, scope, how) => runPlan(source, given, { ...context, scope }, how),
+    write: (part, given, { scope, written }) => runSkipping(insert, part, { values: given, context: { ...context, scope }, result }, written),
+    bytesMax: context.options.maxIntermediateBytes,
   }, context.scope);
 }
 
@@ -131,6 +144,8 @@ function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: Ru
       return runModify(prepared, plan, { values, context, result });
     case 'insert':
       return runInsert(prepared, plan, { values, context, result });
+    case 'queried_insert':
+      throw new AssertionError('it keeps lookups by itself');
     case 'truncate':
       return runTruncate(context, plan);
     case 'definition':

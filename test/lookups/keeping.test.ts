@@ -131,7 +131,7 @@ test('ON CONFLICT that means a lookup, in every way in which a statement is sent
 });
 
 test.each([
-  [`INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'v1@x' ON CONFLICT (email) DO UPDATE SET name = 'x'`, /means the unique lookup/], [`INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'v1@x' ON CONFLICT (email) DO NOTHING`, /means the unique lookup/],
+  [`INSERT INTO users (tenant_id, id, email) SELECT 1.5, 1, 'v1@x' ON CONFLICT (email) DO NOTHING`, /a value of type numeric/], [`WITH t AS (DELETE FROM tenants WHERE id = 99 RETURNING id) INSERT INTO users (tenant_id, id, email) SELECT id, 1, 'v1@x' FROM t ON CONFLICT (email) DO NOTHING`, /the query of the INSERT writes/],
   [`INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'v1@x') ON CONFLICT (email) DO UPDATE SET name = excluded::text`, /reads "excluded" as a whole/],
   [`SET extra_float_digits = 0; INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'v1@x') ON CONFLICT (email) DO UPDATE SET name = 'x'`, /extra_float_digits/],
 ])('refused: %s', async (text, detail) => {

@@ -22,10 +22,10 @@ export interface Extent {
   readonly end: number;
 }
 
-/** ON CONFLICT stands outside of all parentheses, and so do the words that its clauses begin with, all of which are reserved. */
+/** ON CONFLICT stands outside of all parentheses, and so do the words that its clauses begin with, all of which are reserved. A query in front of it may join a table of that name: it is the last. */
 export function conflictText({ text }: Statement): ConflictText {
   const tokens = scanTokens(text);
-  const conflict = wordsAt(tokens, ['ON', 'CONFLICT'], 0);
+  const conflict = lastWordsAt(tokens, ['ON', 'CONFLICT']);
   const action = wordsAt(tokens, ['DO'], conflict + 2);
   const returning = wordsAt(tokens, ['RETURNING'], action);
   const updates = tokens[action + 1]?.text.toUpperCase() === 'UPDATE';
@@ -39,6 +39,12 @@ export function conflictText({ text }: Statement): ConflictText {
     returning: returning < tokens.length ? text.slice(at(tokens, returning).start) : '',
     meaning: (columns) => `${text.slice(0, at(tokens, conflict + 1).end)} ${columns === undefined ? '' : `(${columns.join(', ')}) `}${text.slice(present(tokens[action]).start)}`,
   };
+}
+
+function lastWordsAt(tokens: readonly Token[], words: readonly string[]): number {
+  let found = wordsAt(tokens, words, 0);
+  for (let next = found; next < tokens.length; next = wordsAt(tokens, words, next + 1)) found = next;
+  return found;
 }
 
 /** Where the words stand next to each other outside of all parentheses, from `from` on; behind the last token if nowhere. */

@@ -133,7 +133,8 @@ interface RowKey {
   readonly cast: { readonly from: string; readonly to: string } | undefined;
 }
 
-const styledTypes = /^(date|timestamp|time|interval|bytea)/;
+/** Types that a session's settings may write in other ways. */
+export const styledTypes = /^(date|timestamp|time|interval|bytea)/;
 
 function keyOf(table: CatalogTable | undefined, { given, selected, supplied, input }: Selected): RowKey | undefined {
   if (table?.kind !== 'distributed' || table.distributionColumn === undefined) return undefined;

@@ -56,7 +56,7 @@ function isSingleShard(table: CatalogTable): boolean {
 }
 
 /** Whether its rows are not just VALUES whose items each row's own shard could compute. */
-function takesQuery({ withClause, selectStmt }: InsertStmt): boolean {
+export function takesQuery({ withClause, selectStmt }: InsertStmt): boolean {
   const select = selectStmt !== undefined && 'SelectStmt' in selectStmt ? selectStmt.SelectStmt : undefined;
   if (withClause !== undefined) return true;
   if (select === undefined) return false;

@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
+import { lookupRows, outcomeOf, startLookups, tableRows } from './lookup-pair.ts';
+
+let pair: ClusterAndPlain;
+beforeAll(async () => {
+  pair = await startLookups();
+  const staging = `
+CREATE TABLE staging (n int PRIMARY KEY, t bigint, i int, e text, l text, s smallint, nm varchar(20));
+INSERT INTO staging VALUES (1, 1, 1001, 'u1@x', 'l1', 0, 'a'), (2, 2, 1002, 's2@x', 'la', 1, 'b'), (3, 3, 1003, 's3@x', 'lb', 1, 'c'), (4, 4, 1004, 's2@x', 'la', 1, 'd'), (5, 5, 1005, NULL, NULL, NULL, 'e'), (6, 6, 1006, 'u12@x', 'l12', 0, 'f')`;
+  await Promise.all([pair.cluster.query(staging), pair.plain.query(staging)]);
+  for (const one of [pair.cluster, pair.plain]) await one.query(`CREATE TABLE sent (tenant_id bigint, id int, email text, name text); INSERT INTO sent SELECT 1 + i % 12, 2000 + i, 'u' || i || '@x', 'sent' FROM generate_series(1, 40) i`);
+  await pair.cluster.createDistributedTable('sent', 'tenant_id', { colocateWith: 'users' });
+}, 120_000);
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+
+async function checkKept(): Promise<void> {
+  for (const columns of [['email'], ['login', 'site']]) {
+    const expected = await tableRows(pair.cluster, columns);
+    expect(await lookupRows(pair, columns)).toEqual(expected);
+    expect(expected).toEqual(await tableRows(pair.plain, columns));
+  }
+}
+
+const columns = '(tenant_id, id, email, name)';
+const staged = `INSERT INTO users ${columns} SELECT t, i, e, nm FROM staging`;
+
+/** Each stands for itself, the state goes on from one to the next. */
+const steps = [
+  `${staged} ORDER BY n ON CONFLICT (email) DO UPDATE SET name = excluded.name`, `${staged} ORDER BY n ON CONFLICT (email) DO NOTHING RETURNING tenant_id, id, name`, `${staged} WHERE n < 4 ORDER BY n ON CONFLICT (email) DO UPDATE SET name = users.name || excluded.name RETURNING tenant_id, id, name`,
+  `${staged} WHERE n IN (3, 6) ORDER BY n DESC ON CONFLICT (email) DO UPDATE SET name = excluded.name || excluded.tenant_id, site = excluded.id + users.tenant_id WHERE users.tenant_id < 4 RETURNING *`, `INSERT INTO users ${columns} SELECT 1 + t % 4, i + 10, e, nm FROM staging ORDER BY n ON CONFLICT DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, login, site) SELECT t, i + 20, l, s FROM staging ORDER BY n ON CONFLICT (site, login) DO NOTHING`, `INSERT INTO users AS u (tenant_id, id, login, site) SELECT t, i + 30, l, s FROM staging WHERE n <> 4 ORDER BY n ON CONFLICT ON CONSTRAINT one_login DO UPDATE SET name = u.login || excluded.site RETURNING u.id, u.name`,
+  `INSERT INTO users (tenant_id, id, login, site, email) SELECT t, i + 40, l, s, 'u3@x' FROM staging WHERE n = 2 ON CONFLICT (login, site) DO NOTHING`, `INSERT INTO users (tenant_id, id, login, site, email) SELECT t, i + 40, 'new', s, 'u3@x' FROM staging WHERE n = 2 ON CONFLICT (login, site) DO NOTHING`,
+  `WITH q AS (SELECT 7 AS t, 'w' || 1 AS e) INSERT INTO users (tenant_id, id, email) SELECT t, 1050, e FROM q ON CONFLICT (email) DO UPDATE SET site = 4 RETURNING id, site`, `WITH q AS (SELECT 7 AS t, 'w' || 1 AS e), unused AS (SELECT 1) INSERT INTO users (tenant_id, id, email) SELECT t, 1051, e FROM q ON CONFLICT (email) DO UPDATE SET site = 4 RETURNING id, site`,
+  `INSERT INTO users ${columns} SELECT tenant_id, id, email, name FROM sent ON CONFLICT (email) DO UPDATE SET name = excluded.name || excluded.id`, `INSERT INTO users ${columns} SELECT 1 + tenant_id % 12, id, email || 'x', name FROM sent ON CONFLICT (email) DO NOTHING`, `INSERT INTO users ${columns} SELECT 1 + tenant_id % 12, id, email || 'x', name FROM sent ON CONFLICT (email) DO UPDATE SET email = 'all@x'`,
+  `INSERT INTO users ${columns} SELECT tenant_id, id, email, 'self' FROM users WHERE email LIKE 'u_@x' ON CONFLICT (email) DO UPDATE SET name = users.name || excluded.name`, `INSERT INTO users ${columns} SELECT sent.tenant_id, 3000, email, conflict.name FROM sent JOIN tenants conflict ON conflict.id = sent.tenant_id AND sent.id < 2005 ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'u1@x' ON CONFLICT (email) DO UPDATE SET name = 'x' RETURNING id`, `INSERT INTO users SELECT t, i, e FROM staging WHERE n = 1 ON CONFLICT (email) DO UPDATE SET (name, site) = (excluded.email, excluded.id) RETURNING *`, `INSERT INTO users (tenant_id, id, email) VALUES ((SELECT max(t) FROM staging), 1070, 'u1@x') ON CONFLICT (email) DO UPDATE SET site = 9 RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, login) SELECT t, i + 77, 'lg', 'more than 8' FROM staging WHERE n = 1 ON CONFLICT (email) DO NOTHING`, `INSERT INTO users (tenant_id, id, email) SELECT 'x', 1, 'u1@x' ON CONFLICT (email) DO NOTHING`, `INSERT INTO users (tenant_id, id, email) SELECT 1, n, n FROM staging ON CONFLICT (email) DO UPDATE SET nothing = 1`, `INSERT INTO users (tenant_id, id, email) SELECT 1, 1 / (n - 1), e FROM staging ON CONFLICT (email) DO NOTHING`,
+  `INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'u1@x' WHERE false ON CONFLICT (email) DO NOTHING RETURNING id`, `INSERT INTO users (tenant_id, id, email) SELECT 1, 1, 'fresh@x' ON CONFLICT (email) DO NOTHING`,
+  `BEGIN; ${staged} WHERE n < 4 ON CONFLICT (email) DO UPDATE SET name = 'block'; SAVEPOINT s; ${staged} WHERE n > 3 ON CONFLICT (email) DO UPDATE SET name = 'undone'; ROLLBACK TO s; ${staged} WHERE n = 3 ON CONFLICT (email) DO UPDATE SET name = users.name || '!'; COMMIT`, `BEGIN; ${staged} ON CONFLICT DO NOTHING; ROLLBACK`,
+] as const;
+
+test('INSERT … SELECT … ON CONFLICT that means a lookup is as with UNIQUE on one PostgreSQL', async () => {
+  for (const [i, step] of steps.entries()) {
+    expect({ step, got: await outcomeOf(pair.cluster, step) }).toEqual({ step, got: await outcomeOf(pair.plain, step) });
+    if (i % 6 === 5) await checkKept();
+  }
+  await checkKept();
+}, 120_000);
+
+test('with parameters, in the query and behind it', async () => {
+  const text = `INSERT INTO users ${columns} SELECT t, i + $1, coalesce(e, $2), $3 FROM staging WHERE n = $4 ON CONFLICT (email) DO UPDATE SET name = $3 || excluded.name, site = $5 + users.tenant_id RETURNING tenant_id, id, email, name, site`;
+  for (const values of [[100, 'p@x', 'one', 5, 6], [200, 'p@x', 'two', 5, 6], [300, null, 'three', 3, 7], [300, null, 'four', 99, 7]]) {
+    const [got, expected] = await Promise.all([pair.cluster.query(text, values), pair.plain.query(text, values)]);
+    expect({ values, rows: got.rows, rowCount: got.rowCount, command: got.command, names: got.fields.map(({ name }) => name) }).toEqual({ values, rows: expected.rows, rowCount: expected.rowCount, command: expected.command, names: expected.fields.map(({ name }) => name) });
+  }
+  await checkKept();
+}, 60_000);
+
+test('more rows than one statement has, the same key far apart', async () => {
+  const many = (from: number, to: number, key = "'many' || g"): string => `INSERT INTO users ${columns} SELECT 1 + g % 12, g, ${key}, 'x' FROM generate_series(${from}, ${to}) g ORDER BY g ON CONFLICT (email)`;
+  for (const step of [`${many(10_000, 10_300)} DO NOTHING`, `${many(10_290, 10_500)} DO UPDATE SET name = 'again'`, `${many(20_000, 20_300, "'far' || g % 299")} DO UPDATE SET name = 'again'`, `${many(20_000, 20_300, "'far' || g % 299")} DO NOTHING`]) {
+    expect({ step, got: await outcomeOf(pair.cluster, step) }).toEqual({ step, got: await outcomeOf(pair.plain, step) });
+  }
+  await checkKept();
+}, 120_000);
+
+test('of many that do so at the same time, each does, once for every key', async () => {
+  await pair.cluster.query(`CREATE TABLE counted AS SELECT 1 + g % 12 AS t, 30000 + g AS i, 'count' || g AS e FROM generate_series(1, 6) g`);
+  const upsert = () => pair.cluster.query('INSERT INTO users (tenant_id, id, email, site) SELECT t, i, e, 1 FROM counted ORDER BY i ON CONFLICT (email) DO UPDATE SET site = users.site + 1');
+  await Promise.all([1, 2, 3, 4, 5].map(async () => {
+    for (let tries = 0; ; tries += 1) {
+      const state = await upsert().then(() => undefined, (error: unknown) => (error as { code: string }).code);
+      if (state === undefined) return;
+      expect(tries < 20 && state).toBe('40P01');
+    }
+  }));
+  expect((await pair.cluster.query(`SELECT DISTINCT site FROM users WHERE email LIKE 'count%'`)).rows).toEqual([{ site: 5 }]);
+  await pair.cluster.query(`DELETE FROM users WHERE email LIKE 'count%'`);
+  await checkKept();
+}, 120_000);
+
+test('EXPLAIN tells of the query and the lookups', async () => {
+  const { rows } = await pair.cluster.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${staged} ON CONFLICT (email) DO NOTHING`);
+  expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Insert rows[^]*Lookups: users_email_key[^]*Coordinator/);
+});
