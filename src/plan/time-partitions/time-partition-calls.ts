@@ -55,7 +55,7 @@ function notAlone(name: string): ClusterError {
 function definition(text: string, table: CatalogTable | undefined): DefinitionPlan {
   return {
     kind: 'definition', text, tables: table === undefined ? [] : [table], reach: table === undefined ? 'all' : 'named', droppedSchemas: [], conversions: new Map(), addedConstraints: new Set(), attached: undefined, isAlone: false, referenced: [],
-    checksRows: false, mayRead: false, makesTables: false, schemas: undefined, everywhere: undefined,
+    checksRows: false, code: undefined, makesTables: false, schemas: undefined, everywhere: undefined,
   };
 }
 
