@@ -11,9 +11,9 @@ interface Definition {
 }
 
 /** Of these tables, those that are there. */
-async function definitions({ sql }: Coordinator, ...names: readonly string[]): Promise<Definition[]> {
+async function definitions(coordinator: Coordinator, ...names: readonly string[]): Promise<Definition[]> {
   const oids = names.map((name) => `to_regclass('${name}')::oid`);
-  const rows = await sql(tableDefinitionsQuery().replace('$1', `ARRAY[${oids.join(', ')}]`));
+  const rows = await coordinator.sql(tableDefinitionsQuery().replace('$1', `ARRAY[${oids.join(', ')}]`));
   return rows.map((row) => at(row, 0) as Definition);
 }
 
