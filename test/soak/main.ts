@@ -5,11 +5,12 @@ import { runBank } from './bank/run-bank.ts';
 import { runFeed } from './feed/run-feed.ts';
 import { type ListLevel, runLists } from './lists/run-lists.ts';
 import { runMoves } from './moves/run-moves.ts';
+import { runSchema } from './schema/run-schema.ts';
 import type { SoakOptions } from './soak-options.ts';
 import { type SoakServers, startSoakServers } from './soak-servers.ts';
 
-const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves|feed] [--seed N] [--seconds S | --jobs N] [--processes 3] [--nodes 3] [--major 18] [--spare-servers]';
-const workloads = { bank: onServers(bank), lists: onServers(listsAt('consistent snapshots')), 'lists-read-committed': onServers(listsAt('read committed')), moves: onServers(moves), feed } as const;
+const usage = 'usage: npm run soak -- [bank|lists|lists-read-committed|moves|feed|schema] [--seed N] [--seconds S | --jobs N] [--processes 3] [--nodes 3] [--major 18] [--spare-servers] [--spare-processes]';
+const workloads = { bank: onServers(bank), lists: onServers(listsAt('consistent snapshots')), 'lists-read-committed': onServers(listsAt('read committed')), moves: onServers(moves), feed, schema: onServers(schema) } as const;
 const majors = [15, 16, 17, 18] as const satisfies readonly PostgresMajor[];
 
 /** Work under random harm, then a look at what has come of it; exit code 1 when anything is not as it must be. */
@@ -89,9 +90,20 @@ async function feed(size: Size, options: SoakOptions): Promise<Told> {
   };
 }
 
+async function schema(servers: SoakServers, options: SoakOptions): Promise<Told> {
+  const { changes, refused, givenUp, processKills, serverKills, events, objections } = await runSchema(servers, options);
+  const times = (of: readonly string[]): string => [...new Set(of)].map((one) => `${one} ${of.filter((other) => other === one).length} times`).join(', ');
+  for (const [why, count] of refused) console.log(`  refused ${count} times: ${why}`);
+  const failed = events.flatMap((event) => (event.kind === 'failed' ? [`${event.code}${event.id === '' ? '' : ` (${event.id})`}`] : []));
+  return {
+    objections,
+    summary: `${changes} changes, ${givenUp} of them given up; ${events.filter(({ kind }) => kind === 'done').length} deeds of the application done, ${failed.length} failed (${times(failed)}); ${processKills} processes and ${serverKills} servers killed; ${objections.length} objections`,
+  };
+}
+
 function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof workloads)[] } & Size {
   const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, jobs: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' } } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { seed: text, seconds: text, jobs: text, processes: text, nodes: text, major: text, 'spare-servers': { type: 'boolean' }, 'spare-processes': { type: 'boolean' } } });
   const names = positionals.length === 0 ? (Object.keys(workloads) as (keyof typeof workloads)[]) : positionals.map((name) => {
     if (!isWorkload(name)) throw new Error(usage);
     return name;
@@ -100,7 +112,7 @@ function readOptions(): SoakOptions & { readonly names: readonly (keyof typeof w
   if (major === undefined) throw new Error(usage);
   return {
     names, major, seed: numberOf(values.seed, Math.floor(Math.random() * 1e6)), seconds: numberOf(values.seconds, 60), jobs: values.jobs === undefined ? undefined : numberOf(values.jobs, 0), processes: numberOf(values.processes, 3), nodes: numberOf(values.nodes, 3),
-    serverKills: values['spare-servers'] !== true,
+    serverKills: values['spare-servers'] !== true, processKills: values['spare-processes'] !== true,
   };
 }
 

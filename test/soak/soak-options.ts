@@ -7,4 +7,6 @@ export interface SoakOptions {
   readonly processes: number;
   /** Whether postmasters are killed, too. */
   readonly serverKills: boolean;
+  /** Of `schema`: whether the process that changes definitions is killed. */
+  readonly processKills?: boolean | undefined;
 }

@@ -1,5 +1,7 @@
 import type { TestProject } from 'vitest/node';
+import { assert } from '../../src/base/assert.ts';
 import { volatileSettings } from '../../src/embedded/default-settings.ts';
+import { isMajor, type PostgresMajor } from '../../src/embedded/find-binaries.ts';
 import { startPostgres, type PostgresServer } from '../../src/embedded/postgres-server.ts';
 import { buildChildren } from './child-script.ts';
 import { useDirectoryInMemory } from './directory-in-memory.ts';
@@ -16,8 +18,10 @@ declare module 'vitest' {
   }
 }
 
-/** The oldest and the newest version we promise. */
+/** The oldest and the newest version we promise. In the place of the newest there are servers of another, where `SHARDWRIGHT_TEST_MAJOR` says 16 or 17. */
 export type TestMajor = 15 | 18;
+
+const inPlaceOfNewest = 'SHARDWRIGHT_TEST_MAJOR';
 
 const nodesPerMajor = 3;
 
@@ -29,7 +33,7 @@ const idleInTransactionMax = '40s';
 /** Vitest's global set-up: a coordinator's server and three nodes' servers of each version, for all test files together, and what they start as processes. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const inMemory = useDirectoryInMemory();
-  const [of15, of18, children] = await Promise.all([startServers(15), startServers(18), buildChildren()]);
+  const [of15, of18, children] = await Promise.all([startServers(15), startServers(newestMajor()), buildChildren()]);
   project.provide('testServers', { 15: addresses(of15), 18: addresses(of18) });
   return async () => {
     await Promise.all([...of15, ...of18].map((server) => server.stop('immediate')));
@@ -38,7 +42,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
 }
 
-function startServers(major: TestMajor): Promise<PostgresServer[]> {
+function newestMajor(): PostgresMajor {
+  const major = Number(process.env[inPlaceOfNewest] ?? 18);
+  assert(isMajor(major), `${inPlaceOfNewest} is no major version that is known`);
+  return major;
+}
+
+function startServers(major: PostgresMajor): Promise<PostgresServer[]> {
   const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB', idle_in_transaction_session_timeout: idleInTransactionMax };
   return Promise.all(Array.from({ length: 1 + nodesPerMajor }, () => startPostgres({ major, settings })));
 }
