@@ -102,8 +102,9 @@ export class Session {
   /** What statements take and give. */
   readonly shapes: SessionShapes;
   readonly #isBrief: boolean;
-  /** What names mean to this session alone. */
+  /** What names mean to this session alone: once it has given some, keeps its connection, or sees the catalog as it was. */
   readonly #code = new KnownCode();
+  #hasOwnNames = false;
 
   constructor(services: SessionServices, { isBrief = false, ...events }: SessionOptions = {}) {
     this.#services = services;
@@ -670,11 +671,18 @@ export class Session {
   }
 
   #runsCode(prepared: RunByNames, scope: StatementScope): boolean | Promise<boolean> {
-    // It may make functions, triggers and views, and other meanings of names.
-    if (!readsOrWrites(prepared.statement.node) && !('CopyStmt' in prepared.statement.node)) this.#code.forget();
-    if (prepared.sequenceEffects.kind === 'unknown') return this.#code.runs(prepared, { scope, searchPath: [] });
-    const code = this.#isPlain ? this.#services.planner.code : this.#code;
-    return this.#planner.searchPath(prepared.snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
+    const { snapshot, statement: { node }, sequenceEffects: effects } = prepared;
+    if (!readsOrWrites(node) && !('CopyStmt' in node)) this.#mayGiveNames();
+    const isOwn = this.#hasOwnNames || this.#pinned.isHeld || this.#block.hasOneSnapshot;
+    const code = isOwn ? this.#code : this.#services.planner.code;
+    if (effects.kind === 'unknown') return code.runs(prepared, { scope, searchPath: [] });
+    return this.#planner.searchPath(snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
+  }
+
+  /** A statement may make functions, triggers and relations that nobody else sees yet. */
+  #mayGiveNames(): void {
+    this.#hasOwnNames = true;
+    this.#code.forget();
   }
 
   /** One of the cluster's own functions. What a role may do itself is done by its own connections, so in a transaction of the session. */
