@@ -182,3 +182,26 @@ const refused: Readonly<Record<string, RegExp>> = {
 test.for(Object.entries(refused))('refused: %s', async ([text, detail]) => {
   await expect(cluster.query(text)).rejects.toMatchObject({ code: '0A000', id: 'unsupportedWrite', detail: expect.stringMatching(detail) as string });
 });
+
+test('values of all kinds reach the other copies as they are', async () => {
+  const made = `CREATE TABLE sorts (c char(5), m mood, d code, e text COLLATE "C", num numeric(10, 2), iv interval, ts timestamp(3), tz timestamptz, b bytea, j jsonb, ch "char", bits bit(3), arr mood[], rng int4range, f4 float4, f8 float8, v varchar(4), x bigint, PRIMARY KEY (c, m, d, e))`;
+  const filled = `INSERT INTO sorts VALUES ('a', 'ok', 'x', 'E', 1.50, '1 mon -3 days 04:05:06.7', '2024-01-02 03:04:05.678', '2024-07-01 00:00+02', '\\x00ff5c', '{"a": 1.10}', 'q', '101', '{sad,NULL}', '[1,5)', 0.1, 1e-300, 'ab  ', 9007199254740993),
+    ('a  b', 'sad', 'x', E'tab\\t"\\\\', NULL, NULL, 'infinity', '-infinity', '', 'null', '', '000', '{}', 'empty', 'NaN', '-Infinity', '', NULL)`;
+  for (const pool of [cluster, pair.plain]) await pool.query(made);
+  await cluster.createReferenceTable('sorts');
+  const update = `UPDATE sorts SET num = num * 2 + dice(1), iv = iv * (2 + dice(1)), ts = ts, tz = tz, b = b || b, j = jsonb_build_array(j, dice(1)), ch = ch, bits = ~bits, arr = arr || 'happy'::mood, rng = rng, f4 = f4 / 3, f8 = f8 / 3, v = v, x = x WHERE random() < 2`;
+  const session = await cluster.connect();
+  try {
+    for (const pool of [session, pair.plain]) await pool.query(filled);
+    for (const setting of [`SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'Asia/Kolkata'; SET bytea_output = 'escape'`, `SET IntervalStyle = 'sql_standard'; SET DateStyle = 'German'`]) {
+      await session.query(setting);
+      for (const pool of [session, pair.plain]) expect((await pool.query(update)).rowCount).toBe(2);
+    }
+    for (const pool of [session, pair.plain]) expect((await pool.query(`UPDATE sorts SET c = 'z' || dice(1), e = e || 'é', m = 'happy' WHERE m = 'ok'`)).rowCount).toBe(1);
+  } finally {
+    session.release();
+  }
+  const text = 'SELECT s::text FROM sorts s ORDER BY 1';
+  expect((await cluster.query(text)).rows).toEqual((await pair.plain.query(text)).rows);
+  await expectAlike();
+});
