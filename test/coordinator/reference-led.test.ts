@@ -173,6 +173,7 @@ test('row level security: what the role may see is written, and what it may not 
 });
 
 const refused: Readonly<Record<string, RegExp>> = {
+  'MERGE INTO plans p USING features f ON f.plan = p.code WHEN MATCHED THEN UPDATE SET r = random()': /A MERGE into a reference table calls a volatile function/,
   'INSERT INTO bare VALUES (1) RETURNING random()': /cannot be told to the other copies/,
   'INSERT INTO plans (id, code, n) VALUES (1, 1, 1) ON CONFLICT (id) DO UPDATE SET id = 5000 + dice(10), code = random()': /none is set/,
   'UPDATE bare SET token = gen_random_uuid() FROM orders o WHERE o.tenant_id = bare.id': /reads other tables and calls a volatile function/,

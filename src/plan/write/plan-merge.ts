@@ -64,7 +64,7 @@ async function checkActions(merge: MergeStmt, target: CatalogTable, input: Stage
     if (target.kind === 'distributed') checkKeyStays(targetList, target);
   }
   const rules = await functionRules(merge, input.describe);
-  if (target.kind === 'reference' && hasVolatileCall(merge, rules)) throw refused('A write to a reference table calls a volatile function, which would differ from node to node.', 'Compute the values first, and pass them as parameters.');
+  if (target.kind === 'reference' && hasVolatileCall(merge, rules)) throw refused('A MERGE into a reference table calls a volatile function, which would differ from node to node.', 'Write UPDATE … FROM, or INSERT … ON CONFLICT, whose values one copy computes for all; or compute the values first, and pass them as parameters.');
 }
 
 function insertsStay(statement: Statement, target: DistributedTable, analyzed: AnalyzedStatement): boolean {
