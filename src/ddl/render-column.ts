@@ -4,13 +4,18 @@ import type { ColumnDefinition } from './table-definition.ts';
 
 /** A column of CREATE TABLE. Values from sequences come from the coordinator database, so such a column has no default on a shard. */
 export function renderColumn(column: ColumnDefinition, constraintName: (name: string) => string): string {
-  const parts = [quoteIdentifier(column.name), column.type];
+  const parts = [quoteIdentifier(column.name), writtenType(column)];
   if (column.compression !== null) parts.push(`COMPRESSION ${column.compression}`);
   if (column.collation !== null) parts.push(`COLLATE ${column.collation}`);
   if (column.notNull && column.notNullName !== null) parts.push(`CONSTRAINT ${constraintName(column.notNullName)}`);
   if (column.notNull) parts.push('NOT NULL');
   if (column.expression !== null) parts.push(...valueParts(column, column.expression));
   return parts.join(' ');
+}
+
+/** Of an array with the dimensions that it was written with, which mean nothing but are shown. */
+export function writtenType({ type, dimensions }: ColumnDefinition): string {
+  return type.endsWith('[]') ? type + '[]'.repeat(Math.max(dimensions - 1, 0)) : type;
 }
 
 function valueParts(column: ColumnDefinition, expression: string): string[] {

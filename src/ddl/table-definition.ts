@@ -5,6 +5,8 @@ export interface ColumnDefinition {
   readonly type: string;
   /** The type without modifier: `character varying`. */
   readonly typeName: string;
+  /** How many `[]` an array's type was written with. */
+  readonly dimensions: number;
   readonly collation: string | null;
   readonly deterministic: boolean;
   /** False too while a NOT NULL constraint is not validated (PostgreSQL 18). */

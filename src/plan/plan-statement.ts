@@ -5,7 +5,7 @@ import { assert, present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import { isLookupTable } from '../catalog/unique-lookup.ts';
-import { quoteIdentifier } from '../sql/identifiers.ts';
+import { quoteIdentifier, quoteName } from '../sql/identifiers.ts';
 import { writesRows } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { takenSequences } from './computed/taken-sequences.ts';
@@ -61,7 +61,7 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
   const computed = await withComputed(statement, named);
   if (computed !== undefined) return planComputed(statement, computed, named);
   if ('SelectStmt' in node) return planLookedUp(statement, named);
-  if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named.names);
+  if ('TruncateStmt' in node) return planTruncate(statement, node.TruncateStmt, named);
   if ('ExplainStmt' in node) return planExplain(statement, node.ExplainStmt, (inner) => planStatement(inner, input));
   if (writesRows(node)) return planLookedUp(statement, named);
   if ('ViewStmt' in node && node.ViewStmt.query !== undefined && 'SelectStmt' in node.ViewStmt.query) await checkView(statement, node.ViewStmt.query.SelectStmt, named);
@@ -199,10 +199,22 @@ function checkTemporary({ relname, relpersistence, schemaname }: RangeVar, { tab
   });
 }
 
-function planTruncate(statement: Statement, truncate: TruncateStmt, names: RelationNames): StatementPlan {
-  const tables = (truncate.relations ?? []).map((node) => ('RangeVar' in node ? names.resolve(node.RangeVar.schemaname, node.RangeVar.relname ?? '') : undefined));
+async function planTruncate(statement: Statement, truncate: TruncateStmt, { names, describe }: Named): Promise<StatementPlan> {
+  const relations = (truncate.relations ?? []).flatMap((node) => ('RangeVar' in node ? [node.RangeVar] : []));
+  const tables = relations.map(({ schemaname, relname }) => names.resolve(schemaname, relname ?? ''));
   const known = tables.filter((table): table is CatalogTable => table !== undefined);
   if (known.length === 0) return { kind: 'coordinator', text: statement.text, effect: 'write' };
+  if (known.length < tables.length) await checkThere(relations.filter((_, i) => tables[i] === undefined), describe);
   if (known.length < tables.length) throw refused('TRUNCATE names local and distributed tables together.', 'Truncate them in separate statements.');
   return { kind: 'truncate', tables: known, restartIdentity: truncate.restart_seqs === true, cascade: truncate.behavior === 'DROP_CASCADE' };
+}
+
+/** `undefinedTable` where one of them is none. */
+async function checkThere(relations: readonly RangeVar[], describe: Named['describe']): Promise<void> {
+  for (const { schemaname, relname = '' } of relations) {
+    await describe.statement(`SELECT FROM ${quoteName(schemaname, relname)}`).catch((error: unknown) => {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== '42P01') throw error;
+      throw new ClusterError('undefinedTable', error.message, { cause: error });
+    });
+  }
 }

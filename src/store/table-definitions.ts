@@ -58,7 +58,7 @@ const grants = (acl: string): string => `(
 
 const columns = `
   SELECT json_agg(json_build_object('name', a.attname, 'position', a.attnum, 'type', format_type(a.atttypid, a.atttypmod),
-    'typeName', format_type(a.atttypid, NULL),
+    'typeName', format_type(a.atttypid, NULL), 'dimensions', a.attndims,
     'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     'deterministic', coalesce(l.collisdeterministic, true),
     'notNull', a.attnotnull AND coalesce(n.convalidated, true), 'notNullName', n.conname,

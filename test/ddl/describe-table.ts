@@ -18,7 +18,7 @@ export function withoutShardId(lines: readonly string[], id: number): string[] {
 const queries = [
   `SELECT concat_ws(' ', 'table', relkind, relpersistence, relreplident, reloptions::text, (SELECT t.reloptions::text FROM pg_class t WHERE t.oid = c.reltoastrelid),
      obj_description(oid, 'pg_class')) FROM pg_class c WHERE oid = $table`,
-  `SELECT concat_ws(' ', 'column', row_number() OVER (ORDER BY attnum), attname, format_type(atttypid, atttypmod), attcollation::regcollation, attnotnull,
+  `SELECT concat_ws(' ', 'column', row_number() OVER (ORDER BY attnum), attname, format_type(atttypid, atttypmod), greatest(attndims, 1), attcollation::regcollation, attnotnull,
      'storage', attstorage, 'compression', attcompression, 'statistics', coalesce(nullif(attstattarget, -1)::text, '-'), attoptions::text,
      'generated', attgenerated,
      CASE WHEN attidentity = '' AND pg_get_expr(adbin, adrelid) NOT LIKE '%nextval%' THEN pg_get_expr(adbin, adrelid) END,

@@ -1,6 +1,6 @@
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
 import { optionSql } from '../option-sql.ts';
-import { renderColumn, renderColumnSettings } from '../render-column.ts';
+import { renderColumn, renderColumnSettings, writtenType } from '../render-column.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { ColumnDefinition } from '../table-definition.ts';
 import { changesAbove, comesFromAbove, goesAbove } from './handed-down.ts';
@@ -28,7 +28,7 @@ export function convertColumns(change: TableChange, shard: ShardNames): string[]
     const hadDefault = from.generated === null && from.expression !== null && !from.usesSequence;
     return [
       ...(hadDefault && from.expressionOid !== to.expressionOid ? [`${alter} DROP DEFAULT`] : []),
-      `${alter} TYPE ${to.type}${to.collation === null ? '' : ` COLLATE ${to.collation}`}${using === undefined ? '' : ` USING ${using.sql(quoteIdentifier(shard.name), using.once)}`}`,
+      `${alter} TYPE ${writtenType(to)}${to.collation === null ? '' : ` COLLATE ${to.collation}`}${using === undefined ? '' : ` USING ${using.sql(quoteIdentifier(shard.name), using.once)}`}`,
     ];
   });
   return commands.length === 0 ? [] : [`ALTER TABLE ${shard.sql} ${commands.join(', ')}`];

@@ -7,7 +7,7 @@ import { type EmptyPair, startEmptyPair } from './empty-pair.ts';
 
 /** As pg_dump writes it: partitions are tables that are attached. */
 const tables = `
-CREATE TABLE public.tenants (id bigint NOT NULL, name text);
+CREATE TABLE public.tenants (id bigint NOT NULL, name text, grid integer[][]);
 CREATE TABLE public.logs (tenant_id bigint NOT NULL, id integer NOT NULL, at date NOT NULL, kind text NOT NULL, note text) PARTITION BY RANGE (at);
 CREATE TABLE public.logs_1 (tenant_id bigint NOT NULL, id integer NOT NULL, at date NOT NULL, kind text NOT NULL, note text);
 CREATE TABLE public.logs_2 (kind text NOT NULL, tenant_id bigint NOT NULL, id integer NOT NULL, at date NOT NULL, note text) PARTITION BY LIST (kind);
@@ -95,6 +95,18 @@ describe.each([15, 18] as const)('indexes of partitioned tables that are put tog
   });
 
   test('others are changed and dropped', () => runBoth(others));
+
+  test('arrays have the dimensions that were written, and what is not there is told of', () => runBoth([
+    'ALTER TABLE logs ADD cube int[][][]', 'ALTER TABLE logs ALTER cube TYPE text[][]', 'ALTER TABLE tenants ADD CONSTRAINT small CHECK (id < 1000)', 'TRUNCATE logs, missing', 'TRUNCATE missing, public.logs',
+  ]));
+
+  test('a local table with rows is attached below foreign keys once it is distributed', async () => {
+    const attach = `ALTER TABLE logs ATTACH PARTITION arrived FOR VALUES FROM ('2030-01-01') TO ('2031-01-01')`;
+    await runBoth(['CREATE TABLE arrived (LIKE logs)', `INSERT INTO arrived (tenant_id, id, at, kind) SELECT t, 1, '2030-03-03', 'k' FROM generate_series(1, 3) t`]);
+    await expect(cluster.query(attach)).rejects.toMatchObject({ code: '23503' });
+    await cluster.createDistributedTable('arrived', 'tenant_id', { colocateWith: 'tenants' });
+    await runBoth([attach, `SELECT count(*)::int FROM logs WHERE at > '2030-01-01'`, `INSERT INTO arrived (tenant_id, id, at, kind) VALUES (77, 1, '2030-03-03', 'k')`]);
+  });
 
   test('what a partitioned table alone is given stays with it', () => runBoth([
     `ALTER TABLE ONLY logs ALTER note SET DEFAULT 'above', ALTER note SET STATISTICS 30`, `INSERT INTO logs (tenant_id, id, at, kind) VALUES (1, 70, '2024-03-03', 'k') RETURNING note`, `INSERT INTO logs_1 (tenant_id, id, at, kind) VALUES (1, 71, '2024-03-03', 'k') RETURNING note`,
