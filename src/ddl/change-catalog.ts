@@ -83,6 +83,11 @@ export function changeTable<T>(
     readonly body: (change: CatalogChange, table: TableDefinition, otherOid: number | undefined) => Promise<T>;
     /** Nothing is changed but the table and its partitions. */
     readonly onlyIt?: boolean | undefined;
+    /**
+     * Makes it the one that gives way to others' changes: it waits for the catalog while it has locked nothing, as definitions of users do, which lock tables behind that; and for tables, here and later, no longer than this, so much less than
+     * `deadlock_timeout` that it ends with 55P03 before a deadlock is found.
+     */
+    readonly lockTimeoutMs?: number | undefined;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<T> {
@@ -91,6 +96,10 @@ export function changeTable<T>(
     signal,
     lockFirst: async (coordinator) => {
       if (context.searchPath !== undefined) await setSearchPath(coordinator, context.searchPath, signal);
+      if (steps.lockTimeoutMs !== undefined) {
+        await lockCatalog({ coordinator, signal });
+        await coordinator.query({ text: `SET LOCAL lock_timeout = ${steps.lockTimeoutMs}`, simple: true }, { signal });
+      }
       const other = steps.otherTable === undefined ? undefined : await resolveTable(coordinator, steps.otherTable, signal);
       return { oid: await lockTable(coordinator, steps.table, signal), otherOid: other?.oid };
     },

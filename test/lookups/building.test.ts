@@ -65,6 +65,31 @@ test.each([
   await cluster.query(`INSERT INTO users (tenant_id, id, email) VALUES (3, 500003, '${key}')`);
 });
 
+const lockTable = 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE';
+const lockCatalog = 'SELECT id FROM shardwright.cluster FOR NO KEY UPDATE';
+
+test.each([['the catalog and then the table', lockCatalog, lockTable], ['the table and then the catalog', lockTable, lockCatalog]])('a change of definitions beside it that locks %s is never told of a deadlock', async (_order, first, second) => {
+  await cluster.query('TRUNCATE users');
+  await cluster.query(`INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'only@x')`);
+  const client = new Client({ connectionString: pair.databases.coordinator.connectionString });
+  await client.connect();
+  try {
+    for (const change of [() => cluster.createUniqueLookup('users', 'email'), () => cluster.dropUniqueLookup('users', ['email'])]) {
+      await client.query(`BEGIN; ${first}`);
+      const changed = change();
+      for (let waiting = 0; waiting === 0;) {
+        ({ rows: [{ waiting }] } = await pair.cluster.query(`SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) as unknown as { rows: [{ waiting: number }] });
+      }
+      await client.query(second);
+      await client.query('COMMIT');
+      await changed;
+    }
+  } finally {
+    await client.end();
+  }
+  expect(await cluster.lookups()).toEqual([]);
+}, 60_000);
+
 test.each([0, 3, 5])('a build whose process is killed goes on when it is called again, and is written meanwhile: before the rows of shard %i', async (ordinal) => {
   await cluster.query('TRUNCATE users');
   await cluster.query(fill);

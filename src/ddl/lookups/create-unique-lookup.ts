@@ -20,7 +20,7 @@ import { checkKeyTypes, checkLookup, type LookupColumns } from './check-lookup.t
 import { dropUniqueLookup } from './drop-unique-lookup.ts';
 import { fillLookup } from './fill-lookup.ts';
 import { isLookupTrigger, lookupTriggers } from './lookup-triggers.ts';
-import { lockTimeoutMs, withLockRetries } from './with-lock-retries.ts';
+import { lockTimeoutMs, shellLockTimeoutMs, withLockRetries } from './with-lock-retries.ts';
 
 export interface CreateUniqueLookupOptions extends CallOptions {
   /** What errors call the constraint: `users_email_key` by default. */
@@ -63,6 +63,7 @@ function register(context: DdlContext, { table, names }: Wish, { name, signal }:
   return changeTable(context, {
     table,
     signal,
+    lockTimeoutMs: shellLockTimeoutMs,
     body: async (change, definition) => {
       const wished = checkLookup(definition, names);
       const { columns } = wished;

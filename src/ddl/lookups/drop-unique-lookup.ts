@@ -14,13 +14,14 @@ import { onCoordinator } from '../shell.ts';
 import type { TableDefinition } from '../table-definition.ts';
 import { checkLookup, type LookupColumns } from './check-lookup.ts';
 import { lookupTriggers } from './lookup-triggers.ts';
-import { lockTimeoutMs, withLockRetries } from './with-lock-retries.ts';
+import { lockTimeoutMs, shellLockTimeoutMs, withLockRetries } from './with-lock-retries.ts';
 
 /** Drops a lookup, whole or half made, in one transaction. `unknownLookup`, `undefinedTable`, `undefinedColumn`, `notDistributed`, `lockNotAvailable`. */
 export function dropUniqueLookup(context: DdlContext, table: string, names: readonly string[], { signal }: CallOptions = {}): Promise<void> {
   return withLockRetries(signal, () => changeTable(context, {
     table,
     signal,
+    lockTimeoutMs: shellLockTimeoutMs,
     body: async (change, definition) => {
       const { columns, distributionColumn } = checkLookup({ ...definition, rowSecurity: false }, names);
       const lookup = await findLookup(change, { table: definition.oid, columns });

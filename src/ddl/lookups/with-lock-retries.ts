@@ -4,6 +4,8 @@ import { ClusterError, sqlStateOf } from '../../base/errors.ts';
 
 /** How long locks on shards are waited for, with writers waiting behind. */
 export const lockTimeoutMs = 2_000;
+/** How long those on shells are, with users' changes of definitions waiting, which must not be found to be in a deadlock meanwhile. */
+export const shellLockTimeoutMs = 200;
 const triesMax = 30;
 const pauseMs = { first: 50, max: 2_000 } as const;
 
