@@ -73,6 +73,8 @@ test.each([['the catalog and then the table', lockCatalog, lockTable], ['the tab
   await cluster.query(`INSERT INTO users (tenant_id, id, email) VALUES (1, 1, 'only@x')`);
   const client = new Client({ connectionString: pair.databases.coordinator.connectionString });
   await client.connect();
+  // It looks for a deadlock before the other would, and later than that gives way.
+  await client.query(`SET deadlock_timeout = '500ms'`);
   try {
     for (const change of [() => cluster.createUniqueLookup('users', 'email'), () => cluster.dropUniqueLookup('users', ['email'])]) {
       await client.query(`BEGIN; ${first}`);
