@@ -173,7 +173,7 @@ function withoutChoice(outcome: unknown): unknown {
 }
 
 /** Nothing is shifted from row to row within a statement, which one PostgreSQL refuses by the order of rows. */
-test.each([1, 2])('random statements of a session, in blocks and out (%i)', async (seed) => {
+test.each([1, 2, 3])('random statements of a session, in blocks and out (%i)', async (seed) => {
   const random = new Random(seed);
   const upTo = (n: number): number => random.int(0, n - 1);
   const email = (): string => (upTo(8) === 0 ? 'NULL' : `'r${upTo(25)}'`);
@@ -182,8 +182,9 @@ test.each([1, 2])('random statements of a session, in blocks and out (%i)', asyn
   const statements: (() => string)[] = [
     () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()}`,
     () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()}, ${row()} ON CONFLICT (email) DO NOTHING`, () => `INSERT INTO users (tenant_id, id, email) VALUES ${row()} ON CONFLICT (email) DO UPDATE SET name = excluded.id || 'n', site = excluded.tenant_id + coalesce(users.site, 0)`,
+    () => `INSERT INTO users (tenant_id, id, email) SELECT v.* FROM (VALUES ${row()}, ${row()}, ${row()}) v (t, i, e) ORDER BY t, i, e ON CONFLICT (email) DO UPDATE SET name = excluded.id || 'q'`, () => `INSERT INTO users (tenant_id, id, email) SELECT v.* FROM (VALUES ${row()}, ${row()}) v (t, i, e) ORDER BY t, i, e ON CONFLICT DO NOTHING`,
     () => `UPDATE users SET email = ${email()} WHERE ${one()}`, () => `UPDATE users SET tenant_id = ${1 + upTo(6)} WHERE ${one()}`,
-    () => `DELETE FROM users WHERE ${one()}`, () => `DELETE FROM users WHERE id = ${40_000 + upTo(20)}`, () => 'BEGIN', () => 'COMMIT', () => 'ROLLBACK', () => 'SAVEPOINT s', () => 'ROLLBACK TO s',
+    () => `DELETE FROM users WHERE ${one()}`, () => `DELETE FROM users WHERE id = ${40_000 + upTo(20)}`, () => 'BEGIN', () => 'COMMIT', () => 'ROLLBACK', () => 'SAVEPOINT s', () => 'ROLLBACK TO s', () => 'COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ', () => 'COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE',
   ];
   const client = await pair.cluster.connect();
   const plain = await pair.plain.connect();
