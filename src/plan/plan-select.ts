@@ -21,7 +21,7 @@ import type { Finishing } from './select/select-context.ts';
 import { checkRowTypes } from './select/select-context.ts';
 import { unitedColumns } from './select/united-columns.ts';
 import { isBeyondShards, unsupported } from './select/unsupported.ts';
-import { refuseSequences } from './sequence-use.ts';
+import { refuseSessionValues } from './sequence-use.ts';
 import { type RowLocks, whenLocked, withoutLocks } from './row-locks.ts';
 import type { MergePlan } from './merge-plan.ts';
 import { shardTemplate } from './shard-template.ts';
@@ -65,7 +65,7 @@ export async function planSelect(statement: Statement, select: SelectStmt, input
     return { kind: 'coordinator', text: statement.text, effect: analyzed.writesInside || select.intoClause !== undefined ? 'write' : 'read' };
   }
   checkReadable(select);
-  refuseSequences(select);
+  refuseSessionValues(select);
   if (analyzed.writesInside) return planWriting(statement, { SelectStmt: select }, input);
   const uses = await certainUses(prunableUses(analyzed, input.snapshot), statement, input.describe);
   const routable = analyzed.foreign.length === 0 && uses !== undefined && !isForCoordinator(select, input.names);

@@ -6,7 +6,8 @@ import { builtinName, nameParts } from '../sql/ast.ts';
 import { refused } from './insert/refused.ts';
 import { unsupported } from './select/unsupported.ts';
 
-const sessionFunctions: ReadonlySet<string> = new Set(['currval', 'lastval', 'setval']);
+const sessionValues: ReadonlySet<string> = new Set(['currval', 'lastval']);
+const sessionFunctions: ReadonlySet<string> = new Set([...sessionValues, 'setval']);
 const sequenceFunctions: ReadonlySet<string> = new Set(['nextval', ...sessionFunctions]);
 
 /** Whether a function of sequences is called: they are in the coordinator database alone. */
@@ -30,20 +31,33 @@ export function nextOf(node: Node): string | undefined {
   return argument === undefined ? undefined : sequenceName(argument);
 }
 
-/** The text of a constant that names a sequence, with or without `::regclass`. */
+const typesOfNames: ReadonlySet<string> = new Set(['regclass', 'text']);
+
+/** The text of a constant that names a sequence, with or without `::regclass` or `::text`. */
 export function sequenceName(node: Node): string | undefined {
-  if ('TypeCast' in node && node.TypeCast.arg !== undefined && nameParts(node.TypeCast.typeName?.names).at(-1) === 'regclass') return sequenceName(node.TypeCast.arg);
+  if ('TypeCast' in node && node.TypeCast.arg !== undefined && typesOfNames.has(nameParts(node.TypeCast.typeName?.names).at(-1) ?? '')) return sequenceName(node.TypeCast.arg);
   return 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
 }
 
-/** Whether values of a sequence are taken by a call, at any level. */
-export function callsNextval(tree: unknown): boolean {
-  return callsOneOf(tree, new Set(['nextval']));
+const changingFunctions: ReadonlySet<string> = new Set(['nextval', 'setval']);
+
+/** Whether values of a sequence are taken, or its value set, by a call, at any level. */
+export function changesSequence(tree: unknown): boolean {
+  return callsOneOf(tree, changingFunctions);
 }
 
-/** For statements that run on nodes, or over gathered rows: what a session has taken, and what it sets, is between the session and the coordinator database. */
+/** What a session has taken is between it and the coordinator database: for queries, in the places where the session does not answer for it. */
+export function refuseSessionValues(tree: unknown): void {
+  refuseCalls(tree, sessionValues);
+}
+
+/** For what runs on nodes: the same, and what is set. */
 export function refuseSequences(tree: unknown): void {
-  if (callsOneOf(tree, sessionFunctions)) throw unsupported('A function of sequences is called where nodes run it, and sequences are in the coordinator database.', 'Call it by a statement of its own, and pass its result as a parameter.');
+  refuseCalls(tree, sessionFunctions);
+}
+
+function refuseCalls(tree: unknown, functions: ReadonlySet<string>): void {
+  if (callsOneOf(tree, functions)) throw unsupported('A function of sequences is called where nodes run it, and sequences are in the coordinator database.', 'Call it by a statement of its own, and pass its result as a parameter.');
 }
 
 /**

@@ -65,6 +65,7 @@ const statements: readonly Step[] = [
   `UPDATE things SET n = nextval('numbers') WHERE tenant = 1 AND id = 1`,
   `UPDATE things SET n = nextval('numbers'), m = m + 1 WHERE tenant = 1`,
   `UPDATE things SET n = nextval('numbers'), m = m + 1`,
+  `UPDATE things SET n = nextval('numbers'::text)`,
   `UPDATE things SET n = nextval('downward'::regclass), note = pg_catalog.nextval('public.numbers')::text WHERE id < 30`,
   `UPDATE things SET n = CASE WHEN id % 2 = 0 THEN nextval('numbers') END`,
   `UPDATE things SET n = nextval('numbers') RETURNING tenant, id, n < 0`,

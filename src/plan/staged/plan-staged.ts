@@ -12,8 +12,9 @@ import { isForCoordinator } from '../for-coordinator.ts';
 import { functionRules } from '../function-rules.ts';
 import { evaluateOnce } from '../select/evaluate-once.ts';
 import { isBeyondShards, unsupported } from '../select/unsupported.ts';
-import { callsNextval } from '../sequence-use.ts';
+import { changesSequence } from '../sequence-use.ts';
 import { fillShardTemplate, type ShardTemplate, shardTemplate } from '../shard-template.ts';
+import { withAggregatesBelow } from './aggregates-below.ts';
 import { chooseSpread } from './choose-spread.ts';
 import { firstValues } from './first-values.ts';
 import { withDependents } from './grouped-dependents.ts';
@@ -37,9 +38,10 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
   const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
-  const statement = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
+  const whole = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
+  const takesValues = changesSequence(original.node);
+  const statement = takesValues ? withAggregatesBelow(whole, rules, (tree) => isForCoordinator(tree, input.names)) : whole;
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: isForCoordinator(original.node, input.names) };
-  const takesValues = callsNextval(original.node);
   const told = (plan: FanOut): FanOut => {
     const applied = evaluated.length > 0 ? ['evaluate_once', ...plan.rules] : plan.rules;
     return { ...plan, columns: description.columns, parameters, evaluated, rules: applied, takesValues };

@@ -6,7 +6,7 @@ import type { EvaluatedExpression } from '../fan-out.ts';
 import { functionRules } from '../function-rules.ts';
 import { assignableType } from '../insert/assignable-type.ts';
 import { certainUses, prunableUses } from '../prunable-uses.ts';
-import { callsNextval } from '../sequence-use.ts';
+import { changesSequence } from '../sequence-use.ts';
 import { writeTemplate } from '../shard-template.ts';
 import type { SpreadModify } from '../statement-plan.ts';
 import type { InsertTarget, InsertText } from './insert-text.ts';
@@ -21,7 +21,7 @@ export async function pushedDownInsert(statement: Statement, written: InsertText
   const { insert, select, columns } = written;
   if (table?.kind !== 'distributed' || select.valuesLists !== undefined || insert.withClause !== undefined) return undefined;
   // Values are taken in that order, of all rows.
-  if (select.sortClause !== undefined && callsNextval(select)) return undefined;
+  if (select.sortClause !== undefined && changesSequence(select)) return undefined;
   const node: Node = { SelectStmt: select };
   const source = analyzeAny(node, input.names, await functionRules(node, input.describe));
   const { query, placed: { whole }, foreign } = source;

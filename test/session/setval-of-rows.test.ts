@@ -1,0 +1,86 @@
+import type { Pool, PoolClient } from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type ClusterAndPlain, startCluster } from '../coordinator/start-cluster.ts';
+
+/** What brings a sequence behind the rows that were loaded with values of their own, as tools and people write it: the rows are on nodes, the sequence is in the coordinator database. */
+const statements: readonly (string | { readonly text: string; readonly values: readonly unknown[] })[] = [
+  `SELECT setval('keyed_id_seq', max(id)) FROM keyed`,
+  `SELECT setval(pg_get_serial_sequence('keyed', 'id'), max(id)) FROM keyed`,
+  `SELECT setval('keyed_id_seq', (SELECT max(id) FROM keyed))`,
+  `SELECT setval(pg_get_serial_sequence('"public"."keyed"','id'), coalesce(max("id"), 1), max("id") IS NOT null) FROM "public"."keyed"`,
+  `SELECT setval('public.keyed_id_seq'::regclass, COALESCE((SELECT MAX(id) + (SELECT increment_by FROM pg_sequences WHERE sequencename = 'keyed_id_seq') FROM keyed), 1), false)`,
+  `SELECT pg_catalog.setval('keyed_id_seq', greatest(max(id), 1)) AS set, count(*), min(id), count(*) FILTER (WHERE tenant > 3) AS some, max(id) FROM keyed AS k WHERE id > 0`,
+  `SELECT setval('keyed_id_seq', max(id)) + count(DISTINCT note) FROM keyed JOIN others o USING (tenant) WHERE o.v > 2`,
+  `SELECT setval('keyed_id_seq', max(id)) FROM keyed WHERE false`,
+  `SELECT setval('keyed_id_seq', max(id)), tenant FROM keyed WHERE tenant < 4 GROUP BY tenant ORDER BY tenant`,
+  `SELECT setval('keyed_id_seq', max(id)) FROM keyed HAVING max(id) > 1000000`,
+  `SELECT setval('keyed_id_seq', id) FROM keyed ORDER BY id`,
+  `SELECT setval('keyed_id_seq', id) FROM keyed WHERE tenant = 1 ORDER BY id DESC LIMIT 1`,
+  `WITH m AS (SELECT max(id) AS m FROM keyed) SELECT setval('keyed_id_seq', m) FROM m WHERE m IS NOT NULL`,
+  `SELECT setval('keyed_id_seq', m.max) FROM (SELECT max(id) FROM keyed) m`,
+  `SELECT setval('keyed_id_seq', greatest(max(id), (SELECT max(v) FROM others))) FROM keyed`,
+  `SELECT setval('keyed_id_seq', 2000 + max(v)) FROM kinds`,
+  `SELECT setval('keyed_id_seq', max(id)) FROM keyed, local`,
+  { text: 'SELECT setval($1, max(id) + $2) FROM keyed', values: ['keyed_id_seq', 70] },
+];
+
+let pair: ClusterAndPlain;
+
+beforeAll(async () => {
+  pair = await startCluster();
+  for (const pool of [pair.cluster, pair.plain]) {
+    await pool.query(`CREATE TABLE keyed (tenant int, id serial, note text); CREATE TABLE others (tenant int, v int); CREATE TABLE kinds (v int); CREATE TABLE local (l int); INSERT INTO local VALUES (1)`);
+  }
+  await pair.cluster.createDistributedTable('keyed', 'tenant', { shardCount: 4 });
+  await pair.cluster.createDistributedTable('others', 'tenant', { shardCount: 3, colocateWith: 'none' });
+  await pair.cluster.createReferenceTable('kinds');
+  for (const pool of [pair.cluster, pair.plain]) await pool.query(`INSERT INTO others SELECT g, g FROM generate_series(1, 9) g; INSERT INTO kinds VALUES (1), (2)`);
+}, 60_000);
+afterAll(() => pair[Symbol.asyncDispose](), 15_000);
+
+beforeEach(async () => {
+  for (const pool of [pair.cluster, pair.plain]) await pool.query(`TRUNCATE keyed RESTART IDENTITY; INSERT INTO keyed (tenant, note) VALUES (1, 'first'); INSERT INTO keyed SELECT g, g * 100, 'note ' || g % 3 FROM generate_series(1, 9) g`);
+});
+
+/** What the statement gives, and the value that comes next. */
+async function outcome(on: Pick<Pool | PoolClient, 'query'>, statement: (typeof statements)[number]): Promise<unknown> {
+  const query = typeof statement === 'string' ? { text: statement, values: [] } : { text: statement.text, values: [...statement.values] };
+  const { rows, fields } = await on.query({ ...query, rowMode: 'array' });
+  const next = await on.query({ text: `INSERT INTO keyed (tenant, note) VALUES (2, 'next') RETURNING id`, rowMode: 'array' });
+  return [rows, fields.map(({ name, dataTypeID }) => [name, dataTypeID]), next.rows];
+}
+
+const textOf = (statement: (typeof statements)[number]): string => (typeof statement === 'string' ? statement : statement.text);
+
+test.for(statements.map((statement) => [textOf(statement), statement] as const))('%s', async ([, statement]) => {
+  expect(await outcome(pair.cluster, statement)).toEqual(await outcome(pair.plain, statement));
+});
+
+test.for(statements.map((statement) => [textOf(statement), statement] as const))('in a block that is rolled back: %s', async ([, statement]) => {
+  const outcomes = await Promise.all([pair.cluster, pair.plain].map(async (pool) => {
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      const inside = await outcome(client, statement);
+      await client.query('ROLLBACK');
+      // What a sequence was set to stays.
+      return [inside, (await client.query(`INSERT INTO keyed (tenant) VALUES (1) RETURNING id > 101 AS is_behind`)).rows];
+    } finally {
+      client.release();
+    }
+  }));
+  expect(outcomes[0]).toEqual(outcomes[1]);
+});
+
+test('a session is told what it has set, or that it is not known', async () => {
+  const session = await pair.cluster.connect();
+  try {
+    await session.query(`SELECT setval('keyed_id_seq', 5000)`);
+    await session.query(`SELECT setval('keyed_id_seq', max(id)) FROM keyed`);
+    const told = await session.query(`SELECT currval('keyed_id_seq')`).then(({ rows }) => rows, (error: unknown) => error);
+    if (told instanceof Error) expect(told).toMatchObject({ code: '55000' });
+    else expect(told).toEqual([{ currval: '900' }]);
+  } finally {
+    session.release();
+  }
+});
