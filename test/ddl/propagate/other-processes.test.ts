@@ -127,6 +127,8 @@ test.each([['c', 'that is new'], ['d', 'that was planned before']] as const)('a 
   const [client, changing] = [await other.connect(), await one.connect()];
   const text = `SELECT * FROM t WHERE k = 1 AND '${column}' <> ''`;
   try {
+    // The process has heard of the table.
+    await other.query('SELECT FROM t');
     if (which === 'that was planned before') await client.query(text);
     await changing.query(`BEGIN; ALTER TABLE t ADD COLUMN ${column} int`);
     await client.query('BEGIN');
@@ -145,7 +147,8 @@ test.each([['c', 'that is new'], ['d', 'that was planned before']] as const)('a 
 test('so does a cursor that is declared', async () => {
   const [client, changing] = [await other.connect(), await one.connect()];
   try {
-    // The coordinator database has described it.
+    // The process has heard of the table, and the coordinator database has described the query.
+    await other.query('SELECT FROM t');
     await client.query('BEGIN; DECLARE c CURSOR FOR SELECT * FROM t ORDER BY k; ROLLBACK');
     await changing.query('BEGIN; ALTER TABLE t ADD COLUMN c int');
     await client.query('BEGIN');
