@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { placementsOnly } from './placements-only.ts';
+import { installShellUses } from './shell-uses.ts';
 import { installTableDefinitions } from './table-definitions.ts';
 import { volatility } from './volatility.ts';
 
@@ -50,14 +51,18 @@ const databaseSettings = `(SELECT coalesce(json_object_agg(name, setting), '{}')
 /**
  * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and
  * date style of our own whatever the session's are, in one round trip; one of PL/pgSQL, which keeps its plan for the session: to make it takes twice as long as to run it.
- * Its name contains a hash of its text, so that processes of different versions can share a database, and of that of `tableDefinitionsQuery`'s: who has booted by the one finds the other.
+ * Its name contains a hash of its text, so that processes of different versions can share a database, and of those of `tableDefinitionsQuery` and `installShellUses`: who has booted by the one finds the others.
  */
 export function installCatalogDocument(): string {
-  return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) ${functionText};\n${installTableDefinitions()}`;
+  return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) ${functionText};\n${others()}`;
+}
+
+function others(): string {
+  return `${installTableDefinitions()};\n${installShellUses()}`;
 }
 
 function documentFunction(): string {
-  return `shardwright.catalog_document_${createHash('sha256').update(functionText).update(installTableDefinitions()).digest('hex').slice(0, 8)}`;
+  return `shardwright.catalog_document_${createHash('sha256').update(functionText).update(others()).digest('hex').slice(0, 8)}`;
 }
 
 const sequenceOfDefault = `

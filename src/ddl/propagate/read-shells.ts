@@ -1,6 +1,6 @@
 import { ClusterError } from '../../base/errors.ts';
-import { scansOf } from '../../execute/watch-shells.ts';
 import type { CodeInBlock } from '../../plan/ddl/definition-plan.ts';
+import { scansOf } from '../../store/shell-uses.ts';
 import type { DefinitionChange } from './definition-change.ts';
 
 /** What the transaction has done to the empty shell of a distributed or reference table. */
