@@ -1,21 +1,35 @@
 import type { QueryResult } from 'pg';
+import { namedRelations } from '../analyze/analyze-statement.ts';
 import { ClusterError } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { ParsedQuery } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, ParsedQuery } from '../cluster/node-connection.ts';
+import { quoteName } from '../sql/identifiers.ts';
+import type { Statement } from '../sql/parse.ts';
 import { admitted } from '../store/admission.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import type { StatementScope } from './statement-scope.ts';
 
 /**
  * Runs a statement that gives a local relation triggers, rules, policies, defaults or another query, as a new version of the catalog in the same transaction: what processes know of code that relations run (`KnownCode`) is known of a version.
- * `shardMissing` where the catalog has changed meanwhile: what was taken for a local table may be distributed. Nothing is kept then.
+ * `shardMissing`, in a block a serialization failure (40001), where it was planned by an older catalog, and what was taken for a local table is distributed by now. Nothing is kept then.
  */
-export function changeCode(scope: StatementScope, query: ParsedQuery): Promise<QueryResult> {
+export function changeCode(scope: StatementScope, query: ParsedQuery, { node }: Statement): Promise<QueryResult> {
   return scope.atomically(async (transaction, options) => {
     const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
     const result = await coordinator.queryParsed(query, options);
     const version = await bumpVersion({ coordinator, signal: scope.signal }, []);
-    if (version !== scope.snapshot.version + 1) throw new ClusterError('shardMissing', 'tables were changed by others in the meantime', { hint: 'Try it again.' });
+    if (version !== scope.snapshot.version + 1 && ('ViewStmt' in node || (await namesDistributed(coordinator, node, options)))) throw outdated(scope);
     return result;
   });
+}
+
+/** A table that is there cannot be distributed any more: the statement has locked it. */
+async function namesDistributed(coordinator: NodeConnection, node: Statement['node'], options: CallOptions): Promise<boolean> {
+  const names = namedRelations(node).map(({ schemaname, relname = '' }) => quoteName(schemaname, relname));
+  const { rows } = await coordinator.query({ text: 'SELECT FROM shardwright.distributed_table WHERE relation::oid = ANY (SELECT pg_catalog.to_regclass(name)::oid FROM pg_catalog.unnest($1::text[]) AS name) LIMIT 1', values: [names] }, options);
+  return rows.length > 0;
+}
+
+function outdated({ inTransaction }: StatementScope): ClusterError {
+  return new ClusterError('shardMissing', 'tables were changed by others in the meantime', inTransaction ? { sqlState: '40001', hint: 'Roll back, and try the transaction again.' } : { hint: 'Try it again.' });
 }

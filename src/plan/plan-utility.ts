@@ -1,9 +1,9 @@
-import type { Node, ViewStmt } from '@pgsql/types';
+import type { CreateStmt, Node, ViewStmt } from '@pgsql/types';
 import { namedRelations } from '../analyze/analyze-statement.ts';
 import type { RelationNames } from '../analyze/relation-names.ts';
 import { present } from '../base/assert.ts';
 import { ClusterError } from '../base/errors.ts';
-import { walk } from '../sql/ast.ts';
+import { holds, walk } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import { planConcurrentIndex } from './ddl/plan-concurrent-index.ts';
 import { planMaintenance } from './ddl/plan-maintenance.ts';
@@ -24,7 +24,7 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   if (harmless.has(kind)) return { kind: 'coordinator', text, effect: 'session' };
   if ('ViewStmt' in node) return planView(statement, node.ViewStmt, names);
   // Its foreign keys may refer to any table: it is likely to be distributed next.
-  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names) && referencedByLocal(node, names).length === 0) return { kind: 'coordinator', text, effect: 'write' };
+  if ('CreateStmt' in node && node.CreateStmt.inhRelations === undefined && !mayMakeTables(node, names) && referencedByLocal(node, names).length === 0) return { kind: 'coordinator', text, effect: 'write', ...codeChange(node) };
   if ('DoStmt' in node) return planDo(statement, names) ?? { kind: 'coordinator', text, effect: 'write' };
   if ('CreateFunctionStmt' in node) refuseReaderOfShells(statement, names);
   const named = relationsIn(node);
@@ -45,14 +45,25 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
   return { kind: 'coordinator', text, effect: 'write', changesViews: { created: undefined } };
 }
 
-/** Of what gives a local relation triggers, rules, policies and defaults, whose code runs when the relation is named. */
+/** Of what gives a local relation triggers, rules, policies, defaults and checks, whose code runs when the relation is named, or a name to one that may have them. */
 function codeChange(node: Node): { readonly changesCode?: true } {
-  const gives = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []).some((one) => 'AlterTableCmd' in one && givesCode.test(one.AlterTableCmd.subtype ?? '')) : givers.has(Object.keys(node)[0] ?? '');
+  const gives = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []).some(commandGives) : 'CreateStmt' in node ? tableGives(node.CreateStmt) : 'IndexStmt' in node ? holds(node, 'FuncCall') : givers.has(Object.keys(node)[0] ?? '');
   return gives ? { changesCode: true } : {};
 }
 
-const givesCode = /^AT_(ColumnDefault|AddColumn|AttachPartition|AddInherit|(Enable|Force)RowSecurity|SetExpression)$/;
-const givers: ReadonlySet<string> = new Set(['CreateTrigStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt']);
+function commandGives(command: Node): boolean {
+  const subtype = 'AlterTableCmd' in command ? (command.AlterTableCmd.subtype ?? '') : '';
+  return givesCode.test(subtype) || (mayGiveCode.test(subtype) && holds(command, 'FuncCall'));
+}
+
+/** Its name may have been another's, or hide another's. */
+function tableGives({ relation, ...body }: CreateStmt): boolean {
+  return relation?.relpersistence !== 't' && holds(body, 'FuncCall', 'TableLikeClause');
+}
+
+const givesCode = /^AT_(AttachPartition|AddInherit|(Enable|Force)RowSecurity)$/;
+const mayGiveCode = /^AT_(ColumnDefault|AddColumn|AddConstraint|SetExpression)$/;
+const givers: ReadonlySet<string> = new Set(['CreateTrigStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt', 'RenameStmt', 'AlterObjectSchemaStmt']);
 
 /** A view stays in the coordinator database, over the shells; statements that read it get its query in its place. */
 function planView({ text }: Statement, { view: named, query }: ViewStmt, names: RelationNames): StatementPlan {

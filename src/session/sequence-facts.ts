@@ -32,26 +32,33 @@ const functionsQuery = `SELECT pg_catalog.json_agg(DISTINCT p.proname) FROM pg_c
 /** Whether something depends on a function that may do anything, and, `among` the catalog's relations `below`, what. */
 const dependsOnCode = (from: string, where = 'true'): string => `EXISTS (SELECT FROM ${from} JOIN pg_catalog.pg_proc p ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.oid = d.refobjid JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE ${mayDoAnything} AND ${where})`;
 
-const defaults = `pg_catalog.pg_attrdef f JOIN below ON f.adrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid`;
-const checks = `pg_catalog.pg_constraint k JOIN below ON k.conrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid`;
-const indexes = `pg_catalog.pg_index x JOIN below ON x.indrelid = below.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = x.indexrelid`;
+/** Of a column that is generated it is the column that depends on the functions. */
+const defaults = (of: string): string => `pg_catalog.pg_attrdef f JOIN ${of} ON f.adrelid = ${of}.oid JOIN pg_catalog.pg_depend d
+  ON (d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid) OR (d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = f.adrelid AND d.objsubid = f.adnum)`;
+const checks = `pg_catalog.pg_constraint k JOIN reached ON k.conrelid = reached.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid`;
+const indexes = `pg_catalog.pg_index x JOIN reached ON x.indrelid = reached.oid JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = x.indexrelid`;
 const ruleOfView = `pg_catalog.pg_rewrite r JOIN pg_catalog.pg_depend d ON r.ev_class = c.oid AND d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = r.oid`;
 
 /** A view over tables alone, without functions of the user's or of sequences, only reads. */
 const viewByCode = `c.relkind = 'v' AND c.oid >= 16384 AND (pg_catalog.pg_get_viewdef(c.oid) ~* '(nextval|setval|_to_xml)' OR ${dependsOnCode(ruleOfView)}
   OR EXISTS (SELECT FROM ${ruleOfView} JOIN pg_catalog.pg_class o ON d.refclassid = 'pg_catalog.pg_class'::regclass AND o.oid = d.refobjid AND o.oid <> c.oid WHERE o.relkind IN ('v', 'S') AND o.oid >= 16384))`;
 
-/** With its partitions and heirs. A default may find its sequence by a name that is no constant. */
-const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN below ON i.inhparent = below.oid)
+/** Tables whose rows foreign keys change with those of `reached`, by statements of PostgreSQL's own that run the code of these tables. */
+const followers = `SELECT k.conrelid FROM pg_catalog.pg_constraint k WHERE k.confrelid = reached.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))`;
+
+/** With its partitions and heirs, and, where it is written, what follows its rows. A default may find its sequence by a name that is no constant. */
+const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN below ON i.inhparent = below.oid),
+    reached AS (SELECT oid FROM below UNION SELECT f.oid FROM reached, LATERAL (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = reached.oid UNION ALL ${followers}) AS f(oid))
   SELECT pg_catalog.json_build_object(
     'oid', c.oid::int8,
     'readsByCode', c.relrowsecurity OR ${viewByCode},
-    'writesByCode', c.relrowsecurity OR c.relhasrules OR EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN below ON t.tgrelid = below.oid WHERE NOT t.tgisinternal) OR ${dependsOnCode(defaults)}
+    'writesByCode', EXISTS (SELECT FROM pg_catalog.pg_class w JOIN reached ON w.oid = reached.oid WHERE w.relrowsecurity OR w.relhasrules)
+      OR EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN reached ON t.tgrelid = reached.oid WHERE NOT t.tgisinternal) OR ${dependsOnCode(defaults('reached'))}
       OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN below ON f.adrelid = below.oid WHERE pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~* '(nextval|setval)'
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> f.adrelid)),
     'checksByCode', ${dependsOnCode(checks)} OR ${dependsOnCode(indexes)},
     'sequences', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, s.oid::int8)) FROM pg_catalog.pg_class s JOIN (
-      SELECT f.adrelid AS of, f.adnum AS column, d.refobjid AS oid FROM ${defaults} WHERE d.refclassid = 'pg_catalog.pg_class'::regclass
+      SELECT f.adrelid AS of, f.adnum AS column, d.refobjid AS oid FROM ${defaults('below')} WHERE d.refclassid = 'pg_catalog.pg_class'::regclass
       UNION SELECT d.refobjid, d.refobjsubid, d.objid FROM pg_catalog.pg_depend d JOIN below ON d.refobjid = below.oid WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'i'
     ) AS used ON s.oid = used.oid JOIN pg_catalog.pg_attribute a ON a.attrelid = used.of AND a.attnum = used.column WHERE s.relkind = 'S'))`;
 

@@ -161,6 +161,50 @@ test('what relations run is known to each process anew when it changes', async (
   await pair.cluster.query('DROP VIEW shown; DROP TABLE later');
 });
 
+test('what follows a row by a foreign key runs its own triggers', async () => {
+  await pair.cluster.query(`CREATE TABLE parents (id int PRIMARY KEY); CREATE TABLE children (id int PRIMARY KEY, parent int REFERENCES parents ON DELETE SET NULL, body text); INSERT INTO parents VALUES (1); INSERT INTO children VALUES (1, 1, 'as it was')`);
+  await pair.cluster.query(`CREATE TRIGGER noted BEFORE UPDATE ON children FOR EACH ROW EXECUTE FUNCTION noted('orders')`);
+  await expect(pair.cluster.query('DELETE FROM parents WHERE id = 1')).rejects.toMatchObject(refused);
+  expect((await pair.cluster.query('SELECT * FROM children')).rows).toEqual([{ id: 1, parent: 1, body: 'as it was' }]);
+  await pair.cluster.query('DROP TABLE children, parents');
+});
+
+test.each([
+  ['made again', `DROP TABLE later; CREATE TABLE later (id int, n bigint DEFAULT counted('orders'))`],
+  ['renamed', `CREATE TABLE sooner (id int, n bigint DEFAULT counted('orders')); DROP TABLE later; ALTER TABLE sooner RENAME TO later`],
+  ['given a check', `ALTER TABLE later ADD CHECK (counted('orders') > 0 OR id > 0)`],
+  ['given a generated column', 'ALTER TABLE later ADD COLUMN m bigint GENERATED ALWAYS AS (steady(id)) STORED'],
+  ['given an index', 'CREATE INDEX ON later (steady(id))'],
+])('a table that is %s is not taken for what it was', async (_, change) => {
+  const other = pair.another();
+  await pair.cluster.query('DROP TABLE IF EXISTS later; CREATE TABLE later (id int, n bigint)');
+  for (const process of [pair.cluster, other]) await process.query('INSERT INTO later (id) VALUES (1)');
+  await pair.cluster.query('TRUNCATE later');
+  await pair.cluster.query(change);
+  // A process that has not heard of the change yet hears of it when it reads a local table.
+  for (const process of [pair.cluster, other]) {
+    await process.query('SELECT FROM notes');
+    await expect(process.query('INSERT INTO later (id) VALUES (2)')).rejects.toMatchObject(refused);
+  }
+  await pair.cluster.query('DROP TABLE later');
+});
+
+test('blocks that change local tables do not fail for each other', async () => {
+  await pair.cluster.query('CREATE TABLE one (id int); CREATE TABLE two (id int)');
+  const [a, b] = [await pair.cluster.connect(), await pair.cluster.connect()];
+  try {
+    for (const client of [a, b]) await client.query('BEGIN');
+    await a.query('ALTER TABLE one ADD COLUMN made uuid DEFAULT gen_random_uuid()');
+    const waiting = b.query('ALTER TABLE two ADD COLUMN made uuid DEFAULT gen_random_uuid()');
+    await Promise.all([waiting, a.query('SELECT pg_sleep(0.2)').then(() => a.query('COMMIT'))]);
+    await b.query('COMMIT');
+  } finally {
+    for (const client of [a, b]) client.release(true);
+  }
+  expect((await pair.cluster.query('SELECT one.made, two.made AS other FROM one, two')).fields.map(({ name }) => name)).toEqual(['made', 'other']);
+  await pair.cluster.query('DROP TABLE one, two');
+});
+
 test.each([
   ['an operator', 'CREATE OPERATOR @@@ (LEFTARG = text, RIGHTARG = text, FUNCTION = compared)', 'DROP OPERATOR @@@ (text, text)', `SELECT 'a' @@@ 'b'`],
   ['an aggregate', 'CREATE AGGREGATE gathered (text) (SFUNC = compared, STYPE = text)', 'DROP AGGREGATE gathered (text)', 'SELECT gathered(body) FROM notes'],
