@@ -1,7 +1,7 @@
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
-import { nameParts } from '../sql/ast.ts';
+import { nameParts, readsOrWrites } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { NamedEffects } from './sequence-effects.ts';
@@ -33,9 +33,17 @@ export async function mayCommit({ node, text }: Statement, scope: StatementScope
   return rows.some(([source]) => ends.test(source ?? ''));
 }
 
-/** By another procedure, too, or a text of its own. */
-const ends = /\b(commit|rollback|call|execute)\b/i;
+/** By another procedure, too. A text that is run by EXECUTE cannot, nor what it calls. `spi_commit` is PL/Perl's. */
+const ends = /(\b|spi_)(commit|rollback|call)\b/i;
 const procedureQuery = `SELECT prosrc FROM pg_catalog.pg_proc WHERE prokind = 'p' AND proname = $1`;
+
+/** What gives no function, trigger or relation a name. */
+const givesNoNames: ReadonlySet<string> = new Set(['VariableShowStmt', 'VariableSetStmt', 'LockStmt', 'FetchStmt', 'ClosePortalStmt', 'DeclareCursorStmt', 'ExplainStmt', 'PrepareStmt', 'DeallocateStmt', 'NotifyStmt', 'ListenStmt', 'UnlistenStmt', 'ConstraintsSetStmt', 'VacuumStmt', 'CopyStmt']);
+
+/** Whether a statement may make what nobody else sees yet. */
+export function mayGiveNames({ node }: Statement): boolean {
+  return !readsOrWrites(node) && !givesNoNames.has(Object.keys(node)[0] ?? '');
+}
 
 /** Which statements may run code of the user's in the coordinator database. It is asked of each name once for each version of the catalog. */
 export class KnownCode {

@@ -24,7 +24,7 @@ import { plannedCopy, type PlannedQuery } from './copy-query.ts';
 import type { WithReadToken } from './own-writes.ts';
 import { runCopyIn, runCopyOut } from './run-copy.ts';
 import type { MadeByQueryPlan } from '../plan/statement-plan.ts';
-import { KnownCode, type RunByNames } from './known-code.ts';
+import { KnownCode, mayGiveNames, type RunByNames } from './known-code.ts';
 import type { LiftedText } from './lifted-texts.ts';
 import { PinnedCoordinator } from './pinned-coordinator.ts';
 import type { PreparedPlan } from './planner.ts';
@@ -671,16 +671,15 @@ export class Session {
   }
 
   #runsCode(prepared: RunByNames, scope: StatementScope): boolean | Promise<boolean> {
-    const { snapshot, statement: { node }, sequenceEffects: effects } = prepared;
-    if (!readsOrWrites(node) && !('CopyStmt' in node)) this.#mayGiveNames();
+    const { snapshot, statement, sequenceEffects: effects } = prepared;
+    if (mayGiveNames(statement)) this.#givesNames();
     const isOwn = this.#hasOwnNames || this.#pinned.isHeld || this.#block.hasOneSnapshot;
     const code = isOwn ? this.#code : this.#services.planner.code;
     if (effects.kind === 'unknown') return code.runs(prepared, { scope, searchPath: [] });
     return this.#planner.searchPath(snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
   }
 
-  /** A statement may make functions, triggers and relations that nobody else sees yet. */
-  #mayGiveNames(): void {
+  #givesNames(): void {
     this.#hasOwnNames = true;
     this.#code.forget();
   }

@@ -140,6 +140,13 @@ test('a procedure that commits is refused afterwards', async () => {
   await expect(pair.cluster.query(`DO $$ BEGIN COMMIT; PERFORM fixed(); END $$`)).rejects.toMatchObject(refused);
 });
 
+test('code that runs texts commits nothing by them, so that nothing of it is kept', async () => {
+  const block = (name: string): string => `DO $$ DECLARE n bigint; BEGIN INSERT INTO notes VALUES (202, 'undone'); EXECUTE format('SELECT count(*) FROM %I', '${name}') INTO n; END $$`;
+  await expect(pair.cluster.query(block('orders'))).rejects.toMatchObject({ code: '0A000' });
+  expect((await pair.cluster.query('SELECT * FROM notes WHERE id = 202')).rows).toEqual([]);
+  await compareSteps(pair, block('notes'), 'DELETE FROM notes WHERE id = 202', `DO $$ BEGIN EXECUTE 'COMMIT'; END $$`, `DO $$ BEGIN EXECUTE 'CA' || 'LL committing($t$notes$t$)'; END $$`, 'SELECT id FROM notes WHERE id >= 200');
+});
+
 test.each([['altering', 'orders'], ['indexing', 'orders'], ['dropping', 'items']])('%s(): what the shards would not follow is not kept', async (name, table) => {
   await expect(pair.cluster.query(`SELECT ${name}()`)).rejects.toMatchObject({ id: 'unsupportedQuery', code: '0A000', message: expect.stringMatching(/^a function has changed "/) as unknown });
   expect((await pair.cluster.checkSchema()).differences).toEqual([]);
