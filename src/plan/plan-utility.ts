@@ -47,13 +47,21 @@ export function planUtility(statement: Statement, names: RelationNames): Stateme
 
 /** Of what gives a local relation triggers, rules, policies, defaults and checks, whose code runs when the relation is named, or a name to one that may have them. */
 function codeChange(node: Node): { readonly changesCode?: true } {
-  const gives = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []).some(commandGives) : 'CreateStmt' in node ? tableGives(node.CreateStmt) : 'IndexStmt' in node ? holds(node, 'FuncCall') : givers.has(Object.keys(node)[0] ?? '');
-  return gives ? { changesCode: true } : {};
+  return givesCode(node) ? { changesCode: true } : {};
+}
+
+function givesCode(node: Node): boolean {
+  if ('AlterTableStmt' in node) return (node.AlterTableStmt.cmds ?? []).some(commandGives);
+  if ('CreateStmt' in node) return tableGives(node.CreateStmt);
+  if ('IndexStmt' in node) return holds(node, 'FuncCall');
+  if ('RenameStmt' in node) return namesRelations.test(node.RenameStmt.renameType ?? '');
+  if ('AlterObjectSchemaStmt' in node) return namesRelations.test(node.AlterObjectSchemaStmt.objectType ?? '');
+  return givers.has(Object.keys(node)[0] ?? '');
 }
 
 function commandGives(command: Node): boolean {
   const subtype = 'AlterTableCmd' in command ? (command.AlterTableCmd.subtype ?? '') : '';
-  return givesCode.test(subtype) || (mayGiveCode.test(subtype) && holds(command, 'FuncCall'));
+  return alwaysGives.test(subtype) || (mayGive.test(subtype) && holds(command, 'FuncCall'));
 }
 
 /** Its name may have been another's, or hide another's. */
@@ -61,9 +69,10 @@ function tableGives({ relation, ...body }: CreateStmt): boolean {
   return relation?.relpersistence !== 't' && holds(body, 'FuncCall', 'TableLikeClause');
 }
 
-const givesCode = /^AT_(AttachPartition|AddInherit|(Enable|Force)RowSecurity)$/;
-const mayGiveCode = /^AT_(ColumnDefault|AddColumn|AddConstraint|SetExpression)$/;
-const givers: ReadonlySet<string> = new Set(['CreateTrigStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt', 'RenameStmt', 'AlterObjectSchemaStmt']);
+const alwaysGives = /^AT_(AttachPartition|AddInherit|(Enable|Force)RowSecurity)$/;
+const mayGive = /^AT_(ColumnDefault|AddColumn|AddConstraint|SetExpression)$/;
+const givers: ReadonlySet<string> = new Set(['CreateTrigStmt', 'RuleStmt', 'CreatePolicyStmt', 'AlterPolicyStmt']);
+const namesRelations = /^OBJECT_(TABLE|VIEW|FOREIGN_TABLE)$/;
 
 /** A view stays in the coordinator database, over the shells; statements that read it get its query in its place. */
 function planView({ text }: Statement, { view: named, query }: ViewStmt, names: RelationNames): StatementPlan {

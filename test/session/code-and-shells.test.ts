@@ -196,6 +196,14 @@ test.each([
   await pair.cluster.query('DROP TABLE later');
 });
 
+test('what gives a local table no code leaves the catalog as it is', async () => {
+  const version = async (): Promise<unknown> => (await pair.cluster.query('SELECT catalog_version FROM shardwright.cluster')).rows;
+  const before = await version();
+  await pair.cluster.query('CREATE TABLE bare (id int PRIMARY KEY, note text DEFAULT 5); ALTER TABLE bare ADD COLUMN n int DEFAULT 3, ALTER n SET DEFAULT 4; ALTER TABLE bare RENAME COLUMN n TO m; CREATE INDEX ON bare (m); DROP TABLE bare');
+  await pair.cluster.query('CREATE TEMP TABLE passing (at timestamptz DEFAULT now())');
+  expect(await version()).toEqual(before);
+});
+
 test('blocks that change local tables do not fail for each other', async () => {
   await pair.cluster.query('CREATE TABLE one (id int); CREATE TABLE two (id int)');
   const [a, b] = [await pair.cluster.connect(), await pair.cluster.connect()];
