@@ -3,6 +3,7 @@ import { rowParser } from '../cluster/query-result.ts';
 import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import { HeldConnections } from '../execute/held-connections.ts';
 import { streamLocalTables } from '../execute/read-local-tables.ts';
+import { watchedSteps } from '../execute/watch-shells.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import { present } from '../base/assert.ts';
@@ -33,9 +34,10 @@ export async function* streamStatement(prepared: PreparedPlan, given: RunContext
   }
   if (plan.kind === 'coordinator') {
     const effect = plan.effect === 'read' ? 'read' : 'write';
-    // What code has read is known at its end.
-    if (await context.runsCode(prepared, scope)) yield* asOne(prepared, context, input);
-    else yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables }, input);
+    const runsCode = await context.runsCode(prepared, scope);
+    // Statements that return no rows, or end transactions themselves, are none to stream.
+    if (runsCode && !('SelectStmt' in prepared.statement.node)) yield* asOne(prepared, context, input);
+    else yield* streamNode(scope, { node: coordinatorNodeId, text: plan.text, values: input.values, effect, readsLocalTables: prepared.readsLocalTables, runsCode }, input);
     return;
   }
   if (plan.kind !== 'select') {
@@ -84,18 +86,23 @@ interface NodeStatement {
   readonly text: string;
   readonly values: readonly unknown[];
   readonly effect: 'read' | 'write';
+  /** What code has read is known at its end. */
+  readonly runsCode?: boolean;
   readonly readsLocalTables?: boolean;
   /** The fields as the coordinator database would have them. */
   readonly logical?: (fields: readonly FieldDescriptor[]) => Promise<readonly FieldDescriptor[]>;
 }
 
-async function* streamNode(scope: StatementScope, { node, text, values, effect, readsLocalTables, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
+async function* streamNode(scope: StatementScope, { node, text, values, effect, readsLocalTables, runsCode, logical }: NodeStatement, input: StreamInput): AsyncGenerator<readonly unknown[]> {
   const held = new HeldConnections(scope);
   try {
     const connection = await held.take(node, effect);
-    const stream = connection.stream({ text, values }, { signal: scope.signal, onNotice: scope.onNotice, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
-    const fields = await stream.fields;
-    yield* parsed(readsLocalTables === true ? streamLocalTables(scope, stream) : stream, logical === undefined ? fields : await logical(fields), input);
+    const rows = async function* (): AsyncGenerator<readonly unknown[]> {
+      const stream = connection.stream({ text, values }, { signal: scope.signal, onNotice: scope.onNotice, ...(input.batchRows === undefined ? {} : { batchRows: input.batchRows }) });
+      const fields = await stream.fields;
+      yield* parsed(readsLocalTables === true ? streamLocalTables(scope, stream) : stream, logical === undefined ? fields : await logical(fields), input);
+    };
+    yield* runsCode === true ? watchedSteps(scope, connection, rows) : rows();
   } finally {
     await held.release();
   }

@@ -91,6 +91,16 @@ test('streams end with the error', async () => {
   }
 });
 
+test('streams come in batches, though code is watched', async () => {
+  const text = `SELECT i, counted('notes') AS n, repeat('x', 1000) AS t FROM generate_series(1, 20000) AS i`;
+  const sizes: number[] = [];
+  for await (const { length } of pair.cluster.streamBatches(text)) sizes.push(length);
+  expect([Math.max(...sizes) < 20_000, sizes.reduce((sum, size) => sum + size, 0)]).toEqual([true, 20_000]);
+  // Who has seen enough leaves the connection as it was.
+  for await (const { length } of pair.cluster.streamBatches(text)) if (length > 0) break;
+  await compareSteps(pair, `SELECT counted('notes')`);
+});
+
 test('COPY of rows that a trigger looks at, and of a query', async () => {
   await expect(pair.cluster.copyFrom('COPY triggered (id) FROM STDIN', ['7\n'])).rejects.toMatchObject(refused);
   await expect(collected(pair.cluster.copyTo(`COPY (SELECT counted('orders')) TO STDOUT`))).rejects.toMatchObject(refused);
