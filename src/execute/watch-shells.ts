@@ -2,9 +2,11 @@ import { DatabaseError, type QueryResult } from 'pg';
 import { ClusterError } from '../base/errors.ts';
 import { withMember } from '../base/with-member.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
-import type { NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
+import type { NodeId } from '../catalog/ids.ts';
+import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
 import { afterCommitting, beforeCommitting, comparedShells, notedShells, shellUsed } from '../store/shell-uses.ts';
-import type { StatementScope } from './statement-scope.ts';
+import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
+import type { Effect, StatementScope, SteadyScope } from './statement-scope.ts';
 
 /**
  * For a statement whose functions, triggers or views may run any code in the coordinator database: whether that has read the empty shell of a distributed or reference table, or changed its definition, which its shards would not follow.
@@ -62,9 +64,69 @@ export function watchedScope<S extends StatementScope>(scope: S, runsCode: () =>
   return withMember(withMember(scope, 'run', run as S['run']), 'steady', steady as S['steady']);
 }
 
+/** The scope of a write for nodes. What it reads and computes in the coordinator database before, in the transaction that then writes, is watched as a whole. */
+export function watchedWrites<S extends StatementScope>(scope: S, runsCode: () => boolean | Promise<boolean>): S {
+  const atomically: StatementScope['atomically'] = async (work, how) => {
+    if (!(await runsCode())) return scope.atomically(work, how);
+    return scope.atomically(async (transaction, options, steady) => {
+      const watch = new TransactionWatched(transaction, options);
+      const result = await work(watch.transaction, options, watch.steady(steady));
+      await watch.end();
+      return result;
+    }, how);
+  };
+  return withMember(scope, 'atomically', atomically);
+}
+
+/** From when a transaction's work first comes to the coordinator database. */
+class TransactionWatched {
+  readonly transaction: DistributedTransaction;
+  #begun: Promise<NodeConnection> | undefined;
+
+  constructor(
+    private readonly inner: DistributedTransaction,
+    private readonly options: CallOptions,
+  ) {
+    const join: DistributedTransaction['join'] = async (node, effect, own) => {
+      await this.#begin(node, effect);
+      return inner.join(node, effect, own);
+    };
+    const joined: DistributedTransaction['joined'] = (node, effect) => (node === coordinatorNodeId ? undefined : inner.joined?.(node, effect));
+    this.transaction = withMember(withMember(inner, 'join', join), 'joined', joined);
+  }
+
+  steady(scope: SteadyScope): SteadyScope {
+    const run: SteadyScope['run'] = (node, query, effect) => this.#begin(node, effect).then(() => scope.run(node, query, effect));
+    const runParsed: SteadyScope['runParsed'] = (node, query, effect) => this.#begin(node, effect).then(() => scope.runParsed(node, query, effect));
+    const withConnection: SteadyScope['withConnection'] = (node, effect, use) => this.#begin(node, effect).then(() => scope.withConnection(node, effect, use));
+    const join: SteadyScope['join'] = (node) => this.#begin(node, 'read').then(() => scope.join(node));
+    const atomically: SteadyScope['atomically'] = (work, how) => scope.atomically((_transaction, options, inner) => work(this.transaction, options, this.steady(inner)), how);
+    const steady: SteadyScope['steady'] = () => this.steady(scope.steady());
+    const single = withMember(withMember(withMember(withMember(scope, 'run', run), 'runParsed', runParsed), 'withConnection', withConnection), 'join', join);
+    return withMember(withMember(single, 'atomically', atomically), 'steady', steady);
+  }
+
+  /** Fails as `lookAfterCode`. */
+  async end(): Promise<void> {
+    if (this.#begun !== undefined) await lookAfterCode(await this.#begun, this.options.onNotice);
+  }
+
+  async #begin(node: NodeId, effect: Effect): Promise<void> {
+    if (node !== coordinatorNodeId) return;
+    this.#begun ??= this.#beginThere(effect);
+    await this.#begun;
+  }
+
+  async #beginThere(effect: Effect): Promise<NodeConnection> {
+    const connection = await this.inner.join(coordinatorNodeId, effect, this.options);
+    await connection.query({ text: notedShells(), simple: true }, this.options);
+    return connection;
+  }
+}
+
 async function watched({ inTransaction, signal, onNotice }: StatementScope, connection: NodeConnection, query: ParsedQuery): Promise<RawResult> {
   const block = (text: string): Promise<unknown> => (inTransaction ? Promise.resolve() : connection.query({ text, simple: true }, { onNotice }));
-  const begin = [block('BEGIN'), connection.query({ text: beforeCode, simple: true }, { onNotice })];
+  const begin = [block('BEGIN'), connection.query({ text: notedShells(), simple: true }, { onNotice })];
   const result = connection.query(query, { signal, onNotice });
   for (const step of await Promise.allSettled([...begin, result, lookAfterCode(connection, onNotice), block('COMMIT')])) if (step.status === 'rejected') throw step.reason;
   return result;

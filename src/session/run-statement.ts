@@ -22,7 +22,7 @@ import { fieldsOf, withTablesOf } from '../execute/fields.ts';
 import type { NodeObjects } from '../execute/node-objects.ts';
 import { emptyLookups } from '../execute/lookups/empty-lookups.ts';
 import { readLocalTables } from '../execute/read-local-tables.ts';
-import { runCommitting, watchedScope } from '../execute/watch-shells.ts';
+import { runCommitting, watchedScope, watchedWrites } from '../execute/watch-shells.ts';
 import { collectFanOut, type FanOutOptions } from '../execute/run-fan-out.ts';
 import { stagedRows } from '../execute/staged/staged-rows.ts';
 import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } from '../execute/statement-scope.ts';
@@ -96,10 +96,12 @@ function runBound(prepared: PreparedPlan, values: readonly unknown[], given: Run
 /** A statement for nodes may have functions of the user's called in the coordinator database, in steps of its own. */
 export function watching(prepared: PreparedPlan, context: RunContext): RunContext {
   const { plan: { kind }, sequenceEffects: effects } = prepared;
-  const isForNodes = kind === 'select' || kind === 'modify' || kind === 'insert' || kind === 'materialize';
-  if (!isForNodes || effects.kind === 'none' || (effects.kind === 'named' && effects.functions.length === 0)) return context;
+  const writes = kind === 'modify' || kind === 'insert' || kind === 'queried_insert';
+  if ((!writes && kind !== 'select' && kind !== 'materialize') || effects.kind === 'none' || (effects.kind === 'named' && effects.functions.length === 0)) return context;
   const { scope } = context;
-  return { ...context, scope: watchedScope(scope, () => context.runsCode(prepared, scope)) };
+  const runsCode = (): boolean | Promise<boolean> => context.runsCode(prepared, scope);
+  const watched = watchedScope(scope, runsCode);
+  return { ...context, scope: writes ? watchedWrites(watched, runsCode) : watched };
 }
 
 function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: RunContext) => Promise<QueryResult>): Promise<QueryResult> {

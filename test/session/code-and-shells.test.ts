@@ -250,3 +250,33 @@ test.each([reading, calling])('a DO block that reads the shell of a table whose 
   expect((await pair.cluster.checkSchema()).differences).toEqual([]);
   await compareSteps(pair, block('notes'), 'DELETE FROM notes WHERE id = 300', 'ALTER TABLE orders DROP COLUMN IF EXISTS counted; DROP INDEX IF EXISTS added');
 });
+
+/** What they compute in the coordinator database comes before what nodes write, in the same transaction. */
+const writes = [
+  `INSERT INTO orders (tenant_id, id, total) SELECT id, 900 + id, counted('orders') FROM notes`,
+  `INSERT INTO orders (tenant_id, id, total) SELECT id, 900 + id, 1 FROM notes WHERE likely('orders') > 1`,
+  `INSERT INTO orders (tenant_id, id, total) SELECT 1 + count(*) % 12, 900, counted('orders') FROM orders`,
+  `UPDATE orders SET note = s.n FROM (SELECT count(*) / 30 AS id, counted('orders') AS n FROM items) s WHERE s.id = orders.id`,
+  `DELETE FROM orders WHERE id > 900 AND total < (SELECT max(counted('orders')) FROM notes)`,
+  `INSERT INTO countries SELECT 'x', counted('orders')::text FROM notes WHERE id = 1`,
+  `INSERT INTO members (tenant_id, id, email) VALUES (1 + likely('orders') % 7, 900, 'a@x')`,
+  `INSERT INTO members (tenant_id, id, email) VALUES (1 + likely('orders') % 7, 900, 'b@x') ON CONFLICT (email) DO NOTHING`,
+  `INSERT INTO members (tenant_id, id, email) SELECT 1 + count(*) % 12, counted('orders'), 'c@x' FROM orders ON CONFLICT (email) DO NOTHING`,
+  `INSERT INTO members (tenant_id, id, email) SELECT id, counted('orders'), id || '@x' FROM notes ON CONFLICT (email) DO UPDATE SET id = excluded.id`,
+];
+
+test('writes of nodes whose functions read a shell are refused, and go on where these read local tables', async () => {
+  const likely = `CREATE FUNCTION likely(name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$ DECLARE n bigint; BEGIN EXECUTE format('SELECT count(*) FROM %I', name) INTO n; RETURN n; END $$`;
+  const members = 'CREATE TABLE members (tenant_id bigint, id int, email text, PRIMARY KEY (tenant_id, id))';
+  for (const pool of [pair.cluster, pair.plain]) for (const text of [likely, members]) await pool.query(text);
+  await pair.cluster.createDistributedTable('members', 'tenant_id', { colocateWith: 'orders' });
+  await pair.cluster.createUniqueLookup('members', 'email');
+  await pair.plain.query('ALTER TABLE members ADD UNIQUE (email)');
+  const contents = ['SELECT tenant_id, id, total, note FROM orders ORDER BY 1, 2', 'SELECT * FROM countries ORDER BY 1', 'SELECT * FROM members ORDER BY 1, 2'];
+  for (const text of writes) {
+    await expect(pair.cluster.query(text), text).rejects.toMatchObject(refused);
+    await expect(pair.cluster.query(`BEGIN; ${text}; COMMIT`), text).rejects.toMatchObject(refused);
+  }
+  await compareSteps(pair, ...contents);
+  for (const text of writes) await compareSteps(pair, 'BEGIN', text.replaceAll(`'orders'`, `'notes'`), ...contents, 'ROLLBACK');
+}, 60_000);
