@@ -21,9 +21,9 @@ export function insertUntaken(plan: InsertPlan, scope: StatementScope, insert: I
 /** Runs a statement's work in the session's transaction, or in one of its own, which has no savepoints by itself. */
 export function withSavepoints<T>(scope: StatementScope, work: (scope: StatementScope) => Promise<T>): Promise<T> {
   const { snapshot, signal, onNotice } = scope;
-  return scope.atomically((transaction) => {
+  return scope.atomically((transaction, _options, steady) => {
     const own = transaction.undoable === undefined ? new SessionTransaction(transaction, []) : transaction;
-    return work(new TransactionScope(own, { snapshot, signal, onNotice }));
+    return work(new TransactionScope(own, { snapshot, signal, onNotice }, { memoryOf: 'block', uniqueName: () => steady.uniqueName() }));
   }, mayRunAgain);
 }
 

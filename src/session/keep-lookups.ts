@@ -17,9 +17,9 @@ export interface KeepingScope {
  */
 export function keepingLookups<T>(scope: StatementScope, work: (keeping: KeepingScope) => Promise<T>, how?: Partial<AtomicHow> & Pick<Following, 'first' | 'note'>): Promise<T> {
   const { snapshot, signal, onNotice } = scope;
-  return scope.atomically(async (inner, options) => {
+  return scope.atomically(async (inner, options, steady) => {
     const transaction = new NotedWriters(inner);
-    const own = new TransactionScope(transaction, { snapshot, signal, onNotice });
+    const own = new TransactionScope(transaction, { snapshot, signal, onNotice }, { memoryOf: 'block', uniqueName: () => steady.uniqueName() });
     const result = await work({ scope: own, transaction });
     await followChanges({ snapshot, transaction: inner, scope: own, first: how?.first, note: how?.note }, [...transaction.writers], options);
     return result;

@@ -53,7 +53,7 @@ import { SettingsScope } from './settings-scope.ts';
 import { citusSettingShown, shardCountOf } from './citus-settings.ts';
 import { asksTheCluster } from '../plan/computed/with-computed.ts';
 import { mayBeStale, StalePatience } from './stale-patience.ts';
-import { TransactionScope } from './transaction-scope.ts';
+import { TransactionScope, uniqueNames } from './transaction-scope.ts';
 
 export interface SessionQuery extends ResultOptions {
   readonly text: string;
@@ -278,7 +278,7 @@ export class Session {
   scope(snapshot: CatalogSnapshot, signal: AbortSignal | undefined, routing?: Routing): StatementScope {
     const input = { snapshot, signal, onNotice: this.#onNotice, watch: this.#services.deadlocks, ...routing };
     const { transaction } = this.#block;
-    if (transaction !== undefined) return new TransactionScope(transaction, input, { memoryOf: 'block', names: transaction.names });
+    if (transaction !== undefined) return new TransactionScope(transaction, input, { memoryOf: 'block', uniqueName: uniqueNames(transaction.names) });
     const begin: Begin = (modes, how) => this.#block.begin(snapshot, modes, how);
     const pool = new PoolScope(this.#services.pools, begin, input);
     if (this.#settings.isEmpty && !this.#pinned.isHeld) return pool;

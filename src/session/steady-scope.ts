@@ -4,7 +4,7 @@ import type { NodePools } from '../cluster/node-pools.ts';
 import type { SteadyScope } from '../execute/statement-scope.ts';
 import type { DistributedTransaction, Undoable } from '../txn/distributed-transaction.ts';
 import type { Begin, ScopeInput } from './pool-scope.ts';
-import { TransactionScope } from './transaction-scope.ts';
+import { TransactionScope, uniqueNames } from './transaction-scope.ts';
 
 /** Modes of a transaction that is one statement's: a snapshot for each server, and the right to make temporary tables. */
 const steadyModes = 'ISOLATION LEVEL REPEATABLE READ, READ WRITE';
@@ -25,7 +25,7 @@ class OwnSteadyScope extends TransactionScope {
     private readonly input: ScopeInput,
     onReplicas: boolean,
   ) {
-    super(new WholeResults(own), input, { memoryOf: onReplicas ? 'replica' : undefined, names: { last: 0 } });
+    super(new WholeResults(own), input, { memoryOf: onReplicas ? 'replica' : undefined, uniqueName: uniqueNames() });
   }
 
   override keep(): Promise<void> {

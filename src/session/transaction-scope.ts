@@ -10,8 +10,16 @@ import type { ScopeInput } from './pool-scope.ts';
 export interface TransactionScopeOptions {
   /** As of `SteadyScope`. */
   readonly memoryOf: SteadyScope['memoryOf'];
-  /** Counts the names given out; shared by all scopes of a statement, or of a transaction in which cursors stay open. */
-  readonly names: { last: number };
+  /** Shared by all scopes of a statement, or of a transaction in which cursors stay open. */
+  readonly uniqueName: () => string;
+}
+
+/** Counts the names given out. */
+export function uniqueNames(names: { last: number } = { last: 0 }): () => string {
+  return () => {
+    names.last += 1;
+    return `shardwright_${names.last}`;
+  };
 }
 
 /** Inside a transaction: every statement goes over the transaction's own connection to its node. */
@@ -25,7 +33,7 @@ export class TransactionScope implements SteadyScope {
   constructor(
     private readonly transaction: DistributedTransaction,
     input: ScopeInput,
-    private readonly options: TransactionScopeOptions = { memoryOf: 'block', names: { last: 0 } },
+    private readonly options: TransactionScopeOptions = { memoryOf: 'block', uniqueName: uniqueNames() },
   ) {
     this.snapshot = input.snapshot;
     this.signal = input.signal;
@@ -73,8 +81,7 @@ export class TransactionScope implements SteadyScope {
   }
 
   uniqueName(): string {
-    this.options.names.last += 1;
-    return `shardwright_${this.options.names.last}`;
+    return this.options.uniqueName();
   }
 
   keep(): Promise<void> {

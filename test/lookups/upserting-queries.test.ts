@@ -84,3 +84,13 @@ test('EXPLAIN tells of the query and the lookups', async () => {
   const { rows } = await pair.cluster.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${staged} ON CONFLICT (email) DO NOTHING`);
   expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Insert rows[^]*Lookups: users_email_key[^]*Coordinator/);
 });
+
+test('in a block, beside a cursor that stays open', async () => {
+  // More rows than are fetched at once.
+  const open = 'DECLARE c CURSOR FOR SELECT u.tenant_id, u.id, s.n, g FROM users u JOIN staging s ON s.t = u.tenant_id, generate_series(1, 400) g ORDER BY 1, 2, 3, 4';
+  const counted = 'SELECT s.t, count(*) AS c FROM staging s JOIN users u ON u.tenant_id = s.t GROUP BY s.t';
+  const write = `INSERT INTO users (tenant_id, id, email, site) SELECT q.t, 40000 + q.t, 'cursor' || q.t, 1 FROM (${counted}) q ON CONFLICT (email) DO UPDATE SET site = users.site + 1`;
+  const block = `BEGIN; ${open}; FETCH 2 FROM c; ${write}; FETCH 2 FROM c; ${write}; COMMIT`;
+  expect(await outcomeOf(pair.cluster, block)).toEqual(await outcomeOf(pair.plain, block));
+  await checkKept();
+}, 60_000);
