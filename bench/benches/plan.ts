@@ -86,6 +86,7 @@ function bind({ plan: planned, texts }: PreparedPlan, values: readonly unknown[]
 /** A router query is planned without asking a server. */
 const noDescription: Describe = {
   statement: (sql) => Promise.reject(new Error(`asked for a description of ${sql}`)),
+  attempt: (sql) => Promise.reject(new Error(`asked for a description of ${sql}`)),
   functions: () => Promise.resolve(new Map()),
   relations: () => Promise.resolve(new Set<string>()),
 };

@@ -32,6 +32,8 @@ export interface StatementDescription {
 export interface Describe {
   /** Parse and Describe: PostgreSQL's own errors for what is wrong with a statement. With `collations`, those of its columns too. */
   statement(sql: string, options?: { readonly collations?: boolean }): Promise<StatementDescription>;
+  /** The same of a text of ours that may be wrong: the session's transaction goes on all the same. */
+  attempt(sql: string): Promise<StatementDescription>;
   /** Facts about functions by name, for those that are not PostgreSQL's own. */
   functions(names: readonly string[]): Promise<ReadonlyMap<string, FunctionFacts>>;
   /** Those of the names that mean a relation there, with or without a schema; none needs quotes. */

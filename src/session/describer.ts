@@ -6,6 +6,8 @@ import type { ColumnCollation, Describe, DescribedColumn, FunctionFacts, Stateme
 /** What describing needs of the coordinator database: shared connections, or those of a transaction that made tables. */
 export interface DescribeConnection {
   describe(text: string): Promise<StatementShape>;
+  /** Where an error would be one of a transaction: as `describe`, and it goes on. */
+  attempt?(text: string): Promise<StatementShape>;
   query(query: { readonly text: string; readonly values?: readonly unknown[] }): Promise<{ readonly rows: readonly RawRow[] }>;
 }
 
@@ -32,7 +34,15 @@ export class Describer implements Describe {
   ) {}
 
   async statement(sql: string, options: { readonly collations?: boolean } = {}): Promise<StatementDescription> {
-    const { parameterTypes, fields } = await this.connection.describe(sql);
+    return this.#described(sql, await this.connection.describe(sql), options);
+  }
+
+  async attempt(sql: string): Promise<StatementDescription> {
+    const { connection } = this;
+    return this.#described(sql, await (connection.attempt === undefined ? connection.describe(sql) : connection.attempt(sql)), {});
+  }
+
+  async #described(sql: string, { parameterTypes, fields }: StatementShape, options: { readonly collations?: boolean }): Promise<StatementDescription> {
     const columns = fields.map((field) => ({ oid: field.dataTypeID, modifier: field.dataTypeModifier }));
     const names = await this.#typeNames([...columns, ...parameterTypes.map((oid) => ({ oid, modifier: -1 }))]);
     const described = fields.map((field, i): DescribedColumn => ({

@@ -51,6 +51,7 @@ export class SessionPlanner {
   #finishing: Finishing;
   readonly #describing: DescribeConnection = {
     describe: (text) => this.session.onCoordinator((connection) => connection.describe(text)),
+    attempt: (text) => this.session.onCoordinator((connection) => describedInPart(connection, text)),
     query: (query) => this.session.onCoordinator((connection) => connection.query(query)),
   };
 
@@ -241,4 +242,18 @@ async function stateOf(connection: Answering, { names, role }: Asked): Promise<S
     searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing,
     known: knownSettings.size === 0 && knownRole === undefined ? undefined : { settings: knownSettings, role: knownRole },
   };
+}
+
+/** An error undoes no more than what it is of. */
+async function describedInPart(connection: NodeConnection, text: string): Promise<StatementShape> {
+  if (connection.transactionStatus === 'idle') return connection.describe(text);
+  await connection.query({ text: 'SAVEPOINT shardwright_described', simple: true });
+  try {
+    return await connection.describe(text);
+  } catch (error) {
+    await connection.query({ text: 'ROLLBACK TO SAVEPOINT shardwright_described', simple: true });
+    throw error;
+  } finally {
+    await connection.query({ text: 'RELEASE SAVEPOINT shardwright_described', simple: true });
+  }
 }

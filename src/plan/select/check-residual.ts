@@ -10,7 +10,7 @@ import { unsupported } from './unsupported.ts';
 export async function checkResidual(merge: MergePlan, columns: readonly DescribedColumn[], describe: Describe): Promise<void> {
   const residual = residualIn(merge);
   if (residual === undefined) return;
-  const described = await describe.statement(`${residual.before}${nullRow(residual.columns)}${residual.after}`).catch(() => undefined);
+  const described = await describe.attempt(`${residual.before}${nullRow(residual.columns)}${residual.after}`).catch(() => undefined);
   const types = described?.columns.map(({ typeOid }) => typeOid).join();
   if (types !== columns.map(({ typeOid }) => typeOid).join()) {
     throw unsupported('The last step of the query cannot be written over the columns of its parts.', 'Filter by the distribution column.');

@@ -5,20 +5,22 @@ import { resultSchema } from '../../analyze/result-table.ts';
 import { closeParameterGaps } from '../../sql/parameters.ts';
 import { parseOne } from '../../sql/parse.ts';
 import { applyEdits, fillTemplate } from '../../sql/template.ts';
-import type { Describe } from '../describe.ts';
+import type { Describe, StatementDescription } from '../describe.ts';
 import { NameCutter } from '../name-cutter.ts';
 
 /** Describes parts of a statement: intermediate results give way to relations that the coordinator database knows, and parameters may be missing. */
 export function describeParts(describe: Describe, results: ReadonlyMap<string, ResultTable>): Describe {
+  const described = async (sql: string, ask: (text: string) => Promise<StatementDescription>): Promise<StatementDescription> => {
+    const { text, numbers } = closeParameterGaps(withStandIns(sql, results));
+    const { columns, parameterTypes } = await ask(text);
+    const types = Array.from({ length: Math.max(0, ...numbers) }, (_, i) => parameterTypes[numbers.indexOf(i + 1)] ?? 'text');
+    return { columns, parameterTypes: types };
+  };
   return {
     functions: (names) => describe.functions(names),
     relations: (names) => describe.relations(names),
-    statement: async (sql, options) => {
-      const { text, numbers } = closeParameterGaps(withStandIns(sql, results));
-      const { columns, parameterTypes } = await describe.statement(text, options);
-      const types = Array.from({ length: Math.max(0, ...numbers) }, (_, i) => parameterTypes[numbers.indexOf(i + 1)] ?? 'text');
-      return { columns, parameterTypes: types };
-    },
+    statement: (sql, options) => described(sql, (text) => describe.statement(text, options)),
+    attempt: (sql) => described(sql, (text) => describe.attempt(text)),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ColumnRef, Node, SelectStmt } from '@pgsql/types';
+import type { ColumnRef, Node, RangeVar, SelectStmt } from '@pgsql/types';
 import type { AnalyzedStatement } from '../../analyze/analyze-statement.ts';
 import type { SelectQuery } from '../../analyze/query-level.ts';
 import { levelsIn } from '../../analyze/reads-around.ts';
@@ -40,14 +40,15 @@ export async function withDependents(statement: Statement, analyze: (statement: 
 /** Where in the text the first column stands that would not be known to depend on its group; undefined when there is none. */
 async function ungroupedColumn(statement: Statement, { uses }: AnalyzedStatement, describe: Describe): Promise<number | undefined> {
   const cutter = new NameCutter(statement);
-  const named = uses.map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
+  const written = writtenRelation(statement.node);
+  const named = uses.filter(({ rangeVar }) => rangeVar !== written).map(({ rangeVar, table: { schema, name } }) => ({ rangeVar, schema, name }));
   const edits = [
     ...named.map(({ rangeVar, schema, name }) => cutter.relationEdit<never>(rangeVar, `(SELECT * FROM ${quoteQualified(schema, name)})`)),
     ...cutter.columnEdits(named),
   ];
   const text = fillTemplate(applyEdits<never>(statement.text, edits), () => '');
   try {
-    await describe.statement(text);
+    await describe.attempt(text);
     return undefined;
   } catch (error) {
     const position = sqlStateOf(error) === groupingError && typeof error === 'object' && error !== null && 'position' in error ? Number(error.position) : undefined;
@@ -56,6 +57,14 @@ async function ungroupedColumn(statement: Statement, { uses }: AnalyzedStatement
 }
 
 const groupingError = '42803';
+
+/** No query can stand where a write names its table, whose columns are in no group. */
+function writtenRelation(node: Node): RangeVar | undefined {
+  if ('UpdateStmt' in node) return node.UpdateStmt.relation;
+  if ('DeleteStmt' in node) return node.DeleteStmt.relation;
+  if ('InsertStmt' in node) return node.InsertStmt.relation;
+  return 'MergeStmt' in node ? node.MergeStmt.relation : undefined;
+}
 
 /** An index in the edited text as one in the text before. */
 function indexBefore(edits: readonly Edit<never>[], index: number): number {

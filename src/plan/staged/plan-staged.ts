@@ -145,7 +145,7 @@ async function unitOf(shardQuery: ShardTemplate, describe: Describe): Promise<'s
     result: ({ standIn }) => standIn,
   });
   try {
-    await describe.statement(text);
+    await describe.attempt(text);
     return 'node';
   } catch {
     return 'shard';
