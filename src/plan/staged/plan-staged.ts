@@ -38,7 +38,7 @@ export async function planStaged(original: Statement, input: StagedInput): Promi
   const typed = isPart ? original : withoutUnusedCommon(typedStatement(original, description.parameterTypes));
   const { statement: once, evaluated } = isPart ? { statement: typed, evaluated: [] } : await evaluateOnce(typed, parameters, input.describe);
   const rules = await functionRules(once.node, input.describe);
-  const whole = isPart ? once : await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
+  const whole = await withDependents(once, ({ node }) => analyzeAny(node, input.names, rules), input.describe);
   const takesValues = changesSequence(original.node);
   const statement = takesValues ? withAggregatesBelow(whole, rules, (tree) => isForCoordinator(tree, input.names)) : whole;
   const context = { input, rules, resultNames: input.part ?? new ResultNames(), wholeTables: false, atCoordinator: isForCoordinator(original.node, input.names) };
