@@ -1,5 +1,5 @@
 import { DatabaseError, type QueryResult } from 'pg';
-import { ClusterError } from '../base/errors.ts';
+import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { withMember } from '../base/with-member.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
@@ -24,8 +24,13 @@ async function lookAfter(connection: NodeConnection, text: string, onNotice: ((n
   try {
     await connection.query({ text, simple: true }, { onNotice });
   } catch (error) {
-    throw error instanceof DatabaseError && error.code === shellUsed ? refusal(error) : error;
+    throw error instanceof DatabaseError && error.code === shellUsed ? refusal(error, text !== afterCommitting) : error;
   }
+}
+
+/** Whether it is a refusal of code that has used a shell, all of which is undone. What was no shell when the statement was planned may be one since. */
+export function isUndoneUse(error: unknown): boolean {
+  return error instanceof ClusterError && sqlStateOf(error.cause) === shellUsed;
 }
 
 /** Runs a statement whose code may commit, so that it can stand in no transaction block. What it had committed before it is refused is kept. */
@@ -132,11 +137,11 @@ async function watched({ inTransaction, signal, onNotice }: StatementScope, conn
   return result;
 }
 
-function refusal(cause: DatabaseError): ClusterError {
-  const { schema, table = '', message } = cause;
+function refusal(error: DatabaseError, isUndone: boolean): ClusterError {
+  const { schema, table = '', message } = error;
   const isRead = message === 'read';
   return new ClusterError('unsupportedQuery', `a function has ${isRead ? 'read' : 'changed'} "${table}", which is distributed or a reference table`, {
     detail: isRead ? 'Its code runs in the coordinator database, where the table is an empty shell.' : 'Its code runs in the coordinator database: the shards would not follow what it changes of the table there.',
-    hint: 'Send its statements through the cluster.', schema, table, cause,
+    hint: 'Send its statements through the cluster.', schema, table, ...(isUndone ? { cause: error } : {}),
   });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sqlStateOf } from '../base/errors.ts';
+import { isUndoneUse } from '../execute/watch-shells.ts';
 import type { CatalogSnapshot } from '../catalog/catalog-snapshot.ts';
 import type { CatalogStore } from '../store/catalog-store.ts';
 
@@ -48,5 +49,5 @@ export class StalePatience {
 
 /** A shard, column, or constraint is not what the snapshot says: somebody else may have changed the catalog. */
 export function mayBeStale(error: unknown): boolean {
-  return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '');
+  return ['42P01', '42703', '42704'].includes(sqlStateOf(error) ?? '') || isUndoneUse(error);
 }
