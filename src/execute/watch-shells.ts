@@ -124,14 +124,14 @@ class TransactionWatched {
 
   async #beginThere(effect: Effect): Promise<NodeConnection> {
     const connection = await this.inner.join(coordinatorNodeId, effect, this.options);
-    await connection.query({ text: notedShells(), simple: true }, this.options);
+    await connection.query({ text: beforeCode, simple: true }, this.options);
     return connection;
   }
 }
 
 async function watched({ inTransaction, signal, onNotice }: StatementScope, connection: NodeConnection, query: ParsedQuery): Promise<RawResult> {
   const block = (text: string): Promise<unknown> => (inTransaction ? Promise.resolve() : connection.query({ text, simple: true }, { onNotice }));
-  const begin = [block('BEGIN'), connection.query({ text: notedShells(), simple: true }, { onNotice })];
+  const begin = [block('BEGIN'), connection.query({ text: beforeCode, simple: true }, { onNotice })];
   const result = connection.query(query, { signal, onNotice });
   for (const step of await Promise.allSettled([...begin, result, lookAfterCode(connection, onNotice), block('COMMIT')])) if (step.status === 'rejected') throw step.reason;
   return result;

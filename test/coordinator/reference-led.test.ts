@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Client } from 'pg';
 import type { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+import { untilOneWaits } from './until-one-waits.ts';
 
 /** Writes of reference tables whose values one copy computes, and the others take over. */
 let pair: ClusterAndPlain;
@@ -132,20 +132,12 @@ test('writers beside each other leave copies alike', { timeout: 60_000 }, async 
   await expectAlike();
 });
 
-/** Resolves when a statement waits for a lock. */
-async function untilOneWaits(): Promise<void> {
-  const clients = await Promise.all(pair.databases.nodes.map(({ connectionString }) => new Client({ connectionString }).connect()));
-  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
-  await expect.poll(async () => (await Promise.all(clients.map((client) => client.query(waiting)))).reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0), { timeout: 20_000, interval: 5 }).toBeGreaterThan(0);
-  await Promise.all(clients.map((client) => client.end()));
-}
-
 test('who waits for another writer computes what it sees then', async () => {
   const first = await cluster.connect();
   try {
     await first.query('BEGIN; UPDATE plans SET n = 500 WHERE id = 1');
     const second = cluster.query(`UPDATE plans SET token = gen_random_uuid(), n = n + 1 + dice(1) WHERE id = 1 RETURNING n::int`);
-    await untilOneWaits();
+    await untilOneWaits(pair.databases.nodes);
     await first.query('COMMIT');
     expect((await second).rows).toEqual([{ n: 501 }]);
   } finally {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { Client } from 'pg';
 import type { Cluster } from '../../src/index.ts';
 import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+import { untilOneWaits } from './until-one-waits.ts';
 
 /** Writers of a reference table, each of whose copies is written at another moment. */
 let pair: ClusterAndPlain;
@@ -41,21 +41,13 @@ test.each(writes.slice(0, 3))('a snapshot of one node is older than those of oth
   await expectAlike();
 });
 
-/** Resolves when a statement waits for a lock. */
-async function untilOneWaits(): Promise<void> {
-  const clients = await Promise.all(pair.databases.nodes.map(({ connectionString }) => new Client({ connectionString }).connect()));
-  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
-  await expect.poll(async () => (await Promise.all(clients.map((client) => client.query(waiting)))).reduce((sum, { rowCount }) => sum + (rowCount ?? 0), 0), { timeout: 20_000, interval: 5 }).toBeGreaterThan(0);
-  await Promise.all(clients.map((client) => client.end()));
-}
-
 test('who waits for a writer on the first copy sees all of it on every copy, or none', { timeout: 60_000 }, async () => {
   for (let i = 0; i < 12; i += 1) {
     const first = await cluster.connect();
     await first.query(`BEGIN; UPDATE regions SET name = 'first' WHERE id = 1`);
     await first.query('INSERT INTO regions VALUES ($1, $2)', [100 + i, 'new']);
     const second = cluster.query(`UPDATE regions SET name = name || '!'`);
-    await untilOneWaits();
+    await untilOneWaits(pair.databases.nodes);
     await first.query('COMMIT');
     expect((await second).rowCount).toBeGreaterThanOrEqual(5 + i);
     first.release();
