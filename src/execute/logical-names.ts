@@ -2,7 +2,7 @@ import { sqlStateOf } from '../base/errors.ts';
 import type { CatalogSnapshot, CatalogTable } from '../catalog/catalog-snapshot.ts';
 import type { ShardId } from '../catalog/ids.ts';
 import { shardId } from '../catalog/ids.ts';
-import { shardName } from '../catalog/shard-name.ts';
+import { nameBytesMax, shardName } from '../catalog/shard-name.ts';
 import { tellOfShell } from './local-references.ts';
 import { tableOfShard } from './table-of-shard.ts';
 
@@ -57,11 +57,18 @@ function idsIn(text: unknown): ShardId[] {
 
 function replaceNames(error: object, id: ShardId, table: CatalogTable): void {
   const names = [table.name, ...table.constraints, ...table.indexes.map(({ name }) => name)];
-  for (const name of names) {
+  for (const name of [...names, ...unheardOf(Reflect.get(error, 'constraint'), id, names)]) {
     const physical = shardName(name, id);
     for (const field of textFields) {
       const text: unknown = Reflect.get(error, field);
       if (typeof text === 'string' && text.includes(physical)) Reflect.set(error, field, text.replaceAll(physical, name));
     }
   }
+}
+
+/** The name of a constraint that the shard has and the catalog at hand has not yet; none if it was cut to go into the shard's, which then stays. */
+function unheardOf(constraint: unknown, id: ShardId, names: readonly string[]): string[] {
+  const suffix = `_${id}`;
+  if (typeof constraint !== 'string' || !constraint.endsWith(suffix) || names.some((name) => shardName(name, id) === constraint)) return [];
+  return Buffer.byteLength(constraint) < nameBytesMax ? [constraint.slice(0, -suffix.length)] : [];
 }
