@@ -102,10 +102,15 @@ const columns = `
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
   GROUP BY a.attrelid`;
 
+/** Expressions have no attribute of the table; see `tellsRows` in catalog-snapshot.ts. */
+const tellsRows = `r.kind = 'reference' AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND NOT EXISTS (
+      SELECT FROM generate_series(0, i.indnkeyatts - 1) p JOIN pg_opclass o ON o.oid = i.indclass[p] LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p]
+      WHERE NOT o.opcdefault OR a.attcollation IS DISTINCT FROM i.indcollation[p])`;
+
 const indexes = `
   SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique AND i.indisvalid,
     to_json((i.indkey::int2[])[0:i.indnkeyatts - 1]),
-    i.indpred IS NOT NULL) ORDER BY i.indexrelid) AS list
+    i.indpred IS NOT NULL, ${tellsRows}) ORDER BY i.indexrelid) AS list
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid
   GROUP BY i.indrelid`;
 

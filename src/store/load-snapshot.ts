@@ -60,7 +60,7 @@ type ColumnTuple = [
 ];
 
 /** Key columns by position; 0 for an expression. */
-type IndexTuple = [name: string, unique: boolean, positions: readonly number[], partial: boolean];
+type IndexTuple = [name: string, unique: boolean, positions: readonly number[], partial: boolean, tellsRows?: boolean];
 
 /**
  * The metadata as it stands: one round trip; where the schema was never installed, it is installed first. `catalogCorrupt` when
@@ -251,9 +251,9 @@ function defaultOf([, , , , , , , , , , sequence, sql, volatility]: ColumnTuple)
 /** As PostgreSQL writes expressions. More than those that shards have no default for: they are computed where relations are, all the same. */
 const namesRelation = /\b(?:nextval|setval|currval|lastval)\(|::regclass\b/;
 
-function indexOf([name, unique, positions, partial]: IndexTuple, columns: readonly Column[]): TableIndex {
+function indexOf([name, unique, positions, partial, tellsRows = false]: IndexTuple, columns: readonly Column[]): TableIndex {
   const names = positions.map((position) => columns.find((column) => column.position === position)?.name);
-  return { name, unique, columns: names, partial };
+  return { name, unique, columns: names, partial, tellsRows };
 }
 
 /** The built-in provider (17 and newer) has only locales that order by code point. */

@@ -311,5 +311,5 @@ function hasOtherNames({ before, after }: Definitions): boolean {
 function catalogued(table: TableDefinition | undefined): unknown {
   if (table === undefined) return undefined;
   const { schema, name, columns, constraints, indexes, rowSecurity, rowSecurityForced, policies, owner, triggers } = table;
-  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.name, one.unique && one.valid, one.columns]), rowSecurity, rowSecurityForced, policies, owner, triggers !== null];
+  return [schema, name, columns, (constraints ?? []).map((one) => one.name), (indexes ?? []).map((one) => [one.oid, one.name, one.unique && one.valid, one.columns]), rowSecurity, rowSecurityForced, policies, owner, triggers !== null];
 }
