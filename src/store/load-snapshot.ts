@@ -68,12 +68,30 @@ type IndexTuple = [name: string, unique: boolean, positions: readonly number[], 
  */
 export async function loadSnapshot(coordinator: Pick<NodeConnections, 'query' | 'acquire'>, options?: ReadOptions): Promise<CatalogSnapshot> {
   try {
-    return await readSnapshot(coordinator, options);
+    return await readWhileDropped(coordinator, options);
   } catch (error) {
     if (!isNotInstalled(error)) throw error;
   }
   await installSchema(coordinator, options);
-  return readSnapshot(coordinator, options);
+  return readWhileDropped(coordinator, options);
+}
+
+/** So many readings may each meet something that is being dropped. */
+const readingsMax = 10;
+
+/** PostgreSQL writes a view's query by what its tables are at that moment, and waits for who is changing them: one that was dropped meanwhile is no more, though the statement's snapshot has it. The next reading is of what there is then. */
+async function readWhileDropped(coordinator: Pick<NodeConnections, 'query'>, options?: ReadOptions): Promise<CatalogSnapshot> {
+  for (let readings = 1; ; readings += 1) {
+    try {
+      return await readSnapshot(coordinator, options);
+    } catch (error) {
+      if (!isDropped(error) || readings === readingsMax) throw error;
+    }
+  }
+}
+
+function isDropped(error: unknown): boolean {
+  return sqlStateOf(error) === 'XX000' && error instanceof Error && /^(could not open relation with OID|cache lookup failed for) /.test(error.message);
 }
 
 function isNotInstalled(error: unknown): boolean {

@@ -5,6 +5,7 @@ import { bumpVersion } from '../../src/store/catalog-changes.ts';
 import { catalogDocumentQuery } from '../../src/store/catalog-document.ts';
 import { installSchema } from '../../src/store/install.ts';
 import { loadSnapshot, snapshotFromJson } from '../../src/store/load-snapshot.ts';
+import { untilOneWaits } from '../coordinator/until-one-waits.ts';
 import { metadataSql, openCoordinator } from './coordinator.ts';
 
 test.each([15, 18] as const)('a fresh database of version %i is installed, by several processes at once', async (major) => {
@@ -159,4 +160,16 @@ test('the schema itself refuses contradictions', async () => {
     `DELETE FROM shardwright.node`,
   ];
   for (const text of refused) await expect(coordinator.sql(text), text).rejects.toMatchObject({ code: expect.stringMatching(/^23/) });
+});
+
+test('a view whose table is dropped while it is read', async () => {
+  await using coordinator = await openCoordinator();
+  await loadSnapshot(coordinator.connections);
+  await coordinator.sql(`CREATE TABLE t (k int); CREATE TABLE other (a int); CREATE VIEW v AS SELECT k FROM t, other; ${metadataSql({ t: 1 })}`);
+  expect((await loadSnapshot(coordinator.connections)).dependentViews.size).toBe(1);
+  await coordinator.sql('BEGIN; DROP VIEW v; DROP TABLE other');
+  const reading = loadSnapshot(coordinator.connections);
+  await untilOneWaits([coordinator.database]);
+  await coordinator.sql('COMMIT');
+  expect((await reading).dependentViews.size).toBe(0);
 });
