@@ -8,6 +8,8 @@ const [connectionString = '', seed = '1', first = '1', count = '3'] = process.ar
 const cluster = new Cluster({ connectionString, recoveryIntervalMs: 500, connectTimeoutMs: 5_000 });
 const tell = (event: SchemaEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 const over = new AbortController();
+// Who reads it is gone.
+process.stdout.on('error', () => process.exit(1));
 process.stdin.on('end', () => over.abort()).resume();
 for (const kind of ['uncaughtException', 'unhandledRejection'] as const) process.on(kind, (error: Error) => tell({ kind: 'objection', about: `${kind}: ${error.stack ?? String(error)}` }));
 
