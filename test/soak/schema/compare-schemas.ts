@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import type { Cluster } from '../../../src/index.ts';
 import { described } from '../../ddl/propagate/described.ts';
 import { describeObjects } from '../../ddl/propagate/describe-objects.ts';
-import { appTables } from './schema-tables.ts';
+import { type AppTable, appTables, renamed } from './schema-tables.ts';
 
 interface Compared {
   readonly cluster: Cluster;
@@ -36,10 +36,10 @@ export async function compareSchemas({ cluster, coordinator, nodes, plain }: Com
 }
 
 /** Of no lane. What sequences gave is left open. */
-async function unlikeRows({ cluster, plain }: Pick<Compared, 'cluster' | 'plain'>, table: string): Promise<string[]> {
-  const text = `SELECT * FROM ${table} WHERE lane = 0 ORDER BY tenant, id`;
+async function unlikeRows({ cluster, plain }: Pick<Compared, 'cluster' | 'plain'>, table: AppTable): Promise<string[]> {
+  const read = (side: Cluster | Client, name: string): Promise<{ readonly rows: Record<string, unknown>[] }> => side.query<Record<string, unknown>>(`SELECT * FROM ${name} WHERE lane = 0 ORDER BY tenant, id`);
   const withoutNumbers = (rows: readonly Record<string, unknown>[]): string[] => rows.map((row) => JSON.stringify(Object.entries(row).filter(([name]) => !/^n\d/.test(name))));
-  const [found, expected] = await Promise.all([cluster, plain].map(async (side) => withoutNumbers((await side.query(text).catch(() => ({ rows: [] }))).rows as Record<string, unknown>[])));
+  const [found, expected] = await Promise.all([cluster, plain].map(async (side) => withoutNumbers((await read(side, table).catch(() => read(side, renamed(table)))).rows)));
   return unlike(`rows of ${table}`, found ?? [], expected ?? []);
 }
 

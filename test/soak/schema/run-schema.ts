@@ -124,7 +124,7 @@ class SchemaSoak {
 
   async #change(task: MigrationTask): Promise<void> {
     const { change } = task;
-    const outcome = await this.#onCluster(task);
+    const outcome = await this.#untilWhole(task);
     const said = `${change.texts.join('; ')}: ${outcome.code ?? 'done'} ${outcome.message}`;
     if (outcome.code === 'none' || /^(XX|25|26|34)/.test(outcome.code ?? '') || /_1\d{5}\b/.test(outcome.message)) this.#objections.push(said);
     if (outcome.code !== undefined && passing.test(outcome.code)) {
@@ -144,6 +144,18 @@ class SchemaSoak {
   #refuse(said: string): void {
     const kind = said.replaceAll(/\d+/g, 'N');
     this.#refused.set(kind, (this.#refused.get(kind) ?? 0) + 1);
+  }
+
+  /** What is not in a transaction is left half made when a server dies under it: said again it goes on where it stopped. */
+  async #untilWhole(task: MigrationTask): Promise<MigrationOutcome> {
+    const { inBlock, ofCluster } = task.change;
+    let outcome = await this.#onCluster(task);
+    if (inBlock || ofCluster) return outcome;
+    for (let i = 0; i < 20 && passing.test(outcome.code ?? ''); i += 1) {
+      await wait(100);
+      outcome = await this.#onCluster(task);
+    }
+    return outcome;
   }
 
   /** A change whose process was killed is made again if it was not made. */

@@ -8,6 +8,11 @@ export type AppTable = (typeof appTables)[number];
 /** Tables go from one to the other, so the application finds them all the same. */
 export const searchPath = 'public, other, tenant_s';
 
+/** What a table is called while a change of its name has not been taken back. */
+export function renamed(table: AppTable): string {
+  return `${table}_r`;
+}
+
 const key = (table: AppTable): string => (table === 'dated' ? 'PRIMARY KEY (tenant, id, day)' : 'PRIMARY KEY (tenant, id)');
 
 /** On both sides; the schema `tenant_s` is there. */
