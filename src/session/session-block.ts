@@ -400,6 +400,8 @@ export class SessionBlock {
 
   async #wentBackTo(name: string, transaction: SessionTransaction): Promise<void> {
     this.session.settings.rollbackTo(name);
+    // Values may be of a sequence as it is no more: restarted, or made, behind the savepoint.
+    this.#ownSequences.forget();
     await this.session.cursors.rollbackTo(name);
     if (transaction.changedSettings) {
       this.session.outdate();

@@ -84,3 +84,18 @@ test('a session is told what it has set, or that it is not known', async () => {
     session.release();
   }
 });
+
+test.for(['ALTER SEQUENCE keyed_id_seq RESTART 5000', 'TRUNCATE keyed RESTART IDENTITY'])('values of a sequence that is as it was again are not of what it was meanwhile: %s', async (restart) => {
+  const insert = `INSERT INTO keyed (tenant) VALUES (1) RETURNING id`;
+  const outcomes = await Promise.all([pair.cluster, pair.plain].map(async (pool) => {
+    const client = await pool.connect();
+    const ids: unknown[] = [];
+    try {
+      for (const text of ['BEGIN', insert, 'SAVEPOINT s', restart, insert, insert, 'ROLLBACK TO s', insert, 'COMMIT', insert]) ids.push((await client.query(text)).rows);
+    } finally {
+      client.release();
+    }
+    return ids;
+  }));
+  expect(outcomes[0]).toEqual(outcomes[1]);
+});
