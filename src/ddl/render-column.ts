@@ -8,7 +8,7 @@ export function renderColumn(column: ColumnDefinition, constraintName: (name: st
   if (column.compression !== null) parts.push(`COMPRESSION ${column.compression}`);
   if (column.collation !== null) parts.push(`COLLATE ${column.collation}`);
   if (column.notNull && column.notNullName !== null) parts.push(`CONSTRAINT ${constraintName(column.notNullName)}`);
-  if (column.notNull) parts.push('NOT NULL');
+  if (column.notNull) parts.push(column.notNullNoInherit ? 'NOT NULL NO INHERIT' : 'NOT NULL');
   if (column.expression !== null) parts.push(...valueParts(column, column.expression));
   return parts.join(' ');
 }

@@ -13,6 +13,8 @@ export interface ColumnDefinition {
   readonly notNull: boolean;
   /** Name of the NOT NULL constraint; null before PostgreSQL 18. */
   readonly notNullName: string | null;
+  /** Whether the NOT NULL constraint is NO INHERIT (PostgreSQL 18). */
+  readonly notNullNoInherit: boolean;
   /** ALWAYS or BY DEFAULT. */
   readonly identity: 'a' | 'd' | null;
   readonly generated: 'stored' | 'virtual' | null;

@@ -61,7 +61,7 @@ const columns = `
     'typeName', format_type(a.atttypid, NULL), 'dimensions', a.attndims,
     'collation', CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     'deterministic', coalesce(l.collisdeterministic, true),
-    'notNull', a.attnotnull AND coalesce(n.convalidated, true), 'notNullName', n.conname,
+    'notNull', a.attnotnull AND coalesce(n.convalidated, true), 'notNullName', n.conname, 'notNullNoInherit', coalesce(n.connoinherit, false),
     'identity', nullif(a.attidentity, ''), 'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
     'expression', pg_get_expr(d.adbin, d.adrelid), 'expressionOid', d.oid::bigint,
     'volatility', CASE WHEN d.oid IS NOT NULL THEN (SELECT ${volatility} FROM (SELECT d.adbin::text AS tree) x) END,

@@ -4,7 +4,7 @@ import { createDistributedTable } from '../../src/ddl/create-distributed-table.t
 import { createReferenceTable } from '../../src/ddl/create-reference-table.ts';
 import { checkSchema } from '../../src/ddl/drift/check-schema.ts';
 import type { SchemaDifference, SchemaReport } from '../../src/ddl/drift/schema-report.ts';
-import { referencedRows, richName, richRows, richSchema, richTable } from './rich-table.ts';
+import { referencedRows, richName, richRows, richSchema, richTableOn } from './rich-table.ts';
 import { shardsOf, type TestShard } from './shards-of.ts';
 import { openTestCluster, type TestCluster } from './test-cluster.ts';
 
@@ -100,7 +100,7 @@ describe.each([15, 18] as const)('on version %i', (major) => {
   beforeAll(async () => {
     cluster = await openTestCluster({ major, nodes: 2 });
     for (const run of [(sql: string) => cluster.sql(sql), (sql: string) => cluster.onNode(0, sql), (sql: string) => cluster.onNode(1, sql)]) await run(`${makeRole}; ${richSchema}`);
-    await cluster.sql(richTable + referencedRows);
+    await cluster.sql(richTableOn(major) + referencedRows);
     await cluster.sql(`GRANT SELECT, UPDATE (name) ON ${richName.sql} TO ${role} WITH GRANT OPTION; GRANT ALL ON country TO PUBLIC;
       GRANT USAGE ON SCHEMA "Odd schema" TO ${role}; REVOKE TRUNCATE ON company FROM CURRENT_USER`);
     await createReferenceTable(cluster.context, 'country');

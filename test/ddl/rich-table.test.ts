@@ -3,14 +3,14 @@ import type { CatalogTable, DistributedTable } from '../../src/catalog/catalog-s
 import { createDistributedTable } from '../../src/ddl/create-distributed-table.ts';
 import { createReferenceTable } from '../../src/ddl/create-reference-table.ts';
 import { describeTable, withoutShardId } from './describe-table.ts';
-import { referencedRows, richName, richRows, richSchema, richTable } from './rich-table.ts';
+import { referencedRows, richName, richRows, richSchema, richTableOn } from './rich-table.ts';
 import { shardsOf } from './shards-of.ts';
 import { openTestCluster, type TestCluster } from './test-cluster.ts';
 
 async function richCluster(major: 15 | 18): Promise<TestCluster> {
   const cluster = await openTestCluster({ major });
   for (const node of [0, 1, 2]) await cluster.onNode(node, richSchema);
-  await cluster.sql(richSchema + richTable);
+  await cluster.sql(richSchema + richTableOn(major));
   return cluster;
 }
 

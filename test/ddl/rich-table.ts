@@ -1,4 +1,4 @@
-/** A table with one of everything that a shard takes over, and what it refers to. `plus` is for newer versions. */
+/** A table with one of everything that a shard takes over, and what it refers to. */
 export const richSchema = `
 CREATE SCHEMA "Odd schema";
 CREATE TYPE "Odd schema"."Mood" AS ENUM ('sad', 'happy');
@@ -8,7 +8,11 @@ CREATE FUNCTION "Odd schema".twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'S
 CREATE COLLATION "Odd schema"."Byte order" (provider = libc, locale = 'C');
 `;
 
-export const richTable = `
+export function richTableOn(major: 15 | 18): string {
+  return major === 15 ? richTable : richTable + richTableOf18;
+}
+
+const richTable = `
 CREATE SEQUENCE loose;
 CREATE TABLE country (code char(2) PRIMARY KEY, name text);
 CREATE TABLE company (id bigint PRIMARY KEY, name text);
@@ -58,6 +62,13 @@ COMMENT ON COLUMN "Odd schema"."Rich ""table"""."Tenant Id" IS 'whose';
 COMMENT ON CONSTRAINT later ON "Odd schema"."Rich ""table""" IS 'not yet';
 COMMENT ON CONSTRAINT "Rich pk" ON "Odd schema"."Rich ""table""" IS 'key';
 COMMENT ON INDEX "Odd schema"."Ünïcode index" IS 'odd';
+`;
+
+/** Constraints NOT NULL have names and more since PostgreSQL 18, columns can be virtual, and constraints not enforced. */
+const richTableOf18 = `
+ALTER TABLE "Odd schema"."Rich ""table""" ADD COLUMN virtual int GENERATED ALWAYS AS (other * 2) VIRTUAL, ADD COLUMN n int NOT NULL NO INHERIT DEFAULT 3, ADD CONSTRAINT "big given" NOT NULL big NO INHERIT,
+  ADD CONSTRAINT "later p" NOT NULL p NOT VALID, ADD CONSTRAINT "later never" CHECK (amount < 0) NOT ENFORCED, ADD CONSTRAINT "later unforced" FOREIGN KEY ("Tenant Id") REFERENCES company NOT ENFORCED;
+COMMENT ON CONSTRAINT "big given" ON "Odd schema"."Rich ""table""" IS 'of this table alone';
 `;
 
 export const referencedRows = `

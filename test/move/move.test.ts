@@ -2,7 +2,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../cluster/connections.ts';
 import { describeTable } from '../ddl/describe-table.ts';
-import { referencedRows, richName, richRows, richSchema, richTable } from '../ddl/rich-table.ts';
+import { referencedRows, richName, richRows, richSchema, richTableOn } from '../ddl/rich-table.ts';
 import { at } from '../../src/base/assert.ts';
 import type { Cluster } from '../../src/index.ts';
 import { openMoves } from './fault-moves.ts';
@@ -60,7 +60,7 @@ describe.each([18, 15] as const)('a rich table, PostgreSQL %i', (major) => {
     await using own = major === 18 ? undefined : await startMoveCluster({ nodes: 2, major });
     const { cluster: here, on, place, remains } = own ?? servers;
     for (const id of [0, ...(await here.nodes()).map((node) => node.id)]) await on(id, `${'CREATE TYPE spare AS (x int); DROP TYPE spare;'.repeat(id + 1)} ${richSchema}`);
-    await here.query(richTable.replace('UNLOGGED ', ''));
+    await here.query(richTableOn(major).replace('UNLOGGED ', ''));
     await here.query(referencedRows);
     await here.createReferenceTable('country');
     await here.createDistributedTable('company', 'id', { shardCount: 2, colocateWith: 'none' });
@@ -79,7 +79,7 @@ describe.each([18, 15] as const)('a rich table, PostgreSQL %i', (major) => {
     // It lives: its keys and foreign keys are in force.
     await here.query('DELETE FROM company WHERE id BETWEEN -20 AND 40');
     expect((await here.query(`SELECT count(*) FROM ${richName.sql}`)).rows).toEqual([{ count: '0' }]);
-    await expect(here.query(`INSERT INTO ${richName.sql} ("Tenant Id") VALUES (5)`)).rejects.toMatchObject({ code: '23503' });
+    await expect(here.query(`INSERT INTO ${richName.sql} ("Tenant Id", big, p) VALUES (5, 'x', ROW(1, 'y'))`)).rejects.toMatchObject({ code: '23503' });
   }, 120_000);
 });
 

@@ -12,12 +12,14 @@ export function constraintParts(subject: Subject): Part[] {
   return [...told.filter(({ kind }) => kind !== 'foreign'), ...told.filter(({ kind }) => kind === 'foreign')].map((constraint) => constraintPart(subject, constraint));
 }
 
-function constraintPart({ names, references }: Subject, constraint: ConstraintDefinition): Part {
+function constraintPart({ names, references, table }: Subject, constraint: ConstraintDefinition): Part {
   const name = names.constraint(constraint.name);
   const drop = `ALTER TABLE ${names.sql} DROP CONSTRAINT ${name}`;
   if (constraint.kind === 'not_null') {
     const sql = `ALTER TABLE ${names.sql} ADD ${constraint.sql}`;
-    return { key: `not-null ${constraint.columns?.join() ?? ''}`, what: 'not-null constraint', shown: constraint.sql, make: [sql], drop: [drop] };
+    // The column's position is another one on a shard, where a column was dropped before the table was distributed.
+    const column = table.columns.find(({ position }) => position === constraint.columns?.[0])?.name ?? '';
+    return { key: `not-null ${column}`, what: 'not-null constraint', shown: constraint.sql, make: [sql], drop: [drop] };
   }
   const make = [addConstraint(names, constraint, references)];
   const validate = `ALTER TABLE ${names.sql} VALIDATE CONSTRAINT ${name}`;

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { at } from '../../../src/base/assert.ts';
 import type { Cluster } from '../../../src/index.ts';
 import { describeTable, withoutShardId } from '../../ddl/describe-table.ts';
-import { richName, richRows, richSchema, richTable, referencedRows } from '../../ddl/rich-table.ts';
+import { richName, richRows, richSchema, richTableOn, referencedRows } from '../../ddl/rich-table.ts';
 import { listRemains, type MoveCluster, startMoveCluster } from '../move-cluster.ts';
 import { ledgerRows, ledgerTable, startLedger } from './ledger.ts';
 
@@ -55,7 +55,7 @@ test('a table is distributed under writers and readers in two processes: none fa
 
 test('shards have all that the table has, as when it is distributed at once, and rows to the letter', async () => {
   for (const node of servers) await tested.on(node, richSchema);
-  await tested.on(0, richTable.replace('UNLOGGED ', ''));
+  await tested.on(0, richTableOn(18).replace('UNLOGGED ', ''));
   await tested.on(0, referencedRows);
   await cluster.createReferenceTable('country');
   await cluster.createDistributedTable('company', 'id', { shardCount: 4 });
