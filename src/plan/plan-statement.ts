@@ -15,7 +15,7 @@ import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
 import { queriedInsert } from './lookups/queried-insert.ts';
 import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
-import type { TakenPlan } from './lookups/upsert-plan.ts';
+import type { TakenPlan, TakenSetPlan } from './lookups/upsert-plan.ts';
 import { type TakenKey, type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
 import { planExplain } from './plan-explain.ts';
@@ -26,7 +26,7 @@ import { planUtility } from './plan-utility.ts';
 import { selectIntoAsCreate } from './select-into.ts';
 import { unsupported } from './select/unsupported.ts';
 import { selectOf } from './staged/staged-state.ts';
-import type { StatementPlan } from './statement-plan.ts';
+import type { ModifyPlan, SelectPlan, StatementPlan } from './statement-plan.ts';
 import { namesTablesAsValues } from './tables-as-values.ts';
 import { planTimePartitions, withTimePartitionCalls } from './time-partitions/time-partition-calls.ts';
 import { planUtilityCall } from './utility-call.ts';
@@ -104,7 +104,24 @@ async function planTaken(taken: TakenKey, types: readonly string[], named: Named
   const { statement, numbers } = taken.update(types);
   const [lock, update] = [await planRows(taken.lock, named), await planRows(statement, named)];
   assert(lock.kind === 'select' && update.kind === 'modify', 'a query and an update');
-  return { lock: { statement: taken.lock, plan: lock }, update: { statement, plan: update }, numbers };
+  return { lock: { statement: taken.lock, plan: lock }, update: { statement, plan: update }, numbers, set: await planTakenSet(taken.set(types), named) };
+}
+
+/** Undefined for what cannot be done to all rows of a shard by one statement of its own. */
+async function planTakenSet(set: ReturnType<TakenKey['set']>, named: Named): Promise<TakenSetPlan | undefined> {
+  if (set === undefined) return undefined;
+  try {
+    const [lock, update] = [await planRows(set.lock, named), await planRows(set.update, named)];
+    if (lock.kind !== 'select' || update.kind !== 'modify' || !isOfOneShard(lock) || !isOfOneShard(update) || update.sequences.length + update.whole.draws.length > 0) return undefined;
+    return { lock: { statement: set.lock, plan: lock }, update: { statement: set.update, plan: update } };
+  } catch (error) {
+    if (error instanceof ClusterError && error.code === '0A000') return undefined;
+    throw error;
+  }
+}
+
+function isOfOneShard({ routable, uses }: Pick<SelectPlan | ModifyPlan, 'routable' | 'uses'>): boolean {
+  return routable && uses.length === 1;
 }
 
 /** The text is not the caller's: it may have parameters less, which only rows that are put together leave out. */

@@ -7,8 +7,9 @@ import { memoryBytesMax } from '../execute/staged/hold-rows.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { QueriedInsertPlan } from '../plan/statement-plan.ts';
-import { asTexts, type WrittenKeys } from './insert-or-update.ts';
-import { together, withRows, withSavepoints } from './insert-untaken.ts';
+import { asTexts } from './insert-or-update.ts';
+import { placesFrom, together, withRows, withSavepoints } from './insert-untaken.ts';
+import { type UpsertMemory, upsertMemory } from './upserting.ts';
 
 export interface Queried {
   readonly plan: QueriedInsertPlan;
@@ -17,7 +18,7 @@ export interface Queried {
   /** What the query may give, in bytes of text. */
   readonly bytesMax: number;
   read(values: readonly unknown[], scope: StatementScope, how: ResultOptions): Promise<QueryResult>;
-  write(plan: InsertPlan, values: readonly unknown[], where: { readonly scope: StatementScope; readonly written: WrittenKeys }): Promise<QueryResult>;
+  write(plan: InsertPlan, values: readonly unknown[], where: { readonly scope: StatementScope; readonly memory: UpsertMemory }): Promise<QueryResult>;
 }
 
 /**
@@ -28,15 +29,15 @@ export function insertQueried(queried: Queried, scope: StatementScope): Promise<
   const { plan, values, result } = queried;
   return withSavepoints(scope, async (own) => {
     const rows = await readRows(queried, own);
-    const written: WrittenKeys = new Set();
+    const memory = upsertMemory();
     const none = makeQueryResult({ command: 'INSERT', rowCount: 0, fields: fieldsOf(plan.returned), rows: [], ...result });
     const { plan: insert, numbers } = plan.insert;
     let done = none;
     for (let from = 0; from < rows.length; from += insert.rows.length) {
       const part = rows.slice(from, from + insert.rows.length);
       const given = numbers.map((number) => (number <= plan.parameters ? values[number - 1] : valueAt(part, plan, number)));
-      const partial = part.length === insert.rows.length ? insert : withRows(insert, insert.rows.slice(0, part.length));
-      done = together(done, await queried.write(partial, given, { scope: own, written }));
+      const partial = part.length === insert.rows.length ? insert : withRows(insert, placesFrom(0, part.length));
+      done = together(done, await queried.write(partial, given, { scope: own, memory }));
     }
     return done;
   });

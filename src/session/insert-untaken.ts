@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { present } from '../base/assert.ts';
+import { at, present } from '../base/assert.ts';
 import { sqlStateOf } from '../base/errors.ts';
 import { mayRunAgain, type StatementScope } from '../execute/statement-scope.ts';
 import type { Following } from '../execute/lookups/follow-changes.ts';
@@ -33,8 +33,8 @@ async function insertRows(plan: InsertPlan, scope: StatementScope, insert: Inser
   const { rows } = plan;
   if (rows.length === 1) return { ...present(tried.result), rowCount: 0, rows: [] };
   const middle = Math.ceil(rows.length / 2);
-  const first = await insertRows(withRows(plan, rows.slice(0, middle)), scope, insert);
-  const second = await insertRows(withRows(plan, rows.slice(middle)), scope, insert);
+  const first = await insertRows(withRows(plan, placesFrom(0, middle)), scope, insert);
+  const second = await insertRows(withRows(plan, placesFrom(middle, rows.length)), scope, insert);
   return together(first, second);
 }
 
@@ -79,11 +79,17 @@ export function isTaken(error: unknown, { skips = [], table }: InsertPlan): bool
   return schema === table.schema && constraint !== undefined && skips.includes(constraint);
 }
 
-/** Some of the rows, and of what is computed only what they need. */
-export function withRows(plan: InsertPlan, rows: readonly InsertRow[]): InsertPlan {
+/** Some of the rows, by their places, in that order; and of what is computed only what they need. */
+export function withRows(plan: InsertPlan, places: readonly number[]): InsertPlan {
+  const rows = places.map((place) => at(plan.rows, place));
   const needed = new Set([...rows.flatMap(computedIn), ...[...plan.head.parts, ...plan.tail.parts].flatMap((part) => (typeof part !== 'string' && part.kind === 'computed' ? [part.index] : []))]);
   const computed = plan.computed.map((value, i): ComputedValue => (needed.has(i) ? value : { kind: 'expression', sql: 'NULL' }));
-  return { ...plan, rows, computed, arrays: undefined };
+  return { ...plan, rows, computed, computedInOrder: plan.computedInOrder.filter((i) => needed.has(i)), arrays: plan.arrays === undefined ? undefined : { ...plan.arrays, rows: places.map((place) => at(present(plan.arrays).rows, place)) } };
+}
+
+/** Places from one up to another. */
+export function placesFrom(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
 function computedIn({ template, distribution }: InsertRow): number[] {

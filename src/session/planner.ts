@@ -29,6 +29,12 @@ import { KnownShapes } from './known-shapes.ts';
 import { LiftedTexts } from './lifted-texts.ts';
 import { isTimeless } from './timeless-text.ts';
 
+/** The row that is there is locked, and then updated. */
+export interface PreparedStep {
+  readonly lock: PreparedPlan;
+  readonly update: PreparedPlan;
+}
+
 /** A plan with what its runs have in common. */
 export class PreparedPlan {
   readonly texts: RenderedTexts | undefined;
@@ -56,7 +62,7 @@ export class PreparedPlan {
   /** The same for one shard, once a unique lookup has told which. */
   readonly lookedUp: PreparedPlan | undefined;
   /** What is run instead for a row whose key in a unique lookup is taken, unless that is nothing. */
-  readonly upsert: { readonly lock: PreparedPlan; readonly update: PreparedPlan } | undefined;
+  readonly upsert: (PreparedStep & { readonly set: PreparedStep | undefined }) | undefined;
   /** Of an INSERT of a query's rows: the query, and the INSERT of some of them. */
   readonly queried: { readonly source: PreparedPlan; readonly insert: PreparedPlan } | undefined;
   #runs = 0;
@@ -81,7 +87,7 @@ export class PreparedPlan {
     this.lookedUp = lookedUp === undefined ? undefined : new PreparedPlan(lookedUp.plan, snapshot, lookedUp.statement);
     const upsert = plan.kind === 'insert' ? plan.upsert?.taken : undefined;
     const step = ({ plan: own, statement: text }: PlannedUpsertStep<StatementPlan>): PreparedPlan => new PreparedPlan(own, snapshot, text);
-    this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update) };
+    this.upsert = upsert === undefined ? undefined : { lock: step(upsert.lock), update: step(upsert.update), set: upsert.set === undefined ? undefined : { lock: step(upsert.set.lock), update: step(upsert.set.update) } };
     this.queried = plan.kind === 'queried_insert' ? { source: step(plan.source), insert: step(plan.insert) } : undefined;
     this.#isTimeless = isTimeless(statement);
     this.mayDraw = plan.kind === 'modify' && ((/nextval|default/i.test(statement.text) && mayDraw(statement.node)) || namesView(statement.node, snapshot));

@@ -41,13 +41,14 @@ import { isStaged } from '../plan/fan-out.ts';
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { ExplainPlan, ModifyPlan, PrunableUse, QueriedInsertPlan, SelectPlan, TruncatePlan, UtilityCall } from '../plan/statement-plan.ts';
 import { explainStatement } from './explain-statement.ts';
-import { asTexts, insertOrUpdate, type WrittenKeys } from './insert-or-update.ts';
+import { asTexts, insertOrUpdate } from './insert-or-update.ts';
 import { insertQueried } from './insert-queried.ts';
 import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { mayCommit, type RunByNames } from './known-code.ts';
 import { PreparedPlan } from './planner.ts';
 import { stagedHow } from './fan-out-rows.ts';
+import { type UpsertMemory, upsertMemory } from './upserting.ts';
 import { bindLookup } from './bind-lookup.ts';
 import { bindComputed } from './bind-computed.ts';
 import type { UtilityRun, UtilityValue } from './session-services.ts';
@@ -108,14 +109,15 @@ function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: 
   return prepared.mayDraw ? withEnoughValues(context, (blocks) => run({ ...context, blocks })) : run(context);
 }
 
-/** An INSERT that leaves rows out, or updates others instead, whose keys in unique lookups are taken. `written`: see `insertOrUpdate`. */
-function runSkipping(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call, written: WrittenKeys = new Set()): Promise<QueryResult> {
+/** An INSERT that leaves rows out, or updates others instead, whose keys in unique lookups are taken. `memory`: of the statement that it is a part of. */
+function runSkipping(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call, memory: UpsertMemory = upsertMemory()): Promise<QueryResult> {
   if (plan.upsert === undefined) return insertUntaken(plan, context.scope, (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }));
   return insertOrUpdate({
-    plan, upsert: plan.upsert, prepared: prepared.upsert, values, result, written,
+    plan, upsert: plan.upsert, prepared: prepared.upsert, values, result, memory,
     steps: {
       insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
       propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),
+      load: context.load,
       run: (step, given, scope, how) => runDrawing(step, { ...context, scope }, (own) => runPlan(step, given, own, how)),
     },
   }, context.scope);
@@ -126,7 +128,7 @@ function runQueried(prepared: PreparedPlan, plan: QueriedInsertPlan, { values, c
   return insertQueried({
     plan, values, result,
     read: (given, scope, how) => runPlan(source, given, { ...context, scope }, how),
-    write: (part, given, { scope, written }) => runSkipping(insert, part, { values: given, context: { ...context, scope }, result }, written),
+    write: (part, given, { scope, memory }) => runSkipping(insert, part, { values: given, context: { ...context, scope }, result }, memory),
     bytesMax: context.options.maxIntermediateBytes,
   }, context.scope);
 }

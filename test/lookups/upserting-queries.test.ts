@@ -1,4 +1,6 @@
+import { Client, type Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { present } from '../../src/base/assert.ts';
 import type { ClusterAndPlain } from '../coordinator/start-cluster.ts';
 import { lookupRows, outcomeOf, startLookups, tableRows } from './lookup-pair.ts';
 
@@ -92,5 +94,60 @@ test('in a block, beside a cursor that stays open', async () => {
   const write = `INSERT INTO users (tenant_id, id, email, site) SELECT q.t, 40000 + q.t, 'cursor' || q.t, 1 FROM (${counted}) q ON CONFLICT (email) DO UPDATE SET site = users.site + 1`;
   const block = `BEGIN; ${open}; FETCH 2 FROM c; ${write}; FETCH 2 FROM c; ${write}; COMMIT`;
   expect(await outcomeOf(pair.cluster, block)).toEqual(await outcomeOf(pair.plain, block));
+  await checkKept();
+}, 60_000);
+
+/** Rows in the order of their values or of the query; each stands for itself, the state goes on. */
+const several = [
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (1, 50001, 'b1@x', 'a'), (2, 50002, 'b2@x', 'b'), (3, 50003, 'b3@x', 'c'), (4, 50004, NULL, 'd') ON CONFLICT (email) DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50011, 'b3@x', '1'), (6, 50012, 'new1@x', '2'), (7, 50013, 'b1@x', '3'), (8, 50014, NULL, '4'), (9, 50015, 'new2@x', '5'), (2, 50002, 'b2@x', '6') ON CONFLICT (email) DO UPDATE SET name = users.name || excluded.name || excluded.id RETURNING *, name || '!' AS called`,
+  `INSERT INTO users AS u (tenant_id, id, email, name) VALUES (5, 50021, 'b3@x', 'x'), (6, 50022, 'b2@x', 'y'), (7, 50023, 'b1@x', 'z') ON CONFLICT (email) DO UPDATE SET name = excluded.name, email = excluded.email, (site, rank) = (7, DEFAULT) WHERE u.tenant_id > 1 RETURNING u.id, name, rank, u.*`,
+  // What WHERE leaves as it is may come again; what was written may not.
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50031, 'b3@x', 'no'), (6, 50032, 'b2@x', 'yes'), (7, 50033, 'b3@x', 'yes') ON CONFLICT (email) DO UPDATE SET name = excluded.id::text WHERE excluded.name = 'yes' RETURNING id, name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50031, 'b3@x', 'yes'), (6, 50032, 'b2@x', 'yes'), (7, 50033, 'b3@x', 'no') ON CONFLICT (email) DO UPDATE SET name = excluded.id::text WHERE excluded.name = 'yes' RETURNING id, name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50041, 'b3@x', 'a'), (6, 50042, 'b4@x', 'b'), (7, 50043, 'b4@x', 'c') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50041, 'b4@x', 'a'), (6, 50042, 'b4@x', 'b'), (7, 50043, 'b1@x', 'c'), (8, 50044, 'b5@x', 'd') ON CONFLICT (email) DO NOTHING RETURNING id`,
+  // Keys that updates take and give up: the order counts.
+  `INSERT INTO users (tenant_id, id, email) VALUES (5, 50051, 'b1@x'), (6, 50052, 'b1@x'), (7, 50053, 'b2@x') ON CONFLICT (email) DO UPDATE SET email = 'was-' || excluded.email RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (5, 50061, 'b3@x'), (6, 50062, 'b4@x'), (7, 50063, 'was-b1@x') ON CONFLICT (email) DO UPDATE SET email = CASE users.email WHEN 'b3@x' THEN 'b9@x' ELSE 'b3@x' END RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (5, 50071, 'b9@x'), (6, 50072, 'b1@x') ON CONFLICT (email) DO UPDATE SET id = users.id + 1 RETURNING id, email`,
+  // Within the same shard, 50103 is there until it is updated itself.
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 50101, 'd1@x'), (1, 50102, 'd2@x'), (1, 50103, 'd3@x')`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 50111, 'd3@x'), (2, 50112, 'd2@x'), (2, 50113, 'd1@x') ON CONFLICT (email) DO UPDATE SET id = users.id + 1 RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 50111, 'd1@x'), (2, 50112, 'd2@x'), (2, 50113, 'd3@x') ON CONFLICT (email) DO UPDATE SET id = users.id + 1 RETURNING id, email`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 50112, 'd1@x'), (2, 50112, 'd2@x'), (2, 50112, 'd3@x') ON CONFLICT (email) DO UPDATE SET site = excluded.id RETURNING id, site`,
+  `INSERT INTO users (tenant_id, id, email, login, site) VALUES (2, 50121, 'd1@x', 'dl', 1), (3, 50122, 'd7@x', 'dl', 1), (4, 50123, 'd8@x', 'dm', 1) ON CONFLICT (email) DO UPDATE SET login = excluded.login, site = 1 RETURNING id, login`,
+  `INSERT INTO users (tenant_id, id, email, rank) VALUES (2, 50131, 'd1@x', 'none'), (3, 50132, 'd2@x', 'low') ON CONFLICT (email) DO UPDATE SET rank = excluded.rank`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 50131, 'd1@x'), (3, 50132, 'd2@x') ON CONFLICT (email) DO UPDATE SET name = (SELECT max(name) FROM tenants WHERE tenants.id = users.tenant_id) RETURNING id, name`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (2, 50131, 'd1@x'), (3, 50132, 'd2@x'), (3, 50132, 'd12@x') ON CONFLICT (email) DO UPDATE SET site = 1 / (users.id - 50103)`,
+] as const;
+
+test('rows of which several keys are taken come to what they do one after the other, in their order', async () => {
+  const ordered = async (pool: Pool, text: string): Promise<unknown> => {
+    try {
+      const { rows, rowCount, fields } = await pool.query<unknown[]>({ text, rowMode: 'array' });
+      return { rows, rowCount, fields: fields.map(({ name, dataTypeID }) => [name, dataTypeID]) };
+    } catch (error) {
+      const { code, message, constraint } = error as Record<string, string>;
+      return { code, message, constraint };
+    }
+  };
+  for (const step of several) expect({ step, got: await ordered(pair.cluster, step) }).toEqual({ step, got: await ordered(pair.plain, step) });
+  await checkKept();
+}, 120_000);
+
+test('what is taken is updated by one statement for each shard', async () => {
+  await pair.cluster.query(`INSERT INTO users (tenant_id, id, email) SELECT 3, g, 'one' || g FROM generate_series(60001, 60040) g`);
+  await pair.cluster.query(`INSERT INTO users (tenant_id, id, email, site) SELECT 4, g, 'one' || g, 5 FROM generate_series(60001, 60040) g ON CONFLICT (email) DO UPDATE SET site = excluded.site`);
+  const { shardId, nodeId } = await pair.cluster.shardOf('users', 3);
+  const client = new Client({ connectionString: present(pair.databases.nodes[nodeId - 1]).connectionString });
+  await client.connect();
+  try {
+    const { rows } = await client.query(`SELECT count(*)::int AS written, count(DISTINCT (xmin::text, cmin::text))::int AS statements FROM users_${shardId} WHERE email LIKE 'one%' AND site = 5`);
+    expect(rows).toEqual([{ written: 40, statements: 1 }]);
+  } finally {
+    await client.end();
+  }
+  await pair.cluster.query(`DELETE FROM users WHERE email LIKE 'one%'`);
   await checkKept();
 }, 60_000);

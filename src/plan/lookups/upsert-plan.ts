@@ -24,6 +24,16 @@ export interface TakenPlan {
   /** `$1` is the distribution value of that row; then come all that `proposed` returns, and then the caller's parameters `numbers`. */
   readonly update: PlannedUpsertStep<ModifyPlan>;
   readonly numbers: readonly number[];
+  /** The same for all rows of a shard at once; undefined where they have to be updated one after the other. */
+  readonly set: TakenSetPlan | undefined;
+}
+
+/** Statements for one shard of the table, of which `rows` of `TakenRows` are the first parameters. */
+export interface TakenSetPlan {
+  /** For rows of distribution value and key: gives of each that is there its place, what other rows are compared by, and then what `lock` gives. */
+  readonly lock: PlannedUpsertStep<SelectPlan>;
+  /** For rows of all that `update` takes: gives of each that is updated its place, what other rows are compared by, and then what the caller wants. Behind the rows come the caller's parameters. */
+  readonly update: PlannedUpsertStep<ModifyPlan>;
 }
 
 export interface PlannedUpsertStep<Plan> {

@@ -1,16 +1,18 @@
-import type { ColumnRef, InsertStmt, OnConflictClause } from '@pgsql/types';
+import type { ColumnRef, InsertStmt, Node, OnConflictClause } from '@pgsql/types';
 import type { RelationNames } from '../../analyze/relation-names.ts';
 import { at, present } from '../../base/assert.ts';
 import type { CatalogTable, Column, DistributedTable } from '../../catalog/catalog-snapshot.ts';
 import type { UniqueLookup } from '../../catalog/unique-lookup.ts';
-import { nameParts, relationAlias, walk } from '../../sql/ast.ts';
+import { holds, nameParts, relationAlias, walk } from '../../sql/ast.ts';
 import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { parseOne, type Statement } from '../../sql/parse.ts';
 import { scanTokens, tokenAt } from '../../sql/scan.ts';
 import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import { refused } from '../insert/refused.ts';
+import { starOf } from '../star.ts';
 import { type ConflictText, conflictText, type Extent } from './conflict-text.ts';
 import { isValues, lookupMeant } from './skipping-insert.ts';
+import { namesTakenRows, TakenRows } from './taken-rows.ts';
 
 /** INSERT … VALUES … ON CONFLICT (…) that means a unique lookup, of which a row's own shard knows nothing, as statements that shards can run. */
 export interface UpsertingInsert {
@@ -32,6 +34,8 @@ export interface TakenKey {
   readonly lock: Statement;
   /** See `TakenPlan`: `types` are those of the caller's parameters. */
   update(types: readonly string[]): { readonly statement: Statement; readonly numbers: readonly number[] };
+  /** See `TakenPlan.set`. */
+  set(types: readonly string[]): { readonly lock: Statement; readonly update: Statement } | undefined;
 }
 
 /** Undefined for any other statement. Throws a refusal for what cannot be taken apart. */
@@ -51,6 +55,12 @@ interface Meant {
   readonly table: DistributedTable;
   readonly lookup: UniqueLookup;
   readonly conflict: OnConflictClause;
+}
+
+interface Given {
+  readonly excluded: (column: string) => string;
+  /** A parameter of the caller's. */
+  readonly typed: (number: number) => string;
 }
 
 class Taking {
@@ -92,7 +102,7 @@ class Taking {
   #taken(): TakenKey {
     if (parameters(this.#insert.returningClause).length > 0) throw refused('A parameter stands in the RETURNING of an INSERT whose ON CONFLICT means a unique lookup.', 'Add its value to the rows that come back.');
     for (const { column, isWhole } of this.#used) this.#checkCollation(column, isWhole);
-    return { lock: parseOne(this.#lockText()), update: (types) => this.#update(types) };
+    return { lock: parseOne(this.#lockText()), update: (types) => this.#update(types), set: (types) => this.#set(types) };
   }
 
   get #returning(): string {
@@ -107,31 +117,84 @@ class Taking {
 
   /** Texts as `shardwright.note_lookup_change` has them. */
   #lockText(): string {
-    const key = [...this.#meant.lookup.columns, this.#distribution.name].map((column) => `pg_catalog.to_jsonb(${this.#column(column)}) OPERATOR(pg_catalog.#>>) '{}'`);
-    return `SELECT ${key.join(', ')} FROM ${this.#target} WHERE ${this.#isFound()} FOR NO KEY UPDATE`;
+    return `SELECT ${this.#keyTexts()} FROM ${this.#target} WHERE ${this.#isFound((i) => `$${i + 1}`)} FOR NO KEY UPDATE`;
   }
 
-  #isFound(): string {
-    return [this.#distribution.name, ...this.#meant.lookup.columns].map((column, i) => `${this.#column(column)} = $${i + 1}`).join(' AND ');
+  #keyTexts(): string {
+    return [...this.#meant.lookup.columns, this.#distribution.name].map((column) => `pg_catalog.to_jsonb(${this.#column(column)}) OPERATOR(pg_catalog.#>>) '{}'`).join(', ');
+  }
+
+  #isFound(value: (i: number) => string): string {
+    return [this.#distribution.name, ...this.#meant.lookup.columns].map((column, i) => `${this.#column(column)} = ${value(i)}`).join(' AND ');
   }
 
   #update(types: readonly string[]): { readonly statement: Statement; readonly numbers: readonly number[] } {
-    const { targetList, whereClause } = this.#meant.conflict;
-    const numbers = [...new Set(parameters([targetList, whereClause]))];
-    const typed = (number: number): string => `CAST($${1 + this.#columns.length + numbers.indexOf(number) + 1} AS ${at(types, number - 1)})`;
-    const set = this.#within(this.#text.set, typed);
-    const where = this.#within(this.#text.where, typed);
-    const text = `UPDATE ${this.#target} SET ${set} WHERE ${this.#isFound()}${where === '' ? '' : ` AND (${where})`} ${this.#text.returning}`;
+    const numbers = this.#numbers();
+    const given = this.#given(types, { first: 1 + this.#columns.length, excluded: (column) => `CAST($${2 + this.#columns.indexOf(column)} AS ${this.#known(column).type.sql})` });
+    const set = this.#within(this.#text.set, given);
+    const where = this.#within(this.#text.where, given);
+    const text = `UPDATE ${this.#target} SET ${set} WHERE ${this.#isFound((i) => `$${i + 1}`)}${where === '' ? '' : ` AND (${where})`} ${this.#text.returning}`;
     return { statement: parseOne(text), numbers };
   }
 
+  /** The caller's parameters that DO UPDATE has. */
+  #numbers(): number[] {
+    return [...new Set(parameters([this.#meant.conflict.targetList, this.#meant.conflict.whereClause]))];
+  }
+
+  /** `first`: how many parameters there are before the caller's. */
+  #given(types: readonly string[], { first, excluded }: { readonly first: number; readonly excluded: Given['excluded'] }): Given {
+    const numbers = this.#numbers();
+    return { excluded, typed: (number) => `CAST($${first + numbers.indexOf(number) + 1} AS ${at(types, number - 1)})` };
+  }
+
+  #set(types: readonly string[]): ReturnType<TakenKey['set']> {
+    const watched = this.#watched();
+    const returning = this.#returningBehind();
+    if (watched === undefined || returning === undefined) return undefined;
+    const keys = [this.#distribution, ...this.#meant.lookup.columns.map((column) => this.#known(column))];
+    const found = new TakenRows(keys);
+    const lock = `SELECT ${found.place}, ${watched}, ${this.#keyTexts()} FROM ${this.#target}, ${found.source} WHERE ${this.#isFound((i) => found.value(i))} ORDER BY ${found.place} FOR NO KEY UPDATE OF ${this.#name}`;
+    const rows = new TakenRows([this.#distribution, ...this.#columns.map((column) => this.#known(column))]);
+    const given = this.#given(types, { first: rows.parameters, excluded: (column) => rows.value(1 + this.#columns.indexOf(column)) });
+    const where = this.#within(this.#text.where, given);
+    const update = `UPDATE ${this.#target} SET ${this.#within(this.#text.set, given)} FROM ${rows.source} WHERE ${this.#isFound((i) => rows.value(i))}${where === '' ? '' : ` AND (${where})`} RETURNING ${rows.place}, ${watched}${returning}`;
+    return { lock: parseOne(lock), update: parseOne(update) };
+  }
+
+  /** What other rows of the table are compared by: where that changes, it matters which row is updated first. Undefined where it cannot be told, and for what the rows themselves must not be asked for together. */
+  #watched(): string | undefined {
+    const { table, conflict } = this.#meant;
+    const set = (conflict.targetList ?? []).map((node) => ('ResTarget' in node ? node.ResTarget.name : undefined));
+    const compared = table.indexes.filter(({ name, unique }) => unique || table.constraints.includes(name));
+    const named = compared.flatMap(({ columns }) => columns.flatMap((column) => column ?? []));
+    const isTold = compared.every(({ columns, partial }) => !partial && !columns.includes(undefined));
+    if (!isTold || set.includes(this.#distribution.name) || holds([conflict, this.#insert.returningClause], 'SubLink')) return undefined;
+    if ([this.#insert.relation?.alias?.aliasname ?? '', ...table.columns.map(({ name }) => name)].some(namesTakenRows)) return undefined;
+    return `CAST(ROW(${[...new Set(named)].map((column) => this.#column(column)).join(', ')}) AS pg_catalog.text)`;
+  }
+
+  /** What the caller wants, behind other columns: `*` stands for those of the table alone. Undefined where RETURNING has options. */
+  #returningBehind(): string | undefined {
+    const { returning } = this.#text;
+    if (returning === '') return '';
+    const first = at(scanTokens(returning), 1);
+    if (first.text.toUpperCase() === 'WITH') return undefined;
+    const from = this.#statement.text.length - returning.length;
+    const edits = bareStars(this.#insert.returningClause?.exprs ?? []).map((location): Edit<never> => {
+      const star = this.#statement.source.index(location) - from;
+      return { start: star, end: star + 1, parts: [`${this.#name}.*`] };
+    });
+    return `, ${fillTemplate(applyEdits(returning, edits), String).slice(first.start)}`;
+  }
+
   /** A part of the text with the values that were proposed in the place of `excluded`. */
-  #within({ start, end }: Extent, typed: (number: number) => string): string {
+  #within({ start, end }: Extent, { typed, excluded }: Given): string {
     const tokens = scanTokens(this.#statement.text);
     const edits: Edit<never>[] = [];
     for (const { location, column } of this.#used) {
       const first = tokenAt(tokens, this.#statement.source.index(location));
-      edits.push({ start: at(tokens, first).start, end: at(tokens, first + 2).end, parts: [`CAST($${2 + this.#columns.indexOf(column)} AS ${this.#known(column).type.sql})`] });
+      edits.push({ start: at(tokens, first).start, end: at(tokens, first + 2).end, parts: [excluded(column)] });
     }
     for (const token of tokens) if (/^\$\d+$/.test(token.text)) edits.push({ start: token.start, end: token.end, parts: [typed(Number(token.text.slice(1)))] });
     const own = edits.filter((edit) => edit.start >= start && edit.end <= end).map((edit) => ({ ...edit, start: edit.start - start, end: edit.end - start }));
@@ -218,6 +281,14 @@ function excludedColumns(tree: readonly unknown[]): Excluded[] {
     return undefined;
   });
   return found;
+}
+
+/** Where `*` stands without a table's name. */
+function bareStars(items: readonly Node[]): number[] {
+  return items.flatMap((item) => {
+    const star = starOf(item);
+    return star?.fields?.length === 1 ? [star.location ?? 0] : [];
+  });
 }
 
 function isReference(value: unknown): value is { readonly ColumnRef: ColumnRef } {
