@@ -54,6 +54,25 @@ describe.each(definitions)('%s', (name, definition, order) => {
   });
 });
 
+/** A server prints a query within another one with the names of its tables before columns: it is told by what the server prints of a view that is made with it. */
+test('their definitions are the queries that were written', async () => {
+  const printed = `SELECT c.relname, d.sql FROM pg_class c JOIN pg_matviews m ON m.matviewname = c.relname, unnest(ARRAY[pg_get_viewdef(c.oid), pg_get_viewdef(c.oid, true), pg_catalog.pg_get_viewdef(c.oid, 0), m.definition]) AS d (sql)
+    WHERE c.relkind = 'm' AND pg_get_viewdef(c.oid) IS NOT NULL ORDER BY relname`;
+  const { rows } = await pair.cluster.query(printed);
+  expect(rows).toHaveLength(4 * definitions.length);
+  for (const { relname, sql } of rows) {
+    await pair.plain.query(`CREATE VIEW made_again AS ${sql}`);
+    const { rows: [again] } = await pair.plain.query(`SELECT pg_get_viewdef('made_again') AS made, pg_get_viewdef(quote_ident($1)) AS first`, [relname]);
+    // Named columns are named around the query.
+    if (relname === 'tenants') expect(again.made).toMatch(/ rows\(tenant, "Total ü", count\);$/);
+    else expect(again.made).toBe(again.first);
+    const columns = async (relation: string): Promise<unknown[]> => (await pair.plain.query(`SELECT * FROM ${relation} LIMIT 0`)).fields.map(({ name, dataTypeID }) => [name, dataTypeID]);
+    expect(await columns('made_again')).toEqual(await columns(`"${relname.replaceAll('"', '""')}"`));
+    await pair.plain.query('DROP VIEW made_again');
+  }
+  expect((await pair.cluster.query(`SELECT pg_get_viewdef('large') = (SELECT definition FROM pg_views WHERE viewname = 'large') AS same, pg_get_viewdef(0) AS none`)).rows).toEqual([{ same: true, none: null }]);
+});
+
 test('another process reads and refreshes it', async () => {
   const other = pair.another();
   expect((await other.query('SELECT count(*)::int AS n FROM whole')).rows).toEqual((await pair.cluster.query('SELECT count(*)::int AS n FROM whole')).rows);

@@ -1,7 +1,11 @@
+import { aroundDefinition } from './written-definition.ts';
+
 /** Which rows of a relation of the catalogs are shown. */
 export interface CatalogFilter {
   /** Leaves out what is the cluster's own. */
   readonly condition: string;
+  /** All columns, in order, where one is not shown as it is. */
+  readonly columns?: readonly string[];
   /** What names a relation in a row: the OID of its schema, or the schema's name; and its own. Undefined for rows that are of no relation. */
   readonly relation?: { readonly schema: string; readonly by: 'oid' | 'name'; readonly name: string };
 }
@@ -18,6 +22,7 @@ export const catalogFilters: Readonly<Record<string, CatalogFilter>> = {
   pg_trigger: { condition: `tgfoid NOT IN (SELECT f.oid FROM pg_catalog.pg_proc AS f WHERE f.pronamespace = 'shardwright'::pg_catalog.regnamespace)` },
   pg_sequences: named('schemaname', 'sequencename'),
   pg_views: named('schemaname', 'viewname'),
+  pg_matviews: { ...named('schemaname', 'matviewname'), columns: ['schemaname', 'matviewname', 'matviewowner', 'tablespace', 'hasindexes', 'ispopulated', `${aroundDefinition.before}definition${aroundDefinition.behind} AS definition`] },
   ...each(['pg_tables', 'pg_indexes', 'pg_stats'], named('schemaname', 'tablename')),
   ...each(['pg_stat_user_tables', 'pg_statio_user_tables', 'pg_stat_user_indexes', 'pg_stat_all_tables', 'pg_stat_all_indexes'], named('schemaname', 'relname')),
 };

@@ -23,6 +23,8 @@ export type ComputedUse =
   | { readonly kind: 'rows'; readonly call: FuncCall; readonly name: string; readonly relation: ComputedRelation; readonly arguments: UtilityCall; readonly place: CallPlace }
   /** A function whose arguments stay as they are. */
   | { readonly kind: 'function'; readonly call: FuncCall; readonly name: string; readonly computed: ComputedFunction; readonly place: CallPlace }
+  /** PostgreSQL's `pg_get_viewdef`: the call stays as it is. */
+  | { readonly kind: 'definition'; readonly call: FuncCall; readonly name: string; readonly place: CallPlace }
   /** A function of the cluster that gives one value. */
   | { readonly kind: 'value'; readonly call: FuncCall; readonly name: string; readonly arguments: UtilityCall; readonly place: CallPlace }
   /** `currval` or `lastval`, which the session knows. */
@@ -42,6 +44,8 @@ export interface FindInput {
 
 /** Functions that the session answers, by how many arguments they have. */
 const currentFunctions: Readonly<Record<string, number>> = { currval: 1, lastval: 0 };
+
+const definitionFunction = 'pg_get_viewdef';
 
 /** Names of functions that give one value, and may stand anywhere, if their arguments are constants or parameters. */
 const valueFunctions: ReadonlySet<string> = new Set(['get_shard_id_for_distribution_column']);
@@ -103,7 +107,7 @@ function mayFilter(node: Node): boolean {
 
 interface CallInput {
   readonly describe: Pick<Describe, 'functions'>;
-  /** Whether sizes could be those of shards. */
+  /** Whether sizes could be those of shards, and definitions of views that the cluster fills. */
   readonly hasTables: boolean;
 }
 
@@ -117,7 +121,7 @@ async function findCalls(node: Node, { describe, hasTables }: CallInput): Promis
     if (kind === 'FuncCall' && isOfInterest(body, hasTables)) found.push(body);
     return undefined;
   });
-  const own = found.filter(({ funcname }) => nameParts(funcname).length === 1).map(nameOf).filter((name) => !Object.hasOwn(sizeFunctions, name));
+  const own = found.filter(({ funcname }) => nameParts(funcname).length === 1).map(nameOf).filter((name) => !Object.hasOwn(sizeFunctions, name) && name !== definitionFunction);
   const users = own.length === 0 ? new Map() : await describe.functions([...new Set(own)]);
   return found.filter((call) => nameParts(call.funcname).length > 1 || !users.has(nameOf(call))).flatMap((call) => useOf(call, places.get(call) ?? { kind: 'expression' }) ?? []);
 }
@@ -130,7 +134,7 @@ function isOfInterest({ funcname }: FuncCall, hasTables: boolean): boolean {
   const parts = nameParts(funcname);
   const name = parts.at(-1) ?? '';
   if (parts.length > 2 || (parts.length === 2 && parts[0] !== 'pg_catalog')) return false;
-  if (Object.hasOwn(sizeFunctions, name)) return hasTables;
+  if (Object.hasOwn(sizeFunctions, name) || name === definitionFunction) return hasTables;
   return Object.hasOwn(computedFunctions, name) || valueFunctions.has(name) || Object.hasOwn(currentFunctions, name) || (Object.hasOwn(computedRelations, name) && (computedRelations[name]?.kind === 'function'));
 }
 
@@ -161,6 +165,7 @@ function noteUnnamed({ name, val }: ResTarget, places: Map<FuncCall, CallPlace>)
 function useOf(call: FuncCall, place: CallPlace): ComputedUse | undefined {
   const name = nameOf(call);
   if (Object.hasOwn(currentFunctions, name)) return isCurrent(call, name) ? { kind: 'current', call, name, place } : undefined;
+  if (name === definitionFunction) return call.over === undefined && !holds(call.args, 'WindowDef') ? { kind: 'definition', call, name, place } : undefined;
   const computed = Object.hasOwn(computedFunctions, name) ? computedFunctions[name] : Object.hasOwn(sizeFunctions, name) ? sizeFunctions[name] : undefined;
   if (computed !== undefined) {
     const count = call.args?.length ?? 0;

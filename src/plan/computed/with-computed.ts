@@ -11,6 +11,7 @@ import { withoutShards } from './catalog-filters.ts';
 import type { ComputedInput } from './computed-plan.ts';
 import { type ComputedUse, findComputed, type FindInput } from './find-computed.ts';
 import { inputColumns } from './input-columns.ts';
+import { aroundDefinition } from './written-definition.ts';
 
 /** A statement in which parameters stand for what the cluster computes; see `ComputedPlan`. */
 export interface RewrittenStatement {
@@ -19,7 +20,7 @@ export interface RewrittenStatement {
   readonly inputs: readonly ComputedInput[];
 }
 
-const mayCompute = /citus|time_partitions|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema|\b(currval|lastval)\b/i;
+const mayCompute = /citus|time_partitions|shardwright_stat|pg_dist_|run_command_on|master_get_active|_size\b|column_to_column_name|get_shard_id|get_rebalance|pg_(class|namespace|proc|type|trigger|tables|views|matviews|get_viewdef|indexes|sequences|stat|statio_\w+|stats)\b|pg_stat_(user|all)|information_schema|\b(currval|lastval)\b/i;
 
 /** Whether a text, of a definition as well, may name what the cluster computes. */
 export function mayAskTheCluster(text: string): boolean {
@@ -102,6 +103,9 @@ class Rewriting {
       case 'function':
         this.#wrap(use);
         return;
+      case 'definition':
+        this.#definition(use);
+        return;
       case 'current':
         this.#current(use);
         return;
@@ -118,7 +122,7 @@ class Rewriting {
   #filter({ rangeVar, schema, filter, hidesShards }: ComputedUse & { readonly kind: 'filter' }): void {
     const named = [...systemColumns].filter((column) => namesSystemColumn(this.statement.node, new Set([column])));
     if (named.length > 0 && showsAllColumns(this.statement.node)) return;
-    const columns = [...named, '*'].join(', ');
+    const columns = [...named, ...(filter.columns ?? ['*'])].join(', ');
     const shards = hidesShards && filter.relation !== undefined ? ` AND ${withoutShards(filter.relation, this.#rows({ kind: 'shard_relations' }, 'shard_relations', inputColumns.shard_relations))}` : '';
     this.#edits.push(this.#cutter.relationEdit<never>(rangeVar, `(SELECT ${columns} FROM ${schema}.${rangeVar.relname ?? ''} WHERE ${filter.condition}${shards})`));
   }
@@ -158,6 +162,12 @@ class Rewriting {
     }
     const { start, end } = at(tokens, close);
     this.#edits.push({ start, end, parts: [behind, aliasBehind(use)] });
+  }
+
+  #definition(use: ComputedUse & { readonly kind: 'definition' }): void {
+    const { start, end } = this.#extentOf(use.call);
+    const column = quoteIdentifier(use.place.kind === 'from' ? (use.place.alias ?? use.name) : use.name);
+    this.#edits.push({ start, end: start, parts: [`(SELECT ${aroundDefinition.before}`] }, { start: end, end, parts: [`${aroundDefinition.behind} AS ${column})`, aliasBehind(use)] });
   }
 
   /** Its value, with the name that its column would have: a query has the name of its column. */
@@ -230,7 +240,7 @@ function literalCast(argument: Node | undefined): string {
 }
 
 /** A query behind FROM has a name; a function has its own. */
-function aliasBehind({ name, place }: ComputedUse & { readonly kind: 'function' | 'value' | 'current' }): string {
+function aliasBehind({ name, place }: ComputedUse & { readonly kind: 'function' | 'value' | 'current' | 'definition' }): string {
   return place.kind === 'from' && place.alias === undefined ? ` AS ${quoteIdentifier(name)}` : '';
 }
 
