@@ -113,6 +113,7 @@ describe('pgbench', () => {
 });
 
 test('pg_dump: into a plain PostgreSQL, and back', async () => {
+  await pair.cluster.query('CREATE MATERIALIZED VIEW sums AS SELECT tenant_id, sum(total) AS "the sum", \'a  b\' AS word FROM orders WHERE note IS NOT NULL GROUP BY tenant_id; CREATE UNIQUE INDEX ON sums (tenant_id)');
   const dump = await program('pg_dump', wire(), '--no-owner');
   expect(dump).not.toMatch(/shardwright|_\d{6}\b/);
   await pair.plain.query('CREATE DATABASE restored_wire');
@@ -120,14 +121,74 @@ test('pg_dump: into a plain PostgreSQL, and back', async () => {
   try {
     await program('psql', restored, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file('dump.sql', dump));
     expect(withoutKey(await program('pg_dump', restored, '--no-owner'))).toBe(withoutKey(dump));
-    for (const table of ['orders', 'items', 'countries', 'notes']) {
+    for (const table of ['orders', 'items', 'countries', 'notes', 'sums']) {
       const rows = (place: Place): Promise<string> => program('psql', place, '-X', '-At', '-c', `SELECT t::text FROM ${table} AS t ORDER BY 1`);
       expect(await rows(restored)).toBe(await rows(wire()));
     }
   } finally {
     await pair.plain.query('DROP DATABASE restored_wire');
+    await pair.cluster.query('DROP MATERIALIZED VIEW sums');
   }
 });
+
+/** What an application's database may have, in a schema of its own. */
+const application = String.raw`
+CREATE SCHEMA app;
+CREATE TYPE app.state AS ENUM ('new', 'paid');
+CREATE DOMAIN app.short AS text CHECK (length(value) < 100);
+CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.note := coalesce(NEW.note, 'none'); RETURN NEW; END $$;
+CREATE TABLE app.tenants (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name app.short NOT NULL, upper text GENERATED ALWAYS AS (upper(name)) STORED);
+COMMENT ON COLUMN app.tenants.name IS 'its "name"';
+CREATE TABLE app.bills (tenant_id bigint REFERENCES app.tenants, id serial, state app.state DEFAULT 'new', doc bytea, note text, PRIMARY KEY (tenant_id, id));
+CREATE INDEX ON app.bills (state) WHERE state <> 'paid';
+CREATE TRIGGER touch BEFORE INSERT ON app.bills FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TABLE app.events (tenant_id bigint, at timestamptz, body jsonb, PRIMARY KEY (tenant_id, at)) PARTITION BY RANGE (at);
+CREATE TABLE app.events_1 PARTITION OF app.events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE app.events_other PARTITION OF app.events DEFAULT;
+ALTER TABLE app.bills ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON app.bills USING (tenant_id = current_setting('app.tenant', true)::bigint);
+CREATE VIEW app.paid WITH (security_invoker) AS SELECT t.name, b.id FROM app.bills b JOIN app.tenants t ON t.id = b.tenant_id WHERE b.state = 'paid';
+CREATE TABLE app.large (id int PRIMARY KEY, body text);
+INSERT INTO app.tenants (name) SELECT 'tenant ' || i FROM generate_series(1, 9) i;
+INSERT INTO app.bills (tenant_id, state, doc, note) SELECT 1 + i % 9, (ARRAY['new', 'paid'])[1 + i % 2]::app.state, decode(md5(i::text), 'hex'), E'\t\\.\n' || i FROM generate_series(1, 60) i;
+INSERT INTO app.events SELECT i % 9, timestamptz '2024-01-20 00:00Z' + i * interval '1 day', jsonb_build_object('i', i) FROM generate_series(1, 40) i;
+INSERT INTO app.large SELECT i, repeat(md5(i::text), 50000) FROM generate_series(1, 3) i`;
+
+describe('a dump of one PostgreSQL', () => {
+  const dump = (place: Place, ...options: string[]): Promise<string> => program('pg_dump', place, '--schema=app', '--no-owner', ...options).then(withoutKey);
+  beforeAll(() => pair.plain.query(application));
+  afterAll(() => Promise.all([pair.plain, pair.cluster].map((side) => side.query('DROP SCHEMA IF EXISTS app CASCADE'))));
+
+  test('is restored by several connections at once, and in one transaction', async () => {
+    const path = join(directory, 'app.dump');
+    await program('pg_dump', plain(), '--schema=app', '--no-owner', '-Fc', '-f', path);
+    const expected = await dump(plain());
+    for (const options of [['-j', '2'], ['--single-transaction']]) {
+      await program('pg_restore', wire(), '--no-owner', '-d', wire().database, ...options, path);
+      expect(await dump(wire())).toBe(expected);
+      await pair.cluster.query('DROP SCHEMA app CASCADE');
+    }
+    await program('psql', wire(), '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-f', file('app.sql', expected));
+    expect(await dump(wire())).toBe(expected);
+  });
+
+  test('has rows that distributed tables take as well', async () => {
+    // Rows that refer to others follow them: here when all are restored.
+    await pair.cluster.query('TRUNCATE app.tenants, app.bills');
+    for (const [table, column] of [['tenants', 'id'], ['bills', 'tenant_id'], ['events', 'tenant_id'], ['large', 'id']] as const) await pair.cluster.createDistributedTable(`app.${table}`, column, table === 'large' ? { colocateWith: 'none' } : {});
+    expect(await dump(wire(), '--schema-only')).toBe(await dump(plain(), '--schema-only'));
+    for (const options of [[], ['--rows-per-insert=7'], ['--column-inserts', '--load-via-partition-root']]) {
+      await pair.cluster.query('TRUNCATE app.tenants, app.bills, app.events, app.large');
+      await program('psql', wire(), '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', file('rows.sql', await dump(plain(), '--data-only', ...options)));
+      expect(await appRows(wire())).toBe(await appRows(plain()));
+    }
+  });
+});
+
+function appRows(place: Place): Promise<string> {
+  const queries = ['tenants', 'bills', 'events_1', 'events_other', 'large'].flatMap((table) => ['-c', `SELECT md5(string_agg(t, ' ' ORDER BY t COLLATE "C")), count(*) FROM (SELECT t::text AS t FROM app.${table} AS t) AS t`]);
+  return program('psql', place, '-X', '-At', ...queries);
+}
 
 test('pg_dump --schema-only of the coordinator database itself: into a plain PostgreSQL', async () => {
   const { host, port, database, user } = pair.databases.coordinator;
