@@ -1,3 +1,4 @@
+import type { TransactionStmt } from '@pgsql/types';
 import { DatabaseError, type QueryResult } from 'pg';
 import { orAborted, throwIfAborted } from '../base/abort.ts';
 import { at } from '../base/assert.ts';
@@ -40,7 +41,7 @@ import { type PortalSession, SessionPortals } from './session-portals.ts';
 import { SessionShapes } from './session-shapes.ts';
 import { SettingStatements } from './setting-statements.ts';
 import type { SessionServices, UtilityRun, UtilityValue } from './session-services.ts';
-import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, readingUtilities, runsCode } from './statement-kinds.ts';
+import { blockUtilities, changesCatalog, changesSession, distributingUtilities, isOfRows, isOnlyRows, isUtilityCall, keepsConnection, locksSequences, locksTables, modesOf, readingUtilities, runsCode } from './statement-kinds.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import { checkSetsNothing } from './set-config.ts';
 import { SessionSequences } from './session-sequences.ts';
@@ -370,9 +371,18 @@ export class Session {
   /** One statement of a text. */
   run(statement: Statement, query: SessionQuery): Promise<QueryResult> {
     this.#sequences.settled();
-    if ('TransactionStmt' in statement.node) return this.#block.run(statement, statement.node.TransactionStmt);
+    if ('TransactionStmt' in statement.node) return this.#runOfBlock(statement, statement.node.TransactionStmt, query);
     if (this.#block.isFailed) return Promise.reject(transactionAborted());
     return this.#runInBlock(statement, query) ?? withinTime(this.#services.statementTimeoutMs, query.signal, (signal) => this.#workStatement(statement, { ...query, signal }));
+  }
+
+  /** Modes of a BEGIN in a block are set as by SET TRANSACTION. */
+  async #runOfBlock(statement: Statement, transaction: TransactionStmt, query: SessionQuery): Promise<QueryResult> {
+    const begins = transaction.kind === 'TRANS_STMT_BEGIN' || transaction.kind === 'TRANS_STMT_START';
+    const modes = begins && this.#block.isOpen && !this.#block.isImplicit ? modesOf(transaction) : '';
+    const result = await this.#block.run(statement, transaction);
+    if (modes !== '') await this.#workStatement(parseOne(`SET TRANSACTION ${modes}`), query);
+    return result;
   }
 
   /**
