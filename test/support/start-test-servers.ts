@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { assert } from '../../src/base/assert.ts';
 import { volatileSettings } from '../../src/embedded/default-settings.ts';
@@ -50,7 +51,17 @@ function newestMajor(): PostgresMajor {
 
 function startServers(major: PostgresMajor): Promise<PostgresServer[]> {
   const settings = { ...volatileSettings, max_connections: '400', shared_buffers: '48MB', idle_in_transaction_session_timeout: idleInTransactionMax };
-  return Promise.all(Array.from({ length: 1 + nodesPerMajor }, () => startPostgres({ major, settings })));
+  return Promise.all(Array.from({ length: 1 + nodesPerMajor }, async () => {
+    const server = await startPostgres({ major, settings });
+    await cacheCatalogs(server);
+    return server;
+  }));
+}
+
+/** The first session of a database reads its catalogs into a file, which databases that are made from it have from the beginning: 3 ms of each. */
+async function cacheCatalogs({ host, port, user }: PostgresServer): Promise<void> {
+  const client = await new Client({ host, port, user, database: 'template1' }).connect();
+  await client.end();
 }
 
 function addresses(servers: readonly PostgresServer[]): TestServers {
