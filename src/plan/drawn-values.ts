@@ -5,7 +5,7 @@ import type { RangeVar } from '../sql/ast.ts';
 import { builtinName, holds, walk } from '../sql/ast.ts';
 import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
 import type { Statement } from '../sql/parse.ts';
-import { nextOf, singleValue } from './sequence-use.ts';
+import { assignmentsTo, nextOf } from './sequence-use.ts';
 import { unsupported } from './select/unsupported.ts';
 
 /** A sequence, in the coordinator database, of which a statement takes values on its node. `default`: that of a column, qualified and quoted; `called`: in the caller's words. */
@@ -89,7 +89,7 @@ function calls(node: Node): Found[] {
 function defaults(node: Node, targets: ReadonlyMap<RangeVar, CatalogTable>): Found[] {
   const found: Found[] = [];
   const add = (assigned: readonly Node[], table: CatalogTable | undefined): void => {
-    if (table !== undefined) found.push(...assigned.flatMap((item, i) => drawnBy(item, { assigned, i, table })));
+    if (table !== undefined) found.push(...drawnBy(assigned, table));
   };
   walk(node, (kind, body) => {
     if (!writing.has(kind)) return undefined;
@@ -113,10 +113,6 @@ interface Written extends Pick<UpdateStmt, 'relation' | 'targetList'> {
   readonly mergeWhenClauses?: Node[];
 }
 
-function drawnBy(item: Node, { assigned, i, table }: { readonly assigned: readonly Node[]; readonly i: number; readonly table: CatalogTable }): Found[] {
-  const target = 'ResTarget' in item ? item.ResTarget : undefined;
-  const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
-  const column = table.columns.find(({ name }) => name === target?.name);
-  if (value === undefined || !('SetToDefault' in value) || column?.default?.kind !== 'sequence') return [];
-  return [{ location: value.SetToDefault.location ?? 0, kind: 'default', sequence: column.default.sequence }];
+function drawnBy(assigned: readonly Node[], table: CatalogTable): Found[] {
+  return assignmentsTo(assigned, table).flatMap(({ column, isDefault, location }) => (isDefault && column.default?.kind === 'sequence' ? [{ location, kind: 'default' as const, sequence: column.default.sequence }] : []));
 }

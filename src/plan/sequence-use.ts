@@ -1,7 +1,7 @@
 import { ClusterError } from '../base/errors.ts';
 import type { Node } from '@pgsql/types';
 import { collectCalls } from '../analyze/function-calls.ts';
-import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
+import type { CatalogTable, Column } from '../catalog/catalog-snapshot.ts';
 import { builtinName, nameParts } from '../sql/ast.ts';
 import { refused } from './insert/refused.ts';
 import { unsupported } from './select/unsupported.ts';
@@ -63,13 +63,10 @@ function refuseCalls(tree: unknown, functions: ReadonlySet<string>): void {
 /**
  * `SET column = DEFAULT`: statements that are sent to several shard groups would each have their own `now()`; copies of a reference table must not differ. Values of sequences come in blocks (`drawn-values.ts`), of which each copy would have its own. And 428C9 for anything but DEFAULT in an identity column that is GENERATED ALWAYS, which shards do not know of.
  */
-export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTable, sentTo: 'one_node' | 'shard_groups' | 'copies'): void {
-  for (const [i, item] of assigned.entries()) {
-    const target = 'ResTarget' in item ? item.ResTarget : undefined;
-    const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
-    const column = columns.find(({ name }) => name === target?.name);
-    if (column?.identity === 'always' && (value === undefined || !('SetToDefault' in value))) throw onlyDefault(column.name);
-    if (value === undefined || !('SetToDefault' in value) || column?.default === undefined) continue;
+export function refuseDefaults(assigned: readonly Node[], table: CatalogTable, sentTo: 'one_node' | 'shard_groups' | 'copies'): void {
+  for (const { column, isDefault } of assignmentsTo(assigned, table)) {
+    if (column.identity === 'always' && !isDefault) throw onlyDefault(column.name);
+    if (!isDefault || column.default === undefined) continue;
     const { default: meant } = column;
     const isSafe = meant.kind === 'sequence' ? sentTo !== 'copies' : meant.ofCoordinator !== true && (sentTo === 'one_node' || meant.volatility === 'immutable' || (sentTo === 'shard_groups' && meant.volatility === 'volatile'));
     if (!isSafe) throw refused(`Column "${column.name}" is set to its default, which nodes cannot compute alike.`, 'Compute the value first, and pass it as a parameter.');
@@ -77,12 +74,26 @@ export function refuseDefaults(assigned: readonly Node[], { columns }: CatalogTa
 }
 
 /** Whether a column is set to a default that each copy of a reference table would compute for itself. */
-export function defaultsVary(assigned: readonly Node[], { columns }: CatalogTable): boolean {
-  return assigned.some((item, i) => {
+export function defaultsVary(assigned: readonly Node[], table: CatalogTable): boolean {
+  return assignmentsTo(assigned, table).some(({ column: { default: meant }, isDefault }) => isDefault && meant !== undefined && (meant.kind === 'sequence' || meant.volatility !== 'immutable'));
+}
+
+/** What a column is assigned: DEFAULT, where in the text that stands, or anything else. */
+interface Assignment {
+  readonly column: Column;
+  readonly isDefault: boolean;
+  readonly location: number;
+}
+
+/** Of `SET`'s list, in its order, without what names no column of the table. */
+export function assignmentsTo(assigned: readonly Node[], { columns }: CatalogTable): Assignment[] {
+  return assigned.flatMap((item, i) => {
     const target = 'ResTarget' in item ? item.ResTarget : undefined;
+    const column = columns.find(({ name }) => name === target?.name);
+    if (column === undefined) return [];
     const value = target?.val === undefined ? undefined : singleValue(target.val, assigned, i);
-    const meant = value !== undefined && 'SetToDefault' in value ? columns.find(({ name }) => name === target?.name)?.default : undefined;
-    return meant !== undefined && (meant.kind === 'sequence' || meant.volatility !== 'immutable');
+    const isDefault = value !== undefined && 'SetToDefault' in value;
+    return [{ column, isDefault, location: isDefault ? (value.SetToDefault.location ?? 0) : 0 }];
   });
 }
 
@@ -91,7 +102,7 @@ function onlyDefault(column: string): ClusterError {
 }
 
 /** What one column of `(a, b) = (1, DEFAULT)` gets. The row stands at the first of its columns alone. */
-export function singleValue(value: Node, assigned: readonly Node[], index: number): Node | undefined {
+function singleValue(value: Node, assigned: readonly Node[], index: number): Node | undefined {
   if (!('MultiAssignRef' in value)) return value;
   const { colno = 1 } = value.MultiAssignRef;
   const first = assigned[index - colno + 1];
