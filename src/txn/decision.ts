@@ -1,6 +1,7 @@
 import type { CallOptions, NodeConnections, NodeQuery } from '../cluster/node-connection.ts';
 import type { NodePools } from '../cluster/node-pools.ts';
 import { isConnectionFailure } from '../cluster/translate-error.ts';
+import { AssertionError } from '../base/assert.ts';
 import { sqlStateOf } from '../base/errors.ts';
 import type { NodeId } from '../catalog/ids.ts';
 import { isUnclaimedSql } from './claim.ts';
@@ -58,21 +59,31 @@ const abortUnclaimedSql = `
 INSERT INTO shardwright.decision (transaction_id, outcome)
 SELECT id, 'abort' FROM pg_catalog.unnest($1::text[]) AS id WHERE ${isUnclaimedSql('id', '$2')} ON CONFLICT DO NOTHING`;
 
+/** As `learnOutcome`, but gives a server that went away some seconds to come back. Undefined if it did not. */
+export async function learnOutcomePatiently(pools: NodePools, decision: Decision): Promise<Outcome | undefined> {
+  return untilBack(() => learnOutcome(pools, decision)).catch(() => undefined);
+}
+
 /** A server that crashed is back within seconds; one that is not is left to recovery. */
 const attemptsAfterMs = [0, 50, 200, 500, 1000, 2000];
 
-/** As `learnOutcome`, but gives a server that went away some seconds to come back. Undefined if it did not. */
-export async function learnOutcomePatiently(pools: NodePools, decision: Decision): Promise<Outcome | undefined> {
-  for (const waitMs of attemptsAfterMs) {
+/** Asks a server that may have gone away again, until it is back. Throws what it throws otherwise, and the last failure where it stays away. */
+export async function untilBack<T>(ask: () => Promise<T>): Promise<T> {
+  const began = performance.now();
+  for (const [i, waitMs] of attemptsAfterMs.entries()) {
     if (waitMs > 0) await delay(waitMs);
     try {
-      return await learnOutcome(pools, decision);
+      return await ask();
     } catch (error) {
-      if (!isConnectionFailure(error)) return undefined;
+      // A node with replicas has waited for a new primary already.
+      const isLast = i === attemptsAfterMs.length - 1 || performance.now() - began > awayMsMax;
+      if (isLast || !isConnectionFailure(error)) throw error;
     }
   }
-  return undefined;
+  throw new AssertionError('the last attempt throws');
 }
+
+const awayMsMax = 5_000;
 
 /** Finishes a prepared transaction. False for one that is not there any more: it was finished by another, or went with a server that was replaced. Throws what else the node throws. */
 export async function finishPrepared(

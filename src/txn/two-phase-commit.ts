@@ -1,4 +1,4 @@
-import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome } from './decision.ts';
+import { decideAndCommit, finishPrepared, learnOutcomePatiently, type Outcome, untilBack } from './decision.ts';
 import type { BeginOptions, CommitStep } from './distributed-transaction.ts';
 import { formatGid, gidCluster } from './gid.ts';
 import { claiming, noteClaim } from './claim.ts';
@@ -208,14 +208,15 @@ class TwoPhaseCommit {
     }));
   }
 
-  /** Over the connection that prepared; if that is lost, once over another. */
+  /** Over the connection that prepared; if that is lost, over another. A commit is not acknowledged before its server is back, if that comes back soon: nobody who was told of it would find it there. */
   async #finishOne({ node, connection }: Participant, outcome: Outcome, committed: CommitPositions | undefined): Promise<void> {
     const work = { gid: this.#gid(node), outcome };
     if (await isRolledBack(connection)) return;
     try {
       await collecting(committed, connection, () => finishPrepared(connection, work));
     } catch {
-      await this.#finishElsewhere(node, work).then(() => committed?.missed(node), () => this.#leave(node, committed));
+      const finish = (): Promise<void> => this.#finishElsewhere(node, work);
+      await (outcome === 'commit' ? untilBack(finish) : finish()).then(() => committed?.missed(node), () => this.#leave(node, committed));
     }
   }
 

@@ -44,6 +44,25 @@ test('the deciding server stays away: the outcome is unknown until it is back', 
   await pools.end();
 });
 
+test('a server dies before it hears of the decision: a commit that is acknowledged is seen there', async () => {
+  await using coordinator = await startServer();
+  await using other = await startServer();
+  const pools = openPools([coordinator, other]);
+  let back: Promise<void> | undefined;
+  const onStep = async (step: CommitStep): Promise<void> => {
+    if (step !== 'decided') return;
+    other.kill();
+    await until(() => pools.get(one).counts.open === 0);
+    back = other.restart();
+  };
+  const transaction = beginTransaction(pools, { clusterId, onStep });
+  await insertOn(transaction, nodes, 'a');
+  await transaction.commit();
+  expect((await pools.get(one).query({ text: 'SELECT a FROM t' })).rows).toEqual([['a']]);
+  await back;
+  await pools.end();
+});
+
 test('the only server crashes in COMMIT, and gives its numbers again: no other transaction is taken for the lost one', async () => {
   await using coordinator = await startServer();
   await using other = await startServer();
