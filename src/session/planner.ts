@@ -19,6 +19,7 @@ import { mayDraw } from '../plan/drawn-values.ts';
 import { parameterNumbers } from '../plan/shard-template.ts';
 import type { Statistics } from '../plan/staged/statistics.ts';
 import type { SpreadModify, StatementPlan } from '../plan/statement-plan.ts';
+import { withoutMisreadTimes } from '../plan/misread-times.ts';
 import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
@@ -243,6 +244,8 @@ export interface PlanRequest {
   /** False where the description may see what only one transaction sees. */
   readonly cache: boolean;
   readonly finishing?: Finishing | undefined;
+  /** The session's texts of times may mean other moments to servers. */
+  readonly misreadsTimes?: boolean | undefined;
 }
 
 const capacity = 2_000;
@@ -280,11 +283,12 @@ export class Planner {
     return statements;
   }
 
-  async plan(statement: Statement, { snapshot, searchPath, describe, statistics, cache, finishing }: PlanRequest): Promise<PreparedPlan> {
+  async plan(statement: Statement, { snapshot, searchPath, describe, statistics, cache, finishing, misreadsTimes }: PlanRequest): Promise<PreparedPlan> {
     const key = searchPath === snapshot.server.searchPath ? statement.text : JSON.stringify([statement.text, searchPath]);
     const known = this.#plans.get(key);
     if (cache && known !== undefined && known.snapshot === snapshot && !known.isOutgrown) return known;
-    const prepared = new PreparedPlan(await planOrRefuse(statement, { snapshot, searchPath, describe, statistics, finishing }), snapshot, statement);
+    const plan = await planOrRefuse(statement, { snapshot, searchPath, describe, statistics, finishing });
+    const prepared = new PreparedPlan(misreadsTimes === true ? withoutMisreadTimes(plan) : plan, snapshot, statement);
     if (cache && statement.text.length < longTextMin) this.#plans.set(key, prepared);
     return prepared;
   }

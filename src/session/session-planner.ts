@@ -49,6 +49,7 @@ export class SessionPlanner {
   readonly #twice = new WeakMap<Statement, boolean>();
   /** A server finishes merges while values come in other formats than PostgreSQL's defaults. */
   #finishing: Finishing;
+  #misreadsTimes = false;
   readonly #describing: DescribeConnection = {
     describe: (text) => this.session.onCoordinator((connection) => connection.describe(text)),
     attempt: (text) => this.session.onCoordinator((connection) => describedInPart(connection, text)),
@@ -158,7 +159,7 @@ export class SessionPlanner {
     const searchPath = this.#searchPath ?? snapshot.server.searchPath;
     const planner = this.#hasOwnView ? this.#own : this.services.planner;
     const prepared = await planner.plan(statement, {
-      snapshot, searchPath, describe: this.describer(snapshot), statistics: this.#statistics(snapshot), cache: !this.session.seesOwnChanges(), finishing: this.#finishing,
+      snapshot, searchPath, describe: this.describer(snapshot), statistics: this.#statistics(snapshot), cache: !this.session.seesOwnChanges(), finishing: this.#finishing, misreadsTimes: this.#misreadsTimes,
     });
     return prepared.knowing(this.#known);
   }
@@ -188,8 +189,10 @@ export class SessionPlanner {
     const asked = { names: this.session.customSettings(), role: [...snapshot.tables.values()].some(({ security }) => security !== undefined) };
     const state: SessionState | undefined = this.session.hasDefaultSettings() ? undefined : await this.session.onCoordinator((connection) => stateOf(connection, asked));
     const { finishing } = state === undefined || state.finishing === 'application' ? this.services : state;
-    if (finishing !== this.#finishing) this.#own = new Planner();
+    const misreadsTimes = state?.misreadsTimes === true;
+    if (finishing !== this.#finishing || misreadsTimes !== this.#misreadsTimes) this.#own = new Planner();
     this.#finishing = finishing;
+    this.#misreadsTimes = misreadsTimes;
     this.#searchPath = state?.searchPath;
     this.#pathOfRole = undefined;
     if (state === undefined) await this.#readPathOfRole(snapshot);
@@ -211,6 +214,8 @@ interface SessionState {
   readonly searchPath: readonly string[];
   /** Who can read values as they come as text. */
   readonly finishing: Finishing;
+  /** See `withoutMisreadTimes`. */
+  readonly misreadsTimes: boolean;
   readonly known: KnownSession | undefined;
 }
 
@@ -222,7 +227,9 @@ interface Asked {
 
 const stateQuery = `pg_catalog.array_to_json(pg_catalog.current_schemas(false)),
   pg_catalog.current_setting('DateStyle') LIKE 'ISO,%' AND pg_catalog.current_setting('IntervalStyle') = 'postgres'
-  AND pg_catalog.current_setting('bytea_output') = 'hex', pg_catalog.current_setting('extra_float_digits')::int >= 1`;
+  AND pg_catalog.current_setting('bytea_output') = 'hex', pg_catalog.current_setting('extra_float_digits')::int >= 1,
+  CASE WHEN pg_catalog.current_setting('DateStyle') NOT LIKE 'ISO,%' THEN EXISTS (SELECT FROM pg_catalog.generate_series('1900-01-01 00:00+00'::timestamptz, '2038-01-01 00:00+00', '1 month') AS moment(at)
+    WHERE CASE WHEN pg_catalog.to_char(at, 'TZ') IN (SELECT abbrev FROM pg_catalog.pg_timezone_abbrevs) THEN at::text::timestamptz <> at ELSE false END) ELSE false END`;
 
 const roleQuery = `(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user),
   (SELECT pg_catalog.json_agg(rolname) FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(current_user, oid, 'USAGE'))`;
@@ -234,12 +241,12 @@ type Answering = Pick<DescribeConnection, 'query'>;
 
 async function stateOf(connection: Answering, { names, role }: Asked): Promise<SessionState> {
   const { rows } = await connection.query({ text: `SELECT ${[stateQuery, settingsQuery(names), ...(role ? [roleQuery] : [])].join(', ')}` });
-  const [searchPath, defaultFormats, exactFloats, settings, bypasses, acts] = at(rows, 0);
+  const [searchPath, defaultFormats, exactFloats, misreadsTimes, settings, bypasses, acts] = at(rows, 0);
   const finishing = exactFloats !== 't' ? 'server_rounded_floats' : defaultFormats === 't' ? 'application' : 'server';
   const knownSettings = new Map(Object.entries(JSON.parse(settings ?? '{}') as Record<string, string | null>));
   const knownRole = role ? { bypasses: bypasses === 't', acts: new Set(JSON.parse(acts ?? '[]') as string[]) } : undefined;
   return {
-    searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing,
+    searchPath: JSON.parse(searchPath ?? '[]') as string[], finishing, misreadsTimes: misreadsTimes === 't',
     known: knownSettings.size === 0 && knownRole === undefined ? undefined : { settings: knownSettings, role: knownRole },
   };
 }

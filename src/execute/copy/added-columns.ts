@@ -2,6 +2,7 @@ import { at } from '../../base/assert.ts';
 import { ClusterError } from '../../base/errors.ts';
 import type { CatalogTable, Column } from '../../catalog/catalog-snapshot.ts';
 import { assignableType } from '../../plan/insert/assignable-type.ts';
+import { toldAsText } from '../../sql/zoned-times.ts';
 import type { CopyOptions } from './copy-options.ts';
 import { fieldEncoder } from './encode-copy.ts';
 
@@ -71,7 +72,8 @@ export class AddedValues {
 
   async #valuesOf({ column, kind }: AddedColumn, count: number): Promise<readonly (string | null)[]> {
     if (column.default?.kind === 'sequence') return this.#defaults.nextValues(column.default.sequence, count);
-    const sql = `CAST((${column.default?.sql ?? 'NULL'}) AS ${assignableType(column)})`;
+    const type = assignableType(column);
+    const sql = toldAsText(`CAST((${column.default?.sql ?? 'NULL'}) AS ${type})`, type);
     if (kind === 'per_row') return this.#defaults.evaluate(sql, count);
     const known = this.#once.get(column.name);
     if (known !== undefined) return Array.from({ length: count }, () => known);
