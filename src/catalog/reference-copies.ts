@@ -28,6 +28,17 @@ export function copyPartSql({ shardId }: Pick<ReferenceTable, 'shardId'>, part: 
 /** See `refuse_shell_write()` in store/migrations.ts. */
 const mark = '/* shardwright: one copy */';
 
+/** How a copy of a table with triggers is written: the first runs them, the others take over what was stored. */
+export type LedTurn = 'first' | 'following';
+
+/** What the triggers of copies look for at the end of the text of a statement. See `runsTriggerSql` in store/node-schema.ts. */
+export const turnMarks: Readonly<Record<LedTurn, string>> = { first: '/* shardwright: first copy */', following: '/* shardwright: following copy */' };
+
+/** For a table with triggers, besides `copyWrite`. The coordinator database's copy is always the first, and has the triggers as they are. */
+export function inTurn(text: string, holder: NodeId, turn: LedTurn): string {
+  return holder === coordinatorNodeId ? text : `${text}\n${turnMarks[turn]}`;
+}
+
 /** A statement that writes to a copy: at the end of one for a shell stands what its fence lets through. Places in the text stay. */
 export function copyWrite(text: string, holder: NodeId): string {
   return holder === coordinatorNodeId ? `${text}\n${mark}` : text;

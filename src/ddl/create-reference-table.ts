@@ -48,7 +48,8 @@ export function createReferenceTable(context: DdlContext, table: string, options
 }
 
 async function spread(change: CatalogChange, definition: TableDefinition, id: ShardId): Promise<void> {
-  const shardOn = (node: NodeId): ShardStatements => renderShard(publishedOn(definition, node, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
+  const asReference: TableDefinition = { ...definition, distribution: { kind: 'reference', columnPosition: null, columnName: null, colocationId: null, shardIds: [id], shellIsCopy: false } };
+  const shardOn = (node: NodeId): ShardStatements => renderShard(publishedOn(asReference, node, change.nodes), { id, hash: undefined, references: referencedShards(definition, 0) });
   const after = ({ afterRows, foreignKeys }: ShardStatements): readonly string[] => [...afterRows, ...foreignKeys];
   const everywhere = (statements: (shard: ShardStatements) => readonly string[]): Promise<void> =>
     runOnNodes(change, new Map(change.nodes.map((node) => [node.id, [ensureSchema(definition), ...statements(shardOn(node.id))]])));

@@ -3,6 +3,7 @@ import { shardId, type ShardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
 import { renameQualifier, replaceRelations } from '../sql/rewrite-relation.ts';
+import { triggerOfShards } from './copy-triggers.ts';
 import { ensureSchema } from './on-nodes.ts';
 import type { ShardNames } from './shard-names.ts';
 import type { PolicyDefinition, StatisticsDefinition, TableDefinition, TriggerDefinition } from './table-definition.ts';
@@ -14,7 +15,7 @@ export function renderBehaviour(table: TableDefinition, shard: ShardNames): stri
     ...(policies ?? []).flatMap((policy) => createPolicy(shard, policy)),
     ...(rowSecurity ? [`ALTER TABLE ${shard.sql} ENABLE ROW LEVEL SECURITY`] : []),
     ...(rowSecurityForced ? [`ALTER TABLE ${shard.sql} FORCE ROW LEVEL SECURITY`] : []),
-    ...(triggers ?? []).flatMap((trigger) => createTrigger(shard, trigger)),
+    ...(triggers ?? []).flatMap((trigger) => createTrigger(shard, triggerOfShards(table, trigger))),
     ...(statistics ?? []).flatMap((one) => createStatistics(shard, one)),
   ];
 }

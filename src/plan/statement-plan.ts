@@ -178,6 +178,8 @@ export interface FollowingCopies {
   /** Reads them, and returns the hash of each row written, and nothing else; or, where it `counts`, one row with the number of rows written and the sum of their hashes. */
   readonly template: ShardTemplate;
   readonly counts?: boolean;
+  /** Whether the table has triggers, which the first copy runs for all. */
+  readonly triggers: boolean;
 }
 
 /** A write that each shard group, or each copy, does for itself, all of them in one transaction: `template`, after `stages`. */

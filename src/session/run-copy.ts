@@ -44,6 +44,7 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
     });
   }
   refuseSpreadOptions(copy);
+  if (table.kind === 'reference' && table.rowTriggers) throw triggered(table.name);
   const keeps = lookupsWrittenThrough(scope.snapshot.lookups, [table]).length > 0;
   const copied = (transaction: DistributedTransaction): Promise<number> => {
     const { snapshot, signal, onNotice } = scope;
@@ -65,6 +66,13 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
     return shardedCopyIn(source, { ...shared, table, shards: shardsOf(table, scope), shardOf: shardLocator(table, scope), onRows: (ordinal, rows) => context.load.note(at(shardGroups, ordinal).id, rows) });
   };
   return keeps ? keepingLookups(scope, ({ transaction }) => copied(transaction)) : scope.atomically(copied);
+}
+
+/** Its copies are written side by side, and triggers are for the first alone. */
+function triggered(name: string): ClusterError {
+  return new ClusterError('unsupportedWrite', `cannot COPY into reference table "${name}", which has triggers`, {
+    detail: 'One copy of the table runs them, and the others take over the rows that it has stored.', hint: 'COPY into a temporary table, and then INSERT … SELECT; or insert the rows.',
+  });
 }
 
 export interface CopyContext {

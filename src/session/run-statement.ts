@@ -28,7 +28,9 @@ import { stagedRows } from '../execute/staged/staged-rows.ts';
 import { type Effect, mayRunAgain, type ResultOptions, type StatementScope } from '../execute/statement-scope.ts';
 import { bindInsert, verbatimOrdinal, verbatimText } from '../execute/write/run-insert.ts';
 import { runEverywhere } from '../execute/write/run-everywhere.ts';
-import { runBriefSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
+import { runLedInsert } from '../execute/write/run-led-insert.ts';
+import { runBriefSpread, type WriteOutcome } from '../execute/write/run-spread.ts';
+import type { WriteHow } from '../execute/write/written-rows.ts';
 import { ValueBlocks, withEnoughValues } from '../execute/write/value-blocks.ts';
 import { runWrite } from '../execute/write/run-write.ts';
 import type { HotTexts } from '../execute/write/hot-texts.ts';
@@ -328,9 +330,14 @@ async function runModify(prepared: PreparedPlan, plan: ModifyPlan, call: Call): 
     return done;
   }
   const spread = await orAborted(plan.spread(), context.scope.signal);
-  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, { ...stagedHow(prepared, context), sequences: context.sequences, blocks, hotTexts: context.hotTexts, load: context.load });
+  const outcome = await runWrite(context.scope, { plan, values, texts: (known) => prepared.spreadTexts(known) }, writeHow(prepared, context));
   if (target !== undefined) context.load.noteEach(plan.uses[0]?.placer.group.shardGroups ?? [], target.kind === 'many' ? target.ordinals : [], outcome.rowCount);
   return written(plan.command, { ...outcome, fields: fieldsOf(spread.columns) }, result);
+}
+
+function writeHow(prepared: PreparedPlan, context: RunContext): WriteHow {
+  const { sequences, hotTexts, load, blocks = new ValueBlocks(sequences, 1) } = context;
+  return { ...stagedHow(prepared, context), sequences, blocks, hotTexts, load };
 }
 
 function written(command: string, outcome: WriteOutcome, result: ResultOptions): QueryResult {
@@ -352,22 +359,26 @@ async function runInsert(prepared: PreparedPlan, plan: InsertPlan, call: Call): 
     const name = result.name === undefined ? undefined : prepared.serverName(result.name, [at(plan.table.shardIds, ordinal)]);
     return runOnNode(context, { node, text, values, name, repeats: prepared.repeats(), tables, shardGroup, effect: 'write', groups: plan.groups }, result);
   }
+  if (plan.follow !== undefined) {
+    const { lead, ...outcome } = await runLedInsert(context.scope, { plan, follow: plan.follow, values }, writeHow(prepared, context));
+    const fields = lead === coordinatorNodeId ? outcome.fields : await logicalFields(context, outcome.fields, { node: lead, tables });
+    return written('INSERT', { ...outcome, fields }, result);
+  }
   const tasks = await bindInsert(context.scope, plan, values, context);
   const [only] = tasks;
   if (tasks.length === 1 && only !== undefined && only.counts !== true && plan.check === undefined) {
     return runOnNode(context, { node: only.node, text: only.sql, values: only.values, name: undefined, repeats: undefined, tables, shardGroup: undefined, effect: 'write' }, result);
   }
   const outcome = plan.table.kind === 'reference' ? await runEverywhere(context.scope, { tasks, check: plan.check }) : await runBriefSpread(context.scope, tasks);
-  return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { tasks, tables }) }, result);
+  return written('INSERT', { ...outcome, fields: await logicalFields(context, outcome.fields, { node: tasks[0]?.node, tables }) }, result);
 }
 
 function logicalFields(
   { objects, scope }: RunContext,
   fields: readonly FieldDescriptor[],
-  { tasks, tables }: { readonly tasks: readonly WriteTask[]; readonly tables: readonly CatalogTable[] },
+  { node, tables }: { readonly node: NodeId | undefined; readonly tables: readonly CatalogTable[] },
 ): Promise<readonly FieldDescriptor[]> | readonly FieldDescriptor[] {
-  // All fields are those of the first task.
-  return fields.length === 0 ? fields : objects.fields(fields, { node: at(tasks, 0).node, snapshot: scope.snapshot, tables });
+  return fields.length === 0 || node === undefined ? fields : objects.fields(fields, { node, snapshot: scope.snapshot, tables });
 }
 
 async function runTruncate(context: RunContext, plan: TruncatePlan): Promise<QueryResult> {

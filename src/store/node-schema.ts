@@ -1,4 +1,5 @@
 import { sqlStateOf } from '../base/errors.ts';
+import { turnMarks } from '../catalog/reference-copies.ts';
 
 /** The SQLSTATE of `shardwright.nextval` where the statement needs more values than it brought. */
 export const blockUsedUp = 'SW0BU';
@@ -29,6 +30,29 @@ $$;
 GRANT EXECUTE ON FUNCTION shardwright.nextval(bigint[]) TO PUBLIC;
 `;
 
+/** See `nodeSchemaSql`. */
+const runsTriggerSql = `CREATE OR REPLACE FUNCTION shardwright.runs_trigger(condition boolean) RETURNS boolean LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE COST 1 AS $$
+BEGIN
+  IF condition IS NOT TRUE THEN
+    RETURN false;
+  END IF;
+  IF pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.>) 0 THEN
+    RAISE EXCEPTION 'an action of a foreign key would run triggers of a reference table' USING ERRCODE = 'feature_not_supported',
+      DETAIL = 'Each copy of the table would run them by itself, and the copies could become different.', HINT = 'Write to the table by a statement of its own before.';
+  END IF;
+  IF pg_catalog.current_query() OPERATOR(pg_catalog.~~) '%${turnMarks.first}' THEN
+    RETURN true;
+  END IF;
+  IF pg_catalog.current_query() OPERATOR(pg_catalog.~~) '%${turnMarks.following}' THEN
+    RETURN false;
+  END IF;
+  RAISE EXCEPTION 'a reference table has triggers that were not to be run' USING
+    ERRCODE = 'undefined_table', DETAIL = 'The process that wrote to the table has not heard of them.', HINT = 'Try it again.';
+END
+$$;
+GRANT EXECUTE ON FUNCTION shardwright.runs_trigger(boolean) TO PUBLIC;
+`;
+
 /**
  * What every node and the coordinator database hold for distributed transactions. May be run again and again.
  *
@@ -41,6 +65,8 @@ GRANT EXECUTE ON FUNCTION shardwright.nextval(bigint[]) TO PUBLIC;
  *
  * `nextval` gives the next value of a block that the statement brings, once in a statement: `{slot, id, step, first, count, first, count …}`, of which the slot tells the blocks of one statement apart, and the id those of a transaction's statements. Where it stands
  * is in a setting of the transaction, which a savepoint takes back as it does the rows, and which writes nothing: neither does it keep a transaction from being prepared. See docs/decisions/0044-nodes-take-values-from-blocks.md.
+ *
+ * `runs_trigger` is asked by the triggers of copies of reference tables, with their own condition. See docs/decisions/0052-the-first-copy-runs-triggers.md.
  */
 export const nodeSchemaSql = `
 CREATE SCHEMA IF NOT EXISTS shardwright;
@@ -122,19 +148,19 @@ BEGIN
 END
 $do$;
 
-${nextvalSql}`;
+${nextvalSql}${runsTriggerSql}`;
 
 /** Takes it away again, where nobody has come to need it for something else. */
 export const dropNodeSchemaSql = `
 DROP TABLE IF EXISTS shardwright.lookup_change, shardwright.decision;
-DROP FUNCTION IF EXISTS shardwright.lookup_key(jsonb, text[]), shardwright.note_lookup_change(), shardwright.take_lookup_changes(), shardwright.refuse_unkept_lookup(), shardwright.nextval(bigint[]);
+DROP FUNCTION IF EXISTS shardwright.lookup_key(jsonb, text[]), shardwright.note_lookup_change(), shardwright.take_lookup_changes(), shardwright.refuse_unkept_lookup(), shardwright.nextval(bigint[]), shardwright.runs_trigger(boolean);
 DROP SCHEMA IF EXISTS shardwright`;
 
 /** Any fixed number will do: two processes must not replace the function at once. */
 const renewLock = '8243122740771205468';
 
-/** Gives a node what `nextval` needs, where an older version of this library has made it a node. */
-export const renewNodeSql = `SELECT pg_catalog.pg_advisory_xact_lock(${renewLock}); ${nextvalSql}`;
+/** Gives a node what `nextval` and triggers of reference tables need, where an older version of this library has made it a node. */
+export const renewNodeSql = `SELECT pg_catalog.pg_advisory_xact_lock(${renewLock}); ${nextvalSql}${runsTriggerSql}`;
 
 /** Whether a node is too old for a statement that takes values of sequences. */
 export function lacksNextval(error: unknown): boolean {

@@ -143,7 +143,7 @@ test.each([
 
 test.each([
   ['partitions', 'CREATE TABLE public.kept (k int) PARTITION BY LIST (k)', /it is partitioned/],
-  ['triggers', `CREATE TABLE public.kept (k int); CREATE TRIGGER tr BEFORE INSERT ON public.kept FOR EACH ROW EXECUTE FUNCTION public.noop()`, /trigger "tr" would run for each copy/],
+  ['triggers for each statement', `CREATE TABLE public.kept (k int); CREATE TRIGGER tr BEFORE INSERT ON public.kept EXECUTE FUNCTION public.noop()`, /trigger "tr" is for each statement/],
   ['policies that look at the clock', 'CREATE TABLE public.kept (k timestamptz); CREATE POLICY p ON public.kept USING (k < now())', /policy "p" depends on the moment/],
   ['policies that throw dice', 'CREATE TABLE public.kept (k int); CREATE POLICY p ON public.kept USING (k < 10 * random())', /policy "p" depends on the moment/],
 ] as const)('no reference table has %s', async (_, ddl, message) => {

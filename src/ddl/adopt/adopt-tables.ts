@@ -118,6 +118,7 @@ async function checkAdopted(change: CatalogChange, adopted: readonly AdoptedTabl
     const table = await readDefinition(change.coordinator, before.oid, change);
     checkProperties(table);
     checkBehaviour(table, distribution === undefined ? 'reference' : 'postgres');
+    if (distribution === undefined && table.triggers !== null) problems.push(`Reference table "${table.name}" has triggers, which each copy would run: drop them, and create them again afterwards.`);
     checkForeignKeys(table, distribution === undefined ? { kind: 'reference' } : { kind: 'distributed', column: distribution.column, colocationId: group?.id });
     problems.push(...(await compareColumns(change, table, copies)));
   }

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
+import { triggerOfShards } from '../copy-triggers.ts';
 import { optionSql } from '../option-sql.ts';
 import { createPolicy, createStatistics, createTrigger } from '../render-behaviour.ts';
 import { publish, unpublish } from '../publications.ts';
@@ -76,7 +77,7 @@ export function behaviourParts(subject: Subject): Part[] {
     always('row level security', rowSecurity ? 'enabled' : 'disabled', `ALTER TABLE ${sql} ${rowSecurity ? 'ENABLE' : 'DISABLE'} ROW LEVEL SECURITY`),
     always('row level security for the owner', rowSecurityForced ? 'forced' : 'not forced', `ALTER TABLE ${sql} ${rowSecurityForced ? '' : 'NO '}FORCE ROW LEVEL SECURITY`),
     ...(table.policies ?? []).flatMap((policy) => policyParts(subject, policy)),
-    ...(table.triggers ?? []).flatMap((trigger) => triggerParts(subject, trigger)),
+    ...(table.triggers ?? []).flatMap((trigger) => triggerParts(subject, triggerOfShards(table, trigger))),
     ...(table.statistics ?? []).map((statistics) => statisticsPart(subject, statistics)),
     ...rules,
   ];

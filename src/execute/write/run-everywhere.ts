@@ -86,7 +86,7 @@ export function differs(mayDiffer: boolean, isPatient: boolean): ClusterError {
 
 function copiesDiffer(): ClusterError {
   return new ClusterError('unsupportedWrite', 'the copies of the reference table would differ', {
-    detail: 'What is written depends on the order in which rows come, or on the server: several rows match one, a LIMIT takes any, an aggregate takes them in any order, or a function tells of the server or the moment. Each node would write something else.',
+    detail: 'What is written depends on the order in which rows come, or on the server: several rows match one, a LIMIT takes any, an aggregate takes them in any order, a function tells of the server or the moment, or a trigger changes the key by which rows are found. Each node would write something else.',
     hint: 'Make it certain: group the rows of FROM or use DISTINCT ON, add ORDER BY where there is a LIMIT or an aggregate of lists, and pass values of functions as parameters.',
   });
 }

@@ -18,7 +18,8 @@ import { StagedRun } from '../staged/run-staged.ts';
 import { mayRunAgain, type StatementScope, type SteadyScope } from '../statement-scope.ts';
 import { checkUnreferenced } from './check-unreferenced.ts';
 import { bindInsert } from './run-insert.ts';
-import { runLed } from './run-led.ts';
+import { noShard, runLed } from './run-led.ts';
+import { runLedInsert } from './run-led-insert.ts';
 import { everywhereIn, inItsOwnName, Patience, runEverywhere, summed } from './run-everywhere.ts';
 import { runSpread, spreadIn, type WriteOutcome, type WriteTask } from './run-spread.ts';
 import { type RowBatch, rowsByShard, takeRows, type WriteHow } from './written-rows.ts';
@@ -29,6 +30,7 @@ export async function runPart(scope: SteadyScope, plan: WritingParts['main'], va
     case 'modify':
       return runWrite(scope, { plan, values }, how);
     case 'insert': {
+      if (plan.follow !== undefined) return runLedInsert(scope, { plan, follow: plan.follow, values }, how);
       const tasks = await bindInsert(scope, plan, values, how);
       return plan.table.kind === 'reference' ? runEverywhere(scope, { tasks, check: plan.check }) : runSpread(scope, tasks);
     }
@@ -164,7 +166,11 @@ async function spreadWrite({ transaction, steady, options }: WriteContext, { pla
 async function leadWrite({ transaction, steady, options }: WriteContext, { spread, values, run, taken, how, patience }: StagedWrite, { table, follow }: { readonly table: ReferenceTable; readonly follow: FollowingCopies }): Promise<WriteOutcome> {
   const own = spread.rows === undefined || taken === undefined ? [] : [{ result: spread.rows.result, rows: taken }];
   const drawn = await how.blocks.forOne(steady, spread.template, values);
-  return runLed(transaction, { spread, follow, holders: copyHolders(steady.snapshot, table), run, values: drawn, own, how, patience }, options);
+  const statement = async (node: NodeId): Promise<Pick<WriteTask, 'sql' | 'values'>> => {
+    const { text, values: sent = [] } = await run.statement({ template: spread.template, values: drawn, node, shard: noShard }, own);
+    return { sql: copyWrite(text, node), values: sent };
+  };
+  return runLed(transaction, { check: spread.check, follow, holders: copyHolders(steady.snapshot, table), run, statement, values: drawn, own, how, patience }, options);
 }
 
 /** Always in the same order: no two statements wait for each other's connections. */

@@ -5,7 +5,7 @@ import type { UpsertPlan } from '../lookups/upsert-plan.ts';
 import type { ArrayRows } from './array-rows.ts';
 import type { MomentParameter } from './moments.ts';
 import type { Placer } from '../prune.ts';
-import type { CopyCheck } from '../statement-plan.ts';
+import type { CopyCheck, FollowingCopies } from '../statement-plan.ts';
 
 /** A value that a PostgreSQL must make before the rows can be placed or sent. */
 export type ComputedValue =
@@ -54,6 +54,8 @@ export interface InsertPlan {
   readonly moments?: readonly MomentParameter[];
   /** Of a reference table, where ON CONFLICT computes what may differ between copies. */
   readonly check?: CopyCheck | undefined;
+  /** Of a reference table with triggers: what the copies behind the first do. Then `check` says how they are compared. */
+  readonly follow?: FollowingCopies | undefined;
   /** Undefined when the rows must be sent as VALUES. */
   readonly arrays: ArrayRows | undefined;
   /** Names of unique lookups: a row whose key in one of them is taken is left out. */

@@ -31,35 +31,42 @@ export interface LedWrite {
 
 type Modify = UpdateStmt | DeleteStmt;
 
-/** The target, where each of its copies would compute something else: by volatile functions, or defaults that do not stay the same. */
+/** The target, where each of its copies would compute something else: by triggers, volatile functions, or defaults that do not stay the same. */
 export function ledTable(modify: Modify, target: CatalogTable | undefined, rules: FunctionRules): ReferenceTable | undefined {
-  return target?.kind === 'reference' && (hasVolatileCall(modify, rules) || defaultsVary(assignedBy(modify), target)) ? target : undefined;
+  return target?.kind === 'reference' && (target.rowTriggers || hasVolatileCall(modify, rules) || defaultsVary(assignedBy(modify), target)) ? target : undefined;
 }
 
 /**
  * One copy runs the statement as it is, so that every condition and every value is computed once, and returns what tells each row from others and what it has assigned; the others do the same to the same rows. A row is told
- * by a key that stays; else, while nobody else writes, by what it was.
+ * by a key that stays; else, while nobody else writes, by what it was. Triggers may set any column: the others take over whole rows then.
  * Throws `unsupportedWrite` where the rows cannot be told by what RETURNING gives.
  */
 export function ledWrite(statement: Statement, modify: Modify, { target, input }: { readonly target: ReferenceTable; readonly input: StagedInput }): LedWrite {
   checkReturned(modify, target);
-  const assigned = [...new Set(assignedBy(modify).flatMap((node) => ('ResTarget' in node && node.ResTarget.name !== undefined ? [node.ResTarget.name] : [])))];
+  const named = [...new Set(assignedBy(modify).flatMap((node) => ('ResTarget' in node && node.ResTarget.name !== undefined ? [node.ResTarget.name] : [])))];
   const alias = relationAlias(present(modify.relation, 'target'));
-  const told = toldBy(target, assigned);
+  const told = toldBy(target, named);
+  const isKey = (name: string): boolean => told.columns.some(({ of, sql }) => of === 'row' && sql === name);
+  const assigned = target.rowTriggers && named.length > 0 ? storedColumns(target).filter((name) => !isKey(name)) : named;
   const given = assigned.map((name) => present(target.columns.find((column) => column.name === name), 'column'));
   const held = [...told.columns, ...given.map((column): ToldColumn => ({ sql: column.name, of: 'row', typeSql: assignableType(column) }))];
   const result = madeResult((input.part ?? new ResultNames()).next(), held.map(({ typeSql }, i): ResultColumn => ({ name: `c${i + 1}`, typeSql, collation: undefined })), 'rows written by the first copy');
   const compared = told.oldRows === undefined ? held.map(({ sql }) => sql) : target.columns.map(({ name }) => name);
   const leading = told.oldRows === undefined ? statement : withOldRows(statement, modify, told.oldRows);
   const returned = [...held.map((column) => toldSql(alias, column)), returningHash(alias, compared)].join(', ');
-  // Nobody has locked what policies read.
-  const mayDiffer = target.rowSecurity;
+  // Nobody has locked what policies read; and a trigger may set the key.
+  const mayDiffer = target.rowSecurity || target.rowTriggers;
   return {
     statement: parseOne(`${leading.text}\n${modify.returningClause === undefined ? 'RETURNING ' : ', '}${returned}`),
     check: told.oldRows === undefined ? { kind: 'compared', mayDiffer } : { kind: 'locked', table: target, mayDiffer },
-    follow: { result, template: followTemplate({ target, result, told, assigned, compared }, input) },
+    follow: { result, template: followTemplate({ target, result, told, assigned, compared }, input), triggers: target.rowTriggers },
     mayBeCut: told.oldRows === undefined,
   };
+}
+
+/** Those that a row is stored with; the others follow from them. */
+export function storedColumns({ columns }: ReferenceTable): string[] {
+  return columns.filter(({ generated }) => !generated).map(({ name }) => name);
 }
 
 /** A column of the row that is written, or one of what it was. */

@@ -49,7 +49,7 @@ export async function planInsertSelect(original: Statement, { insert, table, inp
   const led = await ledInsertTable(insert, table, input.describe);
   checkAround(insert, { table, input }, led === undefined ? 'copies' : 'one_node');
   const leading = led === undefined ? undefined : ledInsert(original, insert, { target: led, input });
-  const { statement: checked, check }: CheckedCopies = leading === undefined ? checkedConflicts(original, insert, table) : { statement: leading.statement, check: { kind: 'compared', mayDiffer: false } };
+  const { statement: checked, check }: CheckedCopies = leading === undefined ? checkedConflicts(original, insert, table) : leading;
   const typed = typedStatement(checked, parameterTypes);
   const { statement, evaluated } = await evaluateOnce(typed, parameterTypes.length, input.describe);
   const base = { evaluated, parameters: parameterTypes.length, columns: returned, stages: [], check };

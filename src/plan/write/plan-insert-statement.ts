@@ -12,12 +12,13 @@ import { planInsert } from '../insert/plan-insert.ts';
 import { refused } from '../insert/refused.ts';
 import { tablesOf } from '../prunable-uses.ts';
 import { shardTemplate } from '../shard-template.ts';
+import { ResultNames } from '../staged/result-names.ts';
 import type { StagedInput } from '../staged/staged-state.ts';
 import type { StatementPlan } from '../statement-plan.ts';
 import { sharesParameters } from '../typed-parameters.ts';
 import { checkedConflicts } from './compare-copies.ts';
 import { checkNoView } from './check-no-view.ts';
-import { ledInsertTable } from './led-insert.ts';
+import { differsAround, triggeredInsert } from './led-insert.ts';
 import { planInsertSelect } from './plan-insert-select.ts';
 import { planRoutedOrUndefined, planWriting } from './plan-writing.ts';
 import { valuesAsQuery, valuesReturnSets } from './sets-in-values.ts';
@@ -31,14 +32,15 @@ export async function planInsertStatement(statement: Statement, insert: InsertSt
     return planQueryRows(statement, insert, { table, input });
   }
   refuseSessionCalls(insert);
-  if (takesQuery(insert) || drawsAround(statement, insert, table) || (await ledInsertTable(insert, table, input.describe)) !== undefined || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
-  const { statement: checked, check } = checkedConflicts(statement, insert, table);
+  if (takesQuery(insert) || drawsAround(statement, insert, table) || (table.kind === 'reference' && (await differsAround(insert, table, input.describe))) || (isSingleShard(table) && namedRelations([insert.onConflictClause, insert.returningClause]).length > 0)) return planQueryRows(statement, insert, { table, input });
+  const leading = table.kind === 'reference' && table.rowTriggers ? triggeredInsert(statement, insert, { target: table, input }) : undefined;
+  const { statement: checked, check } = leading ?? checkedConflicts(statement, insert, table);
   const plan = await planRows(checked, present('InsertStmt' in checked.node ? checked.node.InsertStmt : undefined, 'INSERT'), { table, input });
   if (plan?.verbatim === false && (await valuesReturnSets(insert, input.describe))) {
     const query = valuesAsQuery(statement, insert);
     return planInsertStatement(query, present('InsertStmt' in query.node ? query.node.InsertStmt : undefined, 'INSERT'), input);
   }
-  if (plan !== undefined) return { ...plan, check };
+  if (plan !== undefined) return { ...plan, check, follow: leading?.followed(input.part ?? new ResultNames()) };
   await input.describe.statement(statement.text);
   throw refused('The column list or the values have a form that cannot be distributed.', 'Name plain columns, each once, and give a value for each.');
 }

@@ -56,6 +56,7 @@ export async function planMerge(statement: Statement, merge: MergeStmt, input: S
 }
 
 async function checkActions(merge: MergeStmt, target: CatalogTable, input: StagedInput): Promise<void> {
+  if (target.kind === 'reference' && target.rowTriggers) throw refused(`A MERGE into reference table "${target.name}", which has triggers that only one copy runs.`, 'Write UPDATE … FROM, or INSERT … ON CONFLICT.');
   if (keepsIdentity(target) && insertsOf(merge).length > 0) throw refused(`MERGE inserts into "${target.name}", to which local tables refer, and of which a column is GENERATED ALWAYS AS IDENTITY.`, 'Use INSERT … ON CONFLICT.');
   const clauses = (merge.mergeWhenClauses ?? []).flatMap((node) => ('MergeWhenClause' in node ? [node.MergeWhenClause] : []));
   for (const { commandType, targetList = [] } of clauses) {
