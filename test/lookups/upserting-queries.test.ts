@@ -107,7 +107,9 @@ const several = [
   `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50031, 'b3@x', 'yes'), (6, 50032, 'b2@x', 'yes'), (7, 50033, 'b3@x', 'no') ON CONFLICT (email) DO UPDATE SET name = excluded.id::text WHERE excluded.name = 'yes' RETURNING id, name`,
   `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50041, 'b3@x', 'a'), (6, 50042, 'b4@x', 'b'), (7, 50043, 'b4@x', 'c') ON CONFLICT (email) DO UPDATE SET name = excluded.name`,
   `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50041, 'b4@x', 'a'), (6, 50042, 'b4@x', 'b'), (7, 50043, 'b1@x', 'c'), (8, 50044, 'b5@x', 'd') ON CONFLICT (email) DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, name) VALUES (5, 50034, 'b3@x', 'no'), (6, 50035, 'b3@x', 'yes') ON CONFLICT (email) DO UPDATE SET name = excluded.id::text WHERE excluded.name = 'yes' RETURNING id, name`,
   // Keys that updates take and give up: the order counts.
+  `INSERT INTO users (tenant_id, id, email) VALUES (5, 50054, 'b2@x'), (6, 50055, 'b3@x') ON CONFLICT (email) DO UPDATE SET email = CASE users.email WHEN 'b2@x' THEN 'b3@x' ELSE 'b8@x' END RETURNING id, email`,
   `INSERT INTO users (tenant_id, id, email) VALUES (5, 50051, 'b1@x'), (6, 50052, 'b1@x'), (7, 50053, 'b2@x') ON CONFLICT (email) DO UPDATE SET email = 'was-' || excluded.email RETURNING id, email`,
   `INSERT INTO users (tenant_id, id, email) VALUES (5, 50061, 'b3@x'), (6, 50062, 'b4@x'), (7, 50063, 'was-b1@x') ON CONFLICT (email) DO UPDATE SET email = CASE users.email WHEN 'b3@x' THEN 'b9@x' ELSE 'b3@x' END RETURNING id, email`,
   `INSERT INTO users (tenant_id, id, email) VALUES (5, 50071, 'b9@x'), (6, 50072, 'b1@x') ON CONFLICT (email) DO UPDATE SET id = users.id + 1 RETURNING id, email`,
