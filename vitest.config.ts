@@ -10,7 +10,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // A wait ends when it has what it waits for; how long that takes is no test's matter.
     expect: { poll: { timeout: 30_000 } },
-    maxWorkers: 2,
+    // Of a file's seconds its processes and servers compute for 0.8, on one core: three keep two cores busy.
+    maxWorkers: 3,
     fileParallelism: true,
     // Files keep nothing in modules that others could find; loading the library anew for each of them takes two minutes in all.
     isolate: false,

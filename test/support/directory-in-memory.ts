@@ -9,7 +9,7 @@ export interface MemoryLimits {
   readonly bytesMin: number;
 }
 
-/** Linux has it, containers often a small one. Test files hold a third of that at once. */
+/** Linux has it, containers often a small one. Test files hold half of that at once. */
 const sharedMemory: MemoryLimits = { fileSystem: '/dev/shm', bytesMin: 6 * 2 ** 30 };
 
 /**
