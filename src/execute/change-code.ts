@@ -8,19 +8,29 @@ import type { Statement } from '../sql/parse.ts';
 import { admitted } from '../store/admission.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import type { StatementScope } from './statement-scope.ts';
+import { beforeCode, lookAfterCode } from './watch-shells.ts';
 
 /**
  * Runs a statement that gives a local relation triggers, rules, policies, defaults or another query, as a new version of the catalog in the same transaction: what processes know of code that relations run (`KnownCode`) is known of a version.
  * `shardMissing`, in a block a serialization failure (40001), where it was planned by an older catalog, and what was taken for a local table is distributed by now. Nothing is kept then.
+ * `runsCode`: whether it may compute something at once (`ADD COLUMN … DEFAULT f()`); `unsupportedQuery` where that has used shells.
  */
-export function changeCode(scope: StatementScope, query: ParsedQuery, { node }: Statement): Promise<QueryResult> {
+export async function changeCode(scope: StatementScope, query: ParsedQuery, { statement: { node }, ...how }: CodeChange): Promise<QueryResult> {
+  const runsCode = await how.runsCode;
   return scope.atomically(async (transaction, options) => {
     const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
+    if (runsCode) await coordinator.query({ text: beforeCode, simple: true }, options);
     const result = await coordinator.queryParsed(query, options);
+    if (runsCode) await lookAfterCode(coordinator, scope.onNotice);
     const version = await bumpVersion({ coordinator, signal: scope.signal }, []);
     if (version !== scope.snapshot.version + 1 && ('ViewStmt' in node || (await namesDistributed(coordinator, node, options)))) throw outdated(scope);
     return result;
   });
+}
+
+export interface CodeChange {
+  readonly statement: Statement;
+  readonly runsCode: boolean | Promise<boolean>;
 }
 
 /** A table that is there cannot be distributed any more: the statement has locked it. */

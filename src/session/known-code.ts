@@ -3,6 +3,7 @@ import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
 import { nameParts, readsOrWrites } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
+import { computedByDefinition } from './computed-by-definition.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { NamedEffects } from './sequence-effects.ts';
 import { hasUnnamedCode, readSequenceFacts, type RelationFacts } from './sequence-facts.ts';
@@ -51,8 +52,10 @@ export class KnownCode {
 
   /** Without asking where nothing is named that is not known. */
   runs(prepared: RunByNames, where: NamedWhere): boolean | Promise<boolean> {
-    const { sequenceEffects: effects, snapshot, statement: { node } } = prepared;
-    if (snapshot.tables.size === 0 || !canBeInBlock.has(Object.keys(node)[0] ?? '')) return false;
+    const { sequenceEffects, snapshot, statement } = prepared;
+    if (snapshot.tables.size === 0) return false;
+    const effects = computedByDefinition(statement) ?? (canBeInBlock.has(Object.keys(statement.node)[0] ?? '') ? sequenceEffects : undefined);
+    if (effects === undefined) return false;
     if (effects.kind === 'unknown') return true;
     const named = effects.kind === 'named' ? effects : namesNothing;
     const known = this.#of(snapshot, where);
@@ -86,7 +89,7 @@ export class KnownCode {
 
 const namesNothing: NamedEffects = { kind: 'named', sequences: [], functions: [], relations: [], common: new Set(), writes: false, fills: [] };
 
-/** What runs code, and can do so in a transaction block. */
+/** What runs code, and can do so in a transaction block, besides changes of definitions. */
 const canBeInBlock: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'TruncateStmt', 'CreateTableAsStmt', 'RefreshMatViewStmt', 'ExecuteStmt', 'CallStmt', 'DoStmt', 'FetchStmt', 'DeclareCursorStmt', 'CopyStmt']);
 
 function isKnown({ functions, relations, common }: NamedEffects, known: Known): boolean {

@@ -141,7 +141,7 @@ function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: Ru
     case 'coordinator': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types, name: prepared.serverName(result.name, []) };
       if (plan.changesViews !== undefined) return changeViews(context.scope, query, plan.changesViews);
-      if (plan.changesCode === true) return changeCode(context.scope, query, prepared.statement);
+      if (plan.changesCode === true) return changeCode(context.scope, query, { statement: prepared.statement, runsCode: context.runsCode(prepared, context.scope) });
       return runOnCoordinator(prepared, query, { effect: plan.effect === 'read' ? 'read' : 'write', context });
     }
     case 'select':

@@ -207,6 +207,31 @@ test.each([
   await pair.cluster.query('DROP TABLE later');
 });
 
+const computing = (name: string): readonly string[] => [
+  `ALTER TABLE filled ADD COLUMN m bigint DEFAULT counted('${name}')`,
+  `ALTER TABLE filled ALTER n TYPE text USING n::text || counted('${name}')`,
+  `ALTER TABLE filled ADD CHECK (counted('${name}') >= 0)`,
+  `ALTER TABLE filled ADD COLUMN m bigint GENERATED ALWAYS AS (steady_of(id, '${name}')) STORED`,
+  `CREATE INDEX ON filled (steady_of(id, '${name}'))`,
+];
+
+test.each(computing('orders').map((text, i) => [text, computing('notes')[i] ?? '']))('%s of a local table that has rows', async (text, ofLocal) => {
+  for (const side of [pair.cluster, pair.plain]) {
+    await side.query(`CREATE TABLE filled (id int PRIMARY KEY, n bigint); INSERT INTO filled VALUES (1, 1);
+      CREATE FUNCTION steady_of(id int, name text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE SET search_path = public AS $$ BEGIN RETURN counted(name) + id; END $$`);
+  }
+  await expect(pair.cluster.query(text)).rejects.toMatchObject(refused);
+  const client = await pair.cluster.connect();
+  try {
+    await client.query('BEGIN');
+    await expect(client.query(text)).rejects.toMatchObject(refused);
+    await client.query('ROLLBACK');
+  } finally {
+    client.release();
+  }
+  await compareSteps(pair, 'SELECT * FROM filled', ofLocal, 'BEGIN', 'ALTER TABLE filled ADD COLUMN o bigint DEFAULT id_of_none()', 'ROLLBACK', 'SELECT * FROM filled', 'DROP TABLE filled', 'DROP FUNCTION steady_of');
+});
+
 test('what gives a local table no code leaves the catalog as it is', async () => {
   const version = async (): Promise<unknown> => (await pair.cluster.query('SELECT catalog_version FROM shardwright.cluster')).rows;
   const before = await version();
