@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { at, present } from '../../src/base/assert.ts';
 import { createDistributedTable } from '../../src/ddl/create-distributed-table.ts';
@@ -76,6 +77,27 @@ const drifts: readonly Drift[] = [
   { what: 'shard "Odd schema"."left_900000"', plant: 'CREATE TABLE "Odd schema"."left_900000" (a int CONSTRAINT shardwright_hash_900000 CHECK (a > 0))' },
 ];
 
+/** Owns something, and is on the three servers; others may be asked for theirs at the same time. */
+const owner = `shardwright_test_${randomBytes(4).toString('hex')}`;
+const objects = `CREATE TYPE shade AS ENUM ('red', 'green', 'blue'); CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE DOMAIN small AS int CHECK (VALUE < 10);
+  CREATE ROLE ${owner} CONNECTION LIMIT 3; CREATE SCHEMA AUTHORIZATION ${owner}; COMMENT ON DOMAIN small IS 'few'; ALTER ROLE ${owner} SET work_mem = '2MB'`;
+
+/** What nodes have beside tables. */
+const objectDrifts: readonly { readonly plant: string; readonly what: readonly string[] }[] = [
+  { what: ['type public.shade'], plant: 'DROP TYPE shade' },
+  { what: ['type public.shade'], plant: `DROP TYPE shade; CREATE TYPE shade AS ENUM ('green')` },
+  { what: ['type public.shade'], plant: `ALTER TYPE shade RENAME VALUE 'green' TO 'grün'` },
+  { what: ['function public.one()'], plant: `CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'` },
+  { what: ['function public.one()'], plant: 'DROP FUNCTION one' },
+  { what: ['privileges of function public.one()'], plant: `REVOKE EXECUTE ON FUNCTION one() FROM PUBLIC; GRANT EXECUTE ON FUNCTION one() TO ${owner}` },
+  { what: ['type public.small'], plant: 'ALTER DOMAIN small DROP CONSTRAINT small_check' },
+  { what: ['comment of type public.small'], plant: `COMMENT ON DOMAIN small IS 'many'` },
+  { what: [`owner of schema ${owner}`], plant: `ALTER SCHEMA ${owner} OWNER TO CURRENT_USER` },
+  { what: [`schema ${owner}`], plant: `DROP SCHEMA ${owner}` },
+  { what: [`role "${owner}"`], plant: `ALTER ROLE ${owner} CREATEDB; ALTER ROLE ${owner} RESET work_mem` },
+  { what: [`role "${owner}"`, `schema ${owner}`], plant: `DROP SCHEMA ${owner}; DROP ROLE ${owner}` },
+];
+
 const check = (cluster: TestCluster): Promise<SchemaReport> => checkSchema(cluster.context, 'coordinator');
 
 /** Runs the repairs where the report says. */
@@ -99,7 +121,7 @@ describe.each([15, 18] as const)('on version %i', (major) => {
 
   beforeAll(async () => {
     cluster = await openTestCluster({ major, nodes: 2 });
-    for (const run of [(sql: string) => cluster.sql(sql), (sql: string) => cluster.onNode(0, sql), (sql: string) => cluster.onNode(1, sql)]) await run(`${makeRole}; ${richSchema}`);
+    for (const run of [(sql: string) => cluster.sql(sql), (sql: string) => cluster.onNode(0, sql), (sql: string) => cluster.onNode(1, sql)]) await run(`${makeRole}; ${richSchema}; ${objects}`);
     await cluster.sql(richTableOn(major) + referencedRows);
     await cluster.sql(`GRANT SELECT, UPDATE (name) ON ${richName.sql} TO ${role} WITH GRANT OPTION; GRANT ALL ON country TO PUBLIC;
       GRANT USAGE ON SCHEMA "Odd schema" TO ${role}; REVOKE TRUNCATE ON company FROM CURRENT_USER`);
@@ -109,7 +131,11 @@ describe.each([15, 18] as const)('on version %i', (major) => {
     await createDistributedTable(cluster.context, richName.sql, 'Tenant Id', { colocateWith: 'company' });
   });
 
-  afterAll(() => cluster[Symbol.asyncDispose]());
+  afterAll(async () => {
+    const drop = `DROP SCHEMA ${owner}; DROP ROLE ${owner}`;
+    await Promise.all([cluster.sql(drop), cluster.onNode(0, drop), cluster.onNode(1, drop)]);
+    await cluster[Symbol.asyncDispose]();
+  });
 
   test('nothing differs where nothing was done by hand', async () => {
     const report = await check(cluster);
@@ -134,6 +160,23 @@ describe.each([15, 18] as const)('on version %i', (major) => {
     expect(differences.map((difference) => difference.what)).toEqual([what, ...also].map(expand));
     expect(new Set(differences.map(({ node }) => node)).size).toBe(1);
     expect(text).toContain(present(differences[0]).repair);
+    expect((await check(cluster)).text).toMatch(/no differences/);
+  });
+
+  test.each(objectDrifts)('$what: $plant', async ({ plant, what }) => {
+    await cluster.onNode(1, plant);
+    const { differences } = await check(cluster);
+    expect(differences.map((difference) => difference.what)).toEqual(what);
+    expect(new Set(differences.map(({ node }) => node)).size).toBe(1);
+    await repair(cluster, differences);
+    expect((await check(cluster)).text).toMatch(/no differences/);
+  });
+
+  test('what was made in the coordinator database past the library is missed on each node, but for what is bound to local tables', async () => {
+    await cluster.sql(`CREATE TYPE late AS (a int); CREATE FUNCTION of_late(late) RETURNS int LANGUAGE sql AS 'SELECT $1.a'; CREATE TABLE plain (a int); CREATE FUNCTION of_plain(plain) RETURNS int LANGUAGE sql AS 'SELECT 1'`);
+    const { differences } = await check(cluster);
+    expect(differences.map(({ what, expected, found }) => [what, expected?.slice(0, 34), found])).toEqual([0, 1].flatMap(() => [['type public.late', 'CREATE TYPE public.late AS (a inte', null], ['function public.of_late(public.late)', 'CREATE OR REPLACE FUNCTION public.', null]]));
+    await repair(cluster, differences);
     expect((await check(cluster)).text).toMatch(/no differences/);
   });
 

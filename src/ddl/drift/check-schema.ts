@@ -11,6 +11,7 @@ import { quoteIdentifier } from '../../sql/identifiers.ts';
 import { loadGrammar } from '../../sql/parse.ts';
 import { readJobSchemas } from '../../store/jobs.ts';
 import { readSnapshot } from '../../store/load-snapshot.ts';
+import { readNodeIdentity } from '../../store/node-identity.ts';
 import type { DistributedTransaction } from '../../txn/distributed-transaction.ts';
 import type { DdlContext } from '../ddl-context.ts';
 import { definitionSettings } from '../definition-settings.ts';
@@ -20,6 +21,7 @@ import { readDefinitions, readShardDefinitions } from '../read-definition.ts';
 import { referencedShards } from '../referenced-shards.ts';
 import type { ShardWish } from '../render-shard.ts';
 import type { TableDefinition } from '../table-definition.ts';
+import { compareObjects, readShared, type SharedObjects } from './compare-objects.ts';
 import { compareShard } from './compare-shard.ts';
 import { findOrphans } from './find-orphans.ts';
 import type { PartDifference } from './part.ts';
@@ -37,7 +39,7 @@ interface Placed {
 const shardsPerQuery = 1000;
 
 /**
- * Compares every shard, and every copy of a reference table, with its table in the coordinator database. Reads only, and keeps definitions from changing through the library meanwhile. A few
+ * Compares every shard, and every copy of a reference table, with its table in the coordinator database, and what nodes have beside tables with what a new node would be given. Reads only, and keeps definitions from changing through the library meanwhile. A few
  * queries per server, whatever the number of shards. `nodeUnreachable`.
  */
 export async function checkSchema(context: DdlContext, coordinatorName: string, options: CallOptions = {}): Promise<SchemaReport> {
@@ -54,9 +56,11 @@ export async function checkSchema(context: DdlContext, coordinatorName: string, 
     const shells = await compareShells(coordinator, [...definitions.values()], { ...options, node: coordinatorName });
     const perNode = placeShards(snapshot, definitions);
     const ofJobs = await readJobSchemas(coordinator, options);
+    const shared = await readShared(coordinator, options);
+    const own = (await readNodeIdentity(coordinator, options))?.node;
     const found = await allOrAbort(
       options.signal,
-      snapshot.nodes.map((node) => (signal) => compareNode({ snapshot, transaction, ofJobs, signal }, node, present(perNode.get(node.id)))),
+      snapshot.nodes.map((node) => (signal) => compareNode({ snapshot, transaction, ofJobs, shared: node.id === own ? undefined : shared, signal }, node, present(perNode.get(node.id)))),
     );
     const shards = [...perNode.values()].reduce((sum, placed) => sum + placed.length, 0);
     return schemaReport([...shells, ...found.flat()], shards);
@@ -117,29 +121,31 @@ interface Comparing extends CallOptions {
   readonly snapshot: CatalogSnapshot;
   readonly transaction: DistributedTransaction;
   readonly ofJobs: ReadonlySet<string>;
+  /** Undefined where the node is the coordinator database itself. */
+  readonly shared: SharedObjects | undefined;
 }
 
 async function compareNode(comparing: Comparing, node: ClusterNode, placed: readonly Placed[]): Promise<SchemaDifference[]> {
-  const { transaction, signal, snapshot, ofJobs } = comparing;
+  const { transaction, signal, snapshot, ofJobs, shared } = comparing;
   const connection = await transaction.join(node.id, 'read', { signal });
   await connection.query({ text: definitionSettings, simple: true }, { signal });
   await untilChangesAreThere(connection, signal);
   const name = `${node.host}:${node.port}/${node.database}`;
-  const differences: SchemaDifference[] = [];
+  const objects = shared === undefined ? [] : await compareObjects(connection, shared, { signal });
+  const differences = objects.map((difference) => reported(difference, { schema: null, table: null, shard: null, node: name }));
   for (let start = 0; start < placed.length; start += shardsPerQuery) {
     const part = placed.slice(start, start + shardsPerQuery);
     const found = await readShardDefinitions(connection, part.map((shard) => ({ schema: shard.table.schema, name: shard.name })), { signal });
     for (const shard of part) {
       const parts = compareShard(shard.table, shard.wish, found.get(tableKey(shard.table.schema, shard.name)));
-      differences.push(...parts.map((part) => differenceOf(part, shard, name)));
+      differences.push(...parts.map((part) => reported(part, { schema: shard.table.schema, table: shard.table.name, shard: shard.name, node: name })));
     }
   }
   return [...differences, ...(await findOrphans(connection, { snapshot, node, name, ofJobs, signal }))];
 }
 
-function differenceOf({ what, expected, found, repair }: PartDifference, { table, name: shard }: Placed, node: string): SchemaDifference {
-  const { schema, name } = table;
-  return { schema, table: name, node, shard, what, expected: expected ?? null, found: found ?? null, repair: repair.join(';\n') };
+function reported({ what, expected, found, repair }: PartDifference, place: Pick<SchemaDifference, 'schema' | 'table' | 'shard' | 'node'>): SchemaDifference {
+  return { ...place, what, expected: expected ?? null, found: found ?? null, repair: repair.join(';\n') };
 }
 
 const waitMs = 50;
