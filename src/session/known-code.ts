@@ -6,7 +6,7 @@ import type { Statement } from '../sql/parse.ts';
 import { computedByDefinition } from './computed-by-definition.ts';
 import type { PreparedPlan } from './planner.ts';
 import type { NamedEffects } from './sequence-effects.ts';
-import { hasUnnamedCode, readSequenceFacts, type RelationFacts } from './sequence-facts.ts';
+import { codeSetsSequences, hasUnnamedCode, readSequenceFacts, type RelationFacts } from './sequence-facts.ts';
 
 /** By names: whether a function may do anything, and what a relation does; those that are there. */
 interface Known {
@@ -49,6 +49,7 @@ export function mayGiveNames({ node }: Statement): boolean {
 /** Which statements may run code of the user's in the coordinator database. It is asked of each name once for each version of the catalog. */
 export class KnownCode {
   #known = new WeakMap<CatalogSnapshot, Map<string, Known>>();
+  #sets = new WeakMap<CatalogSnapshot, boolean>();
 
   /** Without asking where nothing is named that is not known. */
   runs(prepared: RunByNames, where: NamedWhere): boolean | Promise<boolean> {
@@ -62,9 +63,18 @@ export class KnownCode {
     return isKnown(named, known) ? mayDoAnything(named, known) : this.#ask(named, { known, ...where });
   }
 
+  /** Whether code that runs may set sequences, or make others of their names: some that the database has names what does. It may do so through other code, so what the statement names does not tell. */
+  setsSequences(snapshot: CatalogSnapshot, scope: StatementScope): boolean | Promise<boolean> {
+    return this.#sets.get(snapshot) ?? codeSetsSequences(scope).then((sets) => {
+      this.#sets.set(snapshot, sets);
+      return sets;
+    });
+  }
+
   /** What the session's names mean has changed. */
   forget(): void {
     this.#known = new WeakMap();
+    this.#sets = new WeakMap();
   }
 
   #of(snapshot: CatalogSnapshot, { searchPath }: NamedWhere): Known {

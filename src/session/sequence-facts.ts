@@ -77,6 +77,20 @@ export async function hasUnnamedCode(scope: StatementScope): Promise<boolean> {
   return at(rows, 0)[0] === 't';
 }
 
+/** What texts of code have that changes sequences by anything but `nextval`. */
+const setting = `'(setval|\\msequence\\M|\\mrestart\\M)'`;
+
+const settingQuery = `SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.oid >= 16384 AND n.nspname <> 'shardwright' AND coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) ~* ${setting})
+  OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.oid >= 16384 AND n.nspname <> 'shardwright' AND pg_catalog.pg_get_ruledef(r.oid) ~* ${setting})`;
+
+/** Whether the text of some function, view or rule has something that sets sequences. */
+export async function codeSetsSequences(scope: StatementScope): Promise<boolean> {
+  const { rows } = await scope.run(coordinatorNodeId, { text: settingQuery }, 'read');
+  return at(rows, 0)[0] === 't';
+}
+
 /** Looks up what the statements name, and the sequences besides, as the session's search path leads. */
 export async function readSequenceFacts(scope: StatementScope, effects: readonly NamedEffects[], sequences: readonly string[]): Promise<SequenceFacts> {
   const names = {

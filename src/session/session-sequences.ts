@@ -54,6 +54,7 @@ export class SessionSequences implements StatementSequences {
   readonly #oids = new Map<string, number>();
   #namesBySearchPath = false;
   #blocks = 0;
+  #areSet = false;
 
   constructor(private readonly session: SequenceSession) {}
 
@@ -123,19 +124,32 @@ export class SessionSequences implements StatementSequences {
 
   /** A plan is about to run. One that asks for last values asks for those before. */
   begins({ plan, sequenceEffects: effects }: PreparedPlan): void {
+    this.#forgetSet();
     if (plan.kind !== 'computed') this.#history.ran(effects);
   }
 
   /** It has run. */
   ended(prepared: PreparedPlan, isDone: boolean): void {
+    this.#forgetSet();
     const { plan, sequenceEffects: effects } = prepared;
     if (plan.kind === 'computed') this.#history.ran(effects);
     else this.#history.hasRun(effects, isDone ? prepared.unseenEffects : effects);
   }
 
+  /** The statement that runs now runs code that may set sequences: what was taken of them before means nothing behind it. */
+  mayBeSet(): void {
+    this.#areSet = true;
+  }
+
+  #forgetSet(): void {
+    if (this.#areSet) this.session.forget();
+    this.#areSet = false;
+  }
+
   /** A scope for a write of the coordinator database alone, outside of transactions, which then needs no `noting`. */
   observing(scope: StatementScope, { sequenceEffects: effects }: Pick<PreparedPlan, 'sequenceEffects'>): StatementScope {
     return observedScope(scope, (observed) => {
+      this.#forgetSet();
       if (observed === undefined) this.#history.ran(effects);
       else this.#history.saw(effects, observed);
     });
@@ -153,6 +167,7 @@ export class SessionSequences implements StatementSequences {
     try {
       return await run();
     } finally {
+      this.#forgetSet();
       this.#history.hasRun(effects, effects);
     }
   }

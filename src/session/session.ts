@@ -685,8 +685,14 @@ export class Session {
     if (mayGiveNames(statement)) this.#givesNames();
     const isOwn = this.#hasOwnNames || this.#pinned.isHeld || this.#block.hasOneSnapshot;
     const code = isOwn ? this.#code : this.#services.planner.code;
-    if (effects.kind === 'unknown') return code.runs(prepared, { scope, searchPath: [] });
-    return this.#planner.searchPath(snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
+    const runs = effects.kind === 'unknown' ? code.runs(prepared, { scope, searchPath: [] }) : this.#planner.searchPath(snapshot).then((searchPath) => code.runs(prepared, { scope, searchPath }));
+    const noted = (isRun: boolean): boolean | Promise<boolean> => (isRun ? this.#notingCode(code.setsSequences(snapshot, scope)) : false);
+    return typeof runs === 'boolean' ? noted(runs) : runs.then(noted);
+  }
+
+  async #notingCode(setsSequences: boolean | Promise<boolean>): Promise<true> {
+    if (await setsSequences) this.#sequences.mayBeSet();
+    return true;
   }
 
   #givesNames(): void {

@@ -29,7 +29,7 @@ let pair: ClusterAndPlain;
 beforeAll(async () => {
   pair = await startCluster();
   for (const pool of [pair.cluster, pair.plain]) {
-    await pool.query(`CREATE TABLE keyed (tenant int, id serial, note text); CREATE TABLE others (tenant int, v int); CREATE TABLE kinds (v int); CREATE TABLE local (l int); INSERT INTO local VALUES (1)`);
+    await pool.query(`CREATE TABLE keyed (tenant int, id serial, note text); CREATE TABLE others (tenant int, v int); CREATE TABLE kinds (v int); CREATE TABLE local (l int); INSERT INTO local VALUES (1); ${code}`);
   }
   await pair.cluster.createDistributedTable('keyed', 'tenant', { shardCount: 4 });
   await pair.cluster.createDistributedTable('others', 'tenant', { shardCount: 3, colocateWith: 'none' });
@@ -41,6 +41,21 @@ afterAll(() => pair[Symbol.asyncDispose](), 15_000);
 beforeEach(async () => {
   for (const pool of [pair.cluster, pair.plain]) await pool.query(`TRUNCATE keyed RESTART IDENTITY; INSERT INTO keyed (tenant, note) VALUES (1, 'first'); INSERT INTO keyed SELECT g, g * 100, 'note ' || g % 3 FROM generate_series(1, 9) g`);
 });
+
+const code = `CREATE FUNCTION set_behind(v bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN setval('keyed_id_seq', v); END $$;
+CREATE FUNCTION set_by_another() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT set_behind(7000); END;
+CREATE FUNCTION set_and_fail() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM setval('keyed_id_seq', 7000); RAISE 'behind'; END $$;
+CREATE FUNCTION restarted() RETURNS void LANGUAGE plpgsql AS $$ BEGIN ALTER SEQUENCE keyed_id_seq RESTART 7000; END $$;
+CREATE PROCEDURE set_by_call() LANGUAGE plpgsql AS $$ BEGIN PERFORM setval('keyed_id_seq', 7000); END $$;
+CREATE VIEW setting AS SELECT setval('keyed_id_seq', 7000) AS v;
+CREATE TABLE setters (v int); CREATE FUNCTION set_by_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_behind(NEW.v); RETURN NEW; END $$;
+CREATE TRIGGER set_by_row BEFORE INSERT ON setters FOR EACH ROW EXECUTE FUNCTION set_by_row()`;
+
+/** Statements that do not say that they set a sequence. */
+const silent = [
+  'SELECT set_behind(7000)', 'SELECT set_by_another()', 'SELECT set_and_fail()', 'SELECT restarted()', 'CALL set_by_call()', 'SELECT v FROM setting', 'INSERT INTO setters VALUES (7000)', `DO $$ BEGIN PERFORM set_by_another(); END $$`,
+  'SELECT set_behind(7000 + max(tenant)) FROM keyed', 'BEGIN; SELECT set_behind(7000)', 'BEGIN; DECLARE c CURSOR FOR SELECT set_behind(7000); FETCH c', 'CREATE TEMP TABLE made AS SELECT set_behind(7000)',
+];
 
 /** What the statement gives, and the value that comes next. */
 async function outcome(on: Pick<Pool | PoolClient, 'query'>, statement: (typeof statements)[number]): Promise<unknown> {
@@ -96,6 +111,24 @@ test.for(['ALTER SEQUENCE keyed_id_seq RESTART 5000', 'TRUNCATE keyed RESTART ID
       client.release();
     }
     return ids;
+  }));
+  expect(outcomes[0]).toEqual(outcomes[1]);
+});
+
+test.for(silent)('values that were taken before are not given out behind: %s', async (text) => {
+  const insert = 'INSERT INTO keyed (tenant) VALUES (1) RETURNING id';
+  const outcomes = await Promise.all([pair.cluster, pair.plain].map(async (pool) => {
+    const [client, other] = [await pool.connect(), await pool.connect()];
+    try {
+      // Of the two values that are taken at the second, one is left.
+      const before = [await client.query(insert), await client.query(insert)];
+      await client.query(text).catch(() => undefined);
+      const behind = await client.query(insert);
+      await client.query('ROLLBACK');
+      return [...before, behind, await other.query(insert)].map(({ rows }) => rows as unknown[]);
+    } finally {
+      for (const one of [client, other]) one.release(true);
+    }
   }));
   expect(outcomes[0]).toEqual(outcomes[1]);
 });
