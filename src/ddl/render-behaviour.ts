@@ -3,6 +3,7 @@ import { shardId, type ShardId } from '../catalog/ids.ts';
 import { shardName } from '../catalog/shard-name.ts';
 import { quoteIdentifier, quoteLiteral, quoteQualified } from '../sql/identifiers.ts';
 import { renameQualifier, replaceRelations } from '../sql/rewrite-relation.ts';
+import { ensureRunsTriggerSql } from '../store/node-schema.ts';
 import { triggerOfShards } from './copy-triggers.ts';
 import { ensureSchema } from './on-nodes.ts';
 import type { ShardNames } from './shard-names.ts';
@@ -15,7 +16,7 @@ export function renderBehaviour(table: TableDefinition, shard: ShardNames): stri
     ...(policies ?? []).flatMap((policy) => createPolicy(shard, policy)),
     ...(rowSecurity ? [`ALTER TABLE ${shard.sql} ENABLE ROW LEVEL SECURITY`] : []),
     ...(rowSecurityForced ? [`ALTER TABLE ${shard.sql} FORCE ROW LEVEL SECURITY`] : []),
-    ...(triggers ?? []).flatMap((trigger) => createTrigger(shard, triggerOfShards(table, trigger))),
+    ...(triggers ?? []).flatMap((trigger) => createTriggerOf(table, shard, trigger)),
     ...(statistics ?? []).flatMap((one) => createStatistics(shard, one)),
   ];
 }
@@ -37,6 +38,12 @@ export function policyText(shard: ShardNames, { reads }: PolicyDefinition, text:
 
 export function expressions(using: string | null, check: string | null): string {
   return `${using === null ? '' : ` USING (${using})`}${check === null ? '' : ` WITH CHECK (${check})`}`;
+}
+
+/** A trigger of the table, as its shards have it. */
+export function createTriggerOf(table: TableDefinition, shard: ShardNames, trigger: TriggerDefinition): string[] {
+  const isAsked = table.distribution?.kind === 'reference';
+  return [...(isAsked ? [ensureRunsTriggerSql] : []), ...createTrigger(shard, triggerOfShards(table, trigger))];
 }
 
 export function createTrigger(shard: ShardNames, { name, sql, enabled, comment }: TriggerDefinition): string[] {

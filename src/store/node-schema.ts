@@ -53,6 +53,9 @@ $$;
 GRANT EXECUTE ON FUNCTION shardwright.runs_trigger(boolean) TO PUBLIC;
 `;
 
+/** For a node that an older version of this library has made: it has no such function yet. */
+export const ensureRunsTriggerSql = `DO $do$ BEGIN IF pg_catalog.to_regprocedure('shardwright.runs_trigger(boolean)') IS NULL THEN EXECUTE $renew$${runsTriggerSql}$renew$; END IF; END $do$`;
+
 /**
  * What every node and the coordinator database hold for distributed transactions. May be run again and again.
  *
@@ -159,8 +162,8 @@ DROP SCHEMA IF EXISTS shardwright`;
 /** Any fixed number will do: two processes must not replace the function at once. */
 const renewLock = '8243122740771205468';
 
-/** Gives a node what `nextval` and triggers of reference tables need, where an older version of this library has made it a node. */
-export const renewNodeSql = `SELECT pg_catalog.pg_advisory_xact_lock(${renewLock}); ${nextvalSql}${runsTriggerSql}`;
+/** Gives a node what `nextval` needs, where an older version of this library has made it a node. */
+export const renewNodeSql = `SELECT pg_catalog.pg_advisory_xact_lock(${renewLock}); ${nextvalSql}`;
 
 /** Whether a node is too old for a statement that takes values of sequences. */
 export function lacksNextval(error: unknown): boolean {

@@ -1,8 +1,7 @@
 import { shardName } from '../../catalog/shard-name.ts';
 import { quoteIdentifier, quoteLiteral } from '../../sql/identifiers.ts';
-import { triggerOfShards } from '../copy-triggers.ts';
 import { ensureSchema } from '../on-nodes.ts';
-import { createPolicy, createStatistics, createTrigger, enableTrigger, expressions, policyText, statisticsName } from '../render-behaviour.ts';
+import { createPolicy, createStatistics, createTriggerOf, enableTrigger, expressions, policyText, statisticsName } from '../render-behaviour.ts';
 import type { ShardNames } from '../shard-names.ts';
 import type { PolicyDefinition, StatisticsDefinition, TableDefinition, TriggerDefinition } from '../table-definition.ts';
 import { type Matched, matchParts, type TableChange } from './table-change.ts';
@@ -43,7 +42,7 @@ export function changeBehaviour(change: TableChange, shard: ShardNames): string[
     ...matched(change, 'policies').kept.flatMap(({ from, to }) => changedPolicy(from, to, shard)),
     ...(before.rowSecurity === after.rowSecurity ? [] : [`${alter} ${after.rowSecurity ? 'ENABLE' : 'DISABLE'} ROW LEVEL SECURITY`]),
     ...(before.rowSecurityForced === after.rowSecurityForced ? [] : [`${alter} ${after.rowSecurityForced ? '' : 'NO '}FORCE ROW LEVEL SECURITY`]),
-    ...[...matched(change, 'triggers').added, ...redefinedTriggers(change).map(({ to }) => to)].flatMap((trigger) => createTrigger(shard, triggerOfShards(after, trigger))),
+    ...[...matched(change, 'triggers').added, ...redefinedTriggers(change).map(({ to }) => to)].flatMap((trigger) => createTriggerOf(after, shard, trigger)),
     ...keptTriggers(change).kept.flatMap(({ from, to }) => changedTrigger(from, to, shard)),
     ...matched(change, 'statistics').added.flatMap((one) => createStatistics(shard, one)),
     ...matched(change, 'statistics').kept.flatMap(({ from, to }) => changedStatistics(from, to, shard)),
