@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Cluster } from '../../src/index.ts';
-import { type ClusterAndPlain, startCluster } from './start-cluster.ts';
+import { type ClusterAndPlain, run, startCluster } from './start-cluster.ts';
 import { untilOneWaits } from './until-one-waits.ts';
 
 /** Writes of reference tables whose values one copy computes, and the others take over. */
@@ -224,5 +224,22 @@ test.for(Object.entries(keysOfNoUse))('a key %s tells no rows apart', async ([, 
   } finally {
     await session.query('ROLLBACK; DROP TABLE unlike');
     session.release();
+  }
+});
+
+test('another copy has its rows in another order, in which a key is taken', async () => {
+  const text = 'UPDATE ranked SET pos = pos + 1';
+  await cluster.query('CREATE TABLE ranked (id int PRIMARY KEY, pos int, CONSTRAINT ranked_pos UNIQUE (pos)); INSERT INTO ranked VALUES (3, 3), (2, 2), (1, 1)');
+  try {
+    await cluster.createReferenceTable('ranked');
+    const id = String((await cluster.query(`SELECT shardid FROM pg_dist_shard WHERE logicalrelid = 'ranked'::regclass`)).rows[0]?.['shardid']);
+    expect((await cluster.query(text)).rowCount).toBe(3);
+    await run(pair.databases.nodes[1]?.connectionString ?? '', `CLUSTER ranked_${id} USING ranked_pos_${id}`);
+    await expect(cluster.query(text)).rejects.toMatchObject({ code: '23505', constraint: 'ranked_pos', hint: expect.stringMatching(/^The rows are written in another order/) as string });
+    await cluster.query('ALTER TABLE ranked DROP CONSTRAINT ranked_pos, ADD CONSTRAINT ranked_pos UNIQUE (pos) DEFERRABLE');
+    expect((await cluster.query(text)).rowCount).toBe(3);
+    await expectAlike();
+  } finally {
+    await cluster.query('DROP TABLE ranked');
   }
 });

@@ -52,7 +52,7 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   const copiesOf = { turns: [first, others].map((turn) => turn.map(({ node }) => node)), options };
   const locked = tasks.length > 1 && check?.kind === 'locked' ? check : undefined;
   if (locked !== undefined && !(await lockCopies(transaction, locked.table, copiesOf))) throw concurrentWrites();
-  const copies = new Map([...(await onNodes(transaction, first, options)), ...(await onNodes(transaction, others, options))]);
+  const copies = new Map([...(await onNodes(transaction, first, options)), ...(await onOthers(transaction, others, options))]);
   const outcome = combined(tasks.slice(0, 1), copies);
   if ([...copies].some(([task, result]) => rowsWritten(task, result) !== outcome.rowCount)) throw differs(locked?.mayDiffer === true, isPatient);
   if (locked?.mayDiffer === true && !(await areAlike(transaction, locked.table, copiesOf))) throw differs(true, isPatient);
@@ -61,6 +61,21 @@ export async function everywhereIn(transaction: DistributedTransaction, { tasks,
   if (written.size > 1) throw differs(check.mayDiffer, isPatient);
   const fields = outcome.fields.slice(0, -1);
   return { ...outcome, fields, rows: fields.length === 0 ? [] : outcome.rows.map((row) => row.slice(0, fields.length)) };
+}
+
+/** Runs the statements of the copies behind the first. */
+export async function onOthers(transaction: DistributedTransaction, tasks: readonly WriteTask[], options: CallOptions): Promise<Map<WriteTask, RawResult>> {
+  try {
+    return await onNodes(transaction, tasks, options);
+  } catch (error) {
+    throw ofAnotherOrder(error);
+  }
+}
+
+/** A key that the first copy has found free is taken in another one for as long as its row has not had its turn. */
+function ofAnotherOrder(error: unknown): unknown {
+  if (sqlStateOf(error) !== '23505' || !(error instanceof Error)) return error;
+  return Object.assign(error, { hint: 'The rows are written in another order in this copy of the reference table than in the first, where no key was taken. Make the constraint DEFERRABLE, or give the rows values that none has before.' });
 }
 
 /** A statement that returns the hashes of what it writes, and nothing else, as one that returns their number and their sum: for a task that `counts`. */

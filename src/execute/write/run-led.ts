@@ -8,7 +8,7 @@ import type { DistributedTransaction } from '../../txn/distributed-transaction.t
 import { memoryBytesMax, ResultSize } from '../staged/hold-rows.ts';
 import type { OwnRows, StagedOptions, StagedRun } from '../staged/run-staged.ts';
 import { areAlike, lockCopies } from './lock-copies.ts';
-import { concurrentWrites, differs, type Patience, sumOfHashes, summed } from './run-everywhere.ts';
+import { concurrentWrites, differs, onOthers, type Patience, sumOfHashes, summed } from './run-everywhere.ts';
 import { combined, onNodes, rowsWritten, type WriteOutcome, type WriteTask } from './run-spread.ts';
 
 /** A write of a reference table that one copy leads. */
@@ -50,7 +50,7 @@ export async function runLed(transaction: DistributedTransaction, write: LedWrit
     const counting = follow.counts === true ? following.text : summed(following.text);
     return { node, sql: follow.triggers ? inTurn(counting, node, 'following') : counting, values: following.values ?? [], counts: true };
   }));
-  for (const [task, result] of await onNodes(transaction, following, options)) written.set(task, result);
+  for (const [task, result] of await onOthers(transaction, following, options)) written.set(task, result);
   const isSame = [...written].every(([task, result]) => rowsWritten(task, result) === outcome.rowCount) && new Set([...written].map(([task, result]) => sumOfHashes(task, result))).size === 1;
   const mayDiffer = check?.mayDiffer === true;
   if (!isSame || (check?.kind === 'locked' && mayDiffer && !(await areAlike(transaction, check.table, copies)))) throw differs(mayDiffer, isPatient);
