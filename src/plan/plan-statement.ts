@@ -14,7 +14,8 @@ import type { InsertPlan } from './insert/insert-plan.ts';
 import { refused } from './insert/refused.ts';
 import { expandViews } from './expand-views.ts';
 import { queriedInsert } from './lookups/queried-insert.ts';
-import { type SkippingInsert, skippingInsert } from './lookups/skipping-insert.ts';
+import { type SkippingInsert, skippingInsert, untakenInsert } from './lookups/skipping-insert.ts';
+import type { UntakenPlan } from './lookups/untaken-plan.ts';
 import type { TakenPlan, TakenSetPlan } from './lookups/upsert-plan.ts';
 import { type TakenKey, type UpsertingInsert, upsertingInsert } from './lookups/upserting-insert.ts';
 import { withLookup } from './lookups/with-lookup.ts';
@@ -69,10 +70,24 @@ export async function planStatement(statement: Statement, input: PlanInput): Pro
 }
 
 /** A write whose rows are not VALUES alone, after all, has no rows that could be left out one by one. */
-async function planSkipping({ statement, lookups }: SkippingInsert, named: Named): Promise<StatementPlan> {
-  const plan = await planRows(statement, named);
-  if (plan.kind === 'insert') return { ...plan, skips: lookups.map(({ name }) => name) };
+async function planSkipping(skipping: SkippingInsert, named: Named): Promise<StatementPlan> {
+  const plan = await planRows(skipping.statement, named);
+  if (plan.kind === 'insert') return { ...plan, skips: skipping.lookups.map(({ name }) => name), untaken: await planUntaken(skipping, plan, named) };
   throw refused('ON CONFLICT means a unique lookup, and the rows are not VALUES alone.', 'Compute what the rows need first, and pass it as parameters.');
+}
+
+/** Of a single row it is enough to try it. */
+async function planUntaken(skipping: SkippingInsert, { table, rows }: InsertPlan, named: Named): Promise<UntakenPlan | undefined> {
+  const parts = rows.length === 1 ? undefined : untakenInsert(skipping, table);
+  if (parts === undefined) return undefined;
+  const lookups = skipping.lookups.map((lookup) => ({ lookup, positions: lookup.columns.map((column) => parts.columns.indexOf(column)) }));
+  return { lookups, proposed: await planInParts(parts.proposed, named), refused: await planRefused(parts.refused, named) };
+}
+
+async function planRefused(refusedBy: ReadonlyMap<string, Statement>, named: Named): Promise<ReadonlyMap<string, InsertPlan>> {
+  const plans = new Map<string, InsertPlan>();
+  for (const [name, again] of refusedBy) plans.set(name, await planInParts(again, named));
+  return plans;
 }
 
 function planQueried(statement: Statement, named: Named): Promise<StatementPlan | undefined> {
@@ -93,8 +108,7 @@ async function planUpserting(parts: UpsertingInsert, named: Named): Promise<Stat
   const { lookup, columns } = parts;
   const { parameterTypes, columns: returned } = await named.describe.statement(parts.described);
   const insert = await planInParts(parts.insert, named);
-  const refusedBy = new Map<string, InsertPlan>();
-  for (const [name, again] of parts.refused) refusedBy.set(name, await planInParts(again, named));
+  const refusedBy = await planRefused(parts.refused, named);
   const taken = parts.taken === undefined ? undefined : await planTaken(parts.taken, parameterTypes, named);
   return { ...insert, skips: [lookup.name], upsert: { lookup, columns, returned, proposed: await planInParts(parts.proposed, named), refused: refusedBy, taken } };
 }

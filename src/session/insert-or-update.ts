@@ -6,7 +6,7 @@ import type { LookupChange } from '../execute/lookups/lookup-change.ts';
 import { textTypes } from '../cluster/query-result.ts';
 import { lookUp } from '../execute/lookups/look-up.ts';
 import type { ResultOptions, StatementScope } from '../execute/statement-scope.ts';
-import { type Attempt, attempt, isTaken, placesFrom, together, withRows, withSavepoints } from './insert-untaken.ts';
+import { type Attempt, attempt, isTaken, placesFrom, together, withRows, withSavepoints } from './insert-parts.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { tellingPlan } from './proposed-rows.ts';
 import { writeSet } from './upsert-set.ts';
@@ -112,7 +112,7 @@ class Rows {
 
   /** What the row would be, by triggers and defaults. Throws `error`, which it was refused with, where that cannot be told. */
   async #proposed(row: number, error: unknown): Promise<(string | null)[]> {
-    const telling = tellingPlan(this.upserting, error, this.scope);
+    const telling = tellingPlan({ plan: this.upserting.plan, telling: this.upserting.upsert }, error, this.scope);
     if (telling === undefined) throw error;
     const part = await this.scope.undoable();
     const { rows } = await this.upserting.steps.propose(withRows(telling, [row]), this.scope);

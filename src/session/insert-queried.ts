@@ -8,7 +8,7 @@ import type { ResultOptions, StatementScope } from '../execute/statement-scope.t
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { QueriedInsertPlan } from '../plan/statement-plan.ts';
 import { asTexts } from './insert-or-update.ts';
-import { placesFrom, together, withRows, withSavepoints } from './insert-untaken.ts';
+import { placesFrom, together, withRows, withSavepoints } from './insert-parts.ts';
 import { type UpsertMemory, upsertMemory } from './upserting.ts';
 
 export interface Queried {

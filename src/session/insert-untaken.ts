@@ -1,98 +1,79 @@
 import type { QueryResult } from 'pg';
 import { at, present } from '../base/assert.ts';
 import { sqlStateOf } from '../base/errors.ts';
-import { mayRunAgain, type StatementScope } from '../execute/statement-scope.ts';
-import type { Following } from '../execute/lookups/follow-changes.ts';
-import type { ComputedValue, InsertPlan, InsertRow } from '../plan/insert/insert-plan.ts';
-import { keepingLookups } from './keep-lookups.ts';
-import { SessionTransaction } from './session-transaction.ts';
-import { TransactionScope } from './transaction-scope.ts';
+import { lookUpEach } from '../execute/lookups/look-up-each.ts';
+import type { StatementScope } from '../execute/statement-scope.ts';
+import type { InsertPlan } from '../plan/insert/insert-plan.ts';
+import type { UntakenPlan } from '../plan/lookups/untaken-plan.ts';
+import { attempt, type Insert, isTaken, placesFrom, together, withRows, withSavepoints } from './insert-parts.ts';
+import { proposedRows } from './proposed-rows.ts';
 
-export type Insert = (plan: InsertPlan, scope: StatementScope) => Promise<QueryResult>;
+export interface UntakenSteps {
+  readonly insert: Insert;
+  /** The rows that are proposed, as texts. */
+  readonly propose: Insert;
+}
 
 /**
- * INSERT … ON CONFLICT DO NOTHING where the conflict may be in a unique lookup, which only tells when a row is there: all rows at once behind a savepoint; where one of their keys is taken, that is undone, and each half tried by itself, the
- * first before the second. So of rows with the same key the first is inserted, and few conflicts among many rows cost little.
+ * INSERT … ON CONFLICT DO NOTHING where the conflict may be in a unique lookup, which only tells when a row is there: all rows at once behind a savepoint. Where one of their keys is taken, that is undone, and those whose keys are not
+ * are inserted, once the lookups have told; where it cannot be told of all together, each half is tried by itself, the first before the second. So of rows with the same key the first is inserted.
  */
-export function insertUntaken(plan: InsertPlan, scope: StatementScope, insert: Insert): Promise<QueryResult> {
-  return withSavepoints(scope, (own) => insertRows(plan, own, insert));
+export function insertUntaken(plan: InsertPlan, scope: StatementScope, steps: UntakenSteps): Promise<QueryResult> {
+  return withSavepoints(scope, (own) => insertRows(plan, own, steps));
 }
 
-/** Runs a statement's work in the session's transaction, or in one of its own, which has no savepoints by itself. */
-export function withSavepoints<T>(scope: StatementScope, work: (scope: StatementScope) => Promise<T>): Promise<T> {
-  const { snapshot, signal, onNotice } = scope;
-  return scope.atomically((transaction, _options, steady) => {
-    const own = transaction.undoable === undefined ? new SessionTransaction(transaction, []) : transaction;
-    return work(new TransactionScope(own, { snapshot, signal, onNotice }, { memoryOf: 'block', uniqueName: () => steady.uniqueName() }));
-  }, mayRunAgain);
-}
-
-async function insertRows(plan: InsertPlan, scope: StatementScope, insert: Insert): Promise<QueryResult> {
-  const tried = await attempt(plan, scope, { insert, isTaken: (error, result) => result !== undefined && isTaken(error, plan) });
+async function insertRows(plan: InsertPlan, scope: StatementScope, steps: UntakenSteps): Promise<QueryResult> {
+  const tried = await attempt(plan, scope, { insert: steps.insert, isTaken: (error, result) => result !== undefined && isTaken(error, plan) });
   if (tried.isKept) return tried.result;
-  const { rows } = plan;
-  if (rows.length === 1) return { ...present(tried.result), rowCount: 0, rows: [] };
-  const middle = Math.ceil(rows.length / 2);
-  const first = await insertRows(withRows(plan, placesFrom(0, middle)), scope, insert);
-  const second = await insertRows(withRows(plan, placesFrom(middle, rows.length)), scope, insert);
-  return together(first, second);
+  const { length } = plan.rows;
+  if (length === 1) return { ...present(tried.result), rowCount: 0, rows: [] };
+  const told = await insertTold(plan, scope, { steps, none: present(tried.result) });
+  if (told !== undefined) return told;
+  const middle = Math.ceil(length / 2);
+  const first = await insertRows(partOf(plan, 0, middle), scope, steps);
+  return together(first, await insertRows(partOf(plan, middle, length), scope, steps));
 }
 
-/** The results of two parts of an INSERT, as of one. */
-export function together(first: QueryResult, second: QueryResult): QueryResult {
-  return { ...first, rowCount: (first.rowCount ?? 0) + (second.rowCount ?? 0), rows: [...(first.rows as unknown[]), ...(second.rows as unknown[])] };
+function partOf(plan: InsertPlan, from: number, to: number): InsertPlan {
+  const { untaken } = plan;
+  const part = (one: InsertPlan): InsertPlan => withRows(one, placesFrom(from, to));
+  const refused = new Map([...(untaken?.refused ?? [])].map(([name, one]) => [name, part(one)]));
+  return { ...part(plan), untaken: untaken === undefined ? undefined : { ...untaken, proposed: part(untaken.proposed), refused } };
 }
 
-export type Attempt =
-  | { readonly isKept: true; readonly result: QueryResult }
-  /** `result` is what the shards have said, if they have taken the rows; all of it is undone. */
-  | { readonly isKept: false; readonly result: QueryResult | undefined; readonly error: unknown };
-
-export interface Attempting {
-  readonly insert: Insert;
-  /** Of an error, and of what the shards have said before: whether it is one that this is the attempt for. Any other is thrown. */
-  readonly isTaken: (error: unknown, result: QueryResult | undefined) => boolean;
-  readonly note?: Following['note'];
+/** Undefined, and nothing has happened, where it cannot be told which rows have keys that are taken, or that has changed meanwhile. */
+async function insertTold(plan: InsertPlan, scope: StatementScope, { steps, none }: { readonly steps: UntakenSteps; readonly none: QueryResult }): Promise<QueryResult | undefined> {
+  const { untaken } = plan;
+  if (untaken === undefined) return undefined;
+  const places = placesFrom(0, plan.rows.length);
+  const proposed = await proposedRows({ plan, telling: untaken, propose: steps.propose }, places, scope);
+  if (proposed === undefined) return undefined;
+  const keys = untaken.lookups.map(({ positions }) => proposed.rows.map((row) => positions.map((position) => at(row, position))));
+  const free = await freeRows(untaken, keys, scope);
+  const first = firstRows(keys, free);
+  // Where shards leave rows out as well, the second of two may be the one that is inserted.
+  if (proposed.isRefused && first.length < free.length) return undefined;
+  if (first.length === 0) return { ...none, rowCount: 0, rows: [] };
+  const tried = await attempt(withRows(plan, first), scope, { insert: steps.insert, isTaken: (error) => sqlStateOf(error) === '23505' });
+  return tried.isKept ? tried.result : undefined;
 }
 
-/** Inserts the rows, unless a key of theirs is taken: then nothing has happened. */
-export async function attempt(plan: InsertPlan, scope: StatementScope, { insert, isTaken: isMeant, note }: Attempting): Promise<Attempt> {
-  const part = await scope.undoable();
-  let result: QueryResult | undefined;
-  try {
-    const kept = await keepingLookups(scope, async ({ scope: own }) => {
-      result = await insert(plan, own);
-      return result;
-    }, { first: plan.skips, note });
-    await part.keep();
-    return { result: kept, isKept: true };
-  } catch (error) {
-    if (!isMeant(error, result)) throw error;
-    await part.undo();
-    return { result, isKept: false, error };
-  }
+/** Of each lookup the keys of all rows. */
+type Keys = readonly (readonly (readonly (string | null)[])[])[];
+
+/** The rows that have no key that is taken. */
+async function freeRows({ lookups }: UntakenPlan, keys: Keys, scope: StatementScope): Promise<readonly number[]> {
+  const found = await Promise.all(lookups.map(({ lookup }, i) => lookUpEach(scope, lookup, at(keys, i))));
+  return placesFrom(0, at(keys, 0).length).filter((row) => found.every((one) => one[row] === undefined));
 }
 
-export function isTaken(error: unknown, { skips = [], table }: InsertPlan): boolean {
-  if (sqlStateOf(error) !== '23505' || !(error instanceof Error)) return false;
-  const { constraint, schema } = error as { readonly constraint?: string; readonly schema?: string };
-  return schema === table.schema && constraint !== undefined && skips.includes(constraint);
-}
-
-/** Some of the rows, by their places, in that order; and of what is computed only what they need. */
-export function withRows(plan: InsertPlan, places: readonly number[]): InsertPlan {
-  const rows = places.map((place) => at(plan.rows, place));
-  const needed = new Set([...rows.flatMap(computedIn), ...[...plan.head.parts, ...plan.tail.parts].flatMap((part) => (typeof part !== 'string' && part.kind === 'computed' ? [part.index] : []))]);
-  const computed = plan.computed.map((value, i): ComputedValue => (needed.has(i) ? value : { kind: 'expression', sql: 'NULL' }));
-  return { ...plan, rows, computed, computedInOrder: plan.computedInOrder.filter((i) => needed.has(i)), arrays: plan.arrays === undefined ? undefined : { ...plan.arrays, rows: places.map((place) => at(present(plan.arrays).rows, place)) } };
-}
-
-/** Places from one up to another. */
-export function placesFrom(from: number, to: number): number[] {
-  return Array.from({ length: to - from }, (_, i) => from + i);
-}
-
-function computedIn({ template, distribution }: InsertRow): number[] {
-  const inValues = template.parts.flatMap((part) => (typeof part !== 'string' && part.kind === 'computed' ? [part.index] : []));
-  return distribution?.kind === 'computed' ? [...inValues, distribution.index] : inValues;
+/** Those of the rows that have no key of another before them. */
+function firstRows(keys: Keys, rows: readonly number[]): readonly number[] {
+  const known = keys.map(() => new Set<string>());
+  return rows.filter((row) => {
+    const own = keys.map((all) => (at(all, row).includes(null) ? undefined : JSON.stringify(at(all, row))));
+    if (own.some((key, i) => key !== undefined && at(known, i).has(key))) return false;
+    for (const [i, key] of own.entries()) if (key !== undefined) at(known, i).add(key);
+    return true;
+  });
 }

@@ -45,6 +45,7 @@ import type { ExplainPlan, ModifyPlan, PrunableUse, QueriedInsertPlan, SelectPla
 import { explainStatement } from './explain-statement.ts';
 import { asTexts, insertOrUpdate } from './insert-or-update.ts';
 import { insertQueried } from './insert-queried.ts';
+import type { Insert } from './insert-parts.ts';
 import { insertUntaken } from './insert-untaken.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import { mayCommit, type RunByNames } from './known-code.ts';
@@ -113,12 +114,13 @@ function runDrawing(prepared: PreparedPlan, context: RunContext, run: (context: 
 
 /** An INSERT that leaves rows out, or updates others instead, whose keys in unique lookups are taken. `memory`: of the statement that it is a part of. */
 function runSkipping(prepared: PreparedPlan, plan: InsertPlan, { values, context, result }: Call, memory: UpsertMemory = upsertMemory()): Promise<QueryResult> {
-  if (plan.upsert === undefined) return insertUntaken(plan, context.scope, (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }));
+  const insert: Insert = (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result });
+  const propose: Insert = (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts });
+  if (plan.upsert === undefined) return insertUntaken(plan, context.scope, { insert, propose });
   return insertOrUpdate({
     plan, upsert: plan.upsert, prepared: prepared.upsert, values, result, memory,
     steps: {
-      insert: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result }),
-      propose: (part, scope) => runInsert(prepared, part, { values, context: { ...context, scope }, result: asTexts }),
+      insert, propose,
       load: context.load,
       run: (step, given, scope, how) => runDrawing(step, { ...context, scope }, (own) => runPlan(step, given, own, how)),
     },

@@ -10,7 +10,7 @@ import type { StatementScope } from '../execute/statement-scope.ts';
 import { placeValues } from '../execute/write/place-values.ts';
 import { runBriefSpread, type WriteOutcome, type WriteTask } from '../execute/write/run-spread.ts';
 import { partialValues } from '../plan/bind.ts';
-import { attempt, withRows } from './insert-untaken.ts';
+import { attempt, withRows } from './insert-parts.ts';
 import { keepingLookups } from './keep-lookups.ts';
 import type { PreparedPlan } from './planner.ts';
 import { proposedRows } from './proposed-rows.ts';
@@ -35,7 +35,7 @@ export interface WrittenSet {
 export async function writeSet(upserting: Upserting, places: readonly number[], scope: StatementScope): Promise<WrittenSet | undefined> {
   const { upsert, prepared } = upserting;
   if (prepared !== undefined && prepared.set === undefined) return undefined;
-  const proposed = await proposedRows(upserting, places, scope);
+  const proposed = (await proposedRows({ plan: upserting.plan, telling: upsert, propose: upserting.steps.propose }, places, scope))?.rows;
   if (proposed === undefined) return undefined;
   const keys = proposed.map((row) => row.slice(0, upsert.lookup.columns.length));
   const found = await lookUpEach(scope, upsert.lookup, keys);

@@ -5,7 +5,7 @@ import type { ResultOptions, StatementScope } from '../execute/statement-scope.t
 import type { InsertPlan } from '../plan/insert/insert-plan.ts';
 import type { UpsertPlan } from '../plan/lookups/upsert-plan.ts';
 import type { ShardLoad } from '../store/shard-load.ts';
-import type { Insert } from './insert-untaken.ts';
+import type { Insert } from './insert-parts.ts';
 import type { PreparedPlan } from './planner.ts';
 
 export interface UpsertSteps {

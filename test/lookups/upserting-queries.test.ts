@@ -122,6 +122,16 @@ const several = [
   `INSERT INTO users (tenant_id, id, email, rank) VALUES (2, 50131, 'd1@x', 'none'), (3, 50132, 'd2@x', 'low') ON CONFLICT (email) DO UPDATE SET rank = excluded.rank`,
   `INSERT INTO users (tenant_id, id, email) VALUES (2, 50131, 'd1@x'), (3, 50132, 'd2@x') ON CONFLICT (email) DO UPDATE SET name = (SELECT max(name) FROM tenants WHERE tenants.id = users.tenant_id) RETURNING id, name`,
   `INSERT INTO users (tenant_id, id, email) VALUES (2, 50131, 'd1@x'), (3, 50132, 'd2@x'), (3, 50132, 'd12@x') ON CONFLICT (email) DO UPDATE SET site = 1 / (users.id - 50103)`,
+  // Any constraint, and any lookup.
+  `INSERT INTO users (tenant_id, id, email, login, site) VALUES (1, 50201, 'e1@x', 'e1', 1), (2, 50202, 'e2@x', 'e2', 1), (3, 50203, NULL, 'e3', 1)`,
+  `INSERT INTO users (tenant_id, id, email, login, site) VALUES (4, 50211, 'e1@x', 'e9', 1), (5, 50212, 'e8@x', 'e2', 1), (6, 50213, 'e7@x', 'e7', 1), (7, 50214, 'e7@x', 'e6', 1), (8, 50215, 'e6@x', 'e6', NULL), (9, 50216, 'e5@x', 'e7', 1), (1, 50217, 'e9@x', 'e9', 1) ON CONFLICT DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, login, site) VALUES (4, 50221, 'e1@x', 'f1', 1), (4, 50222, 'f2@x', 'e1', 1), (1, 50201, 'f3@x', 'f3', 1), (1, 50223, 'f4@x', 'f4', 1), (2, 50202, 'f4@x', 'f5', 1) ON CONFLICT DO NOTHING RETURNING id`,
+  // The first is left out by its shard, so the second is not.
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 50201, 'g1@x'), (2, 50231, 'g1@x'), (2, 50232, 'e1@x') ON CONFLICT DO NOTHING RETURNING id`,
+  // The first is left out for its email, so the second has the place.
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 50241, 'e1@x'), (1, 50241, 'g2@x'), (2, 50242, 'g3@x') ON CONFLICT DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email) VALUES (1, 50251, 'e1@x'), (1, 50252, 'e2@x') ON CONFLICT DO NOTHING RETURNING id`,
+  `INSERT INTO users (tenant_id, id, email, rank) VALUES (1, 50261, 'e1@x', 'low'), (1, 50262, 'h2@x', 'none') ON CONFLICT DO NOTHING`,
 ] as const;
 
 test('rows of which several keys are taken come to what they do one after the other, in their order', async () => {
@@ -147,9 +157,12 @@ test('what is taken is updated by one statement for each shard', async () => {
   try {
     const { rows } = await client.query(`SELECT count(*)::int AS written, count(DISTINCT (xmin::text, cmin::text))::int AS statements FROM users_${shardId} WHERE email LIKE 'one%' AND site = 5`);
     expect(rows).toEqual([{ written: 40, statements: 1 }]);
+    await pair.cluster.query(`INSERT INTO users (tenant_id, id, email, site) SELECT 3, g, CASE WHEN g % 4 = 0 THEN 'one' ELSE 'two' END || g, 6 FROM generate_series(60001, 60060) g WHERE g % 4 = 0 OR g > 60040 ON CONFLICT DO NOTHING`);
+    const { rows: inserted } = await client.query(`SELECT count(*)::int AS written, count(DISTINCT (xmin::text, cmin::text))::int AS statements FROM users_${shardId} WHERE site = 6 AND id > 60000`);
+    expect(inserted).toEqual([{ written: 20, statements: 1 }]);
   } finally {
     await client.end();
   }
-  await pair.cluster.query(`DELETE FROM users WHERE email LIKE 'one%'`);
+  await pair.cluster.query(`DELETE FROM users WHERE email LIKE 'one%' OR email LIKE 'two%'`);
   await checkKept();
 }, 60_000);

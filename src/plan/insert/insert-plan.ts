@@ -1,6 +1,7 @@
 import type { ConstantSource } from '../../analyze/constant-set.ts';
 import type { CatalogTable } from '../../catalog/catalog-snapshot.ts';
 import type { Template } from '../../sql/template.ts';
+import type { UntakenPlan } from '../lookups/untaken-plan.ts';
 import type { UpsertPlan } from '../lookups/upsert-plan.ts';
 import type { ArrayRows } from './array-rows.ts';
 import type { MomentParameter } from './moments.ts';
@@ -60,6 +61,8 @@ export interface InsertPlan {
   readonly arrays: ArrayRows | undefined;
   /** Names of unique lookups: a row whose key in one of them is taken is left out. */
   readonly skips?: readonly string[];
+  /** How it is told which rows these are; undefined where each has to be tried. */
+  readonly untaken?: UntakenPlan | undefined;
   /** What is done with such a row instead. */
   readonly upsert?: UpsertPlan;
 }

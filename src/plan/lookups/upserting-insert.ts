@@ -11,6 +11,7 @@ import { applyEdits, type Edit, fillTemplate } from '../../sql/template.ts';
 import { refused } from '../insert/refused.ts';
 import { starOf } from '../star.ts';
 import { type ConflictText, conflictText, type Extent } from './conflict-text.ts';
+import { constraints, proposingInsert } from './proposing-insert.ts';
 import { isValues, lookupMeant } from './skipping-insert.ts';
 import { namesTakenRows, TakenRows } from './taken-rows.ts';
 
@@ -92,27 +93,21 @@ class Taking {
     return {
       lookup, columns: this.#columns,
       insert: parseOne(`${insert}${returning}`),
-      proposed: parseOne(`${insert}${this.#returning}`),
-      refused: this.#refused(),
+      ...proposingInsert({ insert, table, name: this.#name, columns: this.#checkedColumns() }),
       described: this.#text.meaning(updates ? constraintOf(table) : constraints(table)[0]?.columns),
       taken: updates ? this.#taken() : undefined,
     };
+  }
+
+  #checkedColumns(): readonly string[] {
+    for (const column of this.#columns) this.#known(column);
+    return this.#columns;
   }
 
   #taken(): TakenKey {
     if (parameters(this.#insert.returningClause).length > 0) throw refused('A parameter stands in the RETURNING of an INSERT whose ON CONFLICT means a unique lookup.', 'Add its value to the rows that come back.');
     for (const { column, isWhole } of this.#used) this.#checkCollation(column, isWhole);
     return { lock: parseOne(this.#lockText()), update: (types) => this.#update(types), set: (types) => this.#set(types) };
-  }
-
-  get #returning(): string {
-    return ` RETURNING ${this.#columns.map((column) => this.#column(column)).join(', ')}`;
-  }
-
-  #refused(): Map<string, Statement> {
-    if (this.#columns.some((column) => this.#known(column).generated)) return new Map();
-    const set = this.#columns.map((column) => `${quoteIdentifier(column)} = excluded.${quoteIdentifier(column)}`).join(', ');
-    return new Map(constraints(this.#meant.table).map(({ name, columns }) => [name, parseOne(`${this.#text.insert} ON CONFLICT (${columns.join(', ')}) DO UPDATE SET ${set}${this.#returning}`)]));
   }
 
   /** Texts as `shardwright.note_lookup_change` has them. */
@@ -242,14 +237,6 @@ export function describableText(statement: Statement, names: RelationNames): str
   if (table === undefined || conflict === undefined || lookupMeant(conflict, names.snapshot.lookups.filter((lookup) => lookup.table === table.oid)) === undefined) return text;
   const columns = constraints(table)[0]?.columns;
   return columns === undefined && conflict.action === 'ONCONFLICT_UPDATE' ? text : conflictText(statement).meaning(columns);
-}
-
-/** What the shell's own unique constraints are of, quoted. */
-function constraints({ indexes }: CatalogTable): { readonly name: string; readonly columns: readonly string[] }[] {
-  return indexes.flatMap(({ name, unique, partial, columns }) => {
-    const named = columns.filter((column) => column !== undefined);
-    return unique && !partial && named.length === columns.length ? [{ name, columns: named.map(quoteIdentifier) }] : [];
-  });
 }
 
 /** Any of them is all that PostgreSQL asks of a conflict's target. */
