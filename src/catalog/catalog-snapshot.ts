@@ -66,6 +66,7 @@ export interface Column {
 
 export interface TableIndex {
   readonly name: string;
+  /** At any time: not that of a constraint which is deferrable. */
   readonly unique: boolean;
   /** Column names in order; undefined for an expression. INCLUDE columns are not listed. */
   readonly columns: readonly (string | undefined)[];

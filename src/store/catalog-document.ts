@@ -108,7 +108,7 @@ const tellsRows = `r.kind = 'reference' AND i.indisunique AND i.indisvalid AND i
       WHERE NOT o.opcdefault OR a.attcollation IS DISTINCT FROM i.indcollation[p])`;
 
 const indexes = `
-  SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique AND i.indisvalid,
+  SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique AND i.indisvalid AND i.indimmediate,
     to_json((i.indkey::int2[])[0:i.indnkeyatts - 1]),
     i.indpred IS NOT NULL, ${tellsRows}) ORDER BY i.indexrelid) AS list
   FROM listed r JOIN pg_index i ON i.indrelid = r.oid JOIN pg_class c ON c.oid = i.indexrelid

@@ -244,6 +244,55 @@ describe('in subqueries', () => {
   }, 60_000);
 });
 
+describe('of rows that are chosen by position', () => {
+  const held = ['SELECT * FROM orders WHERE total IN (11, 13) FOR UPDATE'];
+  const taken = `SELECT tenant_id, id, total, tags FROM orders WHERE note IN ('taken', 'again', 'mine') ORDER BY tenant_id, id`;
+  test('jobs', () => expectSameLocks([
+    `UPDATE orders SET note = 'taken' WHERE ctid = (SELECT ctid FROM orders WHERE note = 'x' ORDER BY total LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *`,
+    `UPDATE public.orders AS o SET note = 'again', tags = tags || 'b' WHERE o.ctid IN (SELECT p.ctid FROM orders p WHERE p.note = 'x' ORDER BY p.total LIMIT 3 FOR NO KEY UPDATE SKIP LOCKED) AND total < 1000`,
+    { text: `UPDATE orders SET note = $2 WHERE ctid = ANY (ARRAY(SELECT ctid FROM orders WHERE note = $1 ORDER BY total DESC LIMIT $3 FOR UPDATE SKIP LOCKED))`, values: ['x', 'mine', 4] }, taken,
+  ], { held }));
+  test('batches', () => expectSameLocks([
+    'DELETE FROM items WHERE ctid IN (SELECT ctid FROM items WHERE line = 1 ORDER BY tenant_id, order_id LIMIT 7)',
+    'DELETE FROM items i USING orders o WHERE i.ctid = ANY(ARRAY (SELECT items.ctid FROM public.items ORDER BY tenant_id DESC, order_id, line LIMIT 10)) AND o.tenant_id = i.tenant_id AND o.id = i.order_id AND o.id < 40',
+    `WITH many AS (SELECT 5 AS n) DELETE FROM items WHERE ctid = ANY (SELECT ctid FROM items WHERE name = 'item 2' AND order_id < (SELECT n FROM many) ORDER BY tenant_id, order_id FETCH FIRST 5 ROWS ONLY) AND order_id > 0`,
+    'DELETE FROM items WHERE (line < 3 AND ctid IN (SELECT ctid FROM items WHERE line = 1 AND order_id = 5))',
+  ]));
+
+  test('what another has changed meanwhile stays', async () => {
+    for (const pool of [pair.cluster, pair.plain] as Connecting[]) {
+      const [writer, batch] = [await pool.connect(), await pool.connect()];
+      await writer.query('BEGIN');
+      await writer.query(`UPDATE orders SET note = 'kept' WHERE tenant_id = 1 AND id = 1`);
+      const waiting = batch.query(`UPDATE orders SET note = 'lost' WHERE ctid IN (SELECT ctid FROM orders WHERE note = 'x' ORDER BY total LIMIT 3)`);
+      await expectWaiting(pool);
+      await writer.query('COMMIT');
+      expect((await waiting).rowCount).toBeGreaterThanOrEqual(2);
+      expect((await batch.query(`SELECT note FROM orders WHERE tenant_id = 1 AND id = 1`)).rows).toEqual([{ note: 'kept' }]);
+      for (const client of [writer, batch]) client.release();
+    }
+  });
+
+  test.each([
+    ['partitions have rows at one position', `CREATE TABLE events (tenant_id bigint, id int, PRIMARY KEY (tenant_id, id)) PARTITION BY LIST (id); SELECT create_distributed_table('events', 'tenant_id', colocate_with => 'none')`, 'DELETE FROM events WHERE ctid IN (SELECT ctid FROM events LIMIT 1)'],
+    ['no key', `CREATE TABLE events (tenant_id bigint, id int); SELECT create_distributed_table('events', 'tenant_id', colocate_with => 'none')`, 'DELETE FROM events WHERE ctid IN (SELECT ctid FROM events LIMIT 1)'],
+    ['a key that is deferrable', `CREATE TABLE events (tenant_id bigint, id int, PRIMARY KEY (tenant_id, id) DEFERRABLE); SELECT create_distributed_table('events', 'tenant_id', colocate_with => 'none')`, 'DELETE FROM events WHERE ctid IN (SELECT ctid FROM events LIMIT 1)'],
+    ['policies may hide other rows from locks', `CREATE TABLE events (tenant_id bigint, id int, PRIMARY KEY (tenant_id, id)); ALTER TABLE events ENABLE ROW LEVEL SECURITY; SELECT create_distributed_table('events', 'tenant_id', colocate_with => 'none')`, 'DELETE FROM events WHERE ctid IN (SELECT ctid FROM events LIMIT 1)'],
+    ['positions of another table', 'CREATE TABLE events (x int)', 'DELETE FROM orders WHERE ctid IN (SELECT ctid FROM items LIMIT 1)'],
+    ['the first of each group', 'CREATE TABLE events (x int)', 'DELETE FROM orders WHERE ctid NOT IN (SELECT min(ctid) FROM orders GROUP BY note)'],
+    ['several rows may be an error', 'CREATE TABLE events (x int)', 'DELETE FROM orders WHERE ctid = (SELECT ctid FROM orders LIMIT 2)'],
+    ['returned', 'CREATE TABLE events (x int)', 'DELETE FROM orders WHERE ctid IN (SELECT ctid FROM orders LIMIT 1) RETURNING ctid'],
+    ['locked too weakly', 'CREATE TABLE events (x int)', 'DELETE FROM orders WHERE ctid IN (SELECT ctid FROM orders LIMIT 1 FOR KEY SHARE)'],
+  ])('refused: %s', async (_why, definition, text) => {
+    await pair.cluster.query(definition);
+    try {
+      await expect(pair.cluster.query(text)).rejects.toMatchObject({ id: 'unsupportedQuery', detail: expect.stringContaining('system column') });
+    } finally {
+      await pair.cluster.query('DROP TABLE events');
+    }
+  });
+});
+
 test('streams and cursors lock', () => inSessions(async (own, other) => {
   await own.query('BEGIN');
   await own.query('DECLARE c CURSOR FOR SELECT tenant_id, id FROM orders WHERE id = 1 ORDER BY 1 FOR UPDATE');

@@ -104,7 +104,7 @@ function tellingColumns(write: UpdateStmt | DeleteStmt, table: ReferenceTable): 
 }
 
 /** Columns that tell rows apart and are not assigned. */
-export function keyOf({ columns, indexes }: ReferenceTable, assigned: ReadonlySet<string | undefined>): readonly string[] | undefined {
+export function keyOf({ columns, indexes }: Pick<CatalogTable, 'columns' | 'indexes'>, assigned: ReadonlySet<string | undefined>): readonly string[] | undefined {
   const stays = (name: string | undefined): name is string => columns.some((column) => column.name === name && column.notNull && !column.generated && !assigned.has(name));
   return indexes.find((index) => index.tellsRows && index.columns.every(stays))?.columns.filter(stays);
 }

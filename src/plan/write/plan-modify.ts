@@ -25,6 +25,7 @@ import { keyless, ledTable, ledWrite } from './following-copies.ts';
 import { planKeyUpdate } from './plan-key-update.ts';
 import { isOnNodesAlone, type KeptCopies, planStagedWrite } from './plan-staged-write.ts';
 import { planWriting } from './plan-writing.ts';
+import { rowsByKey } from './rows-by-key.ts';
 import { targetUse } from './target-of-write.ts';
 
 export async function planModify(statement: Statement, modify: UpdateStmt | DeleteStmt, input: StagedInput): Promise<StatementPlan> {
@@ -47,7 +48,7 @@ export async function planModify(statement: Statement, modify: UpdateStmt | Dele
     routable,
     everywhere,
     sequences: [],
-    spread: once(() => (moves === undefined ? makeSpread(statement, modify, { target, routable, input }) : moveRows(statement, modify, moves, input))),
+    spread: once(() => (moves === undefined ? makeSpread(rowsByKey(statement, modify, { target, names: input.names }) ?? statement, { target, routable, input }) : moveRows(statement, modify, moves, input))),
   };
   return plan;
 }
@@ -87,7 +88,8 @@ interface Spreading {
 }
 
 /** By shard groups or copies alone where that is possible, else with what they lack brought to them. */
-async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, { target, routable, input }: Spreading): Promise<SpreadModify> {
+async function makeSpread(original: Statement, { target, routable, input }: Spreading): Promise<SpreadModify> {
+  const modify = modifyOf(original);
   const description = await input.describe.statement(original.text);
   const rules = await functionRules(modify, input.describe);
   const analyzed = analyzeAny(original.node, input.names, rules);
@@ -104,6 +106,10 @@ async function makeSpread(original: Statement, modify: UpdateStmt | DeleteStmt, 
   const { statement, evaluated } = await evaluateOnce(copies.statement, parameters, input.describe);
   const again = analyzeAny(statement.node, input.names, rules);
   return { template: templateFor(target)(statement, again.uses), evaluated, parameters, columns: description.columns, stages: [], site: 'shards', rows: undefined, check: copies.check, follow: copies.follow, uses: undefined, readsLocalTables: false };
+}
+
+function modifyOf({ node }: Statement): UpdateStmt | DeleteStmt {
+  return present('UpdateStmt' in node ? node.UpdateStmt : 'DeleteStmt' in node ? node.DeleteStmt : undefined, 'UPDATE or DELETE');
 }
 
 /** Whether a copy of the target has beside it all that the statement reads. */
