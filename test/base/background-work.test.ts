@@ -1,6 +1,11 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BackgroundWork, FailureCounter, soonAgain } from '../../src/base/background-work.ts';
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+
+/** Lets time pass, with the turns that are due. */
+const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 test('what goes wrong is told the third time in a row, and once, until it has gone well', () => {
   const told: unknown[] = [];
@@ -20,10 +25,10 @@ test('work goes on after it has failed, and not after its end', async () => {
     turns.push(new Error(`turn ${turns.length + 1}`));
     return Promise.reject(turns.at(-1));
   });
-  while (turns.length < 6) await wait(1);
+  while (turns.length < 6) await pass(1);
   await work.end();
   const until = turns.length;
-  await wait(20);
+  await pass(20);
   expect(turns).toHaveLength(until);
   expect(told).toEqual([new Error('turn 3')]);
 });
@@ -39,17 +44,17 @@ test('what is asked for comes soon, and again while there is more to do; trouble
     return Promise.resolve(turns.length < 6 ? soonAgain : undefined);
   });
   // Asked for before the start: nothing.
-  await wait(300);
+  await pass(300);
   expect(turns).toHaveLength(0);
   work.hasten();
-  while (turns.length < 6) await wait(1);
-  await wait(300);
+  while (turns.length < 6) await pass(1);
+  await pass(300);
   expect(turns).toHaveLength(6);
   work.hasten();
-  while (turns.length < 7) await wait(1);
+  while (turns.length < 7) await pass(1);
   await work.end();
   work.hasten();
-  await wait(300);
+  await pass(300);
   expect(turns).toHaveLength(7);
   expect(told).toEqual([]);
 });
@@ -60,9 +65,10 @@ test('what is asked for during a turn has a turn of its own', async () => {
   work.start(async () => {
     turns.push(true);
     if (turns.length === 1) work.hasten();
-    await wait(5);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   });
   work.hasten();
-  while (turns.length < 2) await wait(1);
-  await work.end();
+  while (turns.length < 2) await pass(1);
+  // It waits for the second turn.
+  await Promise.all([work.end(), pass(5)]);
 });

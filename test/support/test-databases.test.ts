@@ -11,7 +11,7 @@ test.each([15, 18] as const)('databases of their own on version %i, more nodes t
 });
 
 test('a connection left open is reported, and the database is gone nevertheless', async () => {
-  const databases = await createTestDatabases({ nodes: 0 });
+  const databases = await createTestDatabases({ nodes: 0, closingMsMax: 100 });
   const client = new Client({ connectionString: databases.coordinator.connectionString, application_name: 'leaky' });
   client.on('error', () => undefined); // The forced drop ends it.
   await client.connect();

@@ -20,6 +20,13 @@ export interface TestDatabases extends AsyncDisposable {
   drop(): Promise<void>;
 }
 
+export interface TestDatabaseOptions {
+  readonly major?: TestMajor;
+  readonly nodes?: number;
+  /** How long connections may take to close that somebody has left: 5 s. */
+  readonly closingMsMax?: number;
+}
+
 /** All of this process that are not dropped. */
 const existing = new Set<TestDatabase>();
 
@@ -35,8 +42,8 @@ const existing = new Set<TestDatabase>();
  *
  * A test that stops, kills or reconfigures a server starts one of its own: `startPostgres({ settings: volatileSettings })` from src/embedded/.
  */
-export async function createTestDatabases(options: { readonly major?: TestMajor; readonly nodes?: number } = {}): Promise<TestDatabases> {
-  const { major = 18, nodes = 3 } = options;
+export async function createTestDatabases(options: TestDatabaseOptions = {}): Promise<TestDatabases> {
+  const { major = 18, nodes = 3, closingMsMax = closingMs } = options;
   const servers = inject('testServers')[major];
   const prefix = `test_${randomBytes(6).toString('hex')}`;
   const coordinator = databaseOn(servers.coordinator, `${prefix}_coordinator`);
@@ -46,7 +53,7 @@ export async function createTestDatabases(options: { readonly major?: TestMajor;
   const all = [coordinator, ...nodeDatabases];
   await Promise.all(all.map((database) => onServerOf(database, (admin) => admin.query(`CREATE DATABASE ${database.database} STRATEGY file_copy`))));
   for (const database of all) existing.add(database);
-  const drop = once(() => dropAll(all));
+  const drop = once(() => dropAll(all, closingMsMax));
   return { coordinator, nodes: nodeDatabases, drop, [Symbol.asyncDispose]: drop };
 }
 
@@ -59,7 +66,7 @@ export async function endTransactions(): Promise<void> {
 /** Drops what a test file has left. Rejects, after dropping, when there is any. */
 export async function dropRest(): Promise<void> {
   const left = [...existing];
-  await dropAll(left).catch(() => undefined); // What is in them is told less well than that they are there.
+  await dropAll(left, closingMs).catch(() => undefined); // What is in them is told less well than that they are there.
   assert(left.length === 0, `the test file left behind:\n${left.map(({ database, port }) => `database ${database}, port ${port}`).join('\n')}`);
 }
 
@@ -69,24 +76,24 @@ function databaseOn(server: string, database: string): TestDatabase {
   return { host: url.hostname, port: Number(url.port), database, user: url.username, connectionString: url.href };
 }
 
-async function dropAll(databases: readonly TestDatabase[]): Promise<void> {
+async function dropAll(databases: readonly TestDatabase[], closingMsMax: number): Promise<void> {
   for (const database of databases) existing.delete(database);
-  const leaks = await Promise.all(databases.map((database) => onServerOf(database, (admin) => dropOne(admin, database.database))));
+  const leaks = await Promise.all(databases.map((database) => onServerOf(database, (admin) => dropOne(admin, { ...database, closingMsMax }))));
   assert(leaks.flat().length === 0, `the test left behind:\n${leaks.flat().join('\n')}`);
 }
 
 /** Returns what was left in it, one line each. */
-async function dropOne(admin: Client, database: string): Promise<string[]> {
-  const leaks = [...(await connectionsLeft(admin, database)), ...(await removeRemains(admin, database))];
+async function dropOne(admin: Client, { database, closingMsMax }: Pick<TestDatabase, 'database'> & { readonly closingMsMax: number }): Promise<string[]> {
+  const leaks = [...(await connectionsLeft(admin, { database, closingMsMax })), ...(await removeRemains(admin, database))];
   await admin.query(`DROP DATABASE ${database} WITH (FORCE)`);
   return leaks;
 }
 
-const closingMsMax = 5_000;
+const closingMs = 5_000;
 const pollMs = 10;
 
 /** A closed connection's server process takes a moment to end: only one that stays is a leak. */
-async function connectionsLeft(admin: Client, database: string): Promise<string[]> {
+async function connectionsLeft(admin: Client, { database, closingMsMax }: Pick<TestDatabase, 'database'> & { readonly closingMsMax: number }): Promise<string[]> {
   const deadline = performance.now() + closingMsMax;
   for (;;) {
     const { rows } = await admin.query<{ line: string }>(
