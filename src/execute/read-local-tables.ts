@@ -3,7 +3,7 @@ import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { ParsedQuery } from '../cluster/node-connection.ts';
 import type { Effect, StatementScope } from './statement-scope.ts';
-import { beforeCode, lookAfterCode } from './watch-shells.ts';
+import { sentAtOnce } from './watch-shells.ts';
 
 /**
  * Runs a statement that reads tables which the snapshot takes for local ones, and makes certain that none of them was distributed
@@ -22,17 +22,10 @@ import { beforeCode, lookAfterCode } from './watch-shells.ts';
  * `runsCode`: functions may use what the text does not name. Where these have used shells it is refused (`unsupportedQuery`).
  */
 export function readLocalTables(scope: StatementScope, query: ParsedQuery, { effect, namesTables = true, runsCode = false }: LocalReading): Promise<QueryResult> {
-  return scope.withConnection(coordinatorNodeId, effect, async (connection) => {
-    const { onNotice } = scope;
-    const only = (isNeeded: boolean, text: string): Promise<unknown> => (isNeeded ? connection.query({ text, simple: true }, { onNotice }) : Promise.resolve());
-    const begin = [only(!scope.inTransaction, 'BEGIN'), only(runsCode, beforeCode)];
-    const result = connection.queryParsed(query, { signal: scope.signal, onNotice });
-    const code = runsCode ? lookAfterCode(connection, onNotice) : Promise.resolve();
-    const check = only(namesTables, versionCheck(scope.snapshot.version)).catch((error: unknown) => Promise.reject(sqlStateOf(error) === divisionByZero ? outdated(error, scope) : error));
-    const steps = [...begin, result, code, check, only(!scope.inTransaction, 'COMMIT')];
-    // The first that failed is why the others did.
-    for (const step of await Promise.allSettled(steps)) if (step.status === 'rejected') throw step.reason;
-    return result;
+  return scope.withConnection(coordinatorNodeId, effect, (connection) => {
+    const { signal, onNotice } = scope;
+    const check = (): Promise<unknown> => connection.query({ text: versionCheck(scope.snapshot.version), simple: true }, { onNotice }).catch((error: unknown) => Promise.reject(sqlStateOf(error) === divisionByZero ? outdated(error, scope) : error));
+    return sentAtOnce(scope, connection, { statement: () => connection.queryParsed(query, { signal, onNotice }), runsCode, check: namesTables ? check : undefined });
   });
 }
 

@@ -3,7 +3,7 @@ import { ClusterError, sqlStateOf } from '../base/errors.ts';
 import { withMember } from '../base/with-member.ts';
 import { coordinatorNodeId } from '../catalog/coordinator-node.ts';
 import type { NodeId } from '../catalog/ids.ts';
-import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery, RawResult } from '../cluster/node-connection.ts';
+import type { CallOptions, NodeConnection, NodeNotice, ParsedQuery } from '../cluster/node-connection.ts';
 import { afterCommitting, beforeCommitting, comparedShells, notedShells, shellUsed } from '../store/shell-uses.ts';
 import type { DistributedTransaction } from '../txn/distributed-transaction.ts';
 import type { Effect, StatementScope, SteadyScope } from './statement-scope.ts';
@@ -13,10 +13,10 @@ import type { Effect, StatementScope, SteadyScope } from './statement-scope.ts';
  * PostgreSQL counts scans by table and index, and holds the locks of changes until the transaction ends. So all three are to be sent in one transaction: `beforeCode`, the statement, `lookAfterCode`.
  * Nothing is seen where the server counts nothing (`track_counts`), a superuser's setting.
  */
-export const beforeCode = notedShells();
+const beforeCode = notedShells();
 
 /** Sent behind the statement, on its connection. Rejects with `unsupportedQuery`. */
-export function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
+function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
   return lookAfter(connection, comparedShells(), onNotice);
 }
 
@@ -44,18 +44,42 @@ export function runCommitting(scope: StatementScope, query: ParsedQuery): Promis
   });
 }
 
-/** The same around steps that come one after the other. */
+/** What is sent with a statement: whether its code is to be watched, and what is to be asked behind it, while it still holds its locks. */
+export interface SentAround<T> {
+  readonly statement: () => Promise<T>;
+  readonly runsCode: boolean;
+  readonly check?: (() => Promise<unknown>) | undefined;
+}
+
+/**
+ * Sends a statement and all that stands around it at once, which costs no further round trip: in a transaction of its own where none is open. Rejects with what failed first: that is why the others did.
+ */
+export async function sentAtOnce<T>({ inTransaction, onNotice }: StatementScope, connection: NodeConnection, { statement, runsCode, check }: SentAround<T>): Promise<T> {
+  const only = (isNeeded: boolean, text: string): Promise<unknown> => (isNeeded ? connection.query({ text, simple: true }, { onNotice }) : Promise.resolve());
+  const begin = [only(!inTransaction, 'BEGIN'), only(runsCode, beforeCode)];
+  const result = statement();
+  const code = runsCode ? lookAfterCode(connection, onNotice) : undefined;
+  for (const step of await Promise.allSettled([...begin, result, code, check?.(), only(!inTransaction, 'COMMIT')])) if (step.status === 'rejected') throw step.reason;
+  return result;
+}
+
+/** Watches steps that come one after the other, in a transaction that is open. */
+export async function* watchedInTransaction<T>(connection: NodeConnection, onNotice: StatementScope['onNotice'], steps: () => AsyncIterable<T>): AsyncGenerator<T> {
+  await connection.query({ text: beforeCode, simple: true }, { onNotice });
+  yield* steps();
+  await lookAfterCode(connection, onNotice);
+}
+
+/** The same in a transaction of their own, where none is open. */
 export async function* watchedSteps<T>({ inTransaction, onNotice }: StatementScope, connection: NodeConnection, steps: () => AsyncIterable<T>): AsyncGenerator<T> {
-  const send = (text: string): Promise<unknown> => connection.query({ text, simple: true }, { onNotice });
-  if (!inTransaction) await send('BEGIN');
+  const block = async (text: string): Promise<void> => void (inTransaction || (await connection.query({ text, simple: true }, { onNotice })));
+  await block('BEGIN');
   let end = 'ROLLBACK';
   try {
-    await send(beforeCode);
-    yield* steps();
-    await lookAfterCode(connection, onNotice);
+    yield* watchedInTransaction(connection, onNotice, steps);
     end = 'COMMIT';
   } finally {
-    if (!inTransaction) await send(end);
+    await block(end);
   }
 }
 
@@ -63,7 +87,8 @@ export async function* watchedSteps<T>({ inTransaction, onNotice }: StatementSco
 export function watchedScope<S extends StatementScope>(scope: S, runsCode: () => boolean | Promise<boolean>): S {
   const run: StatementScope['run'] = async (node, query, effect) => {
     if (node !== coordinatorNodeId || !(await runsCode())) return scope.run(node, query, effect);
-    return scope.withConnection(node, effect, (connection) => watched(scope, connection, query));
+    return scope.withConnection(node, effect, (connection) =>
+      sentAtOnce(scope, connection, { statement: () => connection.query(query, { signal: scope.signal, onNotice: scope.onNotice }), runsCode: true }));
   };
   const steady: StatementScope['steady'] = () => watchedScope(scope.steady(), runsCode);
   return withMember(withMember(scope, 'run', run as S['run']), 'steady', steady as S['steady']);
@@ -127,14 +152,6 @@ class TransactionWatched {
     await connection.query({ text: beforeCode, simple: true }, this.options);
     return connection;
   }
-}
-
-async function watched({ inTransaction, signal, onNotice }: StatementScope, connection: NodeConnection, query: ParsedQuery): Promise<RawResult> {
-  const block = (text: string): Promise<unknown> => (inTransaction ? Promise.resolve() : connection.query({ text, simple: true }, { onNotice }));
-  const begin = [block('BEGIN'), connection.query({ text: beforeCode, simple: true }, { onNotice })];
-  const result = connection.query(query, { signal, onNotice });
-  for (const step of await Promise.allSettled([...begin, result, lookAfterCode(connection, onNotice), block('COMMIT')])) if (step.status === 'rejected') throw step.reason;
-  return result;
 }
 
 function refusal(error: DatabaseError, isUndone: boolean): ClusterError {
