@@ -1,6 +1,6 @@
 import type { Cell } from './cell.ts';
 
-/** Each runs a third of the cases, another third than its neighbours. A file for each version, so that both workers have some. */
+/** Each runs a third of the cases, another third than its neighbours. A file for each version, which workers run side by side. */
 export const cells: readonly Cell[] = [
   { major: 18, nodes: 1, shardCount: 1, share: { every: 3, offset: 0 } },
   { major: 18, nodes: 3, shardCount: 2, share: { every: 3, offset: 1 } },
