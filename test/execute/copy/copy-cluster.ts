@@ -79,7 +79,7 @@ export async function createCopyCluster(options: CopyClusterOptions): Promise<Co
     pools,
     coordinator,
     defaults: defaultsOf(coordinator),
-    serverVersion: major * 10_000,
+    serverVersion: await versionOf(coordinator),
     begin: () => new DirectTransaction(pools),
     shardRows: async () => (await Promise.all(placed.map((_, ordinal) => rowsOf(ordinal)))).flat().sort(),
     plainRows: () => rows(coordinator, 'plain.orders'),
@@ -91,6 +91,12 @@ export async function createCopyCluster(options: CopyClusterOptions): Promise<Co
     },
     [Symbol.asyncDispose]: end,
   };
+}
+
+/** Servers of another version may stand in the place of those of 18. */
+async function versionOf(client: Client): Promise<number> {
+  const { rows: [row] } = await client.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`);
+  return present(row).version;
 }
 
 async function rows(client: Client, name: string): Promise<string[]> {
