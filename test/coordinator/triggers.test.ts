@@ -57,18 +57,34 @@ describe.each([15, 18] as const)('triggers on version %i', (major) => {
   });
   afterAll(() => pair[Symbol.asyncDispose](), 15_000);
 
-  test('rows and errors are those of one PostgreSQL', async () => {
-    for (const text of steps) {
+  async function expectAlike(texts: readonly string[]): Promise<void> {
+    for (const text of texts) {
       const [ours, theirs] = await Promise.all([cluster, pair.plain].map((pool) => pool.query({ text, rowMode: 'array' }).then(
         ({ rows, rowCount, command }: { rows: unknown[]; rowCount: number | null; command: string }) => ({ text, command, rowCount, rows: rows.map((row) => JSON.stringify(row)).sort() }),
         ({ code, message, hint }: { code: string; message: string; hint: string | undefined }) => ({ text, code, message, hint }),
       )));
       expect(ours).toEqual(theirs);
     }
-  });
+  }
+
+  test('rows and errors are those of one PostgreSQL', () => expectAlike(steps));
 
   test('shards have the triggers, and nothing else has run them', async () => {
     expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+  });
+
+  test('disabled without their names: the user\'s are, shells go on refusing rows, and constraints hold', async () => {
+    const logs = 'CREATE TABLE logs (t bigint, note text) PARTITION BY LIST (t); CREATE TABLE logs_all PARTITION OF logs DEFAULT; CREATE TRIGGER logs_stamp BEFORE INSERT ON logs FOR EACH ROW EXECUTE FUNCTION stamp($$l$$)';
+    await Promise.all([cluster.query(logs), pair.plain.query(logs)]);
+    await cluster.createDistributedTable('logs', 't');
+    await expectAlike(['ALTER TABLE parts DISABLE TRIGGER USER, ADD COLUMN n int', 'ALTER TABLE logs DISABLE TRIGGER ALL', 'INSERT INTO parts VALUES (1, 2, 9, $$off$$), (2, 2, 9, NULL) RETURNING note', 'INSERT INTO logs VALUES (1, $$off$$), (2, NULL) RETURNING note']);
+    expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+    await expect(run(pair.databases.coordinator.connectionString, 'INSERT INTO logs VALUES (1)')).rejects.toMatchObject({ code: '42P01' });
+    await expectAlike(['ALTER TABLE parts ENABLE TRIGGER USER', 'ALTER TABLE logs ENABLE TRIGGER ALL', 'INSERT INTO parts VALUES (3, 1, 9, $$on$$) RETURNING note', 'INSERT INTO logs VALUES (3, $$on$$) RETURNING note', 'ALTER TABLE logs_all DISABLE TRIGGER nothing']);
+    for (const table of ['parts', 'entries']) await expect(cluster.query(`ALTER TABLE ${table} DISABLE TRIGGER ALL`)).rejects.toMatchObject({ id: 'unsupportedDdl', table });
+    await expect(cluster.query('ALTER TABLE parts DISABLE TRIGGER shardwright_shell')).rejects.toMatchObject({ id: 'unsupportedDdl', message: expect.stringContaining('must stay') as string });
+    expect((await cluster.checkSchema()).text).toMatch(/no differences/);
+    await Promise.all([cluster, pair.plain].map((pool) => pool.query('DROP TABLE logs; DELETE FROM parts WHERE id = 9; ALTER TABLE parts DROP n')));
   });
 
   test('COPY runs them', async () => {

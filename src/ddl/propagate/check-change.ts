@@ -54,7 +54,7 @@ function checkPartition(table: CatalogTable, { before, after }: TableChange): vo
 function checkFence({ fence, schema, name: table }: TableDefinition): void {
   if (fence?.length === fenceTriggers.length) return;
   throw new ClusterError('unsupportedDdl', `the triggers of shardwright on table "${table}" must stay`, {
-    detail: 'They keep rows out of the shell in the coordinator database. DISABLE TRIGGER ALL and USER mean them, too.', hint: 'Name the triggers.', schema, table,
+    detail: 'They keep rows out of the shell in the coordinator database.', schema, table,
   });
 }
 

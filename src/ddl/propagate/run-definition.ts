@@ -37,6 +37,7 @@ import { withOnePassword } from './one-password.ts';
 import { readShells, refuseReading } from './read-shells.ts';
 import { nodeLocks, nodeWork, type Outcome } from './node-work.ts';
 import { renewChanged } from './renew-changed.ts';
+import { ownTriggersStay } from './own-triggers.ts';
 import { dropRowValues, type RowValues } from './row-values.ts';
 import { schemasFollow } from './schemas-follow.ts';
 import { runEverywhere, surroundingsOf } from './run-everywhere.ts';
@@ -75,6 +76,7 @@ export function runDefinition(scope: StatementScope, query: ParsedQuery, plan: D
     const text = plan.everywhere === undefined ? undefined : await withOnePassword(plan.everywhere, coordinator, options);
     const conversions = await onceInConversions(change, plan.conversions);
     const result = await onShells(change, text === undefined ? query : { ...query, text });
+    if (plan.disabledTriggers !== undefined) await ownTriggersStay(change, plan.disabledTriggers, [...known.before.values()]);
     if (plan.code !== undefined) await refuseReading(change, { code: plan.code, before: known.read });
     await followStatement(change, { ...plan, conversions }, { ...known, text });
     await copiesFollow(change, plan);

@@ -27,6 +27,8 @@ export interface DefinitionPlan {
   readonly referenced: readonly ReferenceTable[];
   /** Given where the rows of a table that is there are checked against them. */
   readonly checksRows: boolean;
+  /** Of an ALTER TABLE … DISABLE TRIGGER that names none: all, or those that no constraint has made. */
+  readonly disabledTriggers?: 'all' | 'user' | undefined;
   /** Of a DO block. */
   readonly code: CodeInBlock | undefined;
   /** It cannot be run inside a transaction block. */

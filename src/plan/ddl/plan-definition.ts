@@ -24,7 +24,7 @@ export function planDefinition(statement: Statement, names: RelationNames): Defi
   const reach = target.reach ?? 'named';
   if (everywhere === undefined && !makesTables && !concernsCopies && tables.length === 0 && (reach !== 'all' || names.snapshot.tables.size === 0)) return undefined;
   const detaching = concurrentDetach(statement);
-  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), referenced, checksRows: 'AlterTableStmt' in node, code: undefined, everywhere };
+  return { kind: 'definition', text: detaching ?? text, attached: attachedPartition(node, names), isAlone: detaching !== undefined, tables, reach, droppedSchemas: target.droppedSchemas ?? [], conversions: conversions(statement, tables[0]), addedConstraints: addedConstraints(node), makesTables, schemas: schemasOf(node), referenced, checksRows: 'AlterTableStmt' in node, disabledTriggers: disabledTriggers(node), code: undefined, everywhere };
 }
 
 /** What a statement is about. */
@@ -163,6 +163,13 @@ function ofPublished(objects: readonly Node[] = [], { snapshot, searchPath }: Re
 function conversions(statement: Statement, table: CatalogTable | undefined): ReadonlyMap<string, Conversion> {
   const { node } = statement;
   return 'AlterTableStmt' in node && table !== undefined ? conversionsOf(statement, node.AlterTableStmt, table) : new Map();
+}
+
+function disabledTriggers(node: Node): DefinitionPlan['disabledTriggers'] {
+  const commands = 'AlterTableStmt' in node ? (node.AlterTableStmt.cmds ?? []) : [];
+  const subtypes = commands.flatMap((command) => ('AlterTableCmd' in command ? [command.AlterTableCmd.subtype] : []));
+  if (subtypes.includes('AT_DisableTrigAll')) return 'all';
+  return subtypes.includes('AT_DisableTrigUser') ? 'user' : undefined;
 }
 
 function addedConstraints(node: Node): ReadonlySet<string> {
