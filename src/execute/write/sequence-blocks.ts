@@ -38,6 +38,11 @@ export interface SequenceUse {
   readonly value: string;
 }
 
+/** How often those of a process that take values for one role or another have been told to forget what they have. */
+export interface Forgetting {
+  times: number;
+}
+
 /** Values of one sequence. */
 export interface TakenValues {
   readonly oid: number;
@@ -66,15 +71,21 @@ export type CoordinatorQuery = (text: string) => Promise<RawRow[]>;
 export class SequenceBlocks {
   readonly #blocks = new Map<string, Block>();
   readonly node = coordinatorNodeId;
+  readonly forgetting: Forgetting;
+  #forgotten = 0;
 
-  /** `ofIdentity`: where the cluster's own user takes values. A role may insert into a table without any right to the sequence of its identity column. */
+  /** `ofIdentity`: where the cluster's own user takes values. A role may insert into a table without any right to the sequence of its identity column. What one of them forgets, all do. */
   constructor(
     private readonly query: CoordinatorQuery,
-    private readonly ofIdentity?: Pick<SequenceBlocks, 'take' | 'takeRuns'>,
-  ) {}
+    private readonly ofIdentity?: Pick<SequenceBlocks, 'take' | 'takeRuns' | 'forgetting'>,
+  ) {
+    this.forgetting = ofIdentity?.forgetting ?? { times: 0 };
+  }
 
   /** The next `count` values of a sequence (qualified and quoted). */
   async take(sequence: string, count: number): Promise<TakenValues> {
+    if (this.#forgotten !== this.forgetting.times) this.#blocks.clear();
+    this.#forgotten = this.forgetting.times;
     let block = this.#blocks.get(sequence);
     if (block === undefined) {
       block = { oid: 0, values: [], size: sizeMin, filling: undefined };
@@ -107,9 +118,9 @@ export class SequenceBlocks {
     return this.ofIdentity;
   }
 
-  /** Forgets what is left: after TRUNCATE … RESTART IDENTITY and setval. */
+  /** Forgets what is left, for all roles: after TRUNCATE … RESTART IDENTITY and setval, and where a name may mean another sequence. */
   forget(): void {
-    this.#blocks.clear();
+    this.forgetting.times += 1;
   }
 
   async #isOfIdentity(sequence: string): Promise<boolean> {
