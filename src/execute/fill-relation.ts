@@ -9,12 +9,19 @@ import { HeldTable } from './staged/hold-rows.ts';
 import { StagedRun, type StagedOptions } from './staged/run-staged.ts';
 import { selectedRows } from './staged/staged-rows.ts';
 import type { StatementScope, SteadyScope } from './statement-scope.ts';
+import { beforeCode, lookAfterCode } from './watch-shells.ts';
+
+interface Filling {
+  readonly plan: MaterializePlan;
+  readonly how: Omit<StagedOptions, 'runsCode'>;
+  readonly runsCode: () => boolean | Promise<boolean>;
+}
 
 /**
  * Brings the rows of the query of a materialized view, or of CREATE TABLE AS, to the coordinator database and runs the statement that takes them in, all in one transaction there. Rows pass in
- * batches. Two processes that fill the same view do so one after the other, and the second sees what the first has done.
+ * batches. Two processes that fill the same view do so one after the other, and the second sees what the first has done. Where it `runsCode` in the coordinator database, that is watched as a whole.
  */
-export async function fillRelation(scope: StatementScope, query: ParsedQuery, { plan, how }: { readonly plan: MaterializePlan; readonly how: StagedOptions }): Promise<QueryResult> {
+export async function fillRelation(scope: StatementScope, query: ParsedQuery, { plan, how, runsCode }: Filling): Promise<QueryResult> {
   const steady = scope.steady();
   try {
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
@@ -23,8 +30,11 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
     // An advisory lock would be asked for by a query, whose snapshot, older than the wait, would be the transaction's.
     await coordinator.query({ text: `LOCK TABLE ${lockTable(fill)} IN SHARE ROW EXCLUSIVE MODE`, simple: true }, { signal: scope.signal });
     if (!scope.inTransaction) await keepReadOnly(coordinator);
+    const isWatched = await runsCode();
+    if (isWatched) await coordinator.query({ text: beforeCode, simple: true }, { signal: scope.signal });
     if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
     const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
+    if (isWatched) await lookAfterCode(coordinator, scope.onNotice);
     await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
     if (created?.isView === true) await bumpVersion({ coordinator, signal: scope.signal }, []);
     await steady.keep();

@@ -13,10 +13,10 @@ import type { Effect, StatementScope, SteadyScope } from './statement-scope.ts';
  * PostgreSQL counts scans by table and index, and holds the locks of changes until the transaction ends. So all three are to be sent in one transaction: `beforeCode`, the statement, `lookAfterCode`.
  * Nothing is seen where the server counts nothing (`track_counts`), a superuser's setting.
  */
-const beforeCode = notedShells();
+export const beforeCode = notedShells();
 
 /** Sent behind the statement, on its connection. Rejects with `unsupportedQuery`. */
-function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
+export function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
   return lookAfter(connection, comparedShells(), onNotice);
 }
 
@@ -83,6 +83,22 @@ export async function* watchedSteps<T>({ inTransaction, onNotice }: StatementSco
   }
 }
 
+/** The parts of rows that are read in a transaction block, beside other statements. What a server reads ahead of a part is not seen. */
+export async function* watchedParts<T>(scope: StatementScope, parts: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = parts[Symbol.asyncIterator]();
+  const next = (): Promise<IteratorResult<T>> => scope.withConnection(coordinatorNodeId, 'read', async (connection) => {
+    await connection.query({ text: beforeCode, simple: true }, { onNotice: scope.onNotice });
+    const part = await iterator.next();
+    await lookAfterCode(connection, scope.onNotice);
+    return part;
+  });
+  try {
+    for (let part = await next(); part.done !== true; part = await next()) yield part.value;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
 /** The scope of a statement for nodes, what it has computed in the coordinator database being watched where it `runsCode`. That is asked when something is first computed there. */
 export function watchedScope<S extends StatementScope>(scope: S, runsCode: () => boolean | Promise<boolean>): S {
   const run: StatementScope['run'] = async (node, query, effect) => {
@@ -91,7 +107,16 @@ export function watchedScope<S extends StatementScope>(scope: S, runsCode: () =>
       sentAtOnce(scope, connection, { statement: () => connection.query(query, { signal: scope.signal, onNotice: scope.onNotice }), runsCode: true }));
   };
   const steady: StatementScope['steady'] = () => watchedScope(scope.steady(), runsCode);
-  return withMember(withMember(scope, 'run', run as S['run']), 'steady', steady as S['steady']);
+  const watching = withMember(withMember(scope, 'run', run as S['run']), 'steady', steady as S['steady']);
+  within.set(watching, scope);
+  return watching;
+}
+
+const within = new WeakMap<StatementScope, StatementScope>();
+
+/** The scope that a `watchedScope` watches: for steps that are watched as a whole. Watching one of them would make forget what had been kept before it. */
+export function unwatched<S extends StatementScope>(scope: S): S {
+  return (within.get(scope) as S | undefined) ?? scope;
 }
 
 /** The scope of a write for nodes. What it reads and computes in the coordinator database before, in the transaction that then writes, is watched as a whole. */

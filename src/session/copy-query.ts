@@ -17,7 +17,7 @@ import { fanOutRows } from './fan-out-rows.ts';
 import type { PreparedPlan } from './planner.ts';
 import { mayReadOnReplicas } from './routed-reads.ts';
 import type { Routing } from './run-routed.ts';
-import { type RunContext, runStatement } from './run-statement.ts';
+import { type RunContext, runStatement, watching } from './run-statement.ts';
 
 /** The query in `COPY (query) TO`, as a statement of its own. */
 export function copiedQuery(statement: Statement): Statement {
@@ -44,7 +44,8 @@ export function plannedCopy(prepared: PreparedPlan, contextOf: (routing: Routing
   return { prepared, context: contextOf(mayReadOnReplicas(prepared.plan) ? routing : undefined) };
 }
 
-export async function copiedRows(copy: CopyStatement, { prepared, context }: PlannedQuery): Promise<CopiedRows> {
+export async function copiedRows(copy: CopyStatement, { prepared, context: given }: PlannedQuery): Promise<CopiedRows> {
+  const context = watching(prepared, given);
   const { plan } = prepared;
   if (plan.kind === 'coordinator') return { kind: 'coordinator' };
   if (plan.kind === 'computed') {

@@ -55,7 +55,7 @@ export class KnownCode {
   runs(prepared: RunByNames, where: NamedWhere): boolean | Promise<boolean> {
     const { sequenceEffects, snapshot, statement } = prepared;
     if (snapshot.tables.size === 0) return false;
-    const effects = computedByDefinition(statement) ?? (canBeInBlock.has(Object.keys(statement.node)[0] ?? '') ? sequenceEffects : undefined);
+    const effects = computedByDefinition(statement) ?? (mayRunCode(statement.node) ? sequenceEffects : undefined);
     if (effects === undefined) return false;
     if (effects.kind === 'unknown') return true;
     const named = effects.kind === 'named' ? effects : namesNothing;
@@ -101,6 +101,12 @@ const namesNothing: NamedEffects = { kind: 'named', sequences: [], functions: []
 
 /** What runs code, and can do so in a transaction block, besides changes of definitions. */
 const canBeInBlock: ReadonlySet<string> = new Set(['SelectStmt', 'InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'TruncateStmt', 'CreateTableAsStmt', 'RefreshMatViewStmt', 'ExecuteStmt', 'CallStmt', 'DoStmt', 'FetchStmt', 'DeclareCursorStmt', 'CopyStmt']);
+
+/** EXPLAIN runs its statement with ANALYZE alone. */
+function mayRunCode(node: Statement['node']): boolean {
+  if ('ExplainStmt' in node) return (node.ExplainStmt.options ?? []).some((option) => 'DefElem' in option && option.DefElem.defname === 'analyze');
+  return canBeInBlock.has(Object.keys(node)[0] ?? '');
+}
 
 function isKnown({ functions, relations, common }: NamedEffects, known: Known): boolean {
   return known.unnamed !== undefined && functions.every((name) => known.functions.has(name)) && relations.every((name) => known.relations.has(name) || common.has(name));

@@ -24,7 +24,7 @@ import type { Finishing } from '../plan/select/select-context.ts';
 import type { Statement } from '../sql/parse.ts';
 import { parseStatements } from '../sql/parse.ts';
 import { checkStandardStrings } from '../sql/standard-strings.ts';
-import { effectsOfDefinition, type SequenceEffects, sequenceEffects, withoutCalls } from './sequence-effects.ts';
+import { alsoCalling, effectsOfDefinition, type SequenceEffects, sequenceEffects, withoutCalls } from './sequence-effects.ts';
 import { KnownCode } from './known-code.ts';
 import { KnownShapes } from './known-shapes.ts';
 import { LiftedTexts } from './lifted-texts.ts';
@@ -186,7 +186,18 @@ function valuesNeeded(plan: StatementPlan, { node }: Statement): number {
 
 function effectsOf(plan: StatementPlan, statement: Statement): SequenceEffects {
   if (plan.kind === 'definition' || plan.kind === 'utility') return effectsOfDefinition(statement);
-  return sequenceEffects(statement, plan.kind === 'insert' || plan.kind === 'queried_insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
+  const effects = sequenceEffects(statement, plan.kind === 'insert' || plan.kind === 'queried_insert' ? [plan.table] : plan.kind === 'select' || plan.kind === 'modify' ? plan.tables : []);
+  return alsoCalling(effects, evaluatedDefaults(plan));
+}
+
+/** Expressions that no caller has written, and that the coordinator database may evaluate for the rows. */
+function evaluatedDefaults(plan: StatementPlan): string[] {
+  if (plan.kind === 'insert') return plan.computed.flatMap((value) => (value.kind === 'expression' ? [value.sql] : []));
+  if (plan.kind !== 'modify') return [];
+  return plan.tables.flatMap(({ kind, columns }) => columns.flatMap(({ default: meant }) => {
+    const isEvaluated = meant?.kind === 'expression' && (meant.ofCoordinator === true || (kind === 'reference' && meant.volatility !== 'immutable'));
+    return isEvaluated ? [meant.sql] : [];
+  }));
 }
 
 /** Sequences of which the cluster sees what is taken, as often as each is. */

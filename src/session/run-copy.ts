@@ -21,7 +21,7 @@ import { renderColumns } from '../execute/copy/render-copy.ts';
 import { askServerHash } from '../execute/server-hash.ts';
 import { streamLocalTables } from '../execute/read-local-tables.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
-import { watchedSteps } from '../execute/watch-shells.ts';
+import { watchedScope, watchedSteps } from '../execute/watch-shells.ts';
 import { placerOf } from '../plan/prune.ts';
 import { quoteIdentifier, quoteQualified } from '../sql/identifiers.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -53,7 +53,7 @@ export async function runCopyIn(statement: Statement, source: CopySource, { cont
       defaults: {
         nextValues: (sequence: string, count: number) => context.sequences.next(sequence, count),
         evaluate: async (expression: string, count: number) => {
-          const { rows } = await scope.run(coordinatorNodeId, { text: `SELECT (${expression})::text FROM pg_catalog.generate_series(1, ${count})` }, 'read');
+          const { rows } = await watchedScope(scope, () => context.runsCode(namesOf(statement, scope), scope)).run(coordinatorNodeId, { text: `SELECT (${expression})::text FROM pg_catalog.generate_series(1, ${count})` }, 'read');
           return rows.map((row) => at(row, 0));
         },
       },

@@ -97,11 +97,11 @@ function runBound(prepared: PreparedPlan, values: readonly unknown[], given: Run
   return runDrawing(prepared, context, (own) => (prepared.keepsLookups ? keepingLookups(own.scope, ({ scope }) => runPlan(prepared, values, { ...own, scope }, result), mayRunAgain) : runPlan(prepared, values, own, result)));
 }
 
-/** A statement for nodes may have functions of the user's called in the coordinator database, in steps of its own. */
+/** A statement for nodes may have functions of the user's called in the coordinator database, in steps of its own: by their names, or by local tables and views. */
 export function watching(prepared: PreparedPlan, context: RunContext): RunContext {
   const { plan: { kind }, sequenceEffects: effects } = prepared;
   const writes = kind === 'modify' || kind === 'insert' || kind === 'queried_insert';
-  if ((!writes && kind !== 'select' && kind !== 'materialize') || effects.kind === 'none' || (effects.kind === 'named' && effects.functions.length === 0)) return context;
+  if ((!writes && kind !== 'select') || effects.kind === 'none' || (effects.kind === 'named' && effects.functions.length + effects.relations.length === 0)) return context;
   const { scope } = context;
   const runsCode = (): boolean | Promise<boolean> => context.runsCode(prepared, scope);
   const watched = watchedScope(scope, runsCode);
@@ -167,7 +167,7 @@ function runPlan(prepared: PreparedPlan, values: readonly unknown[], context: Ru
       return runConcurrentIndex(context.scope, { text: plan.text }, plan, context.ddlLockTimeoutMs);
     case 'materialize': {
       const query = { text: plan.text, values, rowMode: result.rowMode, types: result.types };
-      return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() } });
+      return fillRelation(context.scope, query, { plan, how: { options: context.options, host: context.nextNode() }, runsCode: () => context.runsCode(prepared, context.scope) });
     }
     case 'made_by_query':
       throw new AssertionError('the session runs it as two statements');

@@ -4,7 +4,7 @@ import { builtinAggregates, collectCalls } from '../analyze/function-calls.ts';
 import { builtinName, holds, nameParts, walk } from '../sql/ast.ts';
 import { sequenceName } from '../plan/sequence-use.ts';
 import { quoteName } from '../sql/identifiers.ts';
-import type { Statement } from '../sql/parse.ts';
+import { parseOne, type Statement } from '../sql/parse.ts';
 
 /** What a statement that a server runs may do to sequences, as far as its text says. Values that the cluster supplies are none of it. */
 export type SequenceEffects =
@@ -79,6 +79,18 @@ export function withoutCalls(effects: SequenceEffects, seen: readonly string[]):
     if (place >= 0) sequences.splice(place, 1);
   }
   return sequences.length + effects.functions.length + effects.relations.length === 0 ? none : { ...effects, sequences };
+}
+
+/** The same, with the functions that these expressions call besides; what they take of sequences is not looked at. */
+export function alsoCalling(effects: SequenceEffects, expressions: readonly string[]): SequenceEffects {
+  if (effects.kind === 'unknown' || expressions.length === 0) return effects;
+  const functions = new Set(effects.kind === 'named' ? effects.functions : []);
+  collectCalls(expressions.map((sql) => parseOne(`SELECT ${sql}`).node), (call) => {
+    if (takenBy(call) === null) addName(call, functions);
+    return true;
+  }, true);
+  if (functions.size === 0) return effects;
+  return effects.kind === 'named' ? { ...effects, functions: [...functions] } : { kind: 'named', sequences: [], functions: [...functions], relations: [], common: new Set(), writes: true, fills: [] };
 }
 
 function addName({ funcname }: FuncCall, names: Set<string>): void {

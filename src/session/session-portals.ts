@@ -7,8 +7,12 @@ import type { FieldDescriptor, RawRow } from '../cluster/node-connection.ts';
 import { textTypes } from '../cluster/query-result.ts';
 import { fieldsOf } from '../execute/fields.ts';
 import { checkLocalTables } from '../execute/read-local-tables.ts';
+import type { StagedOptions } from '../execute/staged/run-staged.ts';
 import { selectedRows } from '../execute/staged/staged-rows.ts';
 import type { StatementScope } from '../execute/statement-scope.ts';
+import { watchedParts } from '../execute/watch-shells.ts';
+import { targetOf } from '../plan/bind.ts';
+import { isStaged } from '../plan/fan-out.ts';
 import type { SelectPlan } from '../plan/statement-plan.ts';
 import { readsOrWrites } from '../sql/ast.ts';
 import type { Statement } from '../sql/parse.ts';
@@ -16,7 +20,7 @@ import { CoordinatorCursor, cursorText } from './coordinator-cursor.ts';
 import { ForwardRows, KeptRows, keptRows } from './cursor-rows.ts';
 import { checkLocking, type DeclaredQuery, declaredQuery } from './declared-query.ts';
 import type { PreparedPlan } from './planner.ts';
-import { anyNode, type RunContext, runStatement } from './run-statement.ts';
+import { anyNode, type RunContext, runStatement, watching } from './run-statement.ts';
 import { outsideBlock, tagged, transactionAborted } from './session-answers.ts';
 import type { SessionBlock } from './session-block.ts';
 import type { SessionCursors } from './session-cursors.ts';
@@ -42,6 +46,8 @@ export interface PortalSession {
   /** The plan of a query whose rows the cluster computes, at least in part. */
   plannedComputed(statement: Statement, signal: AbortSignal | undefined): Promise<PreparedPlan | undefined>;
 }
+
+type Opening = Pick<SessionQuery, 'values' | 'signal'>;
 
 /** A query over distributed tables, planned. */
 interface PlannedSelect {
@@ -81,7 +87,7 @@ export class SessionPortals {
       const selected = readsOrWrites(statement.node) ? await this.#plannedSelect(statement, query.signal) : undefined;
       if (selected === undefined && (await this.#openOnCoordinator(name, statement, query))) return 'SELECT';
       const result = selected === undefined ? await this.session.run(statement, { ...query, rowMode: 'array', types: textTypes }) : undefined;
-      const rows = result !== undefined ? new KeptRows(result.rows) : await this.#telling(selected?.prepared, query.signal, () => ForwardRows.open(this.#batchesOf(present(selected), query.values ?? []), query.signal));
+      const rows = result !== undefined ? new KeptRows(result.rows) : await this.#rowsOf(present(selected), { name, isKept: false }, query);
       const fields = result !== undefined ? result.fields : await this.#fieldsOf(present(selected));
       await cursors.close(name);
       cursors.declare(name, { fields, rows, held: false, reads: selected?.prepared });
@@ -136,9 +142,8 @@ export class SessionPortals {
     if (plan.locks) checkLocking(cursor);
     if (binary) throw new ClusterError('unsupportedQuery', 'a cursor over distributed tables gives no binary rows', { hint: 'Leave out BINARY.' });
     this.#checkInBlock(held);
-    const batches = this.#batchesOf(prepared, values);
     const isKept = held || scrolls;
-    const rows = await this.#telling(prepared.prepared, signal, async () => (isKept ? new KeptRows(await keptRows(batches(signal), name)) : ForwardRows.open(batches, signal)));
+    const rows = await this.#rowsOf(prepared, { name, isKept }, { values, signal });
     cursors.declare(name, { fields: await this.#fieldsOf(prepared), rows, held, reads: isKept ? undefined : prepared.prepared });
     return tagged('DECLARE');
   }
@@ -167,11 +172,43 @@ export class SessionPortals {
     return plan.kind === 'select' ? { statement, prepared, plan, snapshot } : undefined;
   }
 
+  #rowsOf(selected: PlannedSelect, { name, isKept }: { readonly name: string; readonly isKept: boolean }, opening: Opening): Promise<KeptRows | ForwardRows> {
+    const { values = [], signal } = opening;
+    return this.#telling(selected.prepared, signal, async () => {
+      if (isKept) return new KeptRows(await keptRows(this.#batchesOf(selected, values)(signal), name));
+      const isWatched = await this.#runsCodeInStages(selected, opening);
+      return ForwardRows.open(isWatched ? this.#watchedBatchesOf(selected, values) : this.#batchesOf(selected, values), signal);
+    });
+  }
+
   /** Reads in parts, beside other statements of the transaction. */
-  #batchesOf({ plan, snapshot }: PlannedSelect, values: readonly unknown[]): (signal: AbortSignal | undefined) => AsyncIterable<readonly RawRow[]> {
+  #batchesOf({ prepared, plan, snapshot }: PlannedSelect, values: readonly unknown[]): (signal: AbortSignal | undefined) => AsyncIterable<readonly RawRow[]> {
+    const how = this.#how(plan, snapshot);
+    return (signal) => {
+      const context = this.session.context(snapshot, signal);
+      return selectedRows(watching(prepared, context).scope, { plan, values }, { ...how, runsCode: () => context.runsCode(prepared, context.scope) });
+    };
+  }
+
+  /** The same, each part watched by itself: other statements come between. */
+  #watchedBatchesOf({ plan, snapshot }: PlannedSelect, values: readonly unknown[]): (signal: AbortSignal | undefined) => AsyncIterable<readonly RawRow[]> {
+    const how = this.#how(plan, snapshot);
+    return (signal) => {
+      const scope = this.session.scope(snapshot, signal);
+      return watchedParts(scope, selectedRows(scope, { plan, values }, how));
+    };
+  }
+
+  #how(plan: SelectPlan, snapshot: CatalogSnapshot): Pick<StagedOptions, 'options' | 'host'> {
     const { services } = this.session;
-    const how = { options: services.options, host: anyNode(plan, { scope: this.session.scope(snapshot, undefined), nextNode: () => services.nextNode() }) };
-    return (signal) => selectedRows(this.session.scope(snapshot, signal), { plan, values }, how);
+    return { options: services.options, host: anyNode(plan, { scope: this.session.scope(snapshot, undefined), nextNode: () => services.nextNode() }) };
+  }
+
+  /** Whether its stages may run code in the coordinator database. */
+  async #runsCodeInStages({ prepared, plan, snapshot }: PlannedSelect, { values = [], signal }: Opening): Promise<boolean> {
+    if ((plan.routable && targetOf(plan, values).kind !== 'many') || !isStaged(await plan.fanOut())) return false;
+    const context = this.session.context(snapshot, signal);
+    return context.runsCode(prepared, context.scope);
   }
 
   async #fieldsOf({ statement, snapshot }: PlannedSelect): Promise<readonly FieldDescriptor[]> {

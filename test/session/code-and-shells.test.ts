@@ -63,7 +63,21 @@ const readers = [
   `DO $$ BEGIN PERFORM counted('orders'); END $$`,
 ];
 
-test.each([...readers, ...finished])('%s: nobody is given what the shell has', async (text) => {
+/** Their texts call nothing: views, triggers and defaults do. */
+const byRelations = [
+  'INSERT INTO triggered SELECT 100 + max(id) FROM orders',
+  'INSERT INTO defaulted (id) SELECT 100 + max(id) FROM orders',
+  'INSERT INTO notes SELECT 500, s.n FROM seen s JOIN orders o ON o.id = s.id LIMIT 1',
+  'INSERT INTO orders (tenant_id, id) SELECT DISTINCT 1, s.n + 500 FROM seen s',
+  'UPDATE orders SET note = s.n FROM seen s WHERE s.id = orders.id',
+  'MERGE INTO triggered USING (SELECT max(id) AS id FROM orders) s ON s.id = triggered.id WHEN NOT MATCHED THEN INSERT VALUES (s.id)',
+  'SELECT s.n, rank() OVER (ORDER BY sum(o.total)) FROM seen s JOIN orders o ON o.id = s.id GROUP BY s.n',
+  'CREATE TABLE made AS SELECT s.* FROM seen s JOIN orders o ON o.id = s.id',
+  'DECLARE c CURSOR WITH HOLD FOR SELECT s.n FROM seen s JOIN orders o ON o.id = s.id',
+  'EXPLAIN (ANALYZE) INSERT INTO triggered VALUES (1)',
+];
+
+test.each([...readers, ...finished, ...byRelations])('%s: nobody is given what the shell has', async (text) => {
   await expect(pair.cluster.query(text)).rejects.toMatchObject(refused);
   const client = await pair.cluster.connect();
   try {
@@ -80,6 +94,35 @@ test.each([...readers, ...finished])('%s: nobody is given what the shell has', a
 test.each(finished)('%s: as on one PostgreSQL where it reads local tables', async (text) => {
   const local = text.replace(`counted('orders')`, `counted('notes')`);
   await compareSteps(pair, local, 'BEGIN', local.replace('made', 'made_2'), 'ROLLBACK', 'DROP TABLE IF EXISTS made');
+});
+
+test('cursors over views that call functions', async () => {
+  await pair.cluster.query(`CREATE VIEW passing AS SELECT id, counted('notes') AS n FROM notes`);
+  await pair.plain.query(`CREATE VIEW passing AS SELECT id, counted('notes') AS n FROM notes`);
+  await compareSteps(pair, 'BEGIN', 'DECLARE c CURSOR FOR SELECT p.id, p.n FROM passing p JOIN orders o ON o.id = p.id ORDER BY 1', 'FETCH 3 c', `SELECT counted('notes')`, 'FETCH ALL c', 'ROLLBACK', 'DROP VIEW passing');
+  const client = await pair.cluster.connect();
+  try {
+    await client.query('BEGIN');
+    await expect(client.query('DECLARE c CURSOR FOR SELECT s.n FROM seen s JOIN orders o ON o.id = s.id')).rejects.toMatchObject(refused);
+    await client.query('ROLLBACK');
+  } finally {
+    client.release();
+  }
+  await expect(collected(pair.cluster.copyTo('COPY (SELECT s.n FROM seen s JOIN orders o ON o.id = s.id) TO STDOUT'))).rejects.toMatchObject(refused);
+});
+
+test('defaults of a reference table that the coordinator database evaluates', async () => {
+  await pair.cluster.query(`CREATE TABLE stamped (code text PRIMARY KEY, n bigint DEFAULT counted('orders')); CREATE TABLE marked (code text PRIMARY KEY, n bigint DEFAULT counted('notes'))`);
+  for (const table of ['stamped', 'marked']) await pair.cluster.createReferenceTable(table);
+  for (const rest of [`VALUES ('a')`, 'SELECT code FROM countries', `VALUES ('b') ON CONFLICT (code) DO NOTHING`]) {
+    await expect(pair.cluster.query(`INSERT INTO stamped (code) ${rest}`), rest).rejects.toMatchObject(refused);
+    await pair.cluster.query(`INSERT INTO marked (code) ${rest}`);
+  }
+  await expect(pair.cluster.copyFrom('COPY stamped (code) FROM STDIN', ['c\n'])).rejects.toMatchObject(refused);
+  await pair.cluster.copyFrom('COPY marked (code) FROM STDIN', ['c\n']);
+  expect((await pair.cluster.query('SELECT * FROM stamped')).rows).toEqual([]);
+  expect((await pair.cluster.query('SELECT n, count(*) FROM marked GROUP BY n')).rows).toEqual([{ n: '2', count: '5' }]);
+  await pair.cluster.query('DROP TABLE stamped, marked');
 });
 
 test('streams end with the error', async () => {

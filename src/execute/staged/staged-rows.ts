@@ -5,7 +5,7 @@ import { bindTarget } from '../../plan/bind.ts';
 import type { SelectPlan } from '../../plan/statement-plan.ts';
 import { checkLocalTables, streamLocalTables } from '../read-local-tables.ts';
 import type { StatementScope, SteadyScope } from '../statement-scope.ts';
-import { watchedInTransaction } from '../watch-shells.ts';
+import { unwatched, watchedInTransaction } from '../watch-shells.ts';
 import { type StagedCall, type StagedOptions, StagedRun } from './run-staged.ts';
 
 type Batches = AsyncGenerator<readonly RawRow[]>;
@@ -70,7 +70,7 @@ function inStages(scope: StatementScope, call: StagedCall, how: StagedOptions): 
     // Always in the same order, and before the coordinator database: so no two statements wait for each other's connections.
     if (!scope.inTransaction) for (const { id } of scope.snapshot.nodes) await steady.join(id);
     const watched = (await how.runsCode?.()) === true ? await steady.join(coordinatorNodeId) : undefined;
-    const rows = (): Batches => new StagedRun(steady, how).rows(call);
+    const rows = (): Batches => new StagedRun(watched === undefined ? steady : unwatched(steady), how).rows(call);
     yield* watched === undefined ? rows() : watchedInTransaction(watched, scope.onNotice, rows);
     if (call.fanOut.readsLocalTables) await checkLocalTables(scope);
     // What was taken of sequences is in the log for certain with a commit alone: a server that comes back from a crash must not give it again.
