@@ -157,7 +157,7 @@ test('what is taken is updated by one statement for each shard', async () => {
   try {
     const { rows } = await client.query(`SELECT count(*)::int AS written, count(DISTINCT (xmin::text, cmin::text))::int AS statements FROM users_${shardId} WHERE email LIKE 'one%' AND site = 5`);
     expect(rows).toEqual([{ written: 40, statements: 1 }]);
-    await pair.cluster.query(`INSERT INTO users (tenant_id, id, email, site) SELECT 3, g, CASE WHEN g % 4 = 0 THEN 'one' ELSE 'two' END || g, 6 FROM generate_series(60001, 60060) g WHERE g % 4 = 0 OR g > 60040 ON CONFLICT DO NOTHING`);
+    await pair.cluster.query(`INSERT INTO users (tenant_id, id, email, site) SELECT 3, g + 1000, CASE WHEN g % 4 = 0 AND g < 60041 THEN 'one' ELSE 'two' END || g, 6 FROM generate_series(60001, 60060) g WHERE g % 4 = 0 OR g > 60040 ON CONFLICT DO NOTHING`);
     const { rows: inserted } = await client.query(`SELECT count(*)::int AS written, count(DISTINCT (xmin::text, cmin::text))::int AS statements FROM users_${shardId} WHERE site = 6 AND id > 60000`);
     expect(inserted).toEqual([{ written: 20, statements: 1 }]);
   } finally {
