@@ -58,7 +58,6 @@ async function checkView(rangeVar: RangeVar, view: DependentView, { names, searc
   if (view.materialized) {
     throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables, whose empty shells a refresh would fill it from.`, 'Make it an ordinary view.');
   }
-  if (rangeVar.inh !== true) throw unsupported(`ONLY stands before view "${view.name}".`, 'Leave ONLY out.');
   if (searchPath.includes('pg_catalog') && searchPath[0] !== 'pg_catalog') {
     throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');
   }
