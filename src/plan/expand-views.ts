@@ -56,7 +56,7 @@ function relationOf({ name, sql, securityBarrier }: DependentView): string {
 
 async function checkView(rangeVar: RangeVar, view: DependentView, { names, searchPath, describe }: ViewInput): Promise<void> {
   if (view.materialized) {
-    throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables, whose empty shells a refresh would fill it from.`, 'Make it an ordinary view.');
+    throw unsupported(`Materialized view "${view.name}" reads distributed or reference tables, and was made before they were distributed, or past the cluster: a refresh would fill it from empty shells.`, 'Drop it, and create it again through the cluster.');
   }
   if (searchPath.includes('pg_catalog') && searchPath[0] !== 'pg_catalog') {
     throw unsupported('Other schemas stand before pg_catalog in search_path.', 'Leave pg_catalog out of search_path, so that it is searched first.');

@@ -168,6 +168,15 @@ test('filled past the cluster it is refused; made past the cluster, too', async 
   await run(connectionString, 'DROP MATERIALIZED VIEW foreign_made');
 });
 
+test('made before its tables were distributed it is refused, with the way out', async () => {
+  await pair.cluster.query(`CREATE TABLE postponed (id int PRIMARY KEY); INSERT INTO postponed VALUES (1), (2); CREATE MATERIALIZED VIEW early AS SELECT id FROM postponed; SELECT create_distributed_table('postponed', 'id', colocate_with => 'none')`);
+  const refused = { id: 'unsupportedQuery', detail: expect.stringContaining('was made before they were distributed'), hint: 'Drop it, and create it again through the cluster.' };
+  await expect(pair.cluster.query('SELECT * FROM early')).rejects.toMatchObject(refused);
+  await pair.cluster.query('DROP MATERIALIZED VIEW early; CREATE MATERIALIZED VIEW early AS SELECT id FROM postponed');
+  expect((await pair.cluster.query('SELECT id FROM early ORDER BY id')).rows).toEqual([{ id: 1 }, { id: 2 }]);
+  await pair.cluster.query('DROP TABLE postponed CASCADE');
+});
+
 test('an aborted refresh leaves the rows that were there', async () => {
   const before = await pair.cluster.query('SELECT count(*) FROM whole');
   const outcomes = new Set<unknown>();
