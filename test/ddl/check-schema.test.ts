@@ -79,7 +79,7 @@ const drifts: readonly Drift[] = [
 
 /** Owns something, and is on the three servers; others may be asked for theirs at the same time. */
 const owner = `shardwright_test_${randomBytes(4).toString('hex')}`;
-const objects = `CREATE TYPE shade AS ENUM ('red', 'green', 'blue'); CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE DOMAIN small AS int CHECK (VALUE < 10);
+const objects = `CREATE TYPE shade AS ENUM ('red', 'green', 'blue'); CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION two() RETURNS int LANGUAGE sql AS 'SELECT 2'; GRANT EXECUTE ON FUNCTION two() TO CURRENT_USER; CREATE DOMAIN small AS int CHECK (VALUE < 10);
   CREATE ROLE ${owner} CONNECTION LIMIT 3; CREATE SCHEMA AUTHORIZATION ${owner}; COMMENT ON DOMAIN small IS 'few'; ALTER ROLE ${owner} SET work_mem = '2MB'`;
 
 /** What nodes have beside tables. */
@@ -89,7 +89,7 @@ const objectDrifts: readonly { readonly plant: string; readonly what: readonly s
   { what: ['type public.shade'], plant: `ALTER TYPE shade RENAME VALUE 'green' TO 'grün'` },
   { what: ['function public.one()'], plant: `CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 2'` },
   { what: ['function public.one()'], plant: 'DROP FUNCTION one' },
-  { what: ['privileges of function public.one()'], plant: `REVOKE EXECUTE ON FUNCTION one() FROM PUBLIC; GRANT EXECUTE ON FUNCTION one() TO ${owner}` },
+  { what: ['privileges of function public.two()'], plant: `REVOKE EXECUTE ON FUNCTION two() FROM PUBLIC; GRANT EXECUTE ON FUNCTION two() TO ${owner}` },
   { what: ['type public.small'], plant: 'ALTER DOMAIN small DROP CONSTRAINT small_check' },
   { what: ['comment of type public.small'], plant: `COMMENT ON DOMAIN small IS 'many'` },
   { what: [`owner of schema ${owner}`], plant: `ALTER SCHEMA ${owner} OWNER TO CURRENT_USER` },

@@ -5,7 +5,9 @@ import { objectKey, type UserObject } from '../objects/user-object.ts';
 import type { PartDifference } from './part.ts';
 
 /** How an object of a node, undefined where it has none, is not as the coordinator database's; undefined where it is. Repairs: what makes it, gives it values that an enum lacks, or drops it first, which PostgreSQL refuses while something needs it. */
-export function objectDifference(object: UserObject, there: UserObject | undefined): PartDifference | undefined {
+export function objectDifference(wished: UserObject, there: UserObject | undefined): PartDifference | undefined {
+  // Privileges that are those by default have no statement that gives them back: they are not compared.
+  const object = wished.grants === undefined ? { ...wished, grants: there?.grants } : wished;
   const what = objectKey(object);
   const complete = object.complete === undefined ? [] : [object.complete];
   if (there === undefined) return { what, expected: shown(object), found: undefined, repair: [...renderObject(object, undefined), ...complete].filter((text) => text !== '') };
