@@ -46,6 +46,10 @@ const viewByCode = `c.relkind = 'v' AND c.oid >= 16384 AND (pg_catalog.pg_get_vi
 /** Tables whose rows foreign keys change with those of `reached`, by statements of PostgreSQL's own that run the code of these tables. */
 const followers = `SELECT k.conrelid FROM pg_catalog.pg_constraint k WHERE k.confrelid = reached.oid AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))`;
 
+/** Foreign keys that set columns of such tables to defaults, which take values of sequences. */
+const defaulting = `pg_catalog.pg_constraint k JOIN reached ON k.confrelid = reached.oid JOIN pg_catalog.pg_attrdef f ON f.adrelid = k.conrelid AND f.adnum = ANY (k.conkey)
+  WHERE k.contype = 'f' AND 'd' IN (k.confdeltype, k.confupdtype) AND pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~* '(nextval|setval)'`;
+
 /** With its partitions and heirs, and, where it is written, what follows its rows. A default may find its sequence by a name that is no constant. */
 const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN below ON i.inhparent = below.oid),
     reached AS (SELECT oid FROM below UNION SELECT f.oid FROM reached, LATERAL (SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = reached.oid UNION ALL ${followers}) AS f(oid))
@@ -53,7 +57,7 @@ const relationQuery = `WITH RECURSIVE below AS (SELECT c.oid UNION SELECT i.inhr
     'oid', c.oid::int8,
     'readsByCode', c.relrowsecurity OR ${viewByCode},
     'writesByCode', EXISTS (SELECT FROM pg_catalog.pg_class w JOIN reached ON w.oid = reached.oid WHERE w.relrowsecurity OR w.relhasrules)
-      OR EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN reached ON t.tgrelid = reached.oid WHERE NOT t.tgisinternal) OR ${dependsOnCode(defaults('reached'))}
+      OR EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN reached ON t.tgrelid = reached.oid WHERE NOT t.tgisinternal) OR ${dependsOnCode(defaults('reached'))} OR EXISTS (SELECT FROM ${defaulting})
       OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN below ON f.adrelid = below.oid WHERE pg_catalog.pg_get_expr(f.adbin, f.adrelid) ~* '(nextval|setval)'
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> f.adrelid)),
     'checksByCode', ${dependsOnCode(checks)} OR ${dependsOnCode(indexes)},

@@ -27,6 +27,7 @@ CREATE TABLE watched (id int);
 CREATE TRIGGER log_taken BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION log_taken();
 CREATE TABLE emptied (id int);
 CREATE TRIGGER log_taken BEFORE TRUNCATE ON emptied EXECUTE FUNCTION log_taken();
+CREATE TABLE chosen (id int PRIMARY KEY); CREATE TABLE choosers (of bigint REFERENCES chosen ON DELETE SET DEFAULT DEFAULT nextval('parents_id_seq') * 0 + 2);
 CREATE VIEW taking AS SELECT nextval('parents_id_seq') AS n`;
 
 beforeAll(async () => {
@@ -203,3 +204,15 @@ function held(): number {
   const { open, idle } = Cluster.coordinatorOf(pair.cluster).pools.get(coordinatorNodeId).counts;
   return open - idle;
 }
+
+test('a foreign key that sets a default takes its value', async () => {
+  await pair.cluster.query('INSERT INTO chosen VALUES (1), (2); INSERT INTO choosers VALUES (1)');
+  const client = await pair.cluster.connect();
+  try {
+    await client.query(parent(1));
+    await client.query('DELETE FROM chosen WHERE id = 1');
+    for (const asked of [`SELECT currval('parents_id_seq')`, 'SELECT lastval()']) expect(await step(client, asked)).toMatchObject({ code: '55000' });
+  } finally {
+    client.release(true);
+  }
+});
