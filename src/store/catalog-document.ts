@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { placementsOnly } from './placements-only.ts';
 import { installShellUses } from './shell-uses.ts';
+import { timePartitionFunctions } from './time-partitions.ts';
 import { installTableDefinitions } from './table-definitions.ts';
 import { volatility } from './volatility.ts';
 
@@ -51,14 +52,14 @@ const databaseSettings = `(SELECT coalesce(json_object_agg(name, setting), '{}')
 /**
  * Creates the function behind `catalogDocumentQuery`. A function, because type names and expressions must be written for a search path and
  * date style of our own whatever the session's are, in one round trip; one of PL/pgSQL, which keeps its plan for the session: to make it takes twice as long as to run it.
- * Its name contains a hash of its text, so that processes of different versions can share a database, and of those of `tableDefinitionsQuery` and `installShellUses`: who has booted by the one finds the others.
+ * Its name contains a hash of its text, so that processes of different versions can share a database, and of those of the other functions that are installed with it: who has booted by the one finds the others.
  */
 export function installCatalogDocument(): string {
   return `CREATE OR REPLACE FUNCTION ${documentFunction()}(known bigint) ${functionText};\n${others()}`;
 }
 
 function others(): string {
-  return `${installTableDefinitions()};\n${installShellUses()}`;
+  return `${installTableDefinitions()};\n${installShellUses()};\n${timePartitionFunctions}`;
 }
 
 function documentFunction(): string {

@@ -3,7 +3,6 @@ import type { CallOptions, NodeConnection, NodeConnections } from '../cluster/no
 import { installCatalogDocument } from './catalog-document.ts';
 import { migrations } from './migrations.ts';
 import { nodeSchemaSql } from './node-schema.ts';
-import { timePartitionFunctions } from './time-partitions.ts';
 
 /** Any fixed number will do: whoever installs the schema in one database waits for the others here. */
 const installLock = '8243122740771205467';
@@ -49,7 +48,7 @@ async function migrate(connection: NodeConnection, options?: CallOptions): Promi
     const text = [...missing, `UPDATE shardwright.cluster SET schema_version = ${migrations.length}`].join(';\n');
     await connection.query({ text, simple: true }, options);
   }
-  await connection.query({ text: `${nodeSchemaSql};\n${installCatalogDocument()};\n${timePartitionFunctions};\n${versionGrant}`, simple: true }, options);
+  await connection.query({ text: `${nodeSchemaSql};\n${installCatalogDocument()};\n${versionGrant}`, simple: true }, options);
 }
 
 /** Whoever reads a local table compares the version of the catalog, in whatever role the session has set. */

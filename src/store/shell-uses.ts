@@ -27,6 +27,10 @@ function hash(): string {
 export const beforeCommitting = `SELECT ${keeping(readings(totalScans), 'false')}`;
 export const afterCommitting = `DO $shardwright$ ${comparing(readings(totalScans))} $shardwright$`;
 
+/** Whether a lock of a shell is a change's: of most; of a trigger or foreign key, but for one of a local table that refers to a reference table; of a partition that was attached. */
+const isOfChange = `(l.mode IN ('AccessExclusiveLock', 'ShareLock') OR l.mode = 'ShareRowExclusiveLock' AND t.kind <> 'reference' OR l.mode = 'ShareUpdateExclusiveLock' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i
+        WHERE i.inhparent = t.relation::oid AND NOT EXISTS (SELECT FROM shardwright.distributed_table p WHERE p.relation::oid = i.inhrelid)))`;
+
 const bodies = { note_shells: `BEGIN PERFORM ${keeping(usesInTransaction(), 'true')}; END`, compare_shells: comparing(usesInTransaction()) };
 
 function keeping(uses: string, isLocal: string): string {
@@ -47,8 +51,9 @@ function comparing(uses: string): string {
  */
 function usesInTransaction(): string {
   return `${readings(scans)}
-    UNION ALL SELECT t.relation::oid, 'changed', 'c' || t.relation::oid FROM shardwright.distributed_table t WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL AND t.relation::oid IN (SELECT l.relation FROM pg_catalog.pg_locks l
-      WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.mode IN ('AccessExclusiveLock', 'ShareLock') AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))`;
+    UNION ALL SELECT t.relation::oid, 'changed', 'c' || t.relation::oid FROM shardwright.distributed_table t JOIN (SELECT DISTINCT relation, mode FROM pg_catalog.pg_locks
+      WHERE locktype = 'relation' AND pid = pg_catalog.pg_backend_pid() AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())) AS l ON l.relation = t.relation::oid
+      WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL AND ${isOfChange}`;
 }
 
 /** Copies of reference tables have all rows. Indexes are found by all tables at once, whatever is known of how many these are: with each looked at by itself it takes three times as long. */

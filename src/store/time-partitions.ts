@@ -25,7 +25,7 @@ $$`;
  * whole hour, day, month … on. Dates and timestamps without a time zone are counted as such, so that no hour is missing where clocks are changed.
  */
 const missingRanges = `CREATE OR REPLACE FUNCTION shardwright.get_missing_time_partition_ranges(table_name regclass, partition_interval interval, to_value timestamptz, from_value timestamptz DEFAULT now())
-RETURNS TABLE (partition_name text, range_from_value text, range_to_value text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (partition_name text, range_from_value text, range_to_value text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = ISO AS $$
 DECLARE
   type regtype := shardwright.time_partition_type(table_name);
   unit text := CASE WHEN partition_interval < interval '1 hour' THEN 'minute' WHEN partition_interval < interval '1 day' THEN 'hour' WHEN partition_interval < interval '1 week' THEN 'day'
@@ -71,7 +71,7 @@ $$`;
 
 /** Made beside the table and attached then, so that it can be read and written meanwhile; whoever else makes partitions of it waits, and finds them. */
 const createPartitions = `CREATE OR REPLACE FUNCTION shardwright.create_time_partitions(table_name regclass, partition_interval interval, end_at timestamptz, start_from timestamptz DEFAULT now())
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = ISO AS $$
 DECLARE
   schema name;
   method text;
@@ -95,7 +95,7 @@ END
 $$`;
 
 /** Those that end at the time or before it, oldest first. */
-const dropPartitions = `CREATE OR REPLACE PROCEDURE shardwright.drop_old_time_partitions(table_name regclass, older_than timestamptz) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+const dropPartitions = `CREATE OR REPLACE PROCEDURE shardwright.drop_old_time_partitions(table_name regclass, older_than timestamptz) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET datestyle = ISO AS $$
 DECLARE
   part record;
 BEGIN
