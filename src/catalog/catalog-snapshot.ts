@@ -71,7 +71,7 @@ export interface TableIndex {
   /** Column names in order; undefined for an expression. INCLUDE columns are not listed. */
   readonly columns: readonly (string | undefined)[];
   readonly partial: boolean;
-  /** Of a reference table: whether no two rows have values that the columns' own `=` takes for the same, at any moment. Not where it is partial, deferrable, or has another collation or operator class. */
+  /** Whether no two rows have values that the columns' own `=` takes for the same, at any moment. Not where it is partial, deferrable, or has another collation or operator class. */
   readonly tellsRows: boolean;
 }
 

@@ -103,10 +103,13 @@ const columns = `
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
   GROUP BY a.attrelid`;
 
-/** Expressions have no attribute of the table; see `tellsRows` in catalog-snapshot.ts. */
-const tellsRows = `r.kind = 'reference' AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND NOT EXISTS (
-      SELECT FROM generate_series(0, i.indnkeyatts - 1) p JOIN pg_opclass o ON o.oid = i.indclass[p] LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p]
-      WHERE NOT o.opcdefault OR a.attcollation IS DISTINCT FROM i.indcollation[p])`;
+/**
+ * See `tellsRows` in catalog-snapshot.ts. What is equal under one deterministic collation is so under all of them: columns are looked at one by one only where there are others. Expressions have no attribute of the table.
+ */
+const tellsRows = `i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND NOT i.indclass::oid[] && ARRAY(SELECT oid FROM pg_opclass WHERE NOT opcdefault)
+    AND (NOT EXISTS (SELECT FROM pg_collation WHERE NOT collisdeterministic) OR NOT EXISTS (
+      SELECT FROM generate_series(0, i.indnkeyatts - 1) p LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p]
+      WHERE a.attcollation IS DISTINCT FROM i.indcollation[p]))`;
 
 const indexes = `
   SELECT i.indrelid AS oid, json_agg(json_build_array(c.relname, i.indisunique AND i.indisvalid AND i.indimmediate,

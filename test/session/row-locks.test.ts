@@ -249,7 +249,7 @@ describe('of rows that are chosen by position', () => {
   const taken = `SELECT tenant_id, id, total, tags FROM orders WHERE note IN ('taken', 'again', 'mine') ORDER BY tenant_id, id`;
   test('jobs', () => expectSameLocks([
     `UPDATE orders SET note = 'taken' WHERE ctid = (SELECT ctid FROM orders WHERE note = 'x' ORDER BY total LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *`,
-    `UPDATE public.orders AS o SET note = 'again', tags = tags || 'b' WHERE o.ctid IN (SELECT p.ctid FROM orders p WHERE p.note = 'x' ORDER BY p.total LIMIT 3 FOR NO KEY UPDATE SKIP LOCKED) AND total < 1000`,
+    `UPDATE public.orders AS o SET note = 'again', tags = array_append(tags, 'b') WHERE o.ctid IN (SELECT p.ctid FROM orders p WHERE p.note = 'x' ORDER BY p.total LIMIT 3 FOR NO KEY UPDATE SKIP LOCKED) AND total < 1000`,
     { text: `UPDATE orders SET note = $2 WHERE ctid = ANY (ARRAY(SELECT ctid FROM orders WHERE note = $1 ORDER BY total DESC LIMIT $3 FOR UPDATE SKIP LOCKED))`, values: ['x', 'mine', 4] }, taken,
   ], { held }));
   test('batches', () => expectSameLocks([

@@ -72,7 +72,7 @@ test.each([15, 18] as const)('columns as they are, whatever the search path of t
   const [table] = snapshot.tables.values();
   expect(table).toMatchObject({ schema: 'Odd s', name: 'T', distributionColumn: { name: 'k', position: 1 }, constraints: expect.arrayContaining(['T_pkey']) });
   expect(table?.indexes).toEqual([
-    { name: 'T_pkey', unique: true, columns: ['k'], partial: false, tellsRows: false },
+    { name: 'T_pkey', unique: true, columns: ['k'], partial: false, tellsRows: true },
     { name: 'I x', unique: true, columns: ['k', undefined], partial: true, tellsRows: false },
   ]);
   expect(table?.columns[1]?.position).toBe(3);

@@ -8,7 +8,7 @@ import { objectDifference } from './object-difference.ts';
 import type { PartDifference } from './part.ts';
 import { roleDifference } from './role-difference.ts';
 
-/** What beside tables every node should have: as a new node is given it. */
+/** What beside tables every node should have: as a new node is given it. Without publications, which are where the tables are that they publish. */
 export interface SharedObjects {
   /** Each after those that it needs. */
   readonly objects: readonly UserObject[];
@@ -18,7 +18,7 @@ export interface SharedObjects {
 /** Of the coordinator database. Under `definitionSettings`. */
 export async function readShared(coordinator: NodeConnection, options: CallOptions): Promise<SharedObjects> {
   const objects = orderObjects(await readObjects(coordinator, options), await readDependencies(coordinator, options));
-  return { objects, roles: await readRoles({ coordinator, signal: options.signal }) };
+  return { objects: objects.filter(({ kind }) => kind !== 'publication'), roles: await readRoles({ coordinator, signal: options.signal }) };
 }
 
 /** What a node lacks of it, or has made differently, in an order in which it can be repaired. What it has besides is nobody's concern. Under `definitionSettings`. */
