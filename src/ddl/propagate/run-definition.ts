@@ -29,7 +29,7 @@ import { fillColumns } from './fill-columns.ts';
 import { heldLocks, lockShards } from './lock-shards.ts';
 import { lookupPartitions, type LookupPartitions, partitionsCome, partitionsLeave } from './lookup-partitions.ts';
 import { distributeNewPartitions } from './new-partitions.ts';
-import { keepBounds, readBounds } from './partition-bounds.ts';
+import { keepBounds, readBounds, refuseBesideDefault } from './partition-bounds.ts';
 import { nodeError } from './node-error.ts';
 import { onceInConversions } from './once-in-conversions.ts';
 import { checkLookupsStay } from '../lookups/check-lookups-stay.ts';
@@ -98,6 +98,7 @@ async function lookBefore(change: DefinitionChange, plan: DefinitionPlan) {
   const lost = plan.reach === 'schemas' ? await readLost(change) : [];
   if (plan.attached !== undefined && before.get(plan.attached.oid)?.partition === false) await unfencePartition(change, plan.attached);
   const read = plan.code === undefined ? new Map() : await readShells(change);
+  if (plan.isAlone) await refuseBesideDefault(change, plan);
   const bounds = plan.isAlone ? await underDefinitionSettings(coordinator, options, () => readBounds(change, plan)) : undefined;
   return { before, surroundings, schemas, lost, read, bounds };
 }

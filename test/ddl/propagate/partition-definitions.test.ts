@@ -118,7 +118,8 @@ describe.each([15, 18] as const)('partitioned tables on version %i', (major) => 
   });
 
   test('DETACH CONCURRENTLY, and what cannot be', async () => {
-    for (const text of ['CREATE TABLE logs_4 PARTITION OF logs FOR VALUES FROM ($$2030-01-01$$) TO ($$2031-01-01$$)', 'BEGIN; ALTER TABLE logs DETACH PARTITION logs_4 CONCURRENTLY', 'ROLLBACK']) {
+    for (const text of ['CREATE TABLE logs_4 PARTITION OF logs FOR VALUES FROM ($$2030-01-01$$) TO ($$2031-01-01$$)', 'BEGIN; ALTER TABLE logs DETACH PARTITION logs_4 CONCURRENTLY', 'ROLLBACK',
+      'CREATE TABLE logs_5 PARTITION OF logs DEFAULT', 'ALTER TABLE logs DETACH PARTITION logs_4 CONCURRENTLY', 'DROP TABLE logs_5']) {
       expect({ text, got: await outcome(cluster, text) }).toMatchObject({ got: await outcome(plain, text) as object });
     }
     for (const pool of [cluster, plain]) await pool.query('ALTER TABLE logs DETACH PARTITION logs_4 CONCURRENTLY');
