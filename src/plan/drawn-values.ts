@@ -5,12 +5,12 @@ import type { RangeVar } from '../sql/ast.ts';
 import { builtinName, holds, walk } from '../sql/ast.ts';
 import type { CatalogTable } from '../catalog/catalog-snapshot.ts';
 import type { Statement } from '../sql/parse.ts';
-import { assignmentsTo, nextOf } from './sequence-use.ts';
+import { assignmentsTo, nextOf, ownedSequence } from './sequence-use.ts';
 import { unsupported } from './select/unsupported.ts';
 
-/** A sequence, in the coordinator database, of which a statement takes values on its node. `default`: that of a column, qualified and quoted; `called`: in the caller's words. */
+/** A sequence, in the coordinator database, of which a statement takes values on its node. `default`: that of a column, qualified and quoted; `called`: in the caller's words; `owned`: a call of `pg_get_serial_sequence`. */
 export interface Draw {
-  readonly kind: 'default' | 'called';
+  readonly kind: 'default' | 'called' | 'owned';
   readonly sequence: string;
   /** In how many places, of each of which the values come from the same block: so they are in the order in which the node comes to them, as in PostgreSQL. */
   readonly places: number;
@@ -77,9 +77,10 @@ function calls(node: Node): Found[] {
   const found: Found[] = [];
   collectCalls(node, (call) => {
     if (builtinName(call.funcname) !== 'nextval') return true;
-    const sequence = nextOf({ FuncCall: call });
+    const named = nextOf({ FuncCall: call });
+    const sequence = named ?? ownedSequence(call);
     if (sequence === undefined) throw unsupported('nextval() is called where nodes run it, of a sequence that is not named by a constant.', 'Write the name of the sequence as a constant.');
-    found.push({ location: call.location ?? 0, kind: 'called', sequence });
+    found.push({ location: call.location ?? 0, kind: named === undefined ? 'owned' : 'called', sequence });
     return false;
   }, true);
   return found;

@@ -1,8 +1,9 @@
 import { ClusterError } from '../base/errors.ts';
-import type { Node } from '@pgsql/types';
+import type { FuncCall, Node } from '@pgsql/types';
 import { collectCalls } from '../analyze/function-calls.ts';
 import type { CatalogTable, Column } from '../catalog/catalog-snapshot.ts';
 import { builtinName, nameParts } from '../sql/ast.ts';
+import { quoteLiteral } from '../sql/identifiers.ts';
 import { refused } from './insert/refused.ts';
 import { unsupported } from './select/unsupported.ts';
 
@@ -35,8 +36,21 @@ const typesOfNames: ReadonlySet<string> = new Set(['regclass', 'text']);
 
 /** The text of a constant that names a sequence, with or without `::regclass` or `::text`. */
 export function sequenceName(node: Node): string | undefined {
-  if ('TypeCast' in node && node.TypeCast.arg !== undefined && typesOfNames.has(nameParts(node.TypeCast.typeName?.names).at(-1) ?? '')) return sequenceName(node.TypeCast.arg);
-  return 'A_Const' in node ? node.A_Const.sval?.sval : undefined;
+  const inner = withoutNameType(node);
+  return 'A_Const' in inner ? inner.A_Const.sval?.sval : undefined;
+}
+
+function withoutNameType(node: Node): Node {
+  if ('TypeCast' in node && node.TypeCast.arg !== undefined && typesOfNames.has(nameParts(node.TypeCast.typeName?.names).at(-1) ?? '')) return withoutNameType(node.TypeCast.arg);
+  return node;
+}
+
+/** Of a call of `nextval(pg_get_serial_sequence('table', 'column'))`, of constants: the inner call. */
+export function ownedSequence({ args: [argument] = [] }: FuncCall): string | undefined {
+  const inner = argument === undefined ? undefined : withoutNameType(argument);
+  if (inner === undefined || !('FuncCall' in inner) || builtinName(inner.FuncCall.funcname) !== 'pg_get_serial_sequence') return undefined;
+  const names = (inner.FuncCall.args ?? []).map(sequenceName);
+  return names.length === 2 && names.every((name) => name !== undefined) ? `pg_catalog.pg_get_serial_sequence(${names.map(quoteLiteral).join(', ')})` : undefined;
 }
 
 const changingFunctions: ReadonlySet<string> = new Set(['nextval', 'setval']);

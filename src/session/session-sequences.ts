@@ -83,7 +83,7 @@ export class SessionSequences implements StatementSequences {
   }
 
   async draw(scope: StatementScope, draw: Draw, count: number): Promise<TakenRuns> {
-    const taken = draw.kind === 'default' ? await this.#ofColumn(draw.sequence, count) : await drawCalled(scope, await this.session.blocks(), { name: draw.sequence, count });
+    const taken = draw.kind === 'default' ? await this.#ofColumn(draw.sequence, count) : await drawCalled(scope, await this.session.blocks(), { draw, count });
     this.#history.gaveSome(taken.oid);
     return taken;
   }

@@ -66,6 +66,10 @@ const statements: readonly Step[] = [
   `UPDATE things SET n = nextval('numbers'), m = m + 1 WHERE tenant = 1`,
   `UPDATE things SET n = nextval('numbers'), m = m + 1`,
   `UPDATE things SET n = nextval('numbers'::text)`,
+  `UPDATE things SET n = nextval(pg_get_serial_sequence('keyed', 'id')) WHERE tenant < 5`,
+  `UPDATE things SET n = nextval(pg_catalog.pg_get_serial_sequence('tenant_9.notes'::text, 'id')), m = m + 1 WHERE tenant = 2`,
+  `UPDATE kinds SET n = nextval(pg_get_serial_sequence('public.keyed', 'gen'))`,
+  `UPDATE things SET n = nextval(pg_get_serial_sequence('keyed', 'nothing'))`,
   `UPDATE things SET n = nextval('downward'::regclass), note = pg_catalog.nextval('public.numbers')::text WHERE id < 30`,
   `UPDATE things SET n = CASE WHEN id % 2 = 0 THEN nextval('numbers') END`,
   `UPDATE things SET n = nextval('numbers') RETURNING tenant, id, n < 0`,
@@ -373,4 +377,9 @@ test('nodes of an older version are given what they lack', async () => {
     });
     await pair.cluster.query('UPDATE things SET m = 0');
   }
+});
+
+test('the sequence of a column that has none is refused', async () => {
+  await expect(pair.cluster.query(`UPDATE things SET n = nextval(pg_get_serial_sequence('things', 'm'))`)).rejects.toMatchObject({ id: 'unsupportedQuery', detail: expect.stringContaining('of a column that has none') as unknown });
+  expect((await pair.cluster.query('SELECT count(n)::int AS n FROM things')).rows).toEqual([{ n: 0 }]);
 });
