@@ -32,9 +32,9 @@ function objectionToState(name: string): Objection {
 
 function objectionToTrigger({ name, perRow, seesMore, timing }: TriggerDefinition, placement: PlacementKind): Objection | undefined {
   const message = (why: string): string => `trigger "${name}" ${why}`;
-  if (!perRow) return { message: message('is for each statement'), detail: `A statement for many rows is one for each ${placement === 'reference' ? 'copy' : 'shard'}.`, hint: 'Make it FOR EACH ROW.' };
-  if (seesMore && placement === 'reference') return { message: message('sees other rows or another table'), detail: 'On a node these would be those of a copy.', hint: 'Leave out REFERENCING and FROM.' };
-  if (seesMore) return { message: message('sees other rows or another table'), detail: 'On a node these would be those of one shard.', hint: 'Leave out REFERENCING and FROM.' };
+  const isReference = placement === 'reference';
+  if (!perRow) return { message: message('is for each statement'), detail: `A statement for many rows is one for each ${isReference ? 'copy' : 'shard'}.`, hint: 'Make it FOR EACH ROW.' };
+  if (seesMore) return { message: message('sees other rows or another table'), detail: `On a node these would be those of ${isReference ? 'a copy' : 'one shard'}.`, hint: 'Leave out REFERENCING and FROM.' };
   if (placement === 'murmur3' && timing === 'before') return { message: message('could move rows to where they do not belong'), detail: 'Nodes cannot tell the place of rows that are hashed by murmur3.', hint: 'Distribute by the default hash.' };
   return undefined;
 }

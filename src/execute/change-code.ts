@@ -8,7 +8,7 @@ import type { Statement } from '../sql/parse.ts';
 import { admitted } from '../store/admission.ts';
 import { bumpVersion } from '../store/catalog-changes.ts';
 import type { StatementScope } from './statement-scope.ts';
-import { beforeCode, lookAfterCode } from './watch-shells.ts';
+import { watchedWork } from './watch-shells.ts';
 
 /**
  * Runs a statement that gives a local relation triggers, rules, policies, defaults or another query, as a new version of the catalog in the same transaction: what processes know of code that relations run (`KnownCode`) is known of a version.
@@ -19,9 +19,8 @@ export async function changeCode(scope: StatementScope, query: ParsedQuery, { st
   const runsCode = await how.runsCode;
   return scope.atomically(async (transaction, options) => {
     const coordinator = await admitted(await transaction.join(coordinatorNodeId, 'write', options), options);
-    if (runsCode) await coordinator.query({ text: beforeCode, simple: true }, options);
-    const result = await coordinator.queryParsed(query, options);
-    if (runsCode) await lookAfterCode(coordinator, scope.onNotice);
+    const run = (): Promise<QueryResult> => coordinator.queryParsed(query, options);
+    const result = await (runsCode ? watchedWork(coordinator, { ...options, onNotice: scope.onNotice }, run) : run());
     const version = await bumpVersion({ coordinator, signal: scope.signal }, []);
     if (version !== scope.snapshot.version + 1 && ('ViewStmt' in node || (await namesDistributed(coordinator, node, options)))) throw outdated(scope);
     return result;

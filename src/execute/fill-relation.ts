@@ -9,7 +9,7 @@ import { HeldTable } from './staged/hold-rows.ts';
 import { StagedRun, type StagedOptions } from './staged/run-staged.ts';
 import { selectedRows } from './staged/staged-rows.ts';
 import type { StatementScope, SteadyScope } from './statement-scope.ts';
-import { beforeCode, lookAfterCode } from './watch-shells.ts';
+import { watchedWork } from './watch-shells.ts';
 
 interface Filling {
   readonly plan: MaterializePlan;
@@ -30,11 +30,12 @@ export async function fillRelation(scope: StatementScope, query: ParsedQuery, { 
     // An advisory lock would be asked for by a query, whose snapshot, older than the wait, would be the transaction's.
     await coordinator.query({ text: `LOCK TABLE ${lockTable(fill)} IN SHARE ROW EXCLUSIVE MODE`, simple: true }, { signal: scope.signal });
     if (!scope.inTransaction) await keepReadOnly(coordinator);
-    const isWatched = await runsCode();
-    if (isWatched) await coordinator.query({ text: beforeCode, simple: true }, { signal: scope.signal });
-    if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
-    const result = await coordinator.queryParsed(query, { signal: scope.signal, onNotice: scope.onNotice });
-    if (isWatched) await lookAfterCode(coordinator, scope.onNotice);
+    const { signal, onNotice } = scope;
+    const fillIt = async (): Promise<QueryResult> => {
+      if (!(await isThere(coordinator, created))) await takeIn(steady, plan, how);
+      return coordinator.queryParsed(query, { signal, onNotice });
+    };
+    const result = await ((await runsCode()) ? watchedWork(coordinator, { signal, onNotice }, fillIt) : fillIt());
     await coordinator.query({ text: `DROP TABLE IF EXISTS pg_temp.${fill}`, simple: true });
     if (created?.isView === true) await bumpVersion({ coordinator, signal: scope.signal }, []);
     await steady.keep();

@@ -13,10 +13,10 @@ import type { Effect, StatementScope, SteadyScope } from './statement-scope.ts';
  * PostgreSQL counts scans by table and index, and holds the locks of changes until the transaction ends. So all three are to be sent in one transaction: `beforeCode`, the statement, `lookAfterCode`.
  * Nothing is seen where the server counts nothing (`track_counts`), a superuser's setting.
  */
-export const beforeCode = notedShells();
+const beforeCode = notedShells();
 
 /** Sent behind the statement, on its connection. Rejects with `unsupportedQuery`. */
-export function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
+function lookAfterCode(connection: NodeConnection, onNotice: ((notice: NodeNotice) => void) | undefined): Promise<void> {
   return lookAfter(connection, comparedShells(), onNotice);
 }
 
@@ -63,6 +63,14 @@ export async function sentAtOnce<T>({ inTransaction, onNotice }: StatementScope,
   return result;
 }
 
+/** Does work in a transaction that is open, and watches the code that it runs there. Rejects with `unsupportedQuery` behind it. */
+export async function watchedWork<T>(connection: NodeConnection, options: CallOptions & Pick<StatementScope, 'onNotice'>, work: () => Promise<T>): Promise<T> {
+  await connection.query({ text: beforeCode, simple: true }, options);
+  const result = await work();
+  await lookAfterCode(connection, options.onNotice);
+  return result;
+}
+
 /** Watches steps that come one after the other, in a transaction that is open. */
 export async function* watchedInTransaction<T>(connection: NodeConnection, onNotice: StatementScope['onNotice'], steps: () => AsyncIterable<T>): AsyncGenerator<T> {
   await connection.query({ text: beforeCode, simple: true }, { onNotice });
@@ -86,12 +94,8 @@ export async function* watchedSteps<T>({ inTransaction, onNotice }: StatementSco
 /** The parts of rows that are read in a transaction block, beside other statements. What a server reads ahead of a part is not seen. */
 export async function* watchedParts<T>(scope: StatementScope, parts: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = parts[Symbol.asyncIterator]();
-  const next = (): Promise<IteratorResult<T>> => scope.withConnection(coordinatorNodeId, 'read', async (connection) => {
-    await connection.query({ text: beforeCode, simple: true }, { onNotice: scope.onNotice });
-    const part = await iterator.next();
-    await lookAfterCode(connection, scope.onNotice);
-    return part;
-  });
+  const { onNotice } = scope;
+  const next = (): Promise<IteratorResult<T>> => scope.withConnection(coordinatorNodeId, 'read', (connection) => watchedWork(connection, { onNotice }, () => iterator.next()));
   try {
     for (let part = await next(); part.done !== true; part = await next()) yield part.value;
   } finally {

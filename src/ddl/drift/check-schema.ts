@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { allOrAbort } from '../../base/abort.ts';
 import { at, present } from '../../base/assert.ts';
 import { type CatalogSnapshot, type CatalogTable, type ClusterNode, type ColocationGroup, type DistributedTable, tableKey } from '../../catalog/catalog-snapshot.ts';
@@ -27,6 +26,7 @@ import { findOrphans } from './find-orphans.ts';
 import type { PartDifference } from './part.ts';
 import { type SchemaDifference, type SchemaReport, schemaReport } from './schema-report.ts';
 import { compareShells } from './compare-shells.ts';
+import { waitWhile } from './wait-while.ts';
 
 /** A shard as it should be on a node. */
 interface Placed {
@@ -148,16 +148,9 @@ function reported({ what, expected, found, repair }: PartDifference, place: Pick
   return { ...place, what, expected: expected ?? null, found: found ?? null, repair: repair.join(';\n') };
 }
 
-const waitMs = 50;
-const waitsMax = 100;
-
 /** A change that the coordinator database has committed may still be prepared here, with its locks. One that stays in doubt is not waited for. */
 async function untilChangesAreThere(connection: NodeConnection, signal: AbortSignal | undefined): Promise<void> {
   const text = `SELECT EXISTS (SELECT FROM pg_locks WHERE pid IS NULL AND locktype = 'relation' AND mode = 'AccessExclusiveLock'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`;
-  for (let i = 0; i < waitsMax; i += 1) {
-    const { rows } = await connection.query({ text }, { signal });
-    if (rows[0]?.[0] !== 't') return;
-    await wait(waitMs, undefined, { signal });
-  }
+  await waitWhile(async () => (await connection.query({ text }, { signal })).rows[0]?.[0] === 't', signal);
 }

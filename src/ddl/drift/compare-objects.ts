@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { CallOptions, NodeConnection } from '../../cluster/node-connection.ts';
 import { orderObjects } from '../objects/order-objects.ts';
 import { readDependencies, readObjects } from '../objects/read-objects.ts';
@@ -7,6 +6,7 @@ import { objectKey, type UserObject } from '../objects/user-object.ts';
 import { objectDifference } from './object-difference.ts';
 import type { PartDifference } from './part.ts';
 import { roleDifference } from './role-difference.ts';
+import { waitWhile } from './wait-while.ts';
 
 /** What beside tables every node should have: as a new node is given it. Without publications, which are where the tables are that they publish. */
 export interface SharedObjects {
@@ -36,13 +36,10 @@ async function differing(node: NodeConnection, { objects, roles }: SharedObjects
   return [...roles.flatMap((role) => roleDifference(role, thereRoles.get(role.name)) ?? []), ...objects.flatMap((object) => objectDifference(object, there.get(objectKey(object))) ?? [])];
 }
 
-const waitMs = 50;
-const waitsMax = 100;
-
 /** Those that are there now. One that stays in doubt is not waited for. */
 async function untilPreparedAreDone(node: NodeConnection, signal: AbortSignal | undefined): Promise<void> {
   const text = 'SELECT transaction FROM pg_catalog.pg_prepared_xacts WHERE database = pg_catalog.current_database()';
   const read = async (): Promise<readonly unknown[]> => (await node.query({ text }, { signal })).rows.map(([id]) => id);
   const first = new Set(await read());
-  for (let i = 0; i < waitsMax && (await read()).some((id) => first.has(id)); i += 1) await wait(waitMs, undefined, { signal });
+  await waitWhile(async () => (await read()).some((id) => first.has(id)), signal);
 }
